@@ -1,0 +1,35 @@
+//! Compiles `proto/` into Rust, without protoc, and keeps the encoded
+//! descriptor set for server reflection and for JSON output.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+const PROTO_ROOT: &str = "proto";
+const PROTO_FILES: [&str; 2] = [
+    "pipewright/v1/pipeline_service.proto",
+    "pipewright/v1/job_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // tonic-prost-build does not print this when it is given descriptors.
+    println!("cargo:rerun-if-changed={PROTO_ROOT}");
+
+    let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(PROTO_FILES)?;
+
+    // The encoded set keeps options that prost's own types would drop.
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(
+        out_dir.join("descriptors.binpb"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+
+    tonic_prost_build::configure()
+        // Maps are ordered, so that equal messages encode to equal bytes.
+        .btree_map(".")
+        .bytes(".")
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

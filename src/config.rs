@@ -1,0 +1,87 @@
+//! The settings of a service, as one plain struct.
+
+use std::{path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+/// Settings of one service; [`Config::default`] has the documented defaults.
+#[derive(Debug)]
+pub struct Config {
+    /// Who may call.
+    pub access: Access,
+    /// The runner in the service's own process; none when other processes run the stages.
+    pub runner: Option<EmbeddedRunner>,
+    /// Where stage logs go; a temporary directory, removed at the end, when unset.
+    pub log_dir: Option<PathBuf>,
+    /// Ended jobs that are kept; beyond it the oldest go first.
+    pub retain_jobs: usize,
+    /// How long an ended job is kept at least, whatever their number.
+    pub retain_jobs_for: Duration,
+    /// Time between the polite and the sure kill of a stage.
+    pub kill_grace: Duration,
+    /// How long a stop waits for running stages and open streams.
+    pub drain: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            access: Access::Open,
+            runner: Some(EmbeddedRunner::default()),
+            log_dir: None,
+            retain_jobs: 10_000,
+            retain_jobs_for: Duration::from_secs(60 * 60),
+            kill_grace: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Who may call the service.
+#[derive(Debug)]
+pub enum Access {
+    /// Anybody who reaches the listener, as the principal `anonymous`.
+    Open,
+    /// Whoever sends this bearer token, as the principal `local`.
+    Token(SecretString),
+}
+
+/// Settings of the embedded runner.
+#[derive(Clone, Debug)]
+pub struct EmbeddedRunner {
+    /// Stages at once, at least 1.
+    pub workers: usize,
+    /// How commands are run.
+    pub execution: Execution,
+}
+
+impl Default for EmbeddedRunner {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            execution: Execution::Isolated {
+                workspace_dir: None,
+                keep_workspaces: false,
+            },
+        }
+    }
+}
+
+/// Where a stage's command runs and what it sees.
+#[derive(Clone, Debug)]
+pub enum Execution {
+    /// In a fresh directory a job, with a checkout of the repository and a
+    /// short list of environment variables.
+    Isolated {
+        /// Parent of the workspaces; a temporary directory when unset.
+        workspace_dir: Option<PathBuf>,
+        /// Leave workspaces behind when their job is over, for debugging.
+        keep_workspaces: bool,
+    },
+    /// In a directory of the caller's and with the caller's environment, as if
+    /// the caller had typed the command. No checkout.
+    InPlace {
+        /// Where commands start.
+        directory: PathBuf,
+    },
+}

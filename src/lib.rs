@@ -1,0 +1,12 @@
+//! Pipewright: a gRPC-native CI/CD pipeline service.
+//!
+//! The crate is one binary in layers; `docs/ARCHITECTURE.md` tells them and
+//! their reasons, and `tests/layers.rs` holds the code to them.
+
+#[cfg(windows)]
+compile_error!("Pipewright runs commands in POSIX process groups; Windows has none. Use WSL.");
+
+pub mod config;
+pub mod domain;
+pub mod runner;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The `pipewright` binary.
+
+fn main() {}
