@@ -4,8 +4,30 @@
 //! and ids come in as arguments, effects go out as values.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod decide;
+mod event;
+mod graph;
 mod ids;
+mod job;
+pub mod limits;
 mod outcome;
+mod pipeline;
+mod retry;
+mod schedule;
+pub mod validate;
 
+pub use decide::{Command, Decision, NewJob, Refusal, StageResult, create, decide};
+pub use event::{Change, Event};
+pub use graph::{GraphError, StageGraph, Verdict, verdict};
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId};
+pub use job::{
+    CancelCause, Cancellation, Failure, FailureReason, Holder, Job, JobState, PendingReason,
+    RunKey, SkipReason, StageRun, StageState, Trigger, TriggerSource,
+};
 pub use outcome::Outcome;
+pub use pipeline::{
+    ConcurrencyPolicy, Pipeline, PipelineSpec, RunCondition, Stage, StageType, Variables,
+};
+pub use retry::{RetryScope, retried_runs};
+pub use schedule::{Admission, QueueRank, admission};
+pub use validate::Violation;

@@ -1,5 +1,16 @@
 //! The generated messages and stubs, and the conversions between them and the
-//! domain.
+//! domain. Messages are taken apart field by field, so that a new field of the
+//! contract does not compile until somebody has decided what becomes of it.
+
+mod event;
+mod job;
+mod pipeline;
+mod time;
+
+pub use event::event_to_proto;
+pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};
+pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto};
+pub use time::duration_from_proto;
 
 /// Messages, clients and servers generated from `proto/pipewright/v1`.
 pub mod v1 {
@@ -7,7 +18,6 @@ pub mod v1 {
         missing_docs,
         unreachable_pub,
         clippy::all,
-        clippy::expect_used,
         clippy::unwrap_used,
         rustdoc::all
     )]

@@ -1,0 +1,38 @@
+use std::{sync::Arc, time::SystemTime};
+
+use super::{Cancellation, Failure, Job, JobState, StageRun};
+
+/// One change of a job. Its events, folded in order, are the job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// 1 for the first event of the job, then up by one.
+    pub sequence: i64,
+    /// When it happened.
+    pub time: SystemTime,
+    /// The job's progress after it, 0 to 100.
+    pub progress_percent: u8,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What an event changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The job was made. Always event 1, and only there.
+    Created(Box<Job>),
+    /// Its first stage started.
+    Started,
+    /// The commit to check out became known.
+    CommitResolved(String),
+    /// It is being cancelled.
+    Cancelling(Cancellation),
+    /// A stage run, given whole.
+    StageRunChanged(Arc<StageRun>),
+    /// It is over. Always the last event.
+    Ended {
+        /// A terminal state.
+        state: JobState,
+        /// Set on [`JobState::Failed`].
+        failure: Option<Failure>,
+    },
+}

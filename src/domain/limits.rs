@@ -1,0 +1,50 @@
+//! The bounds of what a client may send. Each is told in the refusal that it causes.
+
+use std::time::Duration;
+
+/// Stages of a pipeline.
+pub const MAX_STAGES: usize = 200;
+/// Characters of a pipeline's name.
+pub const MAX_PIPELINE_NAME: usize = 128;
+/// Characters of a stage's name.
+pub const MAX_STAGE_NAME: usize = 64;
+/// Bytes of a stage's command: 64 KiB.
+pub const MAX_COMMAND: usize = 64 * 1024;
+/// Shortest timeout of a stage.
+pub const MIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longest timeout of a stage: 24 h.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Timeout of a stage that sets none: 600 s.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+/// Variables of a pipeline, of a stage or of a trigger.
+pub const MAX_VARIABLES: usize = 256;
+/// Bytes of one variable's value: 32 KiB.
+pub const MAX_VARIABLE_VALUE: usize = 32 * 1024;
+/// Bytes of all variables of a trigger, names and values: 64 KiB.
+pub const MAX_TRIGGER_VARIABLES: usize = 64 * 1024;
+/// Bytes of all annotations, keys and values: 16 KiB.
+pub const MAX_ANNOTATIONS: usize = 16 * 1024;
+/// Labels that a stage may ask for.
+pub const MAX_LABELS: usize = 64;
+/// Characters of a label's key or value.
+pub const MAX_LABEL: usize = 63;
+/// Bytes of a git ref.
+pub const MAX_GIT_REF: usize = 1024;
+/// Bytes of a repository's URL.
+pub const MAX_GIT_REPOSITORY: usize = 2048;
+/// Bytes of a stage's working directory.
+pub const MAX_WORKING_DIRECTORY: usize = 1024;
+/// Lowest priority of a job.
+pub const MIN_PRIORITY: i32 = -100;
+/// Highest priority of a job.
+pub const MAX_PRIORITY: i32 = 100;
+/// Characters of the reason of a cancel.
+pub const MAX_CANCEL_REASON: usize = 512;
+/// Bytes of a failure's message: 2 KiB.
+pub const MAX_FAILURE_MESSAGE: usize = 2048;
+/// Active jobs of one pipeline.
+pub const MAX_ACTIVE_JOBS: usize = 1_000;
+/// Stages that wait for a runner, in the whole service.
+pub const MAX_QUEUED_STAGES: usize = 100_000;
+/// Newest revisions kept of a pipeline; those of kept jobs are kept besides.
+pub const MAX_REVISIONS: usize = 1_000;

@@ -1,0 +1,426 @@
+//! What a client may send, checked before anything changes. Each violation says
+//! what is wrong and what would be right.
+
+use std::collections::{BTreeMap, HashMap};
+
+use url::Url;
+
+use super::{GraphError, PipelineSpec, RunCondition, Stage, StageGraph, Variables, limits};
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, such as `stages[2].name`.
+    pub field: String,
+    /// What is wrong with it and what would be right.
+    pub description: String,
+}
+
+impl Violation {
+    /// A violation of the field at a path.
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            description: description.into(),
+        }
+    }
+}
+
+/// The violations found so far, and the path of the message being looked at.
+struct Check<'a> {
+    prefix: String,
+    found: &'a mut Vec<Violation>,
+}
+
+impl Check<'_> {
+    fn refuse(&mut self, field: &str, description: impl Into<String>) {
+        let path = format!("{}{field}", self.prefix);
+        self.found.push(Violation::new(path, description));
+    }
+
+    fn that(&mut self, field: &str, result: Result<(), String>) {
+        if let Err(description) = result {
+            self.refuse(field, description);
+        }
+    }
+}
+
+/// Checks a whole spec and gives the graph of its stages. `violations` are those
+/// found before.
+pub(super) fn spec(
+    spec: &PipelineSpec,
+    mut violations: Vec<Violation>,
+) -> Result<StageGraph, Vec<Violation>> {
+    let mut check = Check {
+        prefix: String::new(),
+        found: &mut violations,
+    };
+    check.that("name", name(&spec.name, limits::MAX_PIPELINE_NAME));
+    check.that("git_repository", git_repository(&spec.git_repository));
+    check.that("default_ref", git_ref_or_empty(&spec.default_ref));
+    check_variables(&mut check, "variables", &spec.variables);
+    check.that("annotations", annotations(&spec.annotations));
+    check_stages(&mut check, &spec.stages);
+    let graph = check_graph(spec, &mut violations);
+    match graph {
+        Some(graph) if violations.is_empty() => Ok(graph),
+        _ => Err(violations),
+    }
+}
+
+/// Checks a project's slug.
+pub(super) fn project(slug: &str, violations: &mut Vec<Violation>) {
+    let mut characters = slug.chars();
+    let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
+    let rest = characters.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+    if !(first && rest && slug.len() <= 63) {
+        violations.push(Violation::new(
+            "project",
+            "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -",
+        ));
+    }
+}
+
+/// Checks what a trigger brings: its ref, its variables and its priority.
+pub fn trigger(git_ref: &str, variables: &Variables, priority: i32) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut check = Check {
+        prefix: String::new(),
+        found: &mut violations,
+    };
+    check.that("git_ref", git_ref_or_empty(git_ref));
+    check_variables(&mut check, "variables", variables);
+    if size_of(variables) > limits::MAX_TRIGGER_VARIABLES {
+        check.refuse("variables", "must be at most 64 KiB in all");
+    }
+    if !(limits::MIN_PRIORITY..=limits::MAX_PRIORITY).contains(&priority) {
+        check.refuse("priority", format!("is {priority}; must be -100 to 100"));
+    }
+    violations
+}
+
+/// Checks the reason of a cancel.
+pub fn cancel_reason(reason: &str) -> Vec<Violation> {
+    if reason.chars().count() <= limits::MAX_CANCEL_REASON {
+        return Vec::new();
+    }
+    vec![Violation::new("reason", "must be at most 512 characters")]
+}
+
+fn check_stages(check: &mut Check<'_>, stages: &[Stage]) {
+    match stages.len() {
+        0 => check.refuse("stages", "must have at least one stage"),
+        1..=limits::MAX_STAGES => {}
+        many => check.refuse(
+            "stages",
+            format!("has {many} stages; at most 200 are allowed"),
+        ),
+    }
+    let mut first_of = HashMap::new();
+    for (position, stage) in stages.iter().enumerate().take(limits::MAX_STAGES) {
+        let mut check = Check {
+            prefix: format!("stages[{position}]."),
+            found: check.found,
+        };
+        check_stage(&mut check, stage);
+        if let Some(first) = first_of.insert(stage.name.as_str(), position) {
+            first_of.insert(stage.name.as_str(), first);
+            check.refuse(
+                "name",
+                format!(
+                    "'{}' is also the name of stages[{first}]; names must be unique",
+                    shown(&stage.name)
+                ),
+            );
+        }
+    }
+}
+
+fn check_stage(check: &mut Check<'_>, stage: &Stage) {
+    check.that("name", stage_name(&stage.name));
+    check.that("command", command(&stage.command));
+    if !(limits::MIN_TIMEOUT..=limits::MAX_TIMEOUT).contains(&stage.timeout) {
+        let given = stage.timeout.as_secs_f64();
+        check.refuse(
+            "timeout",
+            format!("is {given} s; must be 1 s to 24 h (86400 s)"),
+        );
+    }
+    check_variables(check, "variables", &stage.variables);
+    check_labels(check, &stage.runner_labels);
+    check.that(
+        "working_directory",
+        working_directory(&stage.working_directory),
+    );
+    for (position, need) in stage.needs.iter().enumerate() {
+        if stage.needs[..position].contains(need) {
+            check.refuse(
+                &format!("needs[{position}]"),
+                format!("'{}' is listed twice", shown(need)),
+            );
+        }
+    }
+}
+
+fn check_graph(spec: &PipelineSpec, violations: &mut Vec<Violation>) -> Option<StageGraph> {
+    let mut check = Check {
+        prefix: String::new(),
+        found: violations,
+    };
+    let graph = match StageGraph::new(spec) {
+        Ok(graph) => graph,
+        Err(GraphError::UnknownNeed { stage, need }) => {
+            let name = shown(&spec.stages[stage].needs[need]);
+            let field = format!("stages[{stage}].needs[{need}]");
+            check.refuse(&field, format!("'{name}' is not a stage of this pipeline"));
+            return None;
+        }
+        Err(GraphError::Cycle(stages)) => {
+            let names: Vec<String> = stages
+                .iter()
+                .map(|&stage| shown(&spec.stages[stage].name))
+                .collect();
+            let field = format!("stages[{}].needs", stages[0]);
+            check.refuse(
+                &field,
+                format!("stages wait for each other: {}", names.join(" -> ")),
+            );
+            return None;
+        }
+    };
+    for (position, stage) in spec.stages.iter().enumerate() {
+        let never =
+            stage.run_condition == RunCondition::OnFailure && graph.direct(position).is_empty();
+        if never {
+            check.refuse(
+                &format!("stages[{position}].run_condition"),
+                "is ON_FAILURE, but the stage depends on no other that could fail; name one in needs",
+            );
+        }
+    }
+    Some(graph)
+}
+
+fn check_variables(check: &mut Check<'_>, field: &str, variables: &Variables) {
+    if variables.len() > limits::MAX_VARIABLES {
+        let given = variables.len();
+        check.refuse(
+            field,
+            format!("has {given} variables; at most 256 are allowed"),
+        );
+    }
+    for (name, value) in variables {
+        let path = format!("{field}[\"{}\"]", shown(name));
+        check.that(&path, variable_name(name));
+        check.that(&path, variable_value(value));
+    }
+}
+
+fn check_labels(check: &mut Check<'_>, labels: &BTreeMap<String, String>) {
+    if labels.len() > limits::MAX_LABELS {
+        check.refuse("runner_labels", "has more than 64 labels");
+    }
+    for (key, value) in labels {
+        if !(is_label(key) && (value.is_empty() || is_label(value))) {
+            check.refuse(
+                &format!("runner_labels[\"{}\"]", shown(key)),
+                "keys and values must be 1 to 63 of A-Z, a-z, 0-9, '.', '_', '/' and '-'; a value may be empty",
+            );
+        }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '/' | '-');
+    (1..=limits::MAX_LABEL).contains(&text.len()) && text.chars().all(allowed)
+}
+
+fn name(name: &str, most: usize) -> Result<(), String> {
+    let length = name.chars().count();
+    if length == 0 {
+        return Err(format!("must not be empty; give 1 to {most} characters"));
+    }
+    if length > most {
+        return Err(format!(
+            "has {length} characters; at most {most} are allowed"
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("must not contain control characters".into());
+    }
+    if name.trim() != name {
+        return Err("must not begin or end with white space".into());
+    }
+    Ok(())
+}
+
+fn stage_name(text: &str) -> Result<(), String> {
+    name(text, limits::MAX_STAGE_NAME)?;
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!("'{}' must not start with a digit", shown(text)));
+    }
+    Ok(())
+}
+
+fn command(command: &str) -> Result<(), String> {
+    match command.len() {
+        0 => Err("must not be empty; give the script that the stage runs".into()),
+        1..=limits::MAX_COMMAND if command.contains('\0') => {
+            Err("must not contain a NUL byte".into())
+        }
+        1..=limits::MAX_COMMAND => Ok(()),
+        size => Err(format!("has {size} bytes; at most 64 KiB are allowed")),
+    }
+}
+
+fn variable_name(name: &str) -> Result<(), String> {
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if !starts || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err("the name must match [A-Za-z_][A-Za-z0-9_]*".into());
+    }
+    if name == "CI" || name.starts_with("PIPEWRIGHT_") {
+        return Err("the name is set by the service: CI and PIPEWRIGHT_* are refused".into());
+    }
+    if name.len() > limits::MAX_VARIABLE_VALUE {
+        return Err("the name must be at most 32 KiB".into());
+    }
+    Ok(())
+}
+
+fn variable_value(value: &str) -> Result<(), String> {
+    if value.len() > limits::MAX_VARIABLE_VALUE {
+        return Err(format!(
+            "the value has {} bytes; at most 32 KiB are allowed",
+            value.len()
+        ));
+    }
+    if value.contains('\0') {
+        return Err("the value must not contain a NUL byte".into());
+    }
+    Ok(())
+}
+
+fn annotations(annotations: &Variables) -> Result<(), String> {
+    match size_of(annotations) {
+        0..=limits::MAX_ANNOTATIONS => Ok(()),
+        size => Err(format!(
+            "have {size} bytes in all; at most 16 KiB are allowed"
+        )),
+    }
+}
+
+fn size_of(map: &Variables) -> usize {
+    map.iter().map(|(key, value)| key.len() + value.len()).sum()
+}
+
+fn working_directory(path: &str) -> Result<(), String> {
+    let inside = !path.starts_with('/') && path.split('/').all(|part| part != "..");
+    if !inside {
+        return Err("must be relative to the workspace and must not contain '..'".into());
+    }
+    if path.len() > limits::MAX_WORKING_DIRECTORY || path.chars().any(char::is_control) {
+        return Err("must be at most 1024 bytes without control characters".into());
+    }
+    Ok(())
+}
+
+/// `https://`, `http://`, `ssh://` or `user@host:path`, as git takes them.
+fn git_repository(text: &str) -> Result<(), String> {
+    const RIGHT: &str = "give an https://, http:// or ssh:// URL, or user@host:path";
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() > limits::MAX_GIT_REPOSITORY {
+        return Err("must be at most 2048 bytes".into());
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(format!(
+            "must not contain white space or control characters; {RIGHT}"
+        ));
+    }
+    let Some((scheme, _)) = text.split_once("://") else {
+        return match is_scp_like(text) {
+            true => Ok(()),
+            false => Err(format!("'{}' is not a repository; {RIGHT}", shown(text))),
+        };
+    };
+    if !matches!(scheme, "https" | "http" | "ssh") {
+        return Err(format!(
+            "scheme '{}' is not allowed; {RIGHT}",
+            shown(scheme)
+        ));
+    }
+    let url = Url::parse(text).map_err(|error| format!("is not a valid URL ({error}); {RIGHT}"))?;
+    let host = url.host_str().unwrap_or_default();
+    if host.is_empty() || host.starts_with('-') || url.username().starts_with('-') {
+        return Err(format!("names no valid host; {RIGHT}"));
+    }
+    if url.password().is_some() {
+        return Err(
+            "must not contain a password: everyone who may read the pipeline would see it; \
+                    use a git credential helper on the runner"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+/// `user@host:path`; a path that begins with a colon would be `ext::` and the like.
+fn is_scp_like(text: &str) -> bool {
+    let word = |part: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        !part.is_empty() && !part.starts_with('-') && part.chars().all(allowed)
+    };
+    text.split_once('@')
+        .and_then(|(user, rest)| Some((user, rest.split_once(':')?)))
+        .is_some_and(|(user, (host, path))| {
+            word(user) && word(host) && !path.is_empty() && !path.starts_with([':', '-'])
+        })
+}
+
+/// The rules of `git check-ref-format`, one level allowed, as branches, tags and
+/// commit ids have it.
+fn git_ref_or_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() > limits::MAX_GIT_REF {
+        return Err("must be at most 1024 bytes".into());
+    }
+    if text.starts_with('-') {
+        return Err(format!("'{}' must not start with '-'", shown(text)));
+    }
+    let bad_character =
+        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let bad_part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    let bad = text.contains(bad_character)
+        || text.contains("..")
+        || text.contains("@{")
+        || text.ends_with('.')
+        || text == "@"
+        || text.split('/').any(bad_part);
+    match bad {
+        true => Err(format!(
+            "'{}' is not a git ref; give a branch, a tag or a full commit id",
+            shown(text)
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Text of a client as it may stand in a message: escaped, and cut to a length
+/// that keeps a refusal readable.
+fn shown(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut shown = String::new();
+    for c in text.chars().take(MOST) {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    if text.chars().nth(MOST).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
