@@ -9,4 +9,5 @@ compile_error!("Pipewright runs commands in POSIX process groups; Windows has no
 pub mod config;
 pub mod domain;
 pub mod runner;
+pub mod store;
 pub mod wire;

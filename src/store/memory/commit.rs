@@ -1,0 +1,247 @@
+//! A commit: lock the scopes, check everything, then change everything.
+
+use std::sync::Arc;
+
+use dashmap::Entry;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::domain::{Change, Job, JobId, Pipeline, PipelineId, StageState, limits};
+
+use super::{
+    super::{Batch, CommitError, JobWrite, PipelineWrite},
+    JobEntry, MemoryStore, PipelineEntry, Revision,
+};
+
+impl MemoryStore {
+    pub(super) fn commit_batch(&self, batch: Batch) -> Result<(), CommitError> {
+        let Batch {
+            pipeline,
+            mut jobs,
+            answer,
+        } = batch;
+        // One order of locks for all: two batches never wait for each other.
+        jobs.sort_by_key(|write| write.job.id);
+        let entry = pipeline_scope(pipeline.as_ref(), &jobs).and_then(|id| self.pipeline_entry(id));
+        let mut scope = entry.as_deref().map(Mutex::lock);
+        let entries: Vec<_> = jobs
+            .iter()
+            .map(|write| self.job_entry(write.job.id))
+            .collect();
+        let mut locked: Vec<_> = entries
+            .iter()
+            .map(|e| e.as_deref().map(Mutex::lock))
+            .collect();
+        let mut answers = answer.is_some().then(|| self.answers.lock());
+
+        check_pipeline(pipeline.as_ref(), scope.as_deref())?;
+        for (write, entry) in jobs.iter().zip(&locked) {
+            check_job(write, entry.as_deref())?;
+        }
+        if let (Some(answers), Some((key, _))) = (&answers, &answer)
+            && let Some(kept) = answers.get(key)
+        {
+            return Err(CommitError::Answered(kept.clone()));
+        }
+        // The last thing that can fail, because taking a name changes something.
+        self.take_name(pipeline.as_ref())?;
+
+        if let Some(write) = pipeline {
+            self.write_pipeline(write, scope.as_mut());
+        }
+        for (write, entry) in jobs.into_iter().zip(&mut locked) {
+            self.write_job(write, entry.as_mut(), scope.as_mut());
+        }
+        if let (Some(answers), Some((key, kept))) = (&mut answers, answer) {
+            answers.keep(key, kept);
+        }
+        Ok(())
+    }
+
+    /// Claims the name of a new or renamed pipeline, or refuses it.
+    fn take_name(&self, write: Option<&PipelineWrite>) -> Result<(), CommitError> {
+        let Some(PipelineWrite::Create(pipeline) | PipelineWrite::Revise(pipeline, _)) = write
+        else {
+            return Ok(());
+        };
+        match self.names.entry(name_key(pipeline)) {
+            Entry::Occupied(owner) if *owner.get() != pipeline.id => Err(CommitError::NameTaken),
+            Entry::Occupied(_) => Ok(()),
+            Entry::Vacant(free) => {
+                free.insert(pipeline.id);
+                Ok(())
+            }
+        }
+    }
+
+    fn write_pipeline(
+        &self,
+        write: PipelineWrite,
+        scope: Option<&mut MutexGuard<'_, PipelineEntry>>,
+    ) {
+        match (write, scope) {
+            (PipelineWrite::Create(pipeline), _) => {
+                self.pipeline_index.write().insert(&pipeline);
+                let id = pipeline.id;
+                self.pipelines
+                    .insert(id, Arc::new(Mutex::new(PipelineEntry::new(pipeline))));
+            }
+            (PipelineWrite::Revise(pipeline, _), Some(scope)) => self.revise(pipeline, scope),
+            (PipelineWrite::AddJob(..), Some(scope)) => {
+                scope.state.version += 1;
+                scope.state.jobs_created += 1;
+            }
+            (PipelineWrite::Delete(id, _), Some(scope)) => {
+                scope.deleted = true;
+                self.pipeline_index.write().remove(&scope.state.pipeline);
+                self.names.remove(&name_key(&scope.state.pipeline));
+                self.pipelines.remove(&id);
+            }
+            (_, None) => unreachable!("check_pipeline found the pipeline"),
+        }
+    }
+
+    fn revise(&self, pipeline: Arc<Pipeline>, scope: &mut PipelineEntry) {
+        let old = std::mem::replace(&mut scope.state.pipeline, Arc::clone(&pipeline));
+        scope.state.version += 1;
+        if name_key(&old) != name_key(&pipeline) {
+            self.names.remove(&name_key(&old));
+        }
+        let mut index = self.pipeline_index.write();
+        index.remove(&old);
+        index.insert(&pipeline);
+        drop(index);
+        scope.revisions.insert(old.revision, Revision::Kept(old));
+        scope.let_go_of_old_revisions();
+    }
+
+    fn write_job(
+        &self,
+        write: JobWrite,
+        entry: Option<&mut MutexGuard<'_, JobEntry>>,
+        scope: Option<&mut MutexGuard<'_, PipelineEntry>>,
+    ) {
+        let JobWrite { job, events } = write;
+        let before = entry.as_ref().map(|entry| entry.job.state);
+        self.queue_or_unqueue(&job, &events);
+        if before != Some(job.state) {
+            self.job_index.write().move_job(&job, before);
+            self.note_active(&job, before.is_none(), scope);
+        }
+        let events = events.into_iter().map(Arc::new);
+        match entry {
+            Some(entry) => {
+                entry.events.extend(events);
+                entry.job = job;
+            }
+            None => {
+                let events = events.collect();
+                self.jobs
+                    .insert(job.id, Arc::new(Mutex::new(JobEntry { job, events })));
+            }
+        }
+    }
+
+    /// Keeps the pipeline's list of active jobs, and the list of ended ones.
+    fn note_active(
+        &self,
+        job: &Job,
+        is_new: bool,
+        scope: Option<&mut MutexGuard<'_, PipelineEntry>>,
+    ) {
+        if let Some(end_time) = job.end_time {
+            self.ended.write().insert((end_time, job.id));
+        }
+        let Some(scope) = scope else {
+            return;
+        };
+        let active = &mut scope.state.active_jobs;
+        if job.state.is_terminal() {
+            active.retain(|id| *id != job.id);
+        } else if is_new {
+            active.push(job.id);
+        }
+    }
+
+    fn queue_or_unqueue(&self, job: &Job, events: &[crate::domain::Event]) {
+        let mut ready = self.ready.lock();
+        for event in events {
+            let Change::StageRunChanged(run) = &event.change else {
+                continue;
+            };
+            match run.state {
+                StageState::Queued => ready.insert(job, run),
+                _ => ready.remove(job, run),
+            }
+        }
+    }
+
+    pub(super) fn forget_job(&self, id: JobId) {
+        let Some((_, entry)) = self.jobs.remove(&id) else {
+            return;
+        };
+        let job = Arc::clone(&entry.lock().job);
+        self.job_index.write().remove(&job);
+        if let Some(end_time) = job.end_time {
+            self.ended.write().remove(&(end_time, id));
+        }
+    }
+}
+
+impl PipelineEntry {
+    /// Beyond the newest revisions, one is kept only as long as a job that runs it.
+    fn let_go_of_old_revisions(&mut self) {
+        let newest = self.state.pipeline.revision;
+        let limit = i64::try_from(limits::MAX_REVISIONS).unwrap_or(i64::MAX);
+        if let Some(Revision::Kept(old)) = self.revisions.get(&(newest - limit)) {
+            let old = Revision::WithItsJobs(Arc::downgrade(old));
+            self.revisions.insert(newest - limit, old);
+        }
+        self.revisions.retain(|_, revision| match revision {
+            Revision::Kept(_) => true,
+            Revision::WithItsJobs(pipeline) => pipeline.strong_count() > 0,
+        });
+    }
+}
+
+/// The pipeline that a batch has to lock: the one that it writes, or the one whose
+/// list of active jobs becomes shorter.
+fn pipeline_scope(write: Option<&PipelineWrite>, jobs: &[JobWrite]) -> Option<PipelineId> {
+    let ending = || jobs.iter().find(|write| write.job.state.is_terminal());
+    match write {
+        Some(PipelineWrite::Create(_)) => None,
+        Some(PipelineWrite::Revise(pipeline, _)) => Some(pipeline.id),
+        Some(PipelineWrite::AddJob(id, _) | PipelineWrite::Delete(id, _)) => Some(*id),
+        None => ending().map(|write| write.job.pipeline.id),
+    }
+}
+
+fn check_pipeline(
+    write: Option<&PipelineWrite>,
+    scope: Option<&PipelineEntry>,
+) -> Result<(), CommitError> {
+    let expected = match write {
+        None | Some(PipelineWrite::Create(_)) => return Ok(()),
+        Some(
+            PipelineWrite::Revise(_, version)
+            | PipelineWrite::AddJob(_, version)
+            | PipelineWrite::Delete(_, version),
+        ) => *version,
+    };
+    match scope {
+        Some(entry) if !entry.deleted && entry.state.version == expected => Ok(()),
+        _ => Err(CommitError::Conflict),
+    }
+}
+
+fn check_job(write: &JobWrite, entry: Option<&JobEntry>) -> Result<(), CommitError> {
+    let expected = write.events.first().map_or(0, |event| event.sequence - 1);
+    let found = entry.map_or(0, |entry| entry.job.last_sequence);
+    match found == expected {
+        true => Ok(()),
+        false => Err(CommitError::Conflict),
+    }
+}
+
+fn name_key(pipeline: &Pipeline) -> (String, String) {
+    (pipeline.project.clone(), pipeline.spec.name.clone())
+}

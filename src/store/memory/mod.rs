@@ -1,0 +1,229 @@
+//! The store that lives as long as its process.
+//!
+//! Keyed look-ups are DashMaps whose values have locks of their own, so that no
+//! guard of a shard is held while two scopes are locked. What spans keys has an
+//! ordered index of its own: a page costs as much as the page is long.
+
+mod answers;
+mod commit;
+mod index;
+mod ready;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Weak},
+    time::SystemTime,
+};
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+
+use crate::domain::{Event, Job, JobId, Pipeline, PipelineId};
+
+use super::{
+    Batch, CommitError, JobFilter, KeptAnswer, Labels, PipelineFilter, PipelineState, ReadyStage,
+    RequestKey, Store, StoreError,
+};
+use answers::Answers;
+use index::{JobIndex, PipelineIndex};
+use ready::ReadyQueue;
+
+/// Keeps everything in memory; what it acknowledged is lost with the process.
+///
+/// Locks are taken in one order: a pipeline, its jobs by id, the answers, a name,
+/// then any one index at a time.
+#[derive(Default)]
+pub struct MemoryStore {
+    pipelines: DashMap<PipelineId, Arc<Mutex<PipelineEntry>>>,
+    jobs: DashMap<JobId, Arc<Mutex<JobEntry>>>,
+    /// Project and name to pipeline.
+    names: DashMap<(String, String), PipelineId>,
+    pipeline_index: RwLock<PipelineIndex>,
+    job_index: RwLock<JobIndex>,
+    ended: RwLock<BTreeSet<(SystemTime, JobId)>>,
+    ready: Mutex<ReadyQueue>,
+    answers: Mutex<Answers>,
+}
+
+struct PipelineEntry {
+    state: PipelineState,
+    /// Whoever waited for the lock while the pipeline was deleted sees this.
+    deleted: bool,
+    /// Older revisions. One that only its jobs still need goes with the last of them.
+    revisions: BTreeMap<i64, Revision>,
+}
+
+enum Revision {
+    Kept(Arc<Pipeline>),
+    WithItsJobs(Weak<Pipeline>),
+}
+
+struct JobEntry {
+    job: Arc<Job>,
+    events: Vec<Arc<Event>>,
+}
+
+impl MemoryStore {
+    /// Looks an entry up and lets go of the map's shard before anybody locks it.
+    fn pipeline_entry(&self, id: PipelineId) -> Option<Arc<Mutex<PipelineEntry>>> {
+        self.pipelines.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    fn job_entry(&self, id: JobId) -> Option<Arc<Mutex<JobEntry>>> {
+        self.jobs.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    fn newest_revision(&self, id: PipelineId) -> Option<Arc<Pipeline>> {
+        let entry = self.pipeline_entry(id)?;
+        let pipeline = Arc::clone(&entry.lock().state.pipeline);
+        Some(pipeline)
+    }
+
+    fn current_job(&self, id: JobId) -> Option<Arc<Job>> {
+        let entry = self.job_entry(id)?;
+        let job = Arc::clone(&entry.lock().job);
+        Some(job)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineState>, StoreError> {
+        let state = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().state.clone();
+        Ok(self.pipeline_entry(id).map(state))
+    }
+
+    async fn revision(
+        &self,
+        id: PipelineId,
+        revision: i64,
+    ) -> Result<Option<Arc<Pipeline>>, StoreError> {
+        let find = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().revision(revision);
+        Ok(self.pipeline_entry(id).and_then(find))
+    }
+
+    async fn list_pipelines(
+        &self,
+        filter: &PipelineFilter,
+        before: Option<PipelineId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Pipeline>>, StoreError> {
+        let ids = |before, count| {
+            let index = self.pipeline_index.read();
+            index.newest_first(filter, before).take(count).collect()
+        };
+        let pipeline = |id| {
+            self.newest_revision(id)
+                .filter(|found| filter.matches(found))
+        };
+        Ok(page(before, limit, ids, pipeline))
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
+        Ok(self.current_job(id))
+    }
+
+    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Arc<Event>>>, StoreError> {
+        let Some(entry) = self.job_entry(id) else {
+            return Ok(None);
+        };
+        let entry = entry.lock();
+        let seen = usize::try_from(after).unwrap_or(0).min(entry.events.len());
+        Ok(Some(entry.events[seen..].to_vec()))
+    }
+
+    async fn list_jobs(
+        &self,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Job>>, StoreError> {
+        let ids = |before, count| {
+            let index = self.job_index.read();
+            index.newest_first(filter, before).take(count).collect()
+        };
+        let job = |id| self.current_job(id).filter(|found| filter.matches(found));
+        Ok(page(before, limit, ids, job))
+    }
+
+    async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError> {
+        Ok(self.answers.lock().get(key).cloned())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.commit_batch(batch)
+    }
+
+    async fn claim(&self, labels: &Labels) -> Result<Option<ReadyStage>, StoreError> {
+        Ok(self.ready.lock().claim(labels))
+    }
+
+    async fn ready_stages(&self) -> Result<usize, StoreError> {
+        Ok(self.ready.lock().len())
+    }
+
+    async fn expired_jobs(
+        &self,
+        keep: usize,
+        ended_before: SystemTime,
+    ) -> Result<Vec<JobId>, StoreError> {
+        let ended = self.ended.read();
+        let surplus = ended.len().saturating_sub(keep);
+        let oldest = ended
+            .iter()
+            .take(surplus)
+            .take_while(|(time, _)| *time < ended_before);
+        Ok(oldest.map(|(_, id)| *id).collect())
+    }
+
+    async fn remove_job(&self, id: JobId) -> Result<(), StoreError> {
+        self.forget_job(id);
+        Ok(())
+    }
+}
+
+impl PipelineEntry {
+    fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            state: PipelineState {
+                pipeline,
+                active_jobs: Vec::new(),
+                jobs_created: 0,
+                version: 1,
+            },
+            deleted: false,
+            revisions: BTreeMap::new(),
+        }
+    }
+
+    fn revision(&self, revision: i64) -> Option<Arc<Pipeline>> {
+        if revision == self.state.pipeline.revision {
+            return Some(Arc::clone(&self.state.pipeline));
+        }
+        match self.revisions.get(&revision)? {
+            Revision::Kept(pipeline) => Some(Arc::clone(pipeline)),
+            Revision::WithItsJobs(pipeline) => pipeline.upgrade(),
+        }
+    }
+}
+
+/// Collects a page from an index. The index is let go of before an entry is locked:
+/// a commit locks them the other way round.
+fn page<Id: Copy, T>(
+    mut before: Option<Id>,
+    limit: usize,
+    ids: impl Fn(Option<Id>, usize) -> Vec<Id>,
+    find: impl Fn(Id) -> Option<T>,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    loop {
+        let wanted = limit - found.len();
+        let candidates = ids(before, wanted);
+        found.extend(candidates.iter().filter_map(|id| find(*id)));
+        if candidates.len() < wanted || found.len() == limit {
+            return found;
+        }
+        before = candidates.last().copied();
+    }
+}
