@@ -8,6 +8,7 @@ compile_error!("Pipewright runs commands in POSIX process groups; Windows has no
 
 pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod runner;
 pub mod store;
 pub mod wire;

@@ -1,0 +1,168 @@
+//! From a plan to its effects: commit, then wake those who wait for it.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{Change, Command, Job, JobId, Refusal, StageState, decide},
+    store::{Answer, Batch, CommitError, JobWrite, KeptAnswer, RequestKey},
+};
+
+use super::{Call, Engine, Error, housekeeping::Chore};
+
+/// What a call wants to change, and what it answers if that succeeds.
+pub(super) struct Plan {
+    pub(super) batch: Batch,
+    pub(super) answer: Answer,
+}
+
+impl Engine {
+    /// The answer that was given to a call before, if it is a repetition.
+    pub(super) async fn answered(
+        &self,
+        call: &Call,
+        method: &'static str,
+    ) -> Result<Option<Answer>, Error> {
+        let Some(key) = request_key(call, method) else {
+            return Ok(None);
+        };
+        let kept = self.store.answer(&key).await?;
+        kept.map(|kept| repeated(call, kept)).transpose()
+    }
+
+    /// Commits a plan and answers; none if something changed in between, and the
+    /// plan has to be made again.
+    pub(super) async fn try_commit(
+        &self,
+        call: &Call,
+        method: &'static str,
+        plan: Plan,
+    ) -> Result<Option<Answer>, Error> {
+        let Plan { mut batch, answer } = plan;
+        batch.answer = request_key(call, method)
+            .zip(call.request)
+            .map(|(key, request)| {
+                let kept = KeptAnswer {
+                    fingerprint: request.fingerprint,
+                    answer: answer.clone(),
+                    time: self.now(),
+                };
+                (key, kept)
+            });
+        match self.commit(batch).await {
+            Ok(()) => Ok(Some(answer)),
+            Err(CommitError::Conflict) => Ok(None),
+            Err(CommitError::Answered(kept)) => repeated(call, kept).map(Some),
+            Err(CommitError::NameTaken) => Err(name_taken(&answer)),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Asks something of a job, again until nothing changes in between.
+    pub(super) async fn command(
+        &self,
+        id: JobId,
+        command: Command,
+    ) -> Result<Result<Arc<Job>, Refusal>, Error> {
+        loop {
+            let job = self.load_job(id).await?;
+            let decision = match decide(&job, command.clone(), self.now()) {
+                Ok(decision) => decision,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if decision.events.is_empty() {
+                return Ok(Ok(job));
+            }
+            let job = Arc::new(decision.job);
+            let write = JobWrite {
+                job: Arc::clone(&job),
+                events: decision.events,
+            };
+            let batch = Batch {
+                jobs: vec![write],
+                ..Batch::default()
+            };
+            match self.commit(batch).await {
+                Ok(()) => return Ok(Ok(job)),
+                Err(CommitError::Store(error)) => return Err(error.into()),
+                Err(CommitError::Conflict | CommitError::NameTaken | CommitError::Answered(_)) => {}
+            }
+        }
+    }
+
+    pub(super) async fn load_job(&self, id: JobId) -> Result<Arc<Job>, Error> {
+        let job = self.store.job(id).await?;
+        job.ok_or_else(|| Error::JobNotFound(id.to_string()))
+    }
+
+    /// Everything after the commit happens without an await: a caller that goes
+    /// away cannot keep a committed change from being told.
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let effects: Vec<Effect> = batch.jobs.iter().map(Effect::of).collect();
+        self.store.commit(batch).await?;
+        effects.iter().for_each(|effect| self.tell(effect));
+        Ok(())
+    }
+
+    fn tell(&self, effect: &Effect) {
+        let job = &effect.job;
+        self.signals.tell(job.id, job.last_sequence);
+        if effect.waits_for_its_turn || job.state.is_terminal() {
+            // Whoever comes second of two that race sees both of them: the job that
+            // ended is out of the list by now, the new one is in it.
+            let _ = self.chores.send(Chore::Admit(job.pipeline.id));
+        }
+        if job.state.is_terminal() {
+            tracing::info!(job.id = %job.id, job.state = ?job.state, "job ended");
+            let _ = self.chores.send(Chore::Retain);
+        }
+        if effect.has_ready_stages || job.state.is_terminal() {
+            self.progress.notify_waiters();
+        }
+    }
+}
+
+/// What a committed change of a job means to others.
+struct Effect {
+    job: Arc<Job>,
+    waits_for_its_turn: bool,
+    has_ready_stages: bool,
+}
+
+impl Effect {
+    fn of(write: &JobWrite) -> Self {
+        let made_ready = |change: &Change| matches!(change, Change::StageRunChanged(run) if run.state == StageState::Queued);
+        let is_new = write
+            .events
+            .first()
+            .is_some_and(|event| event.sequence == 1);
+        let has_ready_stages = write.events.iter().any(|event| made_ready(&event.change));
+        Self {
+            job: Arc::clone(&write.job),
+            waits_for_its_turn: is_new && !has_ready_stages,
+            has_ready_stages,
+        }
+    }
+}
+
+fn request_key(call: &Call, method: &'static str) -> Option<RequestKey> {
+    call.request.map(|request| RequestKey {
+        principal: call.principal.clone(),
+        method,
+        request_id: request.id,
+    })
+}
+
+fn repeated(call: &Call, kept: KeptAnswer) -> Result<Answer, Error> {
+    match call.request {
+        Some(request) if request.fingerprint == kept.fingerprint => Ok(kept.answer),
+        _ => Err(Error::RequestIdReused),
+    }
+}
+
+fn name_taken(answer: &Answer) -> Error {
+    let (project, name) = match answer {
+        Answer::Pipeline(pipeline) => (pipeline.project.clone(), pipeline.spec.name.clone()),
+        Answer::Deleted | Answer::Job(_) => Default::default(),
+    };
+    Error::NameTaken { project, name }
+}

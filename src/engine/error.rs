@@ -1,0 +1,113 @@
+use std::io;
+
+use crate::{
+    domain::{JobState, Violation},
+    store::StoreError,
+};
+
+/// Why the engine refuses a call or could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request breaks rules of its fields.
+    #[error("the request is not valid")]
+    Invalid(Vec<Violation>),
+    /// The request id was used for another request.
+    #[error("request_id was already used for a different request; use a new UUID")]
+    RequestIdReused,
+    /// There is no such pipeline.
+    #[error("pipeline {0} was not found")]
+    PipelineNotFound(String),
+    /// The pipeline has no such revision, or it is no longer kept.
+    #[error("pipeline {id} has no revision {revision}")]
+    RevisionNotFound {
+        /// The pipeline.
+        id: String,
+        /// What was asked for.
+        revision: i64,
+    },
+    /// There is no such job.
+    #[error("job {0} was not found; ended jobs expire")]
+    JobNotFound(String),
+    /// The job has no such stage, or the stage no such attempt.
+    #[error("job {job} has no {what}")]
+    StageNotFound {
+        /// The job.
+        job: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// Another pipeline of the project has the name.
+    #[error("project '{project}' already has a pipeline named '{name}'")]
+    NameTaken {
+        /// The project.
+        project: String,
+        /// The name.
+        name: String,
+    },
+    /// The pipeline has changed since the caller read it.
+    #[error("the pipeline has changed: its etag is '{current}' now; read it again")]
+    EtagMismatch {
+        /// The pipeline.
+        id: String,
+        /// Its etag.
+        current: String,
+    },
+    /// The pipeline has active jobs.
+    #[error("pipeline {id} has {active} active jobs; cancel them first, or force the deletion")]
+    PipelineActive {
+        /// The pipeline.
+        id: String,
+        /// How many.
+        active: usize,
+    },
+    /// The job has ended in a way that leaves nothing to cancel.
+    #[error("job {id} has already ended as {state:?}")]
+    JobEnded {
+        /// The job.
+        id: String,
+        /// How.
+        state: JobState,
+    },
+    /// Only an ended job can be retried.
+    #[error("job {0} has not ended; cancel it or wait for its end")]
+    JobNotEnded(String),
+    /// The pipeline of the job is gone.
+    #[error("the pipeline of job {0} was deleted")]
+    PipelineDeleted(String),
+    /// No stage is left to run.
+    #[error("job {0} has no stage left to run; retry all stages instead")]
+    NothingToRetry(String),
+    /// The pipeline has too many active jobs.
+    #[error(
+        "pipeline {id} has {limit} active jobs, the most that are allowed; wait for one to end"
+    )]
+    TooManyActiveJobs {
+        /// The pipeline.
+        id: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many stages wait for runners.
+    #[error("{limit} stages wait for a runner, the most that are allowed; try again later")]
+    QueueFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The log is shorter.
+    #[error("offset {offset} is past the log's present end at {size}")]
+    OffsetPastEnd {
+        /// What was asked for.
+        offset: i64,
+        /// The log's size.
+        size: u64,
+    },
+    /// The service is stopping.
+    #[error("the server is stopping; try again, or resume, in a moment")]
+    Stopping,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log could not be read.
+    #[error("the log could not be read: {0}")]
+    Log(#[from] io::Error),
+}

@@ -1,0 +1,302 @@
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
+        PendingReason, PipelineId, Refusal, RetryScope, StageRun, StageState, Trigger,
+        TriggerSource, Variables, admission, create, limits, retried_runs, validate,
+    },
+    store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
+    wire::StageView,
+};
+
+use super::{Call, Engine, Error, commit::Plan};
+
+/// What starts a job.
+#[derive(Clone, Debug)]
+pub struct TriggerRequest {
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// Revision to run; the newest when none.
+    pub revision: Option<i64>,
+    /// Ref to check out; the pipeline's default when empty.
+    pub git_ref: String,
+    /// Wins over the pipeline's and the stages' variables.
+    pub variables: Variables,
+    /// Higher runs earlier.
+    pub priority: i32,
+    /// Check everything and start nothing.
+    pub validate_only: bool,
+}
+
+/// A job as it is now, with what is known only while it is read.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// The job.
+    pub job: Arc<Job>,
+    /// One a stage run.
+    pub stages: Vec<StageView>,
+}
+
+impl Engine {
+    /// Starts a job.
+    pub async fn trigger_pipeline(
+        &self,
+        call: &Call,
+        request: TriggerRequest,
+    ) -> Result<Arc<Job>, Error> {
+        const METHOD: &str = "TriggerPipeline";
+        if !request.validate_only
+            && let Some(answer) = self.answered(call, METHOD).await?
+        {
+            return job_of(answer);
+        }
+        let violations = validate::trigger(&request.git_ref, &request.variables, request.priority);
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        loop {
+            let state = self.load_pipeline(request.pipeline_id).await?;
+            let new = self.triggered(call, &request, &state).await?;
+            let plan = self.plan_job(&state, new).await?;
+            if request.validate_only {
+                return job_of(plan.answer);
+            }
+            if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
+                return job_of(answer);
+            }
+        }
+    }
+
+    /// Starts a job that repeats an ended one.
+    pub async fn retry_job(
+        &self,
+        call: &Call,
+        id: JobId,
+        scope: RetryScope,
+    ) -> Result<Arc<Job>, Error> {
+        const METHOD: &str = "RetryJob";
+        if let Some(answer) = self.answered(call, METHOD).await? {
+            return job_of(answer);
+        }
+        loop {
+            let job = self.load_job(id).await?;
+            let state = self.store.pipeline(job.pipeline.id).await?;
+            let new = self.retried(call, &job, scope)?;
+            let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()))?;
+            let plan = self.plan_job(&state, new).await?;
+            if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
+                return job_of(answer);
+            }
+        }
+    }
+
+    /// Asks a job to stop.
+    pub async fn cancel_job(
+        &self,
+        call: &Call,
+        id: JobId,
+        reason: String,
+    ) -> Result<JobView, Error> {
+        let violations = validate::cancel_reason(&reason);
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        let cancel = Command::Cancel(Cancellation {
+            cause: CancelCause::Requested,
+            reason,
+            principal: call.principal.clone(),
+        });
+        match self.command(id, cancel).await? {
+            Ok(job) => Ok(self.view(job)),
+            Err(Refusal::JobEnded(state)) => Err(Error::JobEnded {
+                id: id.to_string(),
+                state,
+            }),
+            Err(Refusal::LeaseLost) => unreachable!("a cancel needs no lease"),
+        }
+    }
+
+    /// A job with its stage runs.
+    pub async fn get_job(&self, id: JobId) -> Result<JobView, Error> {
+        Ok(self.view(self.load_job(id).await?))
+    }
+
+    /// The newest jobs that a filter matches, older than `before`.
+    pub async fn list_jobs(
+        &self,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Job>>, Error> {
+        Ok(self.store.list_jobs(filter, before, limit).await?)
+    }
+
+    /// Adds to a job what is known only while it is read.
+    pub fn view(&self, job: Arc<Job>) -> JobView {
+        let stages = job.stage_runs.iter().map(|run| self.stage_view(&job, run));
+        JobView {
+            stages: stages.collect(),
+            job,
+        }
+    }
+
+    fn stage_view(&self, job: &Job, run: &StageRun) -> StageView {
+        let key = LogKey {
+            job_id: job.id,
+            run: run.key(),
+        };
+        StageView {
+            pending_reason: self.pending_reason(job, run),
+            log_size: match run.state.is_terminal() {
+                true => run.log_size,
+                false => self.logs.size(key),
+            },
+        }
+    }
+
+    fn pending_reason(&self, job: &Job, run: &StageRun) -> Option<PendingReason> {
+        let is_over = |&stage: &usize| job.newest_run(stage).state.is_terminal();
+        match run.state {
+            StageState::Pending if job.pipeline.graph.direct(run.stage).iter().all(is_over) => {
+                // Nothing else keeps a stage back whose needs are over.
+                Some(PendingReason::Concurrency)
+            }
+            StageState::Pending => Some(PendingReason::Needs),
+            StageState::Queued if self.has_runner_for(&job.stage(run).runner_labels) => {
+                Some(PendingReason::RunnersBusy)
+            }
+            StageState::Queued => Some(PendingReason::NoMatchingRunner),
+            StageState::Running
+            | StageState::Succeeded
+            | StageState::Failed
+            | StageState::Cancelled
+            | StageState::Skipped(_) => None,
+        }
+    }
+
+    async fn triggered(
+        &self,
+        call: &Call,
+        request: &TriggerRequest,
+        state: &PipelineState,
+    ) -> Result<NewJob, Error> {
+        let newest = Arc::clone(&state.pipeline);
+        let pipeline = self.revision_of(newest, request.revision).await?;
+        let git_ref = match request.git_ref.is_empty() {
+            true => pipeline.spec.default_ref.clone(),
+            false => request.git_ref.clone(),
+        };
+        let stages = 0..pipeline.spec.stages.len();
+        Ok(NewJob {
+            id: self.new_job_id(),
+            git_ref,
+            commit_id: String::new(),
+            trigger: Trigger {
+                source: TriggerSource::Api,
+                principal: call.principal.clone(),
+            },
+            variables: request.variables.clone(),
+            priority: request.priority,
+            retried_job_id: None,
+            stage_runs: stages.map(StageRun::pending).collect(),
+            pipeline,
+        })
+    }
+
+    fn retried(&self, call: &Call, job: &Job, scope: RetryScope) -> Result<NewJob, Error> {
+        if !job.state.is_terminal() {
+            return Err(Error::JobNotEnded(job.id.to_string()));
+        }
+        let stage_runs = retried_runs(job, scope);
+        Ok(NewJob {
+            id: self.new_job_id(),
+            pipeline: Arc::clone(&job.pipeline),
+            git_ref: job.git_ref.clone(),
+            commit_id: job.commit_id.clone(),
+            trigger: Trigger {
+                source: TriggerSource::Retry,
+                principal: call.principal.clone(),
+            },
+            variables: job.variables.clone(),
+            priority: job.priority,
+            retried_job_id: Some(job.id),
+            stage_runs: stage_runs.ok_or_else(|| Error::NothingToRetry(job.id.to_string()))?,
+        })
+    }
+
+    /// Makes a job under the pipeline's concurrency policy.
+    async fn plan_job(&self, state: &PipelineState, new: NewJob) -> Result<Plan, Error> {
+        self.check_quotas(state).await?;
+        let policy = state.pipeline.spec.concurrency_policy;
+        let admission = admission(policy, !state.active_jobs.is_empty());
+        let mut jobs = Vec::new();
+        if admission == Admission::Supersede {
+            let cancellation = Cancellation {
+                cause: CancelCause::Superseded(new.id),
+                reason: String::new(),
+                principal: new.trigger.principal.clone(),
+            };
+            jobs = self.cancel_all(&state.active_jobs, &cancellation).await?;
+        }
+        let number = state.jobs_created + 1;
+        let admitted = admission == Admission::Start;
+        let Decision { events, job } = create(new, number, admitted, self.now());
+        let job = Arc::new(job);
+        jobs.push(JobWrite {
+            job: Arc::clone(&job),
+            events,
+        });
+        let write = PipelineWrite::AddJob(state.pipeline.id, state.version);
+        Ok(Plan {
+            batch: Batch {
+                pipeline: Some(write),
+                jobs,
+                answer: None,
+            },
+            answer: Answer::Job(job),
+        })
+    }
+
+    async fn check_quotas(&self, state: &PipelineState) -> Result<(), Error> {
+        if self.stopping.is_cancelled() {
+            return Err(Error::Stopping);
+        }
+        if state.active_jobs.len() >= limits::MAX_ACTIVE_JOBS {
+            return Err(Error::TooManyActiveJobs {
+                id: state.pipeline.id.to_string(),
+                limit: limits::MAX_ACTIVE_JOBS,
+            });
+        }
+        if self.store.ready_stages().await? >= limits::MAX_QUEUED_STAGES {
+            return Err(Error::QueueFull {
+                limit: limits::MAX_QUEUED_STAGES,
+            });
+        }
+        Ok(())
+    }
+
+    /// Every job that has not ended, at most `limit` of them.
+    pub(super) async fn active_jobs(&self, limit: usize) -> Result<Vec<Arc<Job>>, Error> {
+        let states = JobState::ALL
+            .into_iter()
+            .filter(|state| !state.is_terminal());
+        let filter = JobFilter {
+            states: states.collect(),
+            ..JobFilter::default()
+        };
+        self.list_jobs(&filter, None, limit).await
+    }
+
+    fn new_job_id(&self) -> JobId {
+        JobId(self.ids.next(self.now()))
+    }
+}
+
+/// Answers are kept by method, so one to a job's call is a job.
+fn job_of(answer: Answer) -> Result<Arc<Job>, Error> {
+    match answer {
+        Answer::Job(job) => Ok(job),
+        Answer::Deleted | Answer::Pipeline(_) => Err(Error::RequestIdReused),
+    }
+}

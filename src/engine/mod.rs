@@ -1,0 +1,130 @@
+//! What the service does: loads a scope, decides purely, commits, and wakes those
+//! who wait for it. Knows nothing of how it is called.
+
+mod commit;
+mod environment;
+mod error;
+mod feed;
+mod housekeeping;
+mod jobs;
+mod leases;
+mod pipelines;
+mod stage_log;
+mod watch;
+
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::{Duration, SystemTime},
+};
+
+use dashmap::DashMap;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    domain::{LeaseId, RunnerId},
+    runner::Registration,
+    store::{Store, logs::FileLogs},
+};
+
+pub use environment::{Clock, IdSource, SystemClock, UuidV7};
+pub use error::Error;
+pub use jobs::{JobView, TriggerRequest};
+pub use pipelines::Update;
+pub use stage_log::{LogPiece, LogRequest, StageLog};
+pub use watch::{Opening, Watch};
+
+use feed::Signals;
+use housekeeping::Chore;
+use leases::LiveLease;
+
+/// The service without its network side.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    logs: FileLogs,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    settings: Settings,
+    signals: Arc<Signals>,
+    runners: DashMap<RunnerId, Registration>,
+    leases: DashMap<LeaseId, LiveLease>,
+    /// The next lease's fencing token.
+    next_token: AtomicI64,
+    /// Wakes runners that wait for work, and those who wait for jobs to end.
+    progress: Notify,
+    chores: mpsc::UnboundedSender<Chore>,
+    /// No new jobs and no new leases.
+    stopping: CancellationToken,
+    /// Streams end, telling their readers to come back.
+    closing: CancellationToken,
+}
+
+/// What the engine is told to do otherwise than by callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Ended jobs that are kept; beyond it the oldest go first.
+    pub retain_jobs: usize,
+    /// How long an ended job is kept at least.
+    pub retain_jobs_for: Duration,
+    /// Time between the polite and the sure kill of a stage.
+    pub kill_grace: Duration,
+}
+
+/// Who calls, and whether the call may be a repetition.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Name of the caller.
+    pub principal: String,
+    /// Set when the caller gave a request id.
+    pub request: Option<RequestIdentity>,
+}
+
+/// Tells a repeated call from another one.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestIdentity {
+    /// The id that the caller chose.
+    pub id: Uuid,
+    /// Hash of the request.
+    pub fingerprint: [u8; 32],
+}
+
+impl Engine {
+    /// An engine on a store, and the task that does its chores until the engine is dropped.
+    pub fn start(
+        store: Arc<dyn Store>,
+        logs: FileLogs,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let (chores, todo) = mpsc::unbounded_channel();
+        let first_token = leases::first_token(clock.now());
+        let engine = Arc::new(Self {
+            store,
+            logs,
+            clock,
+            ids,
+            settings,
+            signals: Arc::new(Signals::new(chores.clone())),
+            runners: DashMap::new(),
+            leases: DashMap::new(),
+            next_token: AtomicI64::new(first_token),
+            progress: Notify::new(),
+            chores,
+            stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
+        });
+        tokio::spawn(housekeeping::run(Arc::downgrade(&engine), todo));
+        engine
+    }
+
+    /// Ends once open streams have to end.
+    pub async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,171 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::{
+    domain::{Job, JobId, StageRun},
+    store::logs::LogKey,
+};
+
+use super::{Engine, Error, feed::Follow};
+
+/// Most bytes of a log in one message: 64 KiB.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Which log to read, and from where.
+#[derive(Clone, Debug)]
+pub struct LogRequest {
+    /// The job.
+    pub job_id: JobId,
+    /// The stage's name.
+    pub stage_name: String,
+    /// Attempt at the stage; the newest when none.
+    pub attempt: Option<u32>,
+    /// First byte wanted; a negative number counts from the end.
+    pub offset: i64,
+    /// Stop after this many bytes.
+    pub limit: Option<u64>,
+}
+
+/// A reader of one stage run's log, at an offset of its own.
+pub struct StageLog {
+    engine: Arc<Engine>,
+    /// Keeps the job from expiring.
+    _follow: Follow,
+    /// Tells when the stage may be over.
+    changes: watch::Receiver<i64>,
+    /// Tells when there is more; none once the log is complete.
+    grown: Option<watch::Receiver<u64>>,
+    job_id: JobId,
+    /// Where the bytes are: of an earlier job, if the run was carried over.
+    key: LogKey,
+    attempt: u32,
+    offset: u64,
+    left: u64,
+}
+
+/// What comes next of a log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LogPiece {
+    /// Bytes, from this offset on.
+    Chunk(u64, Bytes),
+    /// Bytes that are no longer kept, from the first offset up to the second.
+    Expired(u64, u64),
+    /// The log is complete, and this is its size.
+    End(u64),
+    /// As many bytes were read as were asked for.
+    LimitReached,
+    /// There is no more for now.
+    Nothing,
+}
+
+impl Engine {
+    /// Opens the log of a stage run.
+    pub async fn open_log(self: &Arc<Self>, request: LogRequest) -> Result<StageLog, Error> {
+        let follow = self.signals.follow(request.job_id);
+        let changes = follow.changes();
+        let job = self.load_job(request.job_id).await?;
+        let run = find_run(&job, &request)?;
+        let key = LogKey {
+            job_id: run.carried_from.unwrap_or(job.id),
+            run: run.key(),
+        };
+        let grown = (!run.state.is_terminal()).then(|| self.logs.subscribe(key));
+        let size = self.log_size(run, key);
+        Ok(StageLog {
+            engine: Arc::clone(self),
+            _follow: follow,
+            changes,
+            grown,
+            job_id: job.id,
+            key,
+            attempt: run.attempt,
+            offset: start(request.offset, size)?,
+            left: request.limit.unwrap_or(u64::MAX),
+        })
+    }
+
+    pub(super) fn log_size(&self, run: &StageRun, key: LogKey) -> u64 {
+        match run.state.is_terminal() {
+            true => run.log_size,
+            false => self.logs.size(key),
+        }
+    }
+}
+
+impl StageLog {
+    /// The attempt that the log is of.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The byte after what was read.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Reads on from the offset.
+    pub async fn next(&mut self) -> Result<LogPiece, Error> {
+        // Marked before the look: what changes after it ends the next wait.
+        self.changes.mark_unchanged();
+        if let Some(grown) = &mut self.grown {
+            grown.mark_unchanged();
+        }
+        let job = self.engine.load_job(self.job_id).await?;
+        let run = job.run(self.key.run).expect("a job keeps its runs");
+        let size = self.engine.log_size(run, self.key);
+        match run.state.is_terminal() {
+            true if self.offset >= size => Ok(LogPiece::End(size)),
+            _ if self.left == 0 => Ok(LogPiece::LimitReached),
+            _ if self.offset < size => self.read(size).await,
+            _ => Ok(LogPiece::Nothing),
+        }
+    }
+
+    /// Waits until there may be more. May be dropped and called again at any time.
+    pub async fn changed(&mut self) {
+        let Some(grown) = &mut self.grown else {
+            return;
+        };
+        tokio::select! {
+            _ = self.changes.changed() => {}
+            _ = grown.changed() => {}
+        }
+    }
+
+    async fn read(&mut self, size: u64) -> Result<LogPiece, Error> {
+        let wanted = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(CHUNK_BYTES);
+        let data = self.engine.logs.read(self.key, self.offset, wanted).await?;
+        let start = self.offset;
+        if data.is_empty() {
+            // The run says that there were bytes: their job has expired.
+            self.offset = size;
+            return Ok(LogPiece::Expired(start, size));
+        }
+        self.offset += data.len() as u64;
+        self.left -= data.len() as u64;
+        Ok(LogPiece::Chunk(start, data))
+    }
+}
+
+fn find_run<'a>(job: &'a Job, request: &LogRequest) -> Result<&'a Arc<StageRun>, Error> {
+    let found = job.find_run(&request.stage_name, request.attempt);
+    found.ok_or_else(|| Error::StageNotFound {
+        job: job.id.to_string(),
+        what: match request.attempt {
+            None => format!("stage '{}'", request.stage_name),
+            Some(attempt) => format!("attempt {attempt} at a stage '{}'", request.stage_name),
+        },
+    })
+}
+
+fn start(offset: i64, size: u64) -> Result<u64, Error> {
+    match u64::try_from(offset) {
+        Ok(start) if start > size => Err(Error::OffsetPastEnd { offset, size }),
+        Ok(start) => Ok(start),
+        Err(_) => Ok(size.saturating_sub(offset.unsigned_abs())),
+    }
+}
