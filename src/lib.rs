@@ -6,6 +6,8 @@
 #[cfg(windows)]
 compile_error!("Pipewright runs commands in POSIX process groups; Windows has none. Use WSL.");
 
+pub mod api;
+pub mod auth;
 pub mod config;
 pub mod domain;
 pub mod engine;

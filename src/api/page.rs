@@ -1,0 +1,91 @@
+//! Pages of lists.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::status::{invalid_field, page_token_mismatch};
+
+const DEFAULT_SIZE: usize = 50;
+const MAX_SIZE: usize = 1000;
+/// A page ends early once it is about this long.
+const MAX_BYTES: usize = 1024 * 1024;
+const VERSION: u8 = 1;
+/// Bytes of the filters' hash that a token carries.
+const BINDING: usize = 8;
+
+/// Which page a request asks for.
+#[derive(Debug)]
+pub(super) struct PageRequest {
+    /// Items on the page, at most.
+    pub(super) size: usize,
+    /// The last item of the page before.
+    pub(super) after: Option<Uuid>,
+    binding: [u8; BINDING],
+}
+
+impl PageRequest {
+    /// Reads a request's paging. `filters` is the request without its paging: a
+    /// token is good only for the list that it came from.
+    pub(super) fn new(size: i32, token: &str, filters: &impl Message) -> Result<Self, Status> {
+        let size = match usize::try_from(size) {
+            Ok(0) => DEFAULT_SIZE,
+            Ok(size) => size.min(MAX_SIZE),
+            Err(_) => {
+                let description = format!("is {size}; must not be negative, 0 means 50");
+                return Err(invalid_field("page_size", description));
+            }
+        };
+        let hash = Sha256::digest(filters.encode_to_vec());
+        let mut binding = [0; BINDING];
+        binding.copy_from_slice(&hash[..BINDING]);
+        let after = match token {
+            "" => None,
+            token => Some(read_token(token, binding).ok_or_else(page_token_mismatch)?),
+        };
+        Ok(Self {
+            size,
+            after,
+            binding,
+        })
+    }
+
+    /// Items to ask the store for: one more than fits tells whether a page follows.
+    pub(super) fn lookahead(&self) -> usize {
+        self.size + 1
+    }
+
+    /// Cuts a list to the page, and gives the token of the page after it.
+    pub(super) fn cut<T: Message>(
+        &self,
+        items: impl IntoIterator<Item = (Uuid, T)>,
+    ) -> (Vec<T>, String) {
+        let mut page = Vec::new();
+        let mut bytes = 0;
+        let mut last = None;
+        for (id, item) in items {
+            bytes += item.encoded_len();
+            let is_full = page.len() == self.size || (bytes > MAX_BYTES && !page.is_empty());
+            if let (true, Some(last)) = (is_full, last) {
+                return (page, self.token(last));
+            }
+            page.push(item);
+            last = Some(id);
+        }
+        (page, String::new())
+    }
+
+    fn token(&self, last: Uuid) -> String {
+        let parts = [&[VERSION][..], &self.binding, last.as_bytes()];
+        URL_SAFE_NO_PAD.encode(parts.concat())
+    }
+}
+
+fn read_token(token: &str, binding: [u8; BINDING]) -> Option<Uuid> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let rest = bytes.strip_prefix(&[VERSION])?;
+    let id = rest.strip_prefix(&binding[..])?;
+    Uuid::from_slice(id).ok()
+}

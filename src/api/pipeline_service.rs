@@ -1,0 +1,270 @@
+use std::sync::Arc;
+
+use prost::Message;
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::{
+    domain::{Pipeline, PipelineId, PipelineSpec, Violation},
+    engine::{Engine, Error, TriggerRequest, Update},
+    store::PipelineFilter,
+    wire::{
+        PipelineDraft, job_to_proto, pipeline_from_proto, pipeline_to_proto,
+        v1::{self, pipeline_service_server::PipelineService},
+    },
+};
+
+use super::{
+    mask::Mask,
+    page::PageRequest,
+    request::{Repeatable, filter, id, open_repeatable, positive, within},
+    status::{invalid, invalid_field},
+};
+
+const DEFAULT_PROJECT: &str = "default";
+/// What a pipeline may encode to: 1 MiB.
+const MAX_PIPELINE_BYTES: usize = 1024 * 1024;
+
+/// `pipewright.v1.PipelineService`.
+pub struct Pipelines {
+    engine: Arc<Engine>,
+}
+
+impl Pipelines {
+    /// The service of an engine.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+#[async_trait]
+impl PipelineService for Pipelines {
+    async fn create_pipeline(
+        &self,
+        request: Request<v1::CreatePipelineRequest>,
+    ) -> Result<Response<v1::CreatePipelineResponse>, Status> {
+        let (call, message) = open_repeatable(request)?;
+        let v1::CreatePipelineRequest {
+            pipeline,
+            request_id: _,
+            validate_only,
+        } = message;
+        let pipeline = required(pipeline)?;
+        if pipeline.encoded_len() > MAX_PIPELINE_BYTES {
+            return Err(invalid(vec![too_large("pipeline")]));
+        }
+        let draft = read(pipeline)?;
+        let project = match draft.project.is_empty() {
+            true => DEFAULT_PROJECT.to_owned(),
+            false => draft.project,
+        };
+        let created = self
+            .engine
+            .create_pipeline(&call, project, draft.spec, validate_only);
+        let mut pipeline = show(&*created.await.map_err(within_pipeline)?, validate_only);
+        if let (true, Some(pipeline)) = (validate_only, &mut pipeline) {
+            pipeline.id.clear();
+            pipeline.create_time = None;
+        }
+        Ok(Response::new(v1::CreatePipelineResponse { pipeline }))
+    }
+
+    async fn get_pipeline(
+        &self,
+        request: Request<v1::GetPipelineRequest>,
+    ) -> Result<Response<v1::GetPipelineResponse>, Status> {
+        let v1::GetPipelineRequest {
+            pipeline_id,
+            revision,
+        } = request.into_inner();
+        let id = id("pipeline_id", &pipeline_id)?;
+        let found = self
+            .engine
+            .get_pipeline(id, read_revision(revision)?)
+            .await?;
+        let pipeline = Some(pipeline_to_proto(&found));
+        Ok(Response::new(v1::GetPipelineResponse { pipeline }))
+    }
+
+    async fn list_pipelines(
+        &self,
+        request: Request<v1::ListPipelinesRequest>,
+    ) -> Result<Response<v1::ListPipelinesResponse>, Status> {
+        let mut message = request.into_inner();
+        let page_size = std::mem::take(&mut message.page_size);
+        let page_token = std::mem::take(&mut message.page_token);
+        let page = PageRequest::new(page_size, &page_token, &message)?;
+        let v1::ListPipelinesRequest {
+            page_size: _,
+            page_token: _,
+            project,
+            name,
+            git_repository,
+        } = message;
+        let wanted = PipelineFilter {
+            project: filter(project),
+            name: filter(name),
+            git_repository: filter(git_repository),
+        };
+        let before = page.after.map(PipelineId);
+        let found = self
+            .engine
+            .list_pipelines(&wanted, before, page.lookahead())
+            .await?;
+        let (pipelines, next_page_token) = page.cut(
+            found
+                .iter()
+                .map(|pipeline| (pipeline.id.0, pipeline_to_proto(pipeline))),
+        );
+        Ok(Response::new(v1::ListPipelinesResponse {
+            pipelines,
+            next_page_token,
+        }))
+    }
+
+    async fn update_pipeline(
+        &self,
+        request: Request<v1::UpdatePipelineRequest>,
+    ) -> Result<Response<v1::UpdatePipelineResponse>, Status> {
+        let (call, message) = open_repeatable(request)?;
+        let v1::UpdatePipelineRequest {
+            pipeline,
+            update_mask,
+            validate_only,
+            request_id: _,
+        } = message;
+        let pipeline = required(pipeline)?;
+        let mask = Mask::new(update_mask, &pipeline)?;
+        let draft = read(pipeline)?;
+        let update = Update {
+            id: id("pipeline.id", &draft.id)?,
+            etag: &draft.etag,
+            change: &|current: &Pipeline| {
+                let spec = mask.apply(&draft, current)?;
+                check_size(current, &spec)?;
+                Ok(spec)
+            },
+            validate_only,
+        };
+        let updated = self.engine.update_pipeline(&call, update);
+        let pipeline = show(&*updated.await.map_err(within_pipeline)?, validate_only);
+        Ok(Response::new(v1::UpdatePipelineResponse { pipeline }))
+    }
+
+    async fn delete_pipeline(
+        &self,
+        request: Request<v1::DeletePipelineRequest>,
+    ) -> Result<Response<v1::DeletePipelineResponse>, Status> {
+        let (call, message) = open_repeatable(request)?;
+        let v1::DeletePipelineRequest {
+            pipeline_id,
+            etag,
+            force,
+            request_id: _,
+        } = message;
+        let id = id("pipeline_id", &pipeline_id)?;
+        self.engine.delete_pipeline(&call, id, &etag, force).await?;
+        Ok(Response::new(v1::DeletePipelineResponse {}))
+    }
+
+    async fn trigger_pipeline(
+        &self,
+        request: Request<v1::TriggerPipelineRequest>,
+    ) -> Result<Response<v1::TriggerPipelineResponse>, Status> {
+        let (call, message) = open_repeatable(request)?;
+        let v1::TriggerPipelineRequest {
+            pipeline_id,
+            revision,
+            git_ref,
+            variables,
+            priority,
+            request_id: _,
+            validate_only,
+        } = message;
+        let trigger = TriggerRequest {
+            pipeline_id: id("pipeline_id", &pipeline_id)?,
+            revision: read_revision(revision)?,
+            git_ref,
+            variables,
+            priority,
+            validate_only,
+        };
+        let job = self.engine.trigger_pipeline(&call, trigger).await?;
+        let mut job = job_to_proto(&job, &[]);
+        if validate_only {
+            job.id.clear();
+            job.create_time = None;
+        }
+        Ok(Response::new(v1::TriggerPipelineResponse {
+            job: Some(job),
+        }))
+    }
+}
+
+impl Repeatable for v1::CreatePipelineRequest {
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl Repeatable for v1::UpdatePipelineRequest {
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl Repeatable for v1::DeletePipelineRequest {
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+impl Repeatable for v1::TriggerPipelineRequest {
+    fn request_id(&self) -> &str {
+        &self.request_id
+    }
+}
+
+fn required(pipeline: Option<v1::Pipeline>) -> Result<v1::Pipeline, Status> {
+    pipeline.ok_or_else(|| invalid_field("pipeline", "is required"))
+}
+
+fn read(pipeline: v1::Pipeline) -> Result<PipelineDraft, Status> {
+    pipeline_from_proto(pipeline).map_err(|violations| invalid(within("pipeline", violations)))
+}
+
+fn read_revision(revision: i64) -> Result<Option<i64>, Status> {
+    Ok(positive("revision", revision)?.map(|_| revision))
+}
+
+/// A pipeline as an answer; one that was only checked has no version of its own.
+fn show(pipeline: &Pipeline, validate_only: bool) -> Option<v1::Pipeline> {
+    let mut message = pipeline_to_proto(pipeline);
+    if validate_only {
+        message.etag.clear();
+        message.update_time = None;
+    }
+    Some(message)
+}
+
+fn check_size(current: &Pipeline, spec: &PipelineSpec) -> Result<(), Vec<Violation>> {
+    let next = Pipeline {
+        spec: spec.clone(),
+        ..current.clone()
+    };
+    match pipeline_to_proto(&next).encoded_len() {
+        0..=MAX_PIPELINE_BYTES => Ok(()),
+        _ => Err(vec![too_large("")]),
+    }
+}
+
+fn too_large(field: &str) -> Violation {
+    Violation::new(field, "must encode to at most 1 MiB")
+}
+
+/// The engine names fields of the pipeline; callers sent a request around it.
+fn within_pipeline(error: Error) -> Status {
+    match error {
+        Error::Invalid(violations) => invalid(within("pipeline", violations)),
+        other => other.into(),
+    }
+}

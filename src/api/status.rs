@@ -1,0 +1,205 @@
+//! The one table from errors to `tonic::Status`.
+//!
+//! Every refusal carries an `ErrorInfo` of the domain `pipewright` whose reason a
+//! program can match on, and the detail that fits it.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
+
+use crate::{domain::Violation, engine::Error};
+
+const DOMAIN: &str = "pipewright";
+/// More than about 4 KiB of details break clients.
+const MAX_VIOLATIONS: usize = 20;
+/// A violation repeats text of the caller; this much of it.
+const MAX_DESCRIPTION: usize = 160;
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let (code, reason, details) = classify(error);
+        match code {
+            Code::Internal => tracing::error!(reason, message, "call failed"),
+            _ => tracing::debug!(reason, message, "call refused"),
+        }
+        refuse(code, reason, message, details)
+    }
+}
+
+/// A refusal because of the request's fields.
+pub(super) fn invalid(violations: Vec<Violation>) -> Status {
+    Error::Invalid(violations).into()
+}
+
+/// A refusal because of one field.
+pub(super) fn invalid_field(field: &str, description: impl Into<String>) -> Status {
+    invalid(vec![Violation::new(field, description)])
+}
+
+/// A refusal of a page token that is not for this list.
+pub(super) fn page_token_mismatch() -> Status {
+    let description = "is not from a page of a list with these filters; leave it empty to start";
+    let mut details = ErrorDetails::new();
+    details.add_bad_request_violation("page_token", description);
+    let message = format!("page_token {description}");
+    refuse(
+        Code::InvalidArgument,
+        "PAGE_TOKEN_MISMATCH",
+        message,
+        details,
+    )
+}
+
+/// A refusal of a caller who is not known.
+pub(super) fn unauthenticated() -> Status {
+    let message = "the call has no valid credentials; send 'authorization: Bearer TOKEN'";
+    let details = ErrorDetails::new();
+    refuse(
+        Code::Unauthenticated,
+        "UNAUTHENTICATED",
+        message.to_owned(),
+        details,
+    )
+}
+
+fn refuse(code: Code, reason: &str, message: String, mut details: ErrorDetails) -> Status {
+    details.set_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
+    match error {
+        Error::Invalid(violations) => (
+            Code::InvalidArgument,
+            "INVALID_FIELDS",
+            bad_request(violations),
+        ),
+        Error::RequestIdReused => (
+            Code::InvalidArgument,
+            "REQUEST_ID_REUSED",
+            bad_request(vec![Violation::new(
+                "request_id",
+                "was already used for a different request; use a new UUID",
+            )]),
+        ),
+        Error::PipelineNotFound(id) => (
+            Code::NotFound,
+            "PIPELINE_NOT_FOUND",
+            resource("Pipeline", id),
+        ),
+        Error::RevisionNotFound { id, revision } => (
+            Code::NotFound,
+            "REVISION_NOT_FOUND",
+            resource("Pipeline", format!("{id}@{revision}")),
+        ),
+        Error::JobNotFound(id) => (Code::NotFound, "JOB_NOT_FOUND", resource("Job", id)),
+        Error::StageNotFound { job, what } => (
+            Code::NotFound,
+            "STAGE_NOT_FOUND",
+            resource("StageRun", format!("{job}: {what}")),
+        ),
+        Error::NameTaken { project, name } => (
+            Code::AlreadyExists,
+            "PIPELINE_NAME_TAKEN",
+            resource("Pipeline", format!("{project}/{name}")),
+        ),
+        Error::EtagMismatch { id, current } => {
+            let must = format!("pipeline.etag must be '{current}'");
+            (
+                Code::Aborted,
+                "ETAG_MISMATCH",
+                precondition("ETAG", id, must),
+            )
+        }
+        Error::PipelineActive { id, .. } => {
+            let must = "the pipeline must have no active jobs, or force must be set";
+            (
+                Code::FailedPrecondition,
+                "PIPELINE_HAS_ACTIVE_JOBS",
+                precondition("JOBS", id, must),
+            )
+        }
+        Error::JobEnded { id, .. } => {
+            let must = "the job must not have ended";
+            (
+                Code::FailedPrecondition,
+                "JOB_ENDED",
+                precondition("STATE", id, must),
+            )
+        }
+        Error::JobNotEnded(id) => {
+            let must = "the job must have ended";
+            (
+                Code::FailedPrecondition,
+                "JOB_NOT_ENDED",
+                precondition("STATE", id, must),
+            )
+        }
+        Error::PipelineDeleted(id) => {
+            let must = "the job's pipeline must exist";
+            (
+                Code::FailedPrecondition,
+                "PIPELINE_DELETED",
+                precondition("PIPELINE", id, must),
+            )
+        }
+        Error::NothingToRetry(id) => {
+            let must = "a stage must have failed, or been cancelled or skipped for it";
+            (
+                Code::FailedPrecondition,
+                "NO_STAGE_TO_RUN",
+                precondition("STAGES", id, must),
+            )
+        }
+        Error::TooManyActiveJobs { id, limit } => {
+            let limit = format!("at most {limit} active jobs of a pipeline");
+            (
+                Code::ResourceExhausted,
+                "TOO_MANY_ACTIVE_JOBS",
+                quota(id, limit),
+            )
+        }
+        Error::QueueFull { limit } => {
+            let limit = format!("at most {limit} stages wait for a runner");
+            (
+                Code::ResourceExhausted,
+                "QUEUE_FULL",
+                quota("queue".to_owned(), limit),
+            )
+        }
+        Error::OffsetPastEnd { size, .. } => {
+            let must = format!("must be at most the log's present size, {size}");
+            let details = bad_request(vec![Violation::new("offset", must)]);
+            (Code::OutOfRange, "OFFSET_PAST_END", details)
+        }
+        Error::Stopping => (Code::Unavailable, "SERVER_STOPPING", ErrorDetails::new()),
+        Error::Store(_) => (Code::Internal, "STORE_FAILED", ErrorDetails::new()),
+        Error::Log(_) => (Code::Internal, "LOG_UNREADABLE", ErrorDetails::new()),
+    }
+}
+
+fn bad_request(violations: Vec<Violation>) -> ErrorDetails {
+    let shown = violations
+        .into_iter()
+        .take(MAX_VIOLATIONS)
+        .map(|violation| {
+            let description = violation.description.chars().take(MAX_DESCRIPTION);
+            FieldViolation::new(violation.field, description.collect::<String>())
+        });
+    ErrorDetails::with_bad_request(shown.collect::<Vec<_>>())
+}
+
+fn resource(kind: &str, name: String) -> ErrorDetails {
+    ErrorDetails::with_resource_info(format!("pipewright.v1.{kind}"), name, "", "")
+}
+
+fn precondition(kind: &str, subject: String, must: impl Into<String>) -> ErrorDetails {
+    let violation = PreconditionViolation::new(kind, subject, must);
+    ErrorDetails::with_precondition_failure(vec![violation])
+}
+
+fn quota(subject: String, limit: String) -> ErrorDetails {
+    ErrorDetails::with_quota_failure(vec![QuotaViolation::new(subject, limit)])
+}
