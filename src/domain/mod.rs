@@ -14,6 +14,8 @@ mod outcome;
 mod pipeline;
 mod retry;
 mod schedule;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 
 pub use decide::{Command, Decision, NewJob, Refusal, StageResult, create, decide};

@@ -48,3 +48,53 @@ fn micros(time: SystemTime) -> i128 {
         Err(before) => -signed(before.duration().as_micros()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn priority_wins_until_ten_seconds_of_waiting_outweigh_it() {
+        // Same priority: who waits longer.
+        assert!(QueueRank::new(at(100), 0) < QueueRank::new(at(101), 0));
+        // One step of priority is worth ten seconds, and no more.
+        assert!(QueueRank::new(at(109), 1) < QueueRank::new(at(100), 0));
+        assert!(QueueRank::new(at(111), 1) > QueueRank::new(at(100), 0));
+        // The whole range of priorities is made good by waiting.
+        assert!(QueueRank::new(at(2_101), 100) > QueueRank::new(at(100), -100));
+    }
+
+    proptest! {
+        /// The fixed rank orders as `priority + waiting / 10 s` does, at any moment.
+        #[test]
+        fn a_rank_is_the_priority_that_grows_with_waiting(
+            (a, b) in (0..5_000u64, 0..5_000u64),
+            (p, q) in (-100..=100i32, -100..=100i32),
+            later in 5_000..10_000u64,
+        ) {
+            // In tenths of a step: seconds of waiting and ten for each priority.
+            let claim = |since: u64, priority: i32| i64::from(priority) * 10 + (later - since) as i64;
+            let by_claim = claim(b, q).cmp(&claim(a, p));
+            prop_assert_eq!(QueueRank::new(at(a), p).cmp(&QueueRank::new(at(b), q)), by_claim);
+        }
+    }
+
+    #[test]
+    fn a_policy_decides_only_while_another_job_is_active() {
+        use ConcurrencyPolicy::{Allow, CancelRunning, Queue};
+        for policy in [Allow, Queue, CancelRunning] {
+            assert_eq!(admission(policy, false), Admission::Start);
+        }
+        assert_eq!(admission(Allow, true), Admission::Start);
+        assert_eq!(admission(Queue, true), Admission::Wait);
+        assert_eq!(admission(CancelRunning, true), Admission::Supersede);
+    }
+}

@@ -338,7 +338,7 @@ fn git_repository(text: &str) -> Result<(), String> {
             "must not contain white space or control characters; {RIGHT}"
         ));
     }
-    let Some((scheme, _)) = text.split_once("://") else {
+    let Some((scheme, rest)) = text.split_once("://") else {
         return match is_scp_like(text) {
             true => Ok(()),
             false => Err(format!("'{}' is not a repository; {RIGHT}", shown(text))),
@@ -352,7 +352,12 @@ fn git_repository(text: &str) -> Result<(), String> {
     }
     let url = Url::parse(text).map_err(|error| format!("is not a valid URL ({error}); {RIGHT}"))?;
     let host = url.host_str().unwrap_or_default();
-    if host.is_empty() || host.starts_with('-') || url.username().starts_with('-') {
+    // The parser is lenient with http:///path and takes the path for the host.
+    if rest.starts_with('/')
+        || host.is_empty()
+        || host.starts_with('-')
+        || url.username().starts_with('-')
+    {
         return Err(format!("names no valid host; {RIGHT}"));
     }
     if url.password().is_some() {

@@ -227,3 +227,10 @@ fn page<Id: Copy, T>(
         before = candidates.last().copied();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryStore;
+
+    crate::store::conformance::suite!(MemoryStore::default());
+}

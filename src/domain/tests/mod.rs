@@ -1,0 +1,5 @@
+//! What must hold of any pipeline and any order of commands.
+
+mod conditions;
+mod machine;
+mod world;
