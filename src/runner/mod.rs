@@ -1,8 +1,26 @@
 //! Runs stages: takes leases, prepares the workspace, supervises the command and
 //! ships its log. Knows who hands out work only through [`Leases`].
+//!
+//! [`run`] is the whole of it; a stage goes through `stage`, which is a story of
+//! `workspace`, `checkout`, `process` and `log`. Whatever may cut it short says so
+//! to one `Stop`.
 
+mod agent;
+mod checkout;
+mod completion;
+mod environment;
+mod git;
+mod git_error;
+mod held_lease;
 mod lease;
+mod log;
+mod process;
+mod retry;
+mod stage;
+mod stop;
+mod workspace;
 
+pub use agent::{RunnerSettings, run};
 pub use lease::{
     Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration, Renewed,
     StageWork,

@@ -1,0 +1,158 @@
+//! The runner's loop: takes leases and starts their stages.
+
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinSet, spawn_blocking},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{
+    Acquired, Lease, LeaseError, Leases, Registration, retry::delay, stage, workspace::Workspaces,
+};
+use crate::{config::Execution, domain::RunnerId};
+
+/// How long the service may hold a request for work.
+const MAX_WAIT: Duration = Duration::from_secs(50);
+
+/// Settings of a runner.
+#[derive(Clone, Debug)]
+pub struct RunnerSettings {
+    /// For people.
+    pub display_name: String,
+    /// A stage is given only to a runner that has all labels that it asks for.
+    pub labels: BTreeMap<String, String>,
+    /// Stages at once, at least 1; 0 counts as 1.
+    pub capacity: usize,
+    /// How commands are run.
+    pub execution: Execution,
+}
+
+/// Runs stages until `stop`, or until the service says that it is stopping, and then
+/// until the stages that still run are over.
+///
+/// Dropping the future kills them instead, without grace.
+///
+/// # Errors
+/// The directory of the workspaces cannot be used.
+pub async fn run(
+    leases: Arc<dyn Leases>,
+    settings: RunnerSettings,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let mut agent = Agent::new(leases, settings)?;
+    tokio::select! {
+        () = agent.take_work() => {}
+        () = stop.cancelled() => {}
+    }
+    while agent.tasks.join_next().await.is_some() {}
+    // Workspaces may be large, and removing files blocks.
+    spawn_blocking(move || drop(agent)).await?;
+    Ok(())
+}
+
+struct Agent {
+    leases: Arc<dyn Leases>,
+    registration: Registration,
+    workspaces: Workspaces,
+    slots: Arc<Semaphore>,
+    /// Running stages, and removals of workspaces.
+    tasks: JoinSet<()>,
+}
+
+impl Agent {
+    fn new(leases: Arc<dyn Leases>, settings: RunnerSettings) -> io::Result<Self> {
+        let RunnerSettings {
+            display_name,
+            labels,
+            capacity,
+            execution,
+        } = settings;
+        let capacity = capacity.max(1);
+        Ok(Self {
+            leases,
+            registration: Registration {
+                display_name,
+                labels,
+                capacity,
+            },
+            workspaces: Workspaces::new(execution)?,
+            slots: Arc::new(Semaphore::new(capacity)),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// Ends when the service is stopping.
+    async fn take_work(&mut self) {
+        let Some(mut runner) = self.register().await else {
+            return;
+        };
+        let mut failures = 0;
+        loop {
+            let slot = self.free_slot().await;
+            let held = self.workspaces.held();
+            match self.leases.acquire(runner, MAX_WAIT, &held).await {
+                Ok(acquired) => {
+                    failures = 0;
+                    self.start(acquired, slot);
+                    continue;
+                }
+                Err(LeaseError::Stopping) => return,
+                Err(LeaseError::Lost) => match self.register().await {
+                    Some(id) => runner = id,
+                    None => return,
+                },
+                Err(LeaseError::Failed(reason)) => warn!(%reason, "could not ask for work"),
+            }
+            failures += 1;
+            sleep(delay(failures)).await;
+        }
+    }
+
+    /// None: the service is stopping.
+    async fn register(&self) -> Option<RunnerId> {
+        let mut failures = 0;
+        loop {
+            match self.leases.register(self.registration.clone()).await {
+                Ok(runner) => return Some(runner),
+                Err(LeaseError::Stopping) => return None,
+                Err(reason @ (LeaseError::Lost | LeaseError::Failed(_))) => {
+                    warn!(%reason, "could not register");
+                }
+            }
+            failures += 1;
+            sleep(delay(failures)).await;
+        }
+    }
+
+    async fn free_slot(&self) -> OwnedSemaphorePermit {
+        let slots = Arc::clone(&self.slots);
+        slots
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
+
+    fn start(&mut self, acquired: Acquired, slot: OwnedSemaphorePermit) {
+        let Acquired { lease, ended_jobs } = acquired;
+        let removed = self.workspaces.remove(&ended_jobs);
+        if !removed.is_empty() {
+            self.tasks.spawn_blocking(move || drop(removed));
+        }
+        if let Some(Lease { proof, work }) = lease {
+            // Here and not in the stage, so that the next request for work already
+            // names the job among those held.
+            let workspace = self.workspaces.open(work.job_id);
+            let leases = Arc::clone(&self.leases);
+            self.tasks.spawn(async move {
+                stage::run(leases, proof, work, workspace).await;
+                drop(slot);
+            });
+        }
+        // The set keeps the results of ended tasks until somebody takes them.
+        while self.tasks.try_join_next().is_some() {}
+    }
+}

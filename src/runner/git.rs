@@ -1,0 +1,87 @@
+//! Runs git commands that a stranger's repository cannot turn to other ends.
+
+use std::{path::Path, time::Duration};
+
+use tokio::process::Command;
+
+use super::{
+    environment::{self, inherited},
+    git_error::GitError,
+    process::{self, Output},
+    stop::Stop,
+};
+
+/// Bytes kept of what a git command says; the end of it has the reason.
+const SAID_LIMIT: usize = 16 * 1024;
+
+/// Settings that neither the operator's configuration nor a repository may change.
+const SETTINGS: &[&str] = &[
+    "advice.detachedHead=false",
+    "core.askPass=",
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.logAllRefUpdates=false",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+];
+
+const VARIABLES: &[(&str, &str)] = &[
+    ("LC_ALL", "C"),
+    ("GIT_ALLOW_PROTOCOL", "https:http:ssh"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+];
+
+/// Runs git commands in one directory.
+pub(super) struct Git<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) stop: &'a Stop,
+    /// What git has between SIGTERM and SIGKILL.
+    pub(super) grace: Duration,
+}
+
+impl Git<'_> {
+    /// Runs one git command and answers with what it said.
+    pub(super) async fn run(&self, args: &[&str]) -> Result<String, GitError> {
+        let ended = process::run(self.command(args), self.stop, self.grace, said)
+            .await
+            .map_err(|error| GitError::Other(format!("could not start git: {error}")))?;
+        match ended.status.code() {
+            _ if ended.cause.is_some() => Err(GitError::Stopped),
+            Some(0) => Ok(ended.output),
+            Some(127) => Err(GitError::NoGit),
+            _ => Err(GitError::from_output(&ended.output)),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        // Found by env, not by the runner: with an environment of its own, a program
+        // that has to be looked up is forked and not spawned.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("git");
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command
+            .args(args)
+            .current_dir(self.directory)
+            .env_clear()
+            .envs(inherited(environment::CHECKOUT))
+            .envs(VARIABLES.iter().copied());
+        command
+    }
+}
+
+/// The end of what a process says, as text.
+async fn said(mut output: Output) -> String {
+    let mut said = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = output.read(&mut buffer).await {
+        said.extend_from_slice(&buffer[..read]);
+        let excess = said.len().saturating_sub(SAID_LIMIT);
+        said.drain(..excess);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}

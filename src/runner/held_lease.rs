@@ -1,0 +1,121 @@
+//! A lease while its stage runs: what is said to the service under it, and what the
+//! service says back.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::{
+    Completion, Directive, LeaseError, LeaseProof, Leases, Renewed,
+    retry::{delay, retried},
+    stop::{Cause, Stop},
+};
+
+/// How long the service may hold a renewal: a third of a lease's life.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// One lease, and the word to stop the stage that runs under it.
+pub(super) struct HeldLease {
+    leases: Arc<dyn Leases>,
+    proof: LeaseProof,
+    commit: OnceLock<String>,
+    pub(super) stop: Stop,
+}
+
+impl HeldLease {
+    pub(super) fn new(leases: Arc<dyn Leases>, proof: LeaseProof) -> Self {
+        Self {
+            leases,
+            proof,
+            commit: OnceLock::new(),
+            stop: Stop::new(),
+        }
+    }
+
+    /// Tells the service that the stage is about to start, and learns whether it may.
+    pub(super) async fn confirm(&self) -> Result<Directive, LeaseError> {
+        let renewed = retried(|| self.renew(Directive::Continue, Duration::ZERO)).await?;
+        Ok(self.heed(renewed.directive))
+    }
+
+    /// Renews until the stage's future is dropped, and passes on what the service
+    /// wants. A service that cannot be asked for now changes nothing for the stage.
+    pub(super) async fn keep(&self, mut known: Directive) -> Infallible {
+        let mut failures = 0;
+        loop {
+            match self.renew(known, HOLD).await {
+                Ok(renewed) => {
+                    failures = 0;
+                    known = self.heed(renewed.directive);
+                }
+                Err(LeaseError::Lost) => return std::future::pending().await,
+                Err(LeaseError::Stopping | LeaseError::Failed(_)) => {
+                    failures += 1;
+                    sleep(delay(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// The commit that the stage runs on, once it is known.
+    pub(super) fn commit(&self) -> Option<&str> {
+        self.commit.get().map(String::as_str)
+    }
+
+    /// Keeps the commit that the stage runs on; the first one stays.
+    pub(super) fn set_commit(&self, commit: &str) {
+        self.commit.get_or_init(|| commit.to_owned());
+    }
+
+    /// Proposes the commit that a ref was found to be and answers with the one that
+    /// the job runs on: another stage may have been first, before a push.
+    pub(super) async fn agree(&self, found: &str) -> Result<String, LeaseError> {
+        let report = || {
+            let commit = Some(found.to_owned());
+            self.leases
+                .renew(self.proof, commit, Directive::Continue, Duration::ZERO)
+        };
+        let renewed = self.check(retried(report).await)?;
+        self.heed(renewed.directive);
+        Ok(renewed.commit_id.unwrap_or_else(|| found.to_owned()))
+    }
+
+    /// Appends to the log at `offset`. A failure that stays is reason to stop.
+    pub(super) async fn append(&self, offset: u64, data: Bytes) -> Result<(), LeaseError> {
+        let append = || self.leases.append_log(self.proof, offset, data.clone());
+        let answer = self.check(retried(append).await);
+        if answer.is_err() {
+            self.stop.ask(Cause::LogRefused);
+        }
+        answer.map(drop)
+    }
+
+    /// Ends the lease.
+    pub(super) async fn complete(&self, completion: Completion) -> Result<(), LeaseError> {
+        retried(|| self.leases.complete(self.proof, completion.clone())).await
+    }
+
+    async fn renew(&self, known: Directive, max_wait: Duration) -> Result<Renewed, LeaseError> {
+        let commit = self.commit.get().cloned();
+        self.check(self.leases.renew(self.proof, commit, known, max_wait).await)
+    }
+
+    fn heed(&self, directive: Directive) -> Directive {
+        if directive == Directive::Cancel {
+            self.stop.ask(Cause::Cancelled);
+        }
+        directive
+    }
+
+    fn check<T>(&self, answer: Result<T, LeaseError>) -> Result<T, LeaseError> {
+        if matches!(answer, Err(LeaseError::Lost)) {
+            self.stop.ask(Cause::LeaseLost);
+        }
+        answer
+    }
+}

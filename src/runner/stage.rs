@@ -1,0 +1,150 @@
+//! One stage, from the lease's confirmation to its completion.
+
+use std::{convert::Infallible, io, path::Path, sync::Arc, time::Duration};
+
+use tokio::process::Command;
+use tracing::warn;
+
+use super::{
+    LeaseProof, Leases, StageWork,
+    checkout::{self, CheckoutError, Source},
+    completion::{Failure, completion},
+    environment::{self, inherited},
+    held_lease::HeldLease,
+    log::{self, Shipped},
+    process::{self, Ended},
+    stop::Cause,
+    workspace::Workspace,
+};
+
+/// Runs one stage under its lease. Every way out but a refused or lost lease
+/// completes it.
+pub(super) async fn run(
+    leases: Arc<dyn Leases>,
+    proof: LeaseProof,
+    work: StageWork,
+    workspace: io::Result<Arc<Workspace>>,
+) {
+    let lease = HeldLease::new(leases, proof);
+    // Refused: the stage is another runner's by now, and nothing has been started.
+    let Ok(known) = lease.confirm().await else {
+        return;
+    };
+    let result = tokio::select! {
+        result = execute(&lease, &work, workspace) => result,
+        never = lease.keep(known) => match never {},
+        never = expire(&lease, work.timeout) => match never {},
+    };
+    if lease.stop.cause() == Some(Cause::LeaseLost) {
+        return;
+    }
+    let completion = completion(&work, result, lease.commit());
+    if let Err(reason) = lease.complete(completion).await {
+        warn!(job = %work.job_id, stage = work.stage_index, %reason, "could not report a stage's end");
+    }
+}
+
+/// Asks for the end of a stage that has used up its time.
+async fn expire(lease: &HeldLease, limit: Duration) -> Infallible {
+    tokio::time::sleep(limit).await;
+    lease.stop.ask(Cause::TimedOut);
+    std::future::pending().await
+}
+
+async fn execute(
+    lease: &HeldLease,
+    work: &StageWork,
+    workspace: io::Result<Arc<Workspace>>,
+) -> Result<Ended<Shipped>, Failure> {
+    let workspace = workspace.map_err(|error| {
+        Failure::Runner(format!(
+            "could not create a workspace: {error}; check the runner's workspace directory"
+        ))
+    })?;
+    check_out(lease, work, &workspace).await?;
+    let directory = workspace
+        .start_directory(&work.working_directory)
+        .map_err(Failure::Runner)?;
+    let script = workspace
+        .write_script(work)
+        .await
+        .map_err(|error| Failure::Runner(format!("could not write the script: {error}")))?;
+    if let Some(cause) = lease.stop.cause() {
+        return Err(Failure::Stopped(cause));
+    }
+    let command = command(&script, &directory, work, &workspace, lease.commit());
+    process::run(command, &lease.stop, work.kill_grace, |output| {
+        log::ship(lease, output)
+    })
+    .await
+    .map_err(|error| Failure::Runner(format!("could not start the command: {error}")))
+}
+
+/// Sees to it that the job's commit is checked out. Once a job: stages that start
+/// together wait for the first, and if that fails, each tries again.
+async fn check_out(
+    lease: &HeldLease,
+    work: &StageWork,
+    workspace: &Workspace,
+) -> Result<(), Failure> {
+    if work.git_repository.is_empty() || !workspace.is_isolated() {
+        return Ok(());
+    }
+    let mut checked_out = tokio::select! {
+        checked_out = workspace.checked_out.lock() => checked_out,
+        () = lease.stop.asked() => return Err(stopped(lease)),
+    };
+    let commit = match checked_out.take() {
+        Some(commit) => commit,
+        None => obtain(lease, work, &workspace.source).await?,
+    };
+    lease.set_commit(checked_out.insert(commit));
+    Ok(())
+}
+
+/// Checks out the commit that the job runs on into a fresh `directory`.
+async fn obtain(lease: &HeldLease, work: &StageWork, directory: &Path) -> Result<String, Failure> {
+    let fetch = async |source: Source<'_>| {
+        checkout::checkout(&source, directory, &lease.stop, work.kill_grace)
+            .await
+            .map_err(|error| match error {
+                CheckoutError::Stopped => stopped(lease),
+                CheckoutError::Failed(message) => Failure::Checkout(message),
+            })
+    };
+    let found = fetch(Source::of(work)).await?;
+    let agreed = lease.agree(&found).await.map_err(|error| {
+        Failure::Runner(format!("could not report the commit {found}: {error}"))
+    })?;
+    if agreed == found {
+        return Ok(found);
+    }
+    fetch(Source::commit(&work.git_repository, &agreed)).await
+}
+
+fn stopped(lease: &HeldLease) -> Failure {
+    // Who stops a process has named the cause before.
+    Failure::Stopped(lease.stop.cause().unwrap_or(Cause::Cancelled))
+}
+
+/// The command as a script of its own: no value is ever pasted into its text.
+fn command(
+    script: &Path,
+    directory: &Path,
+    work: &StageWork,
+    workspace: &Workspace,
+    commit: Option<&str>,
+) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.arg("-e").arg(script).current_dir(directory);
+    if let Some(home) = &workspace.home {
+        command
+            .env_clear()
+            .envs(inherited(environment::COMMAND))
+            .env("HOME", home);
+    }
+    command
+        .envs(&work.variables)
+        .envs(commit.map(|commit| ("PIPEWRIGHT_COMMIT_ID", commit)));
+    command
+}

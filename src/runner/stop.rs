@@ -1,0 +1,74 @@
+//! The word to stop a stage, and why.
+
+use tokio::sync::watch;
+
+/// Why a stage is stopped before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The service said so.
+    Cancelled,
+    /// The stage used up its time.
+    TimedOut,
+    /// The service does not take the log, so nobody would see what the stage does.
+    LogRefused,
+    /// The lease is void: another runner may be at work on the stage already.
+    LeaseLost,
+}
+
+/// Carries the word from whoever learns of a [`Cause`] to whoever ends processes.
+pub(super) struct Stop(watch::Sender<Option<Cause>>);
+
+impl Stop {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    /// Asks for the end. The first cause stays, but for a lost lease, which
+    /// overrides every other: it leaves no right to say how the stage ended.
+    pub(super) fn ask(&self, cause: Cause) {
+        self.0.send_if_modified(|current| {
+            let news = current.is_none() || (cause == Cause::LeaseLost && *current != Some(cause));
+            if news {
+                *current = Some(cause);
+            }
+            news
+        });
+    }
+
+    /// What was asked for so far.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        *self.0.borrow()
+    }
+
+    /// Waits until an end is asked for, polite or not.
+    pub(super) async fn asked(&self) {
+        self.wait_for(|cause| cause.is_some()).await;
+    }
+
+    /// Waits until there is no time left for politeness.
+    pub(super) async fn at_once(&self) {
+        self.wait_for(|cause| *cause == Some(Cause::LeaseLost))
+            .await;
+    }
+
+    async fn wait_for(&self, condition: impl FnMut(&Option<Cause>) -> bool) {
+        // The sender is `self`, so the channel cannot close while this waits.
+        let _ = self.0.subscribe().wait_for(condition).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cause_stays_but_a_lost_lease_overrides() {
+        let stop = Stop::new();
+        stop.ask(Cause::TimedOut);
+        stop.ask(Cause::Cancelled);
+        assert_eq!(stop.cause(), Some(Cause::TimedOut));
+        stop.ask(Cause::LeaseLost);
+        stop.ask(Cause::Cancelled);
+        assert_eq!(stop.cause(), Some(Cause::LeaseLost));
+    }
+}

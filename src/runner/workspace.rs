@@ -1,0 +1,277 @@
+//! The directories of jobs.
+
+use std::{
+    collections::HashMap,
+    env, fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use super::StageWork;
+use crate::{config::Execution, domain::JobId};
+
+/// The workspaces of the jobs that this runner has had stages of.
+pub(super) struct Workspaces {
+    execution: Execution,
+    jobs: Mutex<HashMap<JobId, Arc<Workspace>>>,
+}
+
+impl Workspaces {
+    /// Creates the parent of the workspaces if need be.
+    pub(super) fn new(execution: Execution) -> io::Result<Self> {
+        if let Execution::Isolated {
+            workspace_dir: Some(parent),
+            ..
+        } = &execution
+        {
+            fs::create_dir_all(parent)?;
+        }
+        Ok(Self {
+            execution,
+            jobs: Mutex::default(),
+        })
+    }
+
+    /// The workspace of a job, created when this is the job's first stage.
+    pub(super) fn open(&self, job: JobId) -> io::Result<Arc<Workspace>> {
+        let mut jobs = self.jobs.lock();
+        if let Some(workspace) = jobs.get(&job) {
+            return Ok(Arc::clone(workspace));
+        }
+        let workspace = Arc::new(Workspace::create(job, &self.execution)?);
+        jobs.insert(job, Arc::clone(&workspace));
+        Ok(workspace)
+    }
+
+    /// Jobs that have a workspace.
+    pub(super) fn held(&self) -> Vec<JobId> {
+        self.jobs.lock().keys().copied().collect()
+    }
+
+    /// Lets workspaces go. Each is removed when the last stage that uses it and the
+    /// answer are dropped, which blocks for as long as removing the files takes.
+    pub(super) fn remove(&self, jobs: &[JobId]) -> Vec<Arc<Workspace>> {
+        let mut kept = self.jobs.lock();
+        jobs.iter().filter_map(|job| kept.remove(job)).collect()
+    }
+}
+
+/// The directory of one job, shared by its stages.
+pub(super) struct Workspace {
+    /// Private to the runner's user, never the directory in which commands start.
+    scratch: TempDir,
+    keep: bool,
+    /// Where commands start.
+    pub(super) source: PathBuf,
+    /// HOME of commands; none where they run with the caller's environment.
+    pub(super) home: Option<PathBuf>,
+    /// The commit that is checked out; locked while that is being done.
+    pub(super) checked_out: tokio::sync::Mutex<Option<String>>,
+}
+
+impl Workspace {
+    fn create(job: JobId, execution: &Execution) -> io::Result<Self> {
+        match execution {
+            Execution::Isolated {
+                workspace_dir,
+                keep_workspaces,
+            } => {
+                let parent = workspace_dir.clone().unwrap_or_else(env::temp_dir);
+                Self::isolated(
+                    private_dir(job, &parent, *keep_workspaces)?,
+                    *keep_workspaces,
+                )
+            }
+            Execution::InPlace { directory } => Ok(Self {
+                scratch: private_dir(job, &env::temp_dir(), false)?,
+                keep: false,
+                source: directory.canonicalize()?,
+                home: None,
+                checked_out: tokio::sync::Mutex::default(),
+            }),
+        }
+    }
+
+    fn isolated(scratch: TempDir, keep: bool) -> io::Result<Self> {
+        // Without symlinks, so that what lies inside can be told by its path.
+        let root = scratch.path().canonicalize()?;
+        let (source, home) = (root.join("src"), root.join("home"));
+        fs::create_dir(&source)?;
+        fs::create_dir(&home)?;
+        Ok(Self {
+            scratch,
+            keep,
+            source,
+            home: Some(home),
+            checked_out: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Whether it is the job's alone, and not a directory of the caller's.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.home.is_some()
+    }
+
+    /// The directory in which a stage's command starts.
+    ///
+    /// # Errors
+    /// For people: it does not exist, or it lies outside, perhaps by a symlink.
+    pub(super) fn start_directory(&self, relative: &str) -> Result<PathBuf, String> {
+        let directory = self
+            .source
+            .join(relative)
+            .canonicalize()
+            .map_err(|error| format!("working directory '{relative}': {error}"))?;
+        if !directory.starts_with(&self.source) {
+            return Err(format!(
+                "working directory '{relative}' leads out of the workspace; \
+                 it has to be a directory inside"
+            ));
+        }
+        if !directory.is_dir() {
+            return Err(format!("working directory '{relative}' is not a directory"));
+        }
+        Ok(directory)
+    }
+
+    /// Writes the stage's command to a file that only the runner's user can read.
+    pub(super) async fn write_script(&self, work: &StageWork) -> io::Result<PathBuf> {
+        // Never the stage's name: it may be any text.
+        let name = format!("stage-{}-{}.sh", work.stage_index, work.attempt);
+        let path = self.scratch.path().join(name);
+        let mut file = tokio::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .await?;
+        file.write_all(work.command.as_bytes()).await?;
+        file.flush().await?;
+        Ok(path)
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        let root = self.scratch.path();
+        // Some tools leave read-only directories (Go's module cache), which only
+        // root could remove as they are. What is left goes with `scratch`.
+        if !self.keep && fs::remove_dir_all(root).is_err() {
+            make_writable(root);
+        }
+    }
+}
+
+/// A fresh directory with mode 0700, named after the job for people.
+fn private_dir(job: JobId, parent: &Path, keep: bool) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(&format!("pipewright-{job}-"))
+        .permissions(fs::Permissions::from_mode(0o700))
+        .disable_cleanup(keep)
+        .tempdir_in(parent)
+}
+
+/// Gives the owner all rights to the directories of a tree, as far as that goes.
+fn make_writable(directory: &Path) {
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // The type of the entry itself: a symlink is not followed.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn isolated(parent: &Path, keep_workspaces: bool) -> Workspaces {
+        Workspaces::new(Execution::Isolated {
+            workspace_dir: Some(parent.join("jobs")),
+            keep_workspaces,
+        })
+        .unwrap()
+    }
+
+    fn job() -> JobId {
+        JobId(uuid::Uuid::now_v7())
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_job_has_one_private_workspace() {
+        let parent = TempDir::new().unwrap();
+        let workspaces = isolated(parent.path(), false);
+        let id = job();
+        let first = workspaces.open(id).unwrap();
+        let second = workspaces.open(id).unwrap();
+        let other = workspaces.open(job()).unwrap();
+        assert_eq!(first.source, second.source);
+        assert_ne!(first.source, other.source);
+        assert_eq!(mode(first.scratch.path()), 0o700);
+        assert_eq!(workspaces.held().len(), 2);
+    }
+
+    #[test]
+    fn workspaces_go_at_the_end_unless_kept() {
+        for keep in [false, true] {
+            let parent = TempDir::new().unwrap();
+            let workspaces = isolated(parent.path(), keep);
+            let source = workspaces.open(job()).unwrap().source.clone();
+            drop(workspaces);
+            assert_eq!(source.exists(), keep);
+        }
+    }
+
+    #[test]
+    fn a_directory_outside_is_refused() {
+        let parent = TempDir::new().unwrap();
+        let workspaces = isolated(parent.path(), false);
+        let workspace = workspaces.open(job()).unwrap();
+        let source = &workspace.source;
+        fs::create_dir(source.join("inside")).unwrap();
+        fs::write(source.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("/", source.join("root")).unwrap();
+        std::os::unix::fs::symlink("inside", source.join("link")).unwrap();
+
+        let inside = source.join("inside");
+        assert_eq!(workspace.start_directory(""), Ok(source.clone()));
+        assert_eq!(workspace.start_directory("inside"), Ok(inside.clone()));
+        assert_eq!(workspace.start_directory("link"), Ok(inside));
+        for outside in [
+            "/",
+            "..",
+            "../home",
+            "root",
+            "root/tmp",
+            "inside/../../home",
+        ] {
+            let refusal = workspace.start_directory(outside).unwrap_err();
+            assert!(refusal.contains("leads out"), "{outside}: {refusal}");
+        }
+        for wrong in ["missing", "file"] {
+            assert!(workspace.start_directory(wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn read_only_directories_are_made_writable() {
+        let parent = TempDir::new().unwrap();
+        let deep = parent.path().join("a/b");
+        fs::create_dir_all(&deep).unwrap();
+        for path in [&deep, &parent.path().join("a")] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o500)).unwrap();
+        }
+        make_writable(parent.path());
+        assert_eq!(mode(&deep), 0o700);
+    }
+}
