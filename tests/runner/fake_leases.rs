@@ -1,0 +1,230 @@
+//! Leases in memory, with a handle on each that waits for events and makes trouble.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pipewright::{
+    domain::{FencingToken, JobId, LeaseId, RunnerId},
+    runner::{
+        Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration,
+        Renewed, StageWork,
+    },
+};
+use tokio::{sync::watch, time::timeout};
+use uuid::Uuid;
+
+/// Longer than anything here takes; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the service knows.
+#[derive(Default)]
+pub(crate) struct Board {
+    queue: VecDeque<Lease>,
+    ended: HashSet<JobId>,
+    /// What the runner said last.
+    pub(crate) held: Vec<JobId>,
+    pub(crate) registrations: usize,
+    active: usize,
+    pub(crate) most_active: usize,
+    /// Answered to the next request for work, once.
+    pub(crate) refusal: Option<LeaseError>,
+}
+
+#[derive(Default)]
+pub(crate) struct FakeLeases {
+    pub(crate) board: Watched<Board>,
+    runs: Mutex<HashMap<LeaseId, Arc<Run>>>,
+}
+
+impl FakeLeases {
+    pub(crate) fn give(&self, work: StageWork) -> Arc<Run> {
+        self.give_in_state(work, RunState::default())
+    }
+
+    pub(crate) fn give_in_state(&self, work: StageWork, state: RunState) -> Arc<Run> {
+        let proof = LeaseProof {
+            lease_id: LeaseId(Uuid::now_v7()),
+            token: FencingToken(1),
+        };
+        let run = Arc::new(Run(Watched(watch::Sender::new(state))));
+        let kept = Arc::clone(&run);
+        self.runs.lock().unwrap().insert(proof.lease_id, kept);
+        let lease = Lease { proof, work };
+        self.board.change(|board| board.queue.push_back(lease));
+        run
+    }
+
+    pub(crate) fn end_job(&self, job: JobId) {
+        self.board.change(|board| {
+            board.ended.insert(job);
+        });
+    }
+
+    fn run(&self, proof: LeaseProof) -> Arc<Run> {
+        Arc::clone(&self.runs.lock().unwrap()[&proof.lease_id])
+    }
+}
+
+#[async_trait]
+impl Leases for FakeLeases {
+    async fn register(&self, _: Registration) -> Result<RunnerId, LeaseError> {
+        self.board.change(|board| board.registrations += 1);
+        Ok(RunnerId(Uuid::now_v7()))
+    }
+
+    async fn acquire(
+        &self,
+        _: RunnerId,
+        max_wait: Duration,
+        held_jobs: &[JobId],
+    ) -> Result<Acquired, LeaseError> {
+        self.board.change(|board| board.held = held_jobs.to_vec());
+        let news = |board: &Board| {
+            let ended = held_jobs.iter().any(|job| board.ended.contains(job));
+            ended || !board.queue.is_empty() || board.refusal.is_some()
+        };
+        let _ = timeout(max_wait, self.board.until(news)).await;
+        let mut answer = Ok(Acquired::default());
+        self.board.change(|board| {
+            if let Some(refusal) = board.refusal.take() {
+                answer = Err(refusal);
+                return;
+            }
+            let lease = board.queue.pop_front();
+            board.active += usize::from(lease.is_some());
+            board.most_active = board.most_active.max(board.active);
+            let ended_jobs = board.ended.iter().copied().collect();
+            answer = Ok(Acquired { lease, ended_jobs });
+        });
+        answer
+    }
+
+    async fn renew(
+        &self,
+        proof: LeaseProof,
+        commit_id: Option<String>,
+        known: Directive,
+        max_wait: Duration,
+    ) -> Result<Renewed, LeaseError> {
+        let run = self.run(proof);
+        run.0.change(|state| {
+            state.renewals += 1;
+            state.commit = state.commit.take().or(commit_id);
+        });
+        let news = |state: &RunState| state.lost || state.directive() != known;
+        let _ = timeout(max_wait, run.0.until(news)).await;
+        run.0.look(|state| match state.lost {
+            true => Err(LeaseError::Lost),
+            false => Ok(Renewed {
+                directive: state.directive(),
+                commit_id: state.commit.clone(),
+            }),
+        })
+    }
+
+    async fn append_log(
+        &self,
+        proof: LeaseProof,
+        offset: u64,
+        data: Bytes,
+    ) -> Result<u64, LeaseError> {
+        assert!(!data.is_empty() && data.len() <= 256 * 1024);
+        let mut answer = Err(LeaseError::Lost);
+        self.run(proof).0.change(|state| {
+            if state.lost {
+                return;
+            }
+            let size = state.log.len() as u64;
+            assert!(offset <= size, "a gap before {offset}");
+            let fails = state.log_failures > 0;
+            state.log_failures -= usize::from(fails);
+            // A failure stores half of it, so that the next try overlaps.
+            let stored = data.len() / if fails { 2 } else { 1 };
+            let known = usize::try_from(size - offset).unwrap().min(stored);
+            state.log.extend_from_slice(&data[known..stored]);
+            if fails {
+                answer = Err(LeaseError::Failed("the disk is full".into()));
+                return;
+            }
+            answer = Ok(state.log.len() as u64);
+        });
+        answer
+    }
+
+    async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
+        self.board.change(|board| board.active -= 1);
+        self.run(proof).0.change(|state| {
+            assert!(state.completion.replace(completion).is_none());
+        });
+        Ok(())
+    }
+}
+
+/// What the service knows of one lease.
+#[derive(Default)]
+pub(crate) struct RunState {
+    pub(crate) log: Vec<u8>,
+    pub(crate) cancel: bool,
+    pub(crate) lost: bool,
+    /// Appends that fail from now on.
+    pub(crate) log_failures: usize,
+    pub(crate) renewals: usize,
+    pub(crate) commit: Option<String>,
+    pub(crate) completion: Option<Completion>,
+}
+
+impl RunState {
+    fn directive(&self) -> Directive {
+        match self.cancel {
+            true => Directive::Cancel,
+            false => Directive::Continue,
+        }
+    }
+}
+
+/// A test's hold on one lease.
+pub(crate) struct Run(pub(crate) Watched<RunState>);
+
+impl Run {
+    pub(crate) async fn logged(&self, text: &str) {
+        let has = |state: &RunState| String::from_utf8_lossy(&state.log).contains(text);
+        self.0.until(has).await;
+    }
+
+    /// The completion and the log.
+    pub(crate) async fn done(&self) -> (Completion, Vec<u8>) {
+        self.0.until(|state| state.completion.is_some()).await;
+        self.0
+            .look(|state| (state.completion.clone().unwrap(), state.log.clone()))
+    }
+}
+
+/// A value that wakes those who wait for a change of it.
+pub(crate) struct Watched<T>(watch::Sender<T>);
+
+impl<T: Default> Default for Watched<T> {
+    fn default() -> Self {
+        Self(watch::Sender::new(T::default()))
+    }
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
+        self.0.send_modify(change);
+    }
+
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.0.borrow())
+    }
+
+    pub(crate) async fn until(&self, mut condition: impl FnMut(&T) -> bool) {
+        let mut changes = self.0.subscribe();
+        let waited = timeout(PATIENCE, changes.wait_for(|value| condition(value))).await;
+        assert!(waited.is_ok(), "waited in vain");
+    }
+}

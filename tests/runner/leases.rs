@@ -1,0 +1,179 @@
+//! What the runner makes of the service's word.
+
+use pipewright::{domain::Outcome, runner::LeaseError};
+
+use crate::{
+    fake_leases::RunState,
+    world::{World, text, work, work_with_fifo},
+};
+
+#[tokio::test]
+async fn no_more_stages_run_at_once_than_the_capacity_allows() {
+    let world = World::isolated();
+    let fifo = world.fifo("meeting");
+    // The first two end only together; more than two would be counted.
+    let speaks = world
+        .leases
+        .give(work_with_fifo("echo hello >\"$FIFO\"", &fifo));
+    let hears = world.leases.give(work_with_fifo("cat \"$FIFO\"", &fifo));
+    let others: Vec<_> = (0..6).map(|_| world.leases.give(work("true"))).collect();
+    assert_eq!(text(&hears.done().await.1), "hello\n");
+    speaks.done().await;
+    for run in others {
+        run.done().await;
+    }
+    world
+        .leases
+        .board
+        .look(|board| assert_eq!(board.most_active, 2));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_lease_starts_nothing() {
+    let world = World::isolated();
+    let marker = world.dir.path().join("marker");
+    let state = RunState {
+        lost: true,
+        ..RunState::default()
+    };
+    let stage = work(&format!("touch {}", marker.display()));
+    let run = world.leases.give_in_state(stage, state);
+    run.0.until(|state| state.renewals == 1).await;
+    world.finish().await;
+    assert!(!marker.exists());
+    run.0.look(|state| assert!(state.completion.is_none()));
+}
+
+#[tokio::test]
+async fn a_lost_lease_kills_at_once_and_says_nothing() {
+    let world = World::isolated();
+    let fifo = world.fifo("held");
+    // With a grace of minutes, a polite end would not end this test.
+    let run = world.leases.give(work_with_fifo(
+        "trap '' TERM; exec 3>\"$FIFO\"; echo ready; while :; do sleep 1000; done",
+        &fifo,
+    ));
+    // Ends when the last process that holds the other end is gone.
+    let gone = tokio::spawn(tokio::fs::read(fifo));
+    run.logged("ready").await;
+    run.0.change(|state| state.lost = true);
+    assert_eq!(gone.await.unwrap().unwrap(), b"");
+    world.finish().await;
+    run.0.look(|state| assert!(state.completion.is_none()));
+}
+
+#[tokio::test]
+async fn a_dropped_runner_leaves_nothing_running() {
+    let world = World::isolated();
+    let fifo = world.fifo("held");
+    let run = world.leases.give(work_with_fifo(
+        "trap '' TERM; exec 3>\"$FIFO\"; echo ready; while :; do sleep 1000; done",
+        &fifo,
+    ));
+    let gone = tokio::spawn(tokio::fs::read(fifo));
+    run.logged("ready").await;
+    world.abort();
+    assert_eq!(gone.await.unwrap().unwrap(), b"");
+}
+
+#[tokio::test]
+async fn a_cancelled_lease_starts_nothing() {
+    let world = World::isolated();
+    let state = RunState {
+        cancel: true,
+        ..RunState::default()
+    };
+    let run = world.leases.give_in_state(work("echo started"), state);
+    let (completion, log) = run.done().await;
+    assert_eq!(completion.outcome, Outcome::Cancelled);
+    assert_eq!(text(&log), "");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_log_that_fails_for_now_is_sent_again() {
+    let world = World::isolated();
+    let state = RunState {
+        log_failures: 2,
+        ..RunState::default()
+    };
+    let run = world.leases.give_in_state(work("seq 1 1000"), state);
+    let (completion, log) = run.done().await;
+    assert_eq!(completion.outcome, Outcome::Succeeded);
+    let expected: String = (1..=1000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(text(&log), expected);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_stage_whose_log_cannot_be_stored_is_stopped() {
+    let world = World::isolated();
+    let state = RunState {
+        log_failures: usize::MAX,
+        ..RunState::default()
+    };
+    let run = world
+        .leases
+        .give_in_state(work("echo x; sleep 1000"), state);
+    let (completion, _) = run.done().await;
+    assert_eq!(completion.outcome, Outcome::RunnerError);
+    assert!(completion.message.contains("the disk is full"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_workspace_of_an_ended_job_goes() {
+    let world = World::isolated();
+    let stage = work("true");
+    let job = stage.job_id;
+    world.run(stage).await;
+    world.leases.board.until(|board| board.held == [job]).await;
+    world.leases.end_job(job);
+    world
+        .leases
+        .board
+        .until(|board| board.held.is_empty())
+        .await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn failures_are_tried_again_and_a_void_registration_is_renewed() {
+    let world = World::isolated();
+    for refusal in [LeaseError::Failed("for now".into()), LeaseError::Lost] {
+        world
+            .leases
+            .board
+            .change(|board| board.refusal = Some(refusal));
+        world
+            .leases
+            .board
+            .until(|board| board.refusal.is_none())
+            .await;
+    }
+    world
+        .leases
+        .board
+        .until(|board| board.registrations == 2)
+        .await;
+    let (completion, _) = world.run(work("true")).await;
+    assert_eq!(completion.outcome, Outcome::Succeeded);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_stopping_service_ends_the_runner_once_its_stages_are_over() {
+    let world = World::isolated();
+    let fifo = world.fifo("go");
+    let run = world
+        .leases
+        .give(work_with_fifo("echo ready; cat \"$FIFO\"", &fifo));
+    run.logged("ready").await;
+    let board = &world.leases.board;
+    board.change(|board| board.refusal = Some(LeaseError::Stopping));
+    board.until(|board| board.refusal.is_none()).await;
+    tokio::fs::write(&fifo, "went\n").await.unwrap();
+    world.ends_by_itself().await;
+    assert_eq!(text(&run.done().await.1), "ready\nwent\n");
+}

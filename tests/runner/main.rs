@@ -1,0 +1,14 @@
+//! The runner through its public API, against leases that a test hands out.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test's helper, too, a panic is the report"
+)]
+
+mod checkouts;
+mod commands;
+mod fake_leases;
+#[path = "../support/git_server.rs"]
+mod git_server;
+mod leases;
+mod world;
