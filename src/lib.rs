@@ -12,5 +12,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod runner;
+pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod wire;

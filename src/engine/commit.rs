@@ -106,6 +106,10 @@ impl Engine {
     fn tell(&self, effect: &Effect) {
         let job = &effect.job;
         self.signals.tell(job.id, job.last_sequence);
+        if effect.is_new {
+            tracing::info!(job.id = %job.id, pipeline = job.pipeline.spec.name, number = job.number,
+                "job created");
+        }
         if effect.waits_for_its_turn || job.state.is_terminal() {
             // Whoever comes second of two that race sees both of them: the job that
             // ended is out of the list by now, the new one is in it.
@@ -124,6 +128,7 @@ impl Engine {
 /// What a committed change of a job means to others.
 struct Effect {
     job: Arc<Job>,
+    is_new: bool,
     waits_for_its_turn: bool,
     has_ready_stages: bool,
 }
@@ -138,6 +143,7 @@ impl Effect {
         let has_ready_stages = write.events.iter().any(|event| made_ready(&event.change));
         Self {
             job: Arc::clone(&write.job),
+            is_new,
             waits_for_its_turn: is_new && !has_ready_stages,
             has_ready_stages,
         }

@@ -9,7 +9,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request breaks rules of its fields.
-    #[error("the request is not valid")]
+    #[error("{}", told(.0))]
     Invalid(Vec<Violation>),
     /// The request id was used for another request.
     #[error("request_id was already used for a different request; use a new UUID")]
@@ -110,4 +110,16 @@ pub enum Error {
     /// A log could not be read.
     #[error("the log could not be read: {0}")]
     Log(#[from] io::Error),
+}
+
+/// The first violation in full: many clients show nothing but the message.
+fn told(violations: &[Violation]) -> String {
+    let first = violations
+        .first()
+        .map(|violation| format!("{}: {}", violation.field, violation.description));
+    match (first, violations.len()) {
+        (Some(first), 1) => first,
+        (Some(first), number) => format!("{first} (and {} more)", number - 1),
+        (None, _) => "the request is not valid".to_owned(),
+    }
 }

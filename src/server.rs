@@ -1,0 +1,243 @@
+//! Composition: settings to parts to a running service. Wires, and nothing else.
+
+use std::{
+    collections::BTreeMap, env::consts, future::Future, io, path::PathBuf, sync::Arc,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, time};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{
+    Server,
+    server::{Router, TcpIncoming},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::layer::util::{Identity, Stack};
+
+use crate::{
+    api::{AuthLayer, Jobs, Pipelines},
+    auth::Authenticator,
+    config::{Access, Config, EmbeddedRunner},
+    engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
+    runner::{self, RunnerSettings},
+    store::{MemoryStore, logs::FileLogs},
+    wire::{
+        FILE_DESCRIPTOR_SET,
+        v1::{
+            job_service_server::{JobServiceServer, SERVICE_NAME as JOB_SERVICE},
+            pipeline_service_server::{PipelineServiceServer, SERVICE_NAME as PIPELINE_SERVICE},
+        },
+    },
+};
+
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+const STREAMS_PER_CONNECTION: u32 = 256;
+const HEADER_LIST: u32 = 16 * 1024;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long connections get to close once their streams were told to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a service could not start, or broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A directory cannot be used.
+    #[error("cannot use the {what}: {source}")]
+    Directory {
+        /// What it is for.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The embedded runner ended.
+    #[error("the embedded runner failed: {0}")]
+    Runner(#[source] io::Error),
+    /// The reflection service could not read the contract.
+    #[error("server reflection could not be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A task of the service panicked.
+    #[error("a task of the service failed: {0}")]
+    Task(#[source] io::Error),
+    /// The listener broke.
+    #[error("the listener failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Where time and ids come from.
+pub struct Environment {
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of ids.
+    pub ids: Arc<dyn IdSource>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(UuidV7::default()),
+        }
+    }
+}
+
+/// Serves on a listener until `shutdown` ends, and then stops cleanly: refuses new
+/// jobs, cancels active ones and waits for their end, ends streams, closes.
+///
+/// # Errors
+/// If the service cannot start or breaks off.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    run_in(Environment::default(), config, listener, shutdown).await
+}
+
+/// As [`run`], with time and ids of the caller's.
+///
+/// # Errors
+/// If the service cannot start or breaks off.
+pub async fn run_in(
+    environment: Environment,
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    // Removed when the service has ended, if it is a temporary one.
+    let (log_dir, _temporary) = log_directory(config.log_dir)?;
+    let engine = Engine::start(
+        Arc::new(MemoryStore::default()),
+        FileLogs::new(log_dir).map_err(|source| unusable("log directory", source))?,
+        environment.clock,
+        environment.ids,
+        Settings {
+            retain_jobs: config.retain_jobs,
+            retain_jobs_for: config.retain_jobs_for,
+            kill_grace: config.kill_grace,
+        },
+    );
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "listening; the store is in memory and ends with this process");
+    }
+    let stop_runner = CancellationToken::new();
+    let mut runner = tokio::spawn(run_stages(
+        Arc::clone(&engine),
+        config.runner,
+        stop_runner.clone(),
+    ));
+    let (health, router) = routes(&engine, config.access).await?;
+    let (close, closed) = oneshot::channel();
+    let mut serving = tokio::spawn(serve(router, listener, closed));
+
+    tokio::select! {
+        // Neither ends by itself unless it fails.
+        ended = &mut runner => return ended.map_err(io::Error::other).flatten().map_err(ServeError::Runner),
+        ended = &mut serving => return Ok(ended.map_err(io::Error::other).map_err(ServeError::Task)??),
+        () = shutdown => {}
+    }
+    tracing::info!("stopping: refusing new jobs, cancelling active ones");
+    set_health(&health, ServingStatus::NotServing).await;
+    engine.stop(config.drain).await;
+    stop_runner.cancel();
+    let _ = close.send(());
+    // What has not ended by now, a stage or a client that does not read, is ended.
+    let (end_runner, end_serving) = (runner.abort_handle(), serving.abort_handle());
+    let _ = time::timeout(CLOSE_TIMEOUT, async { (runner.await, serving.await) }).await;
+    end_runner.abort();
+    end_serving.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Runs stages in this process, if that is asked for, until `stop`.
+async fn run_stages(
+    engine: Arc<Engine>,
+    settings: Option<EmbeddedRunner>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let Some(settings) = settings else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    let settings = RunnerSettings {
+        display_name: "embedded".to_owned(),
+        labels: BTreeMap::from([
+            ("os".to_owned(), consts::OS.to_owned()),
+            ("arch".to_owned(), consts::ARCH.to_owned()),
+        ]),
+        capacity: settings.workers,
+        execution: settings.execution,
+    };
+    runner::run(engine, settings, stop).await
+}
+
+async fn routes(
+    engine: &Arc<Engine>,
+    access: Access,
+) -> Result<(HealthReporter, Router<Stack<AuthLayer, Identity>>), ServeError> {
+    let authenticator = match access {
+        Access::Open => Authenticator::Open,
+        Access::Token(token) => Authenticator::Token(token),
+    };
+    let (health, health_service) = tonic_health::server::health_reporter();
+    set_health(&health, ServingStatus::Serving).await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // With these, generic clients such as grpcurl show the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let router = Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_max_header_list_size(HEADER_LIST)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(AuthLayer::new(authenticator))
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(PipelineServiceServer::new(Pipelines::new(Arc::clone(
+            engine,
+        ))))
+        .add_service(JobServiceServer::new(Jobs::new(Arc::clone(engine))));
+    Ok((health, router))
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", PIPELINE_SERVICE, JOB_SERVICE] {
+        health.set_service_status(service, status).await;
+    }
+}
+
+async fn serve(
+    router: Router<Stack<AuthLayer, Identity>>,
+    listener: TcpListener,
+    closed: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let close = async {
+        // A closer that is gone means the same as one that closes.
+        let _ = closed.await;
+    };
+    router.serve_with_incoming_shutdown(incoming, close).await
+}
+
+fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), ServeError> {
+    if let Some(directory) = configured {
+        return Ok((directory, None));
+    }
+    let temporary = tempfile::Builder::new()
+        .prefix("pipewright-logs-")
+        .tempdir()
+        .map_err(|source| unusable("temporary directory of logs", source))?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
+}
+
+fn unusable(what: &'static str, source: io::Error) -> ServeError {
+    ServeError::Directory { what, source }
+}

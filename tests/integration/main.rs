@@ -1,0 +1,14 @@
+//! The service through its generated client, on a free loopback port.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test's helper, too, a panic is the report"
+)]
+
+mod jobs;
+mod logs;
+mod pipelines;
+mod service;
+mod service_life;
+mod stages;
+mod watching;

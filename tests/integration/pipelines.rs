@@ -1,0 +1,794 @@
+//! PipelineService: what is stored, and what is refused before anything changes.
+
+use std::collections::HashSet;
+
+use pipewright::wire::v1::{self, ConcurrencyPolicy, RunCondition, stage::Type};
+use prost_types::FieldMask;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use uuid::Uuid;
+
+use crate::service::{Service, map, pipeline, refusal, stage};
+
+async fn create(service: &Service, pipeline: v1::Pipeline) -> Result<v1::Pipeline, Status> {
+    let request = v1::CreatePipelineRequest {
+        pipeline: Some(pipeline),
+        ..Default::default()
+    };
+    let created = service.pipelines().create_pipeline(request).await?;
+    Ok(created.into_inner().pipeline.unwrap())
+}
+
+async fn get(service: &Service, id: &str, revision: i64) -> Result<v1::Pipeline, Status> {
+    let request = v1::GetPipelineRequest {
+        pipeline_id: id.to_owned(),
+        revision,
+    };
+    Ok(service
+        .pipelines()
+        .get_pipeline(request)
+        .await?
+        .into_inner()
+        .pipeline
+        .unwrap())
+}
+
+async fn update(
+    service: &Service,
+    pipeline: v1::Pipeline,
+    paths: &[&str],
+) -> Result<v1::Pipeline, Status> {
+    let request = v1::UpdatePipelineRequest {
+        pipeline: Some(pipeline),
+        update_mask: Some(FieldMask {
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        }),
+        ..Default::default()
+    };
+    let updated = service.pipelines().update_pipeline(request).await?;
+    Ok(updated.into_inner().pipeline.unwrap())
+}
+
+async fn list(
+    service: &Service,
+    request: v1::ListPipelinesRequest,
+) -> Result<v1::ListPipelinesResponse, Status> {
+    Ok(service
+        .pipelines()
+        .list_pipelines(request)
+        .await?
+        .into_inner())
+}
+
+fn names(pipelines: &[v1::Pipeline]) -> Vec<&str> {
+    pipelines
+        .iter()
+        .map(|pipeline| pipeline.name.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_pipeline_is_stored_with_its_defaults() {
+    let service = Service::start().await;
+    let created = create(
+        &service,
+        v1::Pipeline {
+            id: "ignored".into(),
+            revision: 7,
+            creator: "ignored".into(),
+            annotations: map(&[("team", "core")]),
+            ..pipeline("CI", [stage("test", "true")])
+        },
+    )
+    .await
+    .unwrap();
+
+    assert_eq!(Uuid::parse_str(&created.id).unwrap().get_version_num(), 7);
+    assert_eq!((created.project.as_str(), created.revision), ("default", 1));
+    assert_eq!(created.creator, "anonymous");
+    assert_eq!(created.concurrency_policy(), ConcurrencyPolicy::Allow);
+    assert_eq!(created.stages[0].r#type(), Type::Run);
+    assert_eq!(created.stages[0].run_condition(), RunCondition::OnSuccess);
+    assert_eq!(created.stages[0].timeout.unwrap().seconds, 600);
+    assert_eq!(created.create_time, created.update_time);
+    assert_eq!(get(&service, &created.id, 0).await.unwrap(), created);
+}
+
+#[tokio::test]
+async fn a_check_stores_nothing() {
+    let service = Service::start().await;
+    let request = |name: &str| v1::CreatePipelineRequest {
+        pipeline: Some(pipeline(name, [stage("s", "true")])),
+        request_id: Uuid::new_v4().to_string(),
+        validate_only: true,
+    };
+    let checked = service
+        .pipelines()
+        .create_pipeline(request("p"))
+        .await
+        .unwrap()
+        .into_inner();
+    let checked = checked.pipeline.unwrap();
+    assert_eq!((checked.id.as_str(), checked.etag.as_str()), ("", ""));
+    assert_eq!((checked.create_time, checked.update_time), (None, None));
+    assert_eq!(checked.name, "p");
+    assert!(
+        list(&service, Default::default())
+            .await
+            .unwrap()
+            .pipelines
+            .is_empty()
+    );
+
+    create(&service, pipeline("p", [stage("s", "true")]))
+        .await
+        .unwrap();
+    let taken = service.pipelines().create_pipeline(request("p")).await;
+    assert_eq!(refusal(taken).1, "PIPELINE_NAME_TAKEN");
+}
+
+/// Everything that is wrong is told at once, each with the path of its field.
+#[tokio::test]
+async fn bad_pipelines_are_refused_field_by_field() {
+    let service = Service::start().await;
+    let with = |change: &dyn Fn(&mut v1::Pipeline)| {
+        let mut pipeline = pipeline("p", [stage("a", "true"), stage("b", "true")]);
+        change(&mut pipeline);
+        pipeline
+    };
+    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    let cases: Vec<(&[&str], v1::Pipeline)> = vec![
+        (&["pipeline.name"], with(&|p| p.name.clear())),
+        (&["pipeline.name"], with(&|p| p.name = " p".into())),
+        (&["pipeline.name"], with(&|p| p.name = "a\nb".into())),
+        (&["pipeline.name"], with(&|p| p.name = "x".repeat(129))),
+        (
+            &["pipeline.project"],
+            with(&|p| p.project = "Not A Slug".into()),
+        ),
+        (&["pipeline.stages"], with(&|p| p.stages.clear())),
+        (
+            &["pipeline.stages"],
+            with(&|p| p.stages = (0..201).map(|n| stage(&format!("s{n}"), "true")).collect()),
+        ),
+        (
+            &["pipeline.stages[1].name"],
+            with(&|p| p.stages[1].name.clear()),
+        ),
+        (
+            &["pipeline.stages[1].name"],
+            with(&|p| p.stages[1].name = "a".into()),
+        ),
+        (
+            &["pipeline.stages[0].name"],
+            with(&|p| p.stages[0].name = "1st".into()),
+        ),
+        (
+            &["pipeline.stages[0].command"],
+            with(&|p| p.stages[0].action = None),
+        ),
+        (
+            &["pipeline.stages[0].command"],
+            with(&|p| p.stages[0] = stage("a", &"x".repeat(64 * 1024 + 1))),
+        ),
+        (
+            &["pipeline.stages[0].timeout"],
+            with(&|p| p.stages[0].timeout = seconds(0)),
+        ),
+        (
+            &["pipeline.stages[0].timeout"],
+            with(&|p| p.stages[0].timeout = seconds(-5)),
+        ),
+        (
+            &["pipeline.stages[0].timeout"],
+            with(&|p| p.stages[0].timeout = seconds(86_401)),
+        ),
+        (
+            &["pipeline.stages[0].type"],
+            with(&|p| p.stages[0].r#type = 99),
+        ),
+        (
+            &["pipeline.stages[0].needs[0]"],
+            with(&|p| p.stages[0].needs = vec!["c".into()]),
+        ),
+        (
+            &["pipeline.stages[0].needs"],
+            with(&|p| p.stages[0].needs = vec!["b".into()]),
+        ),
+        (
+            &["pipeline.stages[0].run_condition"],
+            with(&|p| p.stages[0].run_condition = RunCondition::OnFailure.into()),
+        ),
+        (
+            &["pipeline.stages[0].working_directory"],
+            with(&|p| p.stages[0].working_directory = "a/../../b".into()),
+        ),
+        (
+            &["pipeline.variables[\"1A\"]", "pipeline.variables[\"CI\"]"],
+            with(&|p| p.variables = map(&[("1A", ""), ("CI", "false")])),
+        ),
+        (
+            &["pipeline.stages[1].variables[\"PIPEWRIGHT_JOB_ID\"]"],
+            with(&|p| p.stages[1].variables = map(&[("PIPEWRIGHT_JOB_ID", "x")])),
+        ),
+        (
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "ext::sh -c id".into()),
+        ),
+        (
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "file:///etc".into()),
+        ),
+        (
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "http:///x".into()),
+        ),
+        (
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "/etc".into()),
+        ),
+        (
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "https://me:secret@example.com/r.git".into()),
+        ),
+        (
+            &["pipeline.default_ref"],
+            with(&|p| p.default_ref = "--upload-pack=touch /tmp/x".into()),
+        ),
+        (
+            &["pipeline.default_ref"],
+            with(&|p| p.default_ref = "a..b".into()),
+        ),
+        (
+            &["pipeline.concurrency_policy"],
+            with(&|p| p.concurrency_policy = 42),
+        ),
+        (
+            &["pipeline.annotations"],
+            with(&|p| p.annotations = map(&[("a", &"x".repeat(16 * 1024))])),
+        ),
+        (
+            &[
+                "pipeline.name",
+                "pipeline.stages[0].name",
+                "pipeline.stages[1].command",
+            ],
+            with(&|p| {
+                p.name.clear();
+                p.stages[0].name = "0".into();
+                p.stages[1].action = None;
+            }),
+        ),
+    ];
+    for (fields, pipeline) in cases {
+        let refused = refusal(create(&service, pipeline.clone()).await);
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        assert_eq!(
+            refused,
+            (Code::InvalidArgument, "INVALID_FIELDS".to_owned(), fields),
+            "{pipeline:?}"
+        );
+    }
+    let refused = service
+        .pipelines()
+        .create_pipeline(v1::CreatePipelineRequest::default())
+        .await;
+    assert_eq!(refusal(refused).2, ["pipeline"]);
+    assert!(
+        list(&service, Default::default())
+            .await
+            .unwrap()
+            .pipelines
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_cycle_is_named() {
+    let service = Service::start().await;
+    let after = |name: &str, need: &str| v1::Stage {
+        needs: vec![need.to_owned()],
+        ..stage(name, "true")
+    };
+    let cyclic = v1::Pipeline {
+        parallel: true,
+        ..pipeline(
+            "p",
+            [
+                stage("x", "true"),
+                after("a", "c"),
+                after("b", "a"),
+                after("c", "b"),
+            ],
+        )
+    };
+    let status = create(&service, cyclic).await.unwrap_err();
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(violations[0].field, "pipeline.stages[1].needs");
+    assert_eq!(
+        violations[0].description,
+        "stages wait for each other: a -> c -> b -> a"
+    );
+}
+
+#[tokio::test]
+async fn a_name_is_unique_within_its_project() {
+    let service = Service::start().await;
+    let first = create(&service, pipeline("p", [stage("s", "true")]))
+        .await
+        .unwrap();
+    let status = create(&service, pipeline("p", [stage("s", "true")])).await;
+    assert_eq!(
+        refusal(status),
+        (Code::AlreadyExists, "PIPELINE_NAME_TAKEN".into(), vec![])
+    );
+    let elsewhere = v1::Pipeline {
+        project: "other".into(),
+        ..pipeline("p", [stage("s", "true")])
+    };
+    create(&service, elsewhere).await.unwrap();
+
+    let second = create(&service, pipeline("q", [stage("s", "true")]))
+        .await
+        .unwrap();
+    let rename = |pipeline: &v1::Pipeline, name: &str| v1::Pipeline {
+        name: name.to_owned(),
+        ..pipeline.clone()
+    };
+    let taken = update(&service, rename(&second, "p"), &["name"]).await;
+    assert_eq!(refusal(taken).1, "PIPELINE_NAME_TAKEN");
+    // A name that was given up can be taken.
+    update(&service, rename(&first, "r"), &["name"])
+        .await
+        .unwrap();
+    update(&service, rename(&second, "p"), &["name"])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn updates_change_what_the_mask_names() {
+    let service = Service::start().await;
+    let created = create(
+        &service,
+        v1::Pipeline {
+            variables: map(&[("A", "1")]),
+            parallel: true,
+            ..pipeline("p", [stage("s", "true")])
+        },
+    )
+    .await
+    .unwrap();
+
+    // Without paths: what is populated. `parallel: false` is not.
+    let sparse = v1::Pipeline {
+        id: created.id.clone(),
+        default_ref: "main".into(),
+        ..Default::default()
+    };
+    let second = update(&service, sparse.clone(), &[]).await.unwrap();
+    assert_eq!((second.revision, second.default_ref.as_str()), (2, "main"));
+    assert!(second.parallel);
+    assert_ne!(second.etag, created.etag);
+    assert_eq!(second.create_time, created.create_time);
+
+    // A change to what already is makes no revision.
+    assert_eq!(update(&service, sparse.clone(), &[]).await.unwrap(), second);
+
+    // With paths: exactly those, empty or not.
+    let third = update(&service, sparse.clone(), &["parallel", "variables"])
+        .await
+        .unwrap();
+    assert_eq!(
+        (third.revision, third.parallel, third.variables.len()),
+        (3, false, 0)
+    );
+    assert_eq!(third.default_ref, "main");
+
+    // The star replaces everything that GetPipeline returns.
+    let fourth = update(
+        &service,
+        v1::Pipeline {
+            id: created.id.clone(),
+            ..pipeline("new", [stage("t", "false")])
+        },
+        &["*"],
+    )
+    .await
+    .unwrap();
+    assert_eq!((fourth.revision, fourth.name.as_str()), (4, "new"));
+    assert_eq!(
+        (fourth.default_ref.as_str(), fourth.stages[0].name.as_str()),
+        ("", "t")
+    );
+
+    // Each revision stays as it was.
+    for revision in [&created, &second, &third, &fourth] {
+        assert_eq!(
+            get(&service, &created.id, revision.revision).await.unwrap(),
+            *revision
+        );
+    }
+    let missing = refusal(get(&service, &created.id, 5).await);
+    assert_eq!(
+        missing,
+        (Code::NotFound, "REVISION_NOT_FOUND".into(), vec![])
+    );
+}
+
+#[tokio::test]
+async fn bad_updates_are_refused_and_change_nothing() {
+    let service = Service::start().await;
+    let created = create(&service, pipeline("p", [stage("s", "true")]))
+        .await
+        .unwrap();
+    for path in [
+        "id",
+        "etag",
+        "revision",
+        "project",
+        "create_time",
+        "stages.name",
+        "nonsense",
+    ] {
+        let refused = refusal(update(&service, created.clone(), &["name", path]).await);
+        let field = vec!["update_mask.paths[1]".to_owned()];
+        assert_eq!(
+            refused,
+            (Code::InvalidArgument, "INVALID_FIELDS".into(), field),
+            "{path}"
+        );
+    }
+    let emptied = v1::Pipeline {
+        stages: Vec::new(),
+        ..created.clone()
+    };
+    assert_eq!(
+        refusal(update(&service, emptied, &["stages"]).await).2,
+        ["pipeline.stages"]
+    );
+    let moved = v1::Pipeline {
+        project: "other".into(),
+        ..created.clone()
+    };
+    assert_eq!(
+        refusal(update(&service, moved, &["*"]).await).2,
+        ["pipeline.project"]
+    );
+    let stale = v1::Pipeline {
+        etag: "stale".into(),
+        name: "q".into(),
+        ..created.clone()
+    };
+    let refused = refusal(update(&service, stale, &[]).await);
+    assert_eq!(refused, (Code::Aborted, "ETAG_MISMATCH".into(), vec![]));
+    let nowhere = v1::Pipeline {
+        id: Uuid::now_v7().to_string(),
+        ..created.clone()
+    };
+    assert_eq!(
+        refusal(update(&service, nowhere, &[]).await).1,
+        "PIPELINE_NOT_FOUND"
+    );
+    assert_eq!(get(&service, &created.id, 0).await.unwrap(), created);
+}
+
+/// Of several that read the same etag, one writes.
+#[tokio::test]
+async fn an_etag_lets_one_of_many_through() {
+    let service = Service::start().await;
+    let created = create(&service, pipeline("p", [stage("s", "true")]))
+        .await
+        .unwrap();
+    let writes = (0..16).map(|number| {
+        let change = v1::Pipeline {
+            default_ref: format!("branch-{number}"),
+            ..created.clone()
+        };
+        update(&service, change, &["default_ref"])
+    });
+    let results = futures_util::future::join_all(writes).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert_eq!(get(&service, &created.id, 0).await.unwrap().revision, 2);
+}
+
+#[tokio::test]
+async fn lists_are_paged_newest_first_and_filtered() {
+    let service = Service::start().await;
+    for number in 0..7 {
+        let project = ["default", "other"][number % 2];
+        let repository = ["https://example.com/a.git", "https://example.com/b.git"][number / 4];
+        let pipeline = v1::Pipeline {
+            project: project.into(),
+            git_repository: repository.into(),
+            ..pipeline(&format!("p{number}"), [stage("s", "true")])
+        };
+        create(&service, pipeline).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut request = v1::ListPipelinesRequest {
+        page_size: 3,
+        ..Default::default()
+    };
+    loop {
+        let page = list(&service, request.clone()).await.unwrap();
+        seen.push(page.pipelines.len());
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(seen, [3, 3, 1]);
+
+    let all = list(&service, Default::default()).await.unwrap();
+    assert_eq!(
+        names(&all.pipelines),
+        ["p6", "p5", "p4", "p3", "p2", "p1", "p0"]
+    );
+    // The last page, and only it, has no token; a full one too.
+    let exact = v1::ListPipelinesRequest {
+        page_size: 7,
+        ..Default::default()
+    };
+    assert_eq!(list(&service, exact).await.unwrap().next_page_token, "");
+
+    let filtered = |project: &str, name: &str, repository: &str| v1::ListPipelinesRequest {
+        project: project.into(),
+        name: name.into(),
+        git_repository: repository.into(),
+        ..Default::default()
+    };
+    let b = "https://example.com/b.git";
+    for (request, expected) in [
+        (filtered("other", "", ""), vec!["p5", "p3", "p1"]),
+        (filtered("", "p3", ""), vec!["p3"]),
+        (filtered("default", "p3", ""), vec![]),
+        (filtered("", "", b), vec!["p6", "p5", "p4"]),
+        (filtered("other", "", b), vec!["p5"]),
+        (filtered("other", "p5", b), vec!["p5"]),
+    ] {
+        let page = list(&service, request.clone()).await.unwrap();
+        assert_eq!(names(&page.pipelines), expected, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn page_tokens_are_bound_to_their_filters() {
+    let service = Service::start().await;
+    for name in ["a", "b"] {
+        create(&service, pipeline(name, [stage("s", "true")]))
+            .await
+            .unwrap();
+    }
+    let first = v1::ListPipelinesRequest {
+        page_size: 1,
+        project: "default".into(),
+        ..Default::default()
+    };
+    let token = list(&service, first.clone()).await.unwrap().next_page_token;
+    let expected = (
+        Code::InvalidArgument,
+        "PAGE_TOKEN_MISMATCH".to_owned(),
+        vec!["page_token".to_owned()],
+    );
+    let elsewhere = v1::ListPipelinesRequest {
+        project: "other".into(),
+        page_token: token.clone(),
+        ..first.clone()
+    };
+    assert_eq!(refusal(list(&service, elsewhere).await), expected);
+    for nonsense in ["x", "AAAA", &token[1..], &format!("{token}AA")] {
+        let request = v1::ListPipelinesRequest {
+            page_token: nonsense.into(),
+            ..first.clone()
+        };
+        assert_eq!(refusal(list(&service, request).await), expected);
+    }
+    let negative = v1::ListPipelinesRequest {
+        page_size: -1,
+        ..Default::default()
+    };
+    assert_eq!(refusal(list(&service, negative).await).2, ["page_size"]);
+}
+
+#[tokio::test]
+async fn a_page_ends_early_before_it_grows_too_large() {
+    let service = Service::start().await;
+    for name in ["a", "b", "c"] {
+        let large = (0..8).map(|n| stage(&format!("s{n}"), &"#".repeat(60 * 1024)));
+        create(&service, pipeline(name, large)).await.unwrap();
+    }
+    let page = list(&service, Default::default()).await.unwrap();
+    assert_eq!(names(&page.pipelines), ["c", "b"]);
+    let rest = v1::ListPipelinesRequest {
+        page_token: page.next_page_token,
+        ..Default::default()
+    };
+    assert_eq!(names(&list(&service, rest).await.unwrap().pipelines), ["a"]);
+}
+
+#[tokio::test]
+async fn a_pipeline_may_not_be_too_large() {
+    let service = Service::start().await;
+    let huge = |count: usize| {
+        pipeline(
+            "p",
+            (0..count).map(|n| stage(&format!("s{n}"), &"#".repeat(60 * 1024))),
+        )
+    };
+    assert_eq!(refusal(create(&service, huge(18)).await).2, ["pipeline"]);
+    let created = create(&service, huge(1)).await.unwrap();
+    let grown = v1::Pipeline {
+        id: created.id.clone(),
+        ..huge(18)
+    };
+    assert_eq!(
+        refusal(update(&service, grown, &["stages"]).await).2,
+        ["pipeline"]
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_pipeline_is_gone_and_its_jobs_are_not() {
+    let service = Service::start().await;
+    let created = create(&service, pipeline("p", [stage("s", "exec sleep 1000")]))
+        .await
+        .unwrap();
+    let job = service.trigger(&created).await;
+    service.until_running(&job.id, "s").await;
+    let delete = async |etag: &str, force: bool| {
+        let request = v1::DeletePipelineRequest {
+            pipeline_id: created.id.clone(),
+            etag: etag.to_owned(),
+            force,
+            ..Default::default()
+        };
+        service.pipelines().delete_pipeline(request).await
+    };
+    let active = refusal(delete("", false).await);
+    assert_eq!(
+        active,
+        (
+            Code::FailedPrecondition,
+            "PIPELINE_HAS_ACTIVE_JOBS".into(),
+            vec![]
+        )
+    );
+    assert_eq!(refusal(delete("stale", true).await).1, "ETAG_MISMATCH");
+    delete(&created.etag, true).await.unwrap();
+
+    assert_eq!(
+        refusal(get(&service, &created.id, 0).await).1,
+        "PIPELINE_NOT_FOUND"
+    );
+    assert_eq!(refusal(delete("", true).await).1, "PIPELINE_NOT_FOUND");
+    let job = service.ended(&job.id).await;
+    let cancellation = job.cancellation.unwrap();
+    assert_eq!(
+        cancellation.cause(),
+        v1::cancellation::Cause::PipelineDeleted
+    );
+    create(&service, pipeline("p", [stage("s", "true")]))
+        .await
+        .unwrap();
+
+    let retry = v1::RetryJobRequest {
+        job_id: job.id.clone(),
+        ..Default::default()
+    };
+    let refused = refusal(service.jobs().retry_job(retry).await);
+    assert_eq!(
+        refused,
+        (Code::FailedPrecondition, "PIPELINE_DELETED".into(), vec![])
+    );
+}
+
+/// A repeated call has one effect and the same answer.
+#[tokio::test]
+async fn a_request_id_makes_every_call_safe_to_repeat() {
+    let service = Service::without_runner().await;
+    let request_id = Uuid::new_v4().to_string();
+    let create = |name: &str| v1::CreatePipelineRequest {
+        pipeline: Some(pipeline(name, [stage("s", "true")])),
+        request_id: request_id.clone(),
+        ..Default::default()
+    };
+    let calls = (0..8).map(|_| {
+        let mut pipelines = service.pipelines();
+        let request = create("p");
+        async move {
+            pipelines
+                .create_pipeline(request)
+                .await
+                .unwrap()
+                .into_inner()
+        }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.windows(2).all(|two| two[0] == two[1]));
+    let pipeline_id = answers[0].pipeline.clone().unwrap().id;
+
+    let other = refusal(service.pipelines().create_pipeline(create("q")).await);
+    let field = vec!["request_id".to_owned()];
+    assert_eq!(
+        other,
+        (
+            Code::InvalidArgument,
+            "REQUEST_ID_REUSED".into(),
+            field.clone()
+        )
+    );
+    let nonsense = v1::CreatePipelineRequest {
+        request_id: "1".into(),
+        ..create("r")
+    };
+    let nonsense = refusal(service.pipelines().create_pipeline(nonsense).await);
+    assert_eq!(
+        nonsense,
+        (Code::InvalidArgument, "INVALID_FIELDS".into(), field)
+    );
+
+    // The same id at another method is another call.
+    let trigger = v1::TriggerPipelineRequest {
+        pipeline_id: pipeline_id.clone(),
+        request_id: request_id.clone(),
+        ..Default::default()
+    };
+    let calls = (0..8).map(|_| {
+        let mut pipelines = service.pipelines();
+        let request = trigger.clone();
+        async move {
+            pipelines
+                .trigger_pipeline(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .job
+                .unwrap()
+        }
+    });
+    let jobs = futures_util::future::join_all(calls).await;
+    assert_eq!(
+        jobs.iter().map(|job| &job.id).collect::<HashSet<_>>().len(),
+        1
+    );
+    service.cancel(&jobs[0].id).await.unwrap();
+    // Repeated later, it is answered as the first time, whatever became of the job.
+    let again = service.pipelines().trigger_pipeline(trigger).await.unwrap();
+    assert_eq!(again.into_inner().job.unwrap(), jobs[0]);
+
+    let update = v1::UpdatePipelineRequest {
+        pipeline: Some(v1::Pipeline {
+            id: pipeline_id.clone(),
+            default_ref: "main".into(),
+            ..Default::default()
+        }),
+        request_id: request_id.clone(),
+        ..Default::default()
+    };
+    let first = service
+        .pipelines()
+        .update_pipeline(update.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let again = service
+        .pipelines()
+        .update_pipeline(update)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(first, again);
+
+    let delete = v1::DeletePipelineRequest {
+        pipeline_id,
+        request_id,
+        ..Default::default()
+    };
+    service
+        .pipelines()
+        .delete_pipeline(delete.clone())
+        .await
+        .unwrap();
+    service.pipelines().delete_pipeline(delete).await.unwrap();
+}

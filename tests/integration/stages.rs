@@ -1,0 +1,299 @@
+//! Stages run for real, in the order that the pipeline gives them.
+
+use std::collections::HashSet;
+
+use pipewright::wire::v1::{
+    self, RunCondition,
+    failure::Reason,
+    job::State as Job,
+    stage_run::{SkipReason, State as Stage},
+};
+
+use crate::service::{Service, map, pipeline, stage, states};
+
+#[tokio::test]
+async fn a_sequence_runs_in_order_and_succeeds() {
+    let service = Service::start().await;
+    let trace = service.path("trace");
+    let write = |name: &str| stage(name, &format!("echo {name} >> {}", trace.display()));
+    let job = service
+        .run(pipeline("p", ["one", "two", "three"].map(write)))
+        .await;
+
+    assert_eq!(job.state(), Job::Succeeded);
+    assert_eq!(job.progress_percent, 100);
+    assert!(job.start_time.is_some() && job.end_time.is_some());
+    assert_eq!(std::fs::read_to_string(trace).unwrap(), "one\ntwo\nthree\n");
+    assert!(job.stage_runs.iter().all(|run| run.exit_code == Some(0)));
+}
+
+#[tokio::test]
+async fn two_hundred_parallel_stages_reach_the_workers_and_never_exceed_them() {
+    const WORKERS: usize = 4;
+    let service = Service::with_workers(WORKERS).await;
+    let (names, running, seen) = (
+        service.path("names"),
+        service.path("running"),
+        service.path("seen"),
+    );
+    std::fs::create_dir(&running).unwrap();
+    // Each stage notes who runs beside it; it waits for a full house until one was seen.
+    let command = format!(
+        r#"
+        mkdir "{running}/$PIPEWRIGHT_STAGE_NAME"
+        echo "$PIPEWRIGHT_STAGE_NAME" >> {names}
+        while :; do
+            count=$(ls {running} | wc -l)
+            echo "$count" >> {seen}
+            if [ "$count" -ge {WORKERS} ] || [ -e {running}.full ]; then break; fi
+        done
+        touch {running}.full
+        rmdir "{running}/$PIPEWRIGHT_STAGE_NAME"
+        "#,
+        running = running.display(),
+        names = names.display(),
+        seen = seen.display(),
+    );
+    let stages = (0..200).map(|n| stage(&format!("stage-{n}"), &command));
+    let job = service
+        .run(v1::Pipeline {
+            parallel: true,
+            ..pipeline("wide", stages)
+        })
+        .await;
+
+    assert_eq!(job.state(), Job::Succeeded);
+    let names = std::fs::read_to_string(names).unwrap();
+    assert_eq!(names.lines().count(), 200);
+    assert_eq!(names.lines().collect::<HashSet<_>>().len(), 200);
+    let seen = std::fs::read_to_string(seen).unwrap();
+    let most = seen
+        .lines()
+        .map(|line| line.trim().parse::<usize>().unwrap())
+        .max();
+    assert_eq!(most, Some(WORKERS));
+}
+
+#[tokio::test]
+async fn a_failure_runs_what_waits_for_failures_and_skips_the_rest() {
+    let service = Service::start().await;
+    let job = service
+        .run(pipeline(
+            "p",
+            [
+                stage("test", "exit 3"),
+                v1::Stage {
+                    run_condition: RunCondition::OnFailure.into(),
+                    ..stage("notify", "true")
+                },
+                stage("deploy", "true"),
+                v1::Stage {
+                    run_condition: RunCondition::Always.into(),
+                    ..stage("clean", "true")
+                },
+            ],
+        ))
+        .await;
+
+    assert_eq!(job.state(), Job::Failed);
+    assert_eq!(
+        states(&job),
+        [
+            ("test", Stage::Failed),
+            ("notify", Stage::Succeeded),
+            ("deploy", Stage::Skipped),
+            ("clean", Stage::Succeeded),
+        ]
+    );
+    assert_eq!(job.stage_runs[0].exit_code, Some(3));
+    assert_eq!(job.stage_runs[2].skip_reason(), SkipReason::NeedsFailed);
+    let failure = job.failure.unwrap();
+    assert_eq!(
+        (failure.reason(), failure.stage_name.as_str()),
+        (Reason::CommandFailed, "test")
+    );
+    assert!(failure.message.contains("status 3"), "{}", failure.message);
+    assert!(job.progress_percent < 100);
+}
+
+#[tokio::test]
+async fn needs_order_a_parallel_pipeline() {
+    let service = Service::with_workers(4).await;
+    let trace = service.path("trace");
+    let after = |name: &str, needs: &[&str]| v1::Stage {
+        needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        ..stage(name, &format!("echo {name} >> {}", trace.display()))
+    };
+    let job = service
+        .run(v1::Pipeline {
+            parallel: true,
+            ..pipeline(
+                "diamond",
+                [
+                    after("end", &["left", "right"]),
+                    after("left", &["start"]),
+                    after("right", &["start"]),
+                    after("start", &[]),
+                ],
+            )
+        })
+        .await;
+
+    assert_eq!(job.state(), Job::Succeeded);
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let order: Vec<&str> = trace.lines().collect();
+    assert_eq!((order[0], order[3]), ("start", "end"));
+}
+
+#[tokio::test]
+async fn the_environment_is_the_variables_and_what_the_service_tells() {
+    let service = Service::start().await;
+    let created = service
+        .create(v1::Pipeline {
+            variables: map(&[("A", "pipeline"), ("B", "pipeline"), ("C", "pipeline")]),
+            ..pipeline(
+                "p",
+                [v1::Stage {
+                    variables: map(&[("B", "stage"), ("C", "stage")]),
+                    ..stage("env", "env")
+                }],
+            )
+        })
+        .await;
+    let request = v1::TriggerPipelineRequest {
+        pipeline_id: created.id.clone(),
+        git_ref: "a\";id>x;\"".to_owned(),
+        variables: map(&[("C", "$(touch trigger)\n")]),
+        ..Default::default()
+    };
+    let job = service.pipelines().trigger_pipeline(request).await.unwrap();
+    let job = job.into_inner().job.unwrap();
+    assert_eq!(service.ended(&job.id).await.state(), Job::Succeeded);
+
+    let log = String::from_utf8(service.log(&job.id, "env").await).unwrap();
+    for line in [
+        "A=pipeline",
+        "B=stage",
+        "C=$(touch trigger)",
+        "CI=true",
+        "PIPEWRIGHT_PROJECT=default",
+        "PIPEWRIGHT_STAGE_NAME=env",
+        "PIPEWRIGHT_ATTEMPT=1",
+        "PIPEWRIGHT_GIT_REF=a\";id>x;\"",
+        &format!("PIPEWRIGHT_JOB_ID={}", job.id),
+        &format!("PIPEWRIGHT_PIPELINE_ID={}", created.id),
+        "PIPEWRIGHT_PIPELINE_NAME=p",
+    ] {
+        assert!(
+            log.lines().any(|found| found == line),
+            "{line} is not in\n{log}"
+        );
+    }
+    assert!(log.contains("\nPIPEWRIGHT_FENCING_TOKEN="));
+}
+
+#[tokio::test]
+async fn a_stage_that_runs_too_long_is_ended_and_has_failed() {
+    let service = Service::start().await;
+    let timeout = prost_types::Duration {
+        seconds: 1,
+        nanos: 0,
+    };
+    let job = service
+        .run(pipeline(
+            "p",
+            [v1::Stage {
+                timeout: Some(timeout),
+                ..stage("slow", "exec sleep 1000")
+            }],
+        ))
+        .await;
+
+    assert_eq!(job.state(), Job::Failed);
+    assert_eq!(job.failure.unwrap().reason(), Reason::TimedOut);
+}
+
+#[tokio::test]
+async fn the_workspace_is_shared_by_the_stages_and_gone_after_the_job() {
+    let service = Service::start().await;
+    let job = service
+        .run(pipeline(
+            "p",
+            [
+                stage("make", "echo hello > made"),
+                stage("read", "cat made"),
+            ],
+        ))
+        .await;
+    assert_eq!(job.state(), Job::Succeeded);
+    assert_eq!(service.log(&job.id, "read").await, b"hello\n");
+
+    // The next job's first stage begins after the runner has heard of the end.
+    let job = service.run(pipeline("q", [stage("look", "ls -A")])).await;
+    assert_eq!(service.log(&job.id, "look").await, b"");
+    assert!(
+        service
+            .workspaces()
+            .iter()
+            .all(|path| !path.join("src/made").exists())
+    );
+}
+
+#[tokio::test]
+async fn a_stage_for_labels_that_no_runner_has_waits_and_says_why() {
+    let service = Service::start().await;
+    let created = service
+        .create(pipeline(
+            "p",
+            [v1::Stage {
+                runner_labels: map(&[("gpu", "yes")]),
+                ..stage("train", "true")
+            }],
+        ))
+        .await;
+    let job = service.trigger(&created).await;
+    let job = service.get(&job.id).await;
+    assert_eq!(job.state(), Job::Queued);
+    let reason = job.stage_runs[0].pending_reason();
+    assert_eq!(reason, v1::stage_run::PendingReason::NoMatchingRunner);
+}
+
+#[tokio::test]
+async fn higher_priority_goes_first() {
+    let mut service = Service::with_workers(1).await;
+    let (trace, gate) = (service.path("trace"), service.path("gate"));
+    std::process::Command::new("mkfifo")
+        .arg(&gate)
+        .status()
+        .unwrap();
+    let block = service.create(pipeline(
+        "block",
+        [stage("s", &format!("cat {}", gate.display()))],
+    ));
+    let block = service.trigger(&block.await).await;
+    service.until_running(&block.id, "s").await;
+
+    let mut jobs = Vec::new();
+    let command = format!("echo $P >> {}", trace.display());
+    let created = service.create(pipeline("p", [stage("s", &command)])).await;
+    for priority in [-5, 0, 7, 7, 100] {
+        let request = v1::TriggerPipelineRequest {
+            pipeline_id: created.id.clone(),
+            priority,
+            variables: map(&[("P", &priority.to_string())]),
+            ..Default::default()
+        };
+        let job = service.pipelines().trigger_pipeline(request).await.unwrap();
+        jobs.push(job.into_inner().job.unwrap());
+    }
+    std::fs::write(&gate, "go").unwrap();
+    for job in jobs {
+        service.ended(&job.id).await;
+    }
+    assert_eq!(
+        std::fs::read_to_string(trace).unwrap(),
+        "100\n7\n7\n0\n-5\n"
+    );
+    service.begin_stop();
+    service.stopped().await.unwrap();
+}

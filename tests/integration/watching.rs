@@ -1,0 +1,393 @@
+//! The six rules of WatchJob.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pipewright::wire::v1::{
+    self, job::State, job_event::Change, job_snapshot::Reason, watch_job_response::Payload,
+};
+use tonic::Code;
+
+use crate::service::{Service, events_of, pipeline, refusal, stage};
+
+fn sequences(events: &[v1::JobEvent]) -> Vec<i64> {
+    events.iter().map(|event| event.sequence).collect()
+}
+
+fn is_end(event: &v1::JobEvent) -> bool {
+    matches!(event.change, Some(Change::JobEnded(_)))
+}
+
+fn three_stages() -> v1::Pipeline {
+    pipeline(
+        "p",
+        ["one", "two", "three"].map(|name| stage(name, "echo hello")),
+    )
+}
+
+/// Rules 1 and 4: numbered from 1 without gaps, made first, ended last, and folded
+/// they give the job.
+#[tokio::test]
+async fn events_are_numbered_and_add_up_to_the_job() {
+    let service = Service::start().await;
+    let created = service.create(three_stages()).await;
+    let job = service.trigger(&created).await;
+    let events = service.events(&job.id).await;
+
+    assert_eq!(
+        sequences(&events),
+        (1..=events.len() as i64).collect::<Vec<_>>()
+    );
+    assert!(matches!(events[0].change, Some(Change::JobCreated(_))));
+    assert_eq!(events.iter().filter(|event| is_end(event)).count(), 1);
+    assert!(is_end(events.last().unwrap()));
+    assert!(
+        events
+            .windows(2)
+            .all(|two| two[0].progress_percent <= two[1].progress_percent)
+    );
+    assert_eq!(fold(&events), service.get(&job.id).await);
+}
+
+/// Folds events as a client would, knowing nothing but the contract.
+fn fold(events: &[v1::JobEvent]) -> v1::Job {
+    let mut job = v1::Job::default();
+    for event in events {
+        match event.change.clone().unwrap() {
+            Change::JobCreated(created) => job = created.job.unwrap(),
+            Change::JobChanged(changed) => {
+                let stage_runs = std::mem::take(&mut job.stage_runs);
+                job = v1::Job {
+                    stage_runs,
+                    ..changed.job.unwrap()
+                };
+            }
+            Change::StageRunChanged(changed) => {
+                let new = changed.stage_run.unwrap();
+                let name = (new.stage_name.clone(), new.attempt);
+                let same = |run: &v1::StageRun| (run.stage_name.clone(), run.attempt) == name;
+                let position = job.stage_runs.iter().position(same).unwrap();
+                job.stage_runs[position] = new;
+            }
+            Change::StageProgressed(_) => unreachable!("no stage reports progress"),
+            Change::JobEnded(ended) => {
+                // The end says again what the events before it said.
+                let ended = ended.job.unwrap();
+                assert_eq!(ended.stage_runs, job.stage_runs);
+                job = ended;
+            }
+        }
+        job.last_sequence = event.sequence;
+        job.progress_percent = event.progress_percent;
+    }
+    job
+}
+
+/// Rule 2: a snapshot and what comes after it are the whole, at any moment.
+#[tokio::test]
+async fn a_watch_without_a_sequence_begins_with_a_snapshot() {
+    let service = Service::start().await;
+    let created = service.create(three_stages()).await;
+    let job = service.trigger(&created).await;
+    let mut stream = service.watch(&job.id, None).await;
+    let Some(Payload::Snapshot(snapshot)) = stream.message().await.unwrap().unwrap().payload else {
+        panic!("the first message is the snapshot");
+    };
+    assert_eq!(snapshot.reason(), Reason::Initial);
+    let first = snapshot.job.unwrap().last_sequence + 1;
+    let mut events = Vec::new();
+    while let Some(message) = stream.message().await.unwrap() {
+        events.extend(events_of(message));
+    }
+    let last = events.last().unwrap().sequence;
+    assert_eq!(sequences(&events), (first..=last).collect::<Vec<_>>());
+    assert!(is_end(events.last().unwrap()));
+
+    // After the end the snapshot is all there is.
+    let mut stream = service.watch(&job.id, None).await;
+    let message = stream.message().await.unwrap().unwrap();
+    let Some(Payload::Snapshot(snapshot)) = message.payload else {
+        panic!("the first message is the snapshot");
+    };
+    assert_eq!(snapshot.job.unwrap().state(), State::Succeeded);
+    assert_eq!(stream.message().await.unwrap(), None);
+}
+
+/// Rule 2: a number ahead of the job is answered with a snapshot that says so.
+#[tokio::test]
+async fn a_sequence_ahead_of_the_job_is_answered_with_a_snapshot() {
+    let service = Service::start().await;
+    let job = service.run(three_stages()).await;
+    let mut stream = service.watch(&job.id, Some(1_000)).await;
+    let Some(Payload::Snapshot(snapshot)) = stream.message().await.unwrap().unwrap().payload else {
+        panic!("the first message is the snapshot");
+    };
+    assert_eq!(snapshot.reason(), Reason::SequenceAhead);
+    assert_eq!(snapshot.job.unwrap().last_sequence, job.last_sequence);
+    assert_eq!(stream.message().await.unwrap(), None);
+}
+
+/// Rule 3: a heartbeat follows the backlog, and then every silent interval.
+#[tokio::test]
+async fn heartbeats_follow_the_backlog_and_every_silence() {
+    let service = Service::without_runner().await;
+    let created = service.create(three_stages()).await;
+    let job = service.trigger(&created).await;
+    let request = v1::WatchJobRequest {
+        job_id: job.id.clone(),
+        last_seen_sequence: Some(0),
+        heartbeat_interval: Some(prost_types::Duration {
+            seconds: 1,
+            nanos: 0,
+        }),
+    };
+    let mut stream = service
+        .jobs()
+        .watch_job(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let backlog = events_of(stream.message().await.unwrap().unwrap());
+    for _ in 0..2 {
+        let payload = stream.message().await.unwrap().unwrap().payload;
+        let Some(Payload::Heartbeat(heartbeat)) = payload else {
+            panic!("{payload:?} is no heartbeat");
+        };
+        assert_eq!(heartbeat.last_sequence, backlog.last().unwrap().sequence);
+    }
+}
+
+/// Rule 4: having seen the last event, there is nothing to send but OK.
+#[tokio::test]
+async fn a_watch_that_has_seen_the_end_ends_at_once() {
+    let service = Service::start().await;
+    let job = service.run(three_stages()).await;
+    let mut stream = service.watch(&job.id, Some(job.last_sequence)).await;
+    assert_eq!(stream.message().await.unwrap(), None);
+}
+
+/// Rule 5: refusals that are final.
+#[tokio::test]
+async fn a_watch_that_cannot_be_is_refused() {
+    let service = Service::start().await;
+    let watch = async |request: v1::WatchJobRequest| {
+        refusal(service.jobs().watch_job(request).await.map(|_| ()))
+    };
+    let absent = v1::WatchJobRequest {
+        job_id: "0197f6a4-0000-7000-8000-000000000000".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(
+        watch(absent.clone()).await,
+        (Code::NotFound, "JOB_NOT_FOUND".into(), vec![])
+    );
+    for (request, field) in [
+        (v1::WatchJobRequest::default(), "job_id"),
+        (
+            v1::WatchJobRequest {
+                job_id: "nonsense".to_owned(),
+                ..Default::default()
+            },
+            "job_id",
+        ),
+        (
+            v1::WatchJobRequest {
+                last_seen_sequence: Some(-1),
+                ..absent.clone()
+            },
+            "last_seen_sequence",
+        ),
+        (
+            v1::WatchJobRequest {
+                heartbeat_interval: Some(prost_types::Duration {
+                    seconds: 61,
+                    nanos: 0,
+                }),
+                ..absent.clone()
+            },
+            "heartbeat_interval",
+        ),
+    ] {
+        let expected = (
+            Code::InvalidArgument,
+            "INVALID_FIELDS".to_owned(),
+            vec![field.to_owned()],
+        );
+        assert_eq!(watch(request).await, expected);
+    }
+}
+
+/// A watcher that comes back after every single event sees each exactly once.
+#[tokio::test]
+async fn reconnecting_after_every_event_loses_and_repeats_nothing() {
+    let service = Service::start().await;
+    let created = service.create(three_stages()).await;
+    let job = service.trigger(&created).await;
+    let mut seen: Vec<v1::JobEvent> = Vec::new();
+    while !seen.last().is_some_and(is_end) {
+        let cursor = seen.last().map_or(0, |event| event.sequence);
+        let mut stream = service.watch(&job.id, Some(cursor)).await;
+        let event = loop {
+            let message = stream
+                .message()
+                .await
+                .unwrap()
+                .expect("the job has not ended");
+            if let Some(event) = events_of(message).into_iter().next() {
+                break event;
+            }
+        };
+        assert_eq!(event.sequence, cursor + 1);
+        seen.push(event);
+    }
+    assert_eq!(seen, service.events(&job.id).await);
+}
+
+/// Resuming at each point of the past gives exactly the rest.
+#[tokio::test]
+async fn every_point_of_the_past_can_be_resumed_from() {
+    let service = Service::start().await;
+    let job = service.run(three_stages()).await;
+    let all = service.events(&job.id).await;
+    for cursor in 0..=all.len() {
+        let mut stream = service.watch(&job.id, Some(cursor as i64)).await;
+        let mut rest = Vec::new();
+        while let Some(message) = stream.message().await.unwrap() {
+            rest.extend(events_of(message));
+        }
+        assert_eq!(rest, all[cursor..]);
+    }
+}
+
+/// Rule 6 and the same list for all: a thousand watchers of one job.
+#[tokio::test]
+async fn a_thousand_watchers_see_the_same_events() {
+    let service = Service::start().await;
+    let gate = service.path("gate");
+    std::process::Command::new("mkfifo")
+        .arg(&gate)
+        .status()
+        .unwrap();
+    let wait = format!("cat {}", gate.display());
+    let created = service
+        .create(pipeline("p", [stage("wait", &wait), stage("go", "true")]))
+        .await;
+    let job = service.trigger(&created).await;
+    service.until_running(&job.id, "wait").await;
+
+    // A connection has 256 streams at most.
+    let address = format!("http://{}", service.address);
+    let endpoint = tonic::transport::Endpoint::from_shared(address).unwrap();
+    let channels: Vec<_> = (0..5).map(|_| endpoint.connect_lazy()).collect();
+    let watchers = (0..1_000).map(|number: usize| {
+        let channel = channels[number % channels.len()].clone();
+        let mut jobs = v1::job_service_client::JobServiceClient::new(channel);
+        let request = v1::WatchJobRequest {
+            job_id: job.id.clone(),
+            last_seen_sequence: Some(0),
+            heartbeat_interval: None,
+        };
+        async move { jobs.watch_job(request).await.unwrap().into_inner() }
+    });
+    let streams = join_all(watchers).await;
+    std::fs::write(&gate, "go").unwrap();
+    let seen = join_all(streams.into_iter().map(async |mut stream| {
+        let mut events = Vec::new();
+        while let Some(message) = stream.message().await.unwrap() {
+            events.extend(events_of(message));
+        }
+        events
+    }))
+    .await;
+    let all = service.events(&job.id).await;
+    assert!(is_end(all.last().unwrap()));
+    assert!(seen.iter().all(|events| *events == all));
+}
+
+/// Rule 6: watchers that never read do not keep anybody, the job included, waiting.
+#[tokio::test]
+async fn stalled_watchers_slow_nobody() {
+    let service = Service::start().await;
+    let stages = (0..60).map(|n| stage(&format!("s{n}"), "true"));
+    let created = service
+        .create(v1::Pipeline {
+            parallel: true,
+            ..pipeline("p", stages)
+        })
+        .await;
+    let job = service.trigger(&created).await;
+    let mut stalled = Vec::new();
+    for _ in 0..64 {
+        stalled.push(service.watch(&job.id, Some(0)).await);
+    }
+    // On the same connection as those that do not read.
+    let ended = service.ended(&job.id).await;
+    assert_eq!(ended.state(), State::Succeeded);
+    // And each of them can still read all of it.
+    for mut stream in stalled {
+        let mut last = 0;
+        while let Some(message) = stream.message().await.unwrap() {
+            for event in events_of(message) {
+                assert_eq!(event.sequence, last + 1);
+                last = event.sequence;
+            }
+        }
+        assert_eq!(last, ended.last_sequence);
+    }
+}
+
+/// A watch that ends with the server says that it can be resumed.
+#[tokio::test]
+async fn a_stop_ends_the_jobs_and_tells_their_watchers() {
+    let mut service = Service::start().await;
+    let created = service
+        .create(pipeline("p", [stage("s", "exec sleep 1000")]))
+        .await;
+    let job = service.trigger(&created).await;
+    service.until_running(&job.id, "s").await;
+    let mut stream = service.watch(&job.id, Some(0)).await;
+    service.begin_stop();
+    let mut events = Vec::new();
+    while let Some(message) = stream.message().await.unwrap() {
+        events.extend(events_of(message));
+    }
+    let Some(Change::JobEnded(ended)) = events.pop().unwrap().change else {
+        panic!("the job's end is told before the stop");
+    };
+    let job = ended.job.unwrap();
+    assert_eq!(job.state(), State::Cancelled);
+    assert_eq!(
+        job.cancellation.unwrap().cause(),
+        v1::cancellation::Cause::ServerStopped
+    );
+    service.stopped().await.unwrap();
+}
+
+/// A stage that does not end within the drain does not keep the service; its
+/// watchers are told to resume.
+#[tokio::test]
+async fn watchers_of_what_outlives_the_drain_are_told_to_resume() {
+    let mut service = Service::with(|config| {
+        config.kill_grace = Duration::from_secs(60);
+        config.drain = Duration::from_millis(200);
+    })
+    .await;
+    let stubborn = stage("s", "trap '' TERM; echo ready; while :; do sleep 0.1; done");
+    let created = service.create(pipeline("p", [stubborn])).await;
+    let job = service.trigger(&created).await;
+    service.until_logged(&job.id, "s", "ready").await;
+    let mut stream = service.watch(&job.id, Some(0)).await;
+    service.begin_stop();
+    let end = loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("OK would mean that the job's end was told"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(
+        refusal(Err::<(), _>(end)),
+        (Code::Unavailable, "SERVER_STOPPING".into(), vec![])
+    );
+    service.stopped().await.unwrap();
+}

@@ -1,0 +1,248 @@
+//! Holds the code to the layers of docs/ARCHITECTURE.md: which module may know
+//! which, and which crates stay out of where.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
+
+/// What each module may name of the others.
+const LAYERS: [(&str, &[&str]); 11] = [
+    ("domain", &[]),
+    ("config", &[]),
+    ("telemetry", &[]),
+    ("auth", &[]),
+    ("wire", &["domain"]),
+    ("store", &["domain", "wire"]),
+    ("runner", &["domain", "wire", "config"]),
+    ("engine", &["domain", "wire", "store", "runner", "auth"]),
+    ("api", &["domain", "wire", "store", "engine", "auth"]),
+    (
+        "server",
+        &[
+            "domain", "wire", "store", "runner", "engine", "auth", "api", "config",
+        ],
+    ),
+    ("cli", &["wire", "server", "config", "telemetry"]),
+];
+
+/// What must not be named in a module, and why.
+const BANNED: [(&str, &str, &str); 12] = [
+    ("domain", "tokio", "the domain never awaits"),
+    ("domain", "tonic", "the domain does not know gRPC"),
+    ("domain", "prost", "the domain does not know protobuf"),
+    ("domain", "prost_types", "the domain does not know protobuf"),
+    ("domain", "std::fs", "the domain touches no file"),
+    ("domain", "SystemTime::now", "time comes in as an argument"),
+    ("wire", "tokio", "conversions never await"),
+    ("store", "tonic", "the store does not know gRPC"),
+    ("runner", "tonic", "the runner knows only its seam"),
+    (
+        "engine",
+        "tonic",
+        "the engine does not know how it is called",
+    ),
+    ("engine", "SystemTime::now", "time comes in as an argument"),
+    (
+        "auth",
+        "tonic",
+        "credentials do not depend on how they arrive",
+    ),
+];
+
+/// The one place where the clock is read.
+const CLOCK: &str = "environment";
+
+#[test]
+fn every_module_keeps_to_its_layer() {
+    let mut wrong = Vec::new();
+    for (layer, file) in sources() {
+        let allowed = LAYERS.iter().find(|(name, _)| *name == layer);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{layer} is in no layer"));
+        for path in paths(&file) {
+            let module = path
+                .strip_prefix("crate::")
+                .and_then(|rest| rest.split("::").next());
+            if let Some(module) = module
+                && module != layer
+                && LAYERS.iter().any(|(name, _)| *name == module)
+                && !allowed.contains(&module)
+            {
+                wrong.push(format!(
+                    "{}: {layer} must not know {module}",
+                    file.display()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_banned_from_a_layer_is_not_there() {
+    let mut wrong = Vec::new();
+    for (layer, file) in sources() {
+        let paths = paths(&file);
+        for (_, banned, reason) in BANNED.iter().filter(|(name, ..)| *name == layer) {
+            let is_clock = file.file_stem().is_some_and(|stem| stem == CLOCK);
+            let names = |path: &String| {
+                path == banned
+                    || path.starts_with(&format!("{banned}::"))
+                    || path.ends_with(&format!("::{banned}"))
+            };
+            if paths.iter().any(names) && !is_clock {
+                wrong.push(format!("{} names {banned}: {reason}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The tests above would pass on anything if paths were not found.
+#[test]
+fn paths_are_found_however_they_are_written() {
+    let found = paths_of(
+        r#"
+        use crate::{store::{Store, logs::FileLogs}, wire::v1 as messages};
+        use super::super::api::Jobs;
+        fn f(x: crate::runner::Lease) { let now = std::time::SystemTime::now(); }
+        mod inner { use super::super::super::cli::main; }
+        "#,
+        &["engine", "leases"],
+    );
+    for expected in [
+        "crate::store::Store",
+        "crate::store::logs::FileLogs",
+        "crate::wire::v1",
+        "crate::api::Jobs",
+        "crate::runner::Lease",
+        "std::time::SystemTime::now",
+        "crate::cli::main",
+    ] {
+        assert!(found.contains(expected), "{expected} is not in {found:?}");
+    }
+}
+
+/// Every source file with the layer that it belongs to.
+fn sources() -> Vec<(String, PathBuf)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    let mut directories = vec![root.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => directories.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    let layer = |path: &Path| module_path(path, &root).first().cloned();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    files
+        .into_iter()
+        .filter_map(|path| Some((layer(&path)?, path)))
+        .collect()
+}
+
+/// `src/store/memory/commit.rs` as `[store, memory, commit]`; empty for the roots.
+fn module_path(file: &Path, root: &Path) -> Vec<String> {
+    let relative = file.strip_prefix(root).unwrap().with_extension("");
+    let parts = relative
+        .iter()
+        .map(|part| part.to_str().unwrap().to_owned());
+    parts
+        .filter(|part| !["mod", "lib", "main"].contains(&part.as_str()))
+        .collect()
+}
+
+fn paths(file: &Path) -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let module = module_path(file, &root);
+    let module: Vec<&str> = module.iter().map(String::as_str).collect();
+    paths_of(&fs::read_to_string(file).unwrap(), &module)
+}
+
+/// Every path that a source names, those of `crate` and `super` from the crate's root.
+fn paths_of(source: &str, module: &[&str]) -> BTreeSet<String> {
+    let mut paths = Paths {
+        module: module.iter().map(|part| (*part).to_owned()).collect(),
+        found: BTreeSet::new(),
+    };
+    paths.visit_file(&syn::parse_file(source).unwrap());
+    paths.found
+}
+
+struct Paths {
+    module: Vec<String>,
+    found: BTreeSet<String>,
+}
+
+impl Paths {
+    fn add(&mut self, segments: &[String]) {
+        let supers = segments
+            .iter()
+            .take_while(|segment| *segment == "super")
+            .count();
+        let full = match supers {
+            0 => segments.to_vec(),
+            _ => {
+                let kept = self.module.len().saturating_sub(supers);
+                let here = self.module[..kept].iter();
+                let crate_root = ["crate".to_owned()];
+                crate_root
+                    .iter()
+                    .chain(here)
+                    .chain(&segments[supers..])
+                    .cloned()
+                    .collect()
+            }
+        };
+        self.found.insert(full.join("::"));
+    }
+
+    fn add_tree(&mut self, tree: &UseTree, before: &[String]) {
+        let with = |name: String| [before, &[name]].concat();
+        match tree {
+            UseTree::Path(path) => self.add_tree(&path.tree, &with(path.ident.to_string())),
+            UseTree::Name(name) => self.add(&with(name.ident.to_string())),
+            UseTree::Rename(rename) => self.add(&with(rename.ident.to_string())),
+            UseTree::Glob(_) => self.add(before),
+            UseTree::Group(group) => {
+                group
+                    .items
+                    .iter()
+                    .for_each(|tree| self.add_tree(tree, before));
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Paths {
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.add_tree(&item.tree, &[]);
+    }
+
+    fn visit_path(&mut self, path: &'ast SynPath) {
+        let segments = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string());
+        self.add(&segments.collect::<Vec<_>>());
+        syn::visit::visit_path(self, path);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        let inline = item.content.is_some();
+        if inline {
+            self.module.push(item.ident.to_string());
+        }
+        syn::visit::visit_item_mod(self, item);
+        if inline {
+            self.module.pop();
+        }
+    }
+}
