@@ -8,6 +8,7 @@ compile_error!("Pipewright runs commands in POSIX process groups; Windows has no
 
 pub mod api;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;

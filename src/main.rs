@@ -1,3 +1,7 @@
 //! The `pipewright` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pipewright::cli::main()
+}

@@ -1,0 +1,168 @@
+//! The service as the commands see it: one connection, deadlines, retries.
+
+use std::{future::Future, time::Duration};
+
+use tonic::{
+    Code, Request, Response, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, Endpoint},
+};
+
+use crate::{
+    cli::{
+        backoff::Backoff,
+        exit::{Failure, reaching},
+    },
+    wire::v1::{
+        job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
+    },
+};
+
+/// How often a call is tried while the service is unavailable.
+const TRIES: usize = 5;
+/// A follow of 200 stages holds as many streams: `stream window * streams` is
+/// at most half the connection window, so that stalled ones never hang the rest.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 2 * 256 * STREAM_WINDOW;
+
+type Transport = InterceptedService<Channel, Bearer>;
+
+/// Clients of both services on one connection; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) pipelines: PipelineServiceClient<Transport>,
+    pub(crate) jobs: JobServiceClient<Transport>,
+    server: Endpoint,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Connects with the first call.
+    pub(crate) fn new(server: &Endpoint, bearer: Bearer, timeout: Duration) -> Self {
+        let channel = server
+            .clone()
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .connect_lazy();
+        let transport = InterceptedService::new(channel, bearer);
+        Self {
+            pipelines: PipelineServiceClient::new(transport.clone()),
+            jobs: JobServiceClient::new(transport),
+            server: server.clone(),
+            timeout,
+        }
+    }
+
+    /// Sends a request, again while the service is unavailable, all within the
+    /// time limit. Safe for calls that change something, as the request carries
+    /// its `request_id`. The limit covers a stream's beginning only.
+    ///
+    /// The limit is kept here and not sent: a call that is given up is reset,
+    /// which tells the server as much.
+    pub(crate) async fn call<Q, R, F>(
+        &self,
+        request: Q,
+        send: impl Fn(Self, Q) -> F,
+    ) -> Result<R, Failure>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let tries = retry(|| send(self.clone(), request.clone()));
+        match tokio::time::timeout(self.timeout, tries).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(reaching(&self.server, status).into()),
+            Err(_) => Err(deadline_exceeded(self.timeout).into()),
+        }
+    }
+}
+
+/// The status of a call that took too long.
+pub(crate) fn deadline_exceeded(timeout: Duration) -> Status {
+    let timeout = humantime::format_duration(timeout);
+    Status::deadline_exceeded(format!("no answer within {timeout} (--timeout)"))
+}
+
+async fn retry<R, F>(send: impl Fn() -> F) -> Result<R, Status>
+where
+    F: Future<Output = Result<R, Status>>,
+{
+    let mut backoff = Backoff::default();
+    for _ in 1..TRIES {
+        match send().await {
+            Err(status) if status.code() == Code::Unavailable => {
+                tokio::time::sleep(backoff.delay()).await;
+            }
+            answer => return answer,
+        }
+    }
+    send().await
+}
+
+/// Whether a watch that ended so must not be resumed, as its contract says.
+pub(crate) fn is_final(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::NotFound
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::InvalidArgument
+            | Code::Unimplemented
+    )
+}
+
+/// A new id that makes the tries of one call one call.
+pub(crate) fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// Adds the bearer token, where there is one, to each call.
+#[derive(Clone, Default)]
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// A token of visible ASCII characters.
+    pub(crate) fn new(token: &str) -> Self {
+        let mut value = MetadataValue::try_from(format!("Bearer {token}"))
+            .expect("tokens are visible ASCII characters");
+        value.set_sensitive(true);
+        Self(Some(value))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    async fn tries_of(code: Code) -> usize {
+        let tries = Cell::new(0);
+        let answer: Result<(), _> = retry(async || {
+            tries.set(tries.get() + 1);
+            Err(Status::new(code, ""))
+        })
+        .await;
+        assert!(answer.is_err());
+        tries.get()
+    }
+
+    #[tokio::test]
+    async fn only_unavailable_is_tried_again_and_not_for_ever() {
+        assert_eq!(tries_of(Code::Unavailable).await, TRIES);
+        assert_eq!(tries_of(Code::Internal).await, 1);
+        assert_eq!(tries_of(Code::Aborted).await, 1);
+    }
+}

@@ -1,0 +1,200 @@
+//! How a command ends: exit codes, and the errors that lead to them.
+
+use std::{error::Error, fmt::Write as _, io, process::ExitCode};
+
+use tonic::{Code, Status, transport::Endpoint};
+use tonic_types::StatusExt;
+
+/// Exit codes of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// All went well.
+    Ok = 0,
+    /// The job failed.
+    JobFailed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// What was sent is not valid.
+    Invalid = 3,
+    /// What was asked for does not exist.
+    NotFound = 4,
+    /// The state of things forbids it.
+    Conflict = 5,
+    /// The caller may not.
+    NotAllowed = 6,
+    /// The service cannot answer.
+    Unavailable = 7,
+    /// The answer took too long.
+    Deadline = 8,
+    /// Somebody else cancelled the job.
+    CancelledByOther = 9,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The arguments do not make sense together.
+    Usage(String),
+    /// The input is no pipeline.
+    Invalid(String),
+    /// Nothing has this name.
+    NotFound(String),
+    /// The service could not be started or has died.
+    Service(String),
+    /// The service refused, or could not be reached.
+    Status(Box<Status>),
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// The exit code that stands for this failure.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Invalid(_) => Exit::Invalid,
+            Self::NotFound(_) => Exit::NotFound,
+            Self::Status(status) => exit_of(status.code()),
+            // A reader that has seen enough, such as `head`, is no failure.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Service(_) | Self::Output(_) => Exit::Unavailable,
+        }
+    }
+
+    /// What a person is told; nothing where nobody reads on.
+    pub(crate) fn message(&self) -> Option<String> {
+        match self {
+            Self::Usage(text)
+            | Self::Invalid(text)
+            | Self::NotFound(text)
+            | Self::Service(text) => Some(text.clone()),
+            Self::Status(status) => Some(describe(status)),
+            Self::Output(_) if self.exit() == Exit::Ok => None,
+            Self::Output(error) => Some(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+/// 1 is kept for jobs that failed, so that a script never takes a broken
+/// service for a broken build.
+fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::Ok => Exit::Ok,
+        Code::InvalidArgument | Code::OutOfRange => Exit::Invalid,
+        Code::NotFound => Exit::NotFound,
+        Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => Exit::Conflict,
+        Code::PermissionDenied | Code::Unauthenticated => Exit::NotAllowed,
+        Code::DeadlineExceeded => Exit::Deadline,
+        Code::Cancelled
+        | Code::Unknown
+        | Code::ResourceExhausted
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => Exit::Unavailable,
+    }
+}
+
+/// The status in words: message, reason, cause, and a line for each of several
+/// violations; a single one is in the message.
+pub(crate) fn describe(status: &Status) -> String {
+    let details = status.get_error_details();
+    let request = details.bad_request();
+    let violations = request.map_or(&[][..], |request| request.field_violations.as_slice());
+    let mut text = match violations {
+        [] | [_] => headline(status),
+        several => format!("the request is not valid in {} places", several.len()),
+    };
+    if let Some(info) = details.error_info() {
+        let _ = write!(text, " ({})", info.reason);
+    }
+    if let [_, _, ..] = violations {
+        for violation in violations {
+            let _ = write!(text, "\n  {}: {}", violation.field, violation.description);
+        }
+    }
+    text
+}
+
+/// Names the address, where the status says that the service was not reached.
+pub(crate) fn reaching(server: &Endpoint, status: Status) -> Status {
+    match root_cause(&status) {
+        Some(cause) if status.code() == Code::Unavailable => {
+            let server = server.uri();
+            Status::unavailable(format!("cannot reach {server} (--server): {cause}"))
+        }
+        _ => status,
+    }
+}
+
+fn headline(status: &Status) -> String {
+    let message = match status.message() {
+        "" => status.code().description(),
+        message => message,
+    };
+    match root_cause(status) {
+        Some(cause) => format!("{message}: {cause}"),
+        None => message.to_owned(),
+    }
+}
+
+/// The innermost source, such as "connection refused", where the error is of
+/// this side's own making.
+fn root_cause(status: &Status) -> Option<String> {
+    let mut cause = status.source()?;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    Some(cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::{ErrorDetails, StatusExt};
+
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_exit() {
+        let table: Vec<_> = (0..=16)
+            .map(|number| {
+                let code = Code::from_i32(number);
+                format!("{code:?} {}", exit_of(code) as u8)
+            })
+            .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn violations_and_reason_are_told() {
+        let mut details = ErrorDetails::new();
+        details
+            .set_error_info("INVALID_PIPELINE", "pipewright", [])
+            .add_bad_request_violation("pipeline.stages[2].name", "is used by stages[0] too")
+            .add_bad_request_violation("pipeline.name", "is required");
+        let status =
+            Status::with_error_details(Code::InvalidArgument, "the pipeline is not valid", details);
+        insta::assert_snapshot!(describe(&status));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let failure = Failure::Output(io::ErrorKind::BrokenPipe.into());
+        assert_eq!((failure.exit(), failure.message()), (Exit::Ok, None));
+    }
+}

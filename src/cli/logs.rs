@@ -1,0 +1,125 @@
+//! Reading the log of a stage, over as many connections as it takes.
+
+use bytes::Bytes;
+use tonic::{Code, Status, Streaming};
+
+use crate::{
+    cli::{
+        backoff::Backoff,
+        client::{Client, is_final},
+        exit::{self, Failure},
+        out,
+        watch::{SILENCE, silent},
+    },
+    wire::v1::{self, read_stage_log_response::Payload},
+};
+
+/// A part of a log.
+pub(crate) enum Piece {
+    /// Bytes as the command wrote them.
+    Bytes(Bytes),
+    /// Bytes that are not kept.
+    Gap(v1::LogGap),
+}
+
+/// A reader that resumes by itself.
+pub(crate) struct LogReader {
+    client: Client,
+    request: v1::ReadStageLogRequest,
+    stream: Option<Streaming<v1::ReadStageLogResponse>>,
+    backoff: Backoff,
+    was_connected: bool,
+}
+
+impl LogReader {
+    /// Connects with the first `next`.
+    pub(crate) fn new(client: Client, request: v1::ReadStageLogRequest) -> Self {
+        Self {
+            client,
+            request,
+            stream: None,
+            backoff: Backoff::default(),
+            was_connected: false,
+        }
+    }
+
+    /// Waits for the next part; [`None`] at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        loop {
+            match self.receive().await {
+                Ok(Some(message)) => match self.accept(message) {
+                    None => {}
+                    piece => return Ok(piece),
+                },
+                Ok(None) => return Ok(None),
+                Err(Failure::Status(status)) if self.can_resume(&status) => {
+                    self.lost(&status).await;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// A service that was never reached is not waited for, nor are bytes past
+    /// the end.
+    fn can_resume(&self, status: &Status) -> bool {
+        self.was_connected && !is_final(status) && status.code() != Code::OutOfRange
+    }
+
+    async fn receive(&mut self) -> Result<Option<v1::ReadStageLogResponse>, Failure> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => none.insert(open(&self.client, &self.request).await?),
+        };
+        self.was_connected = true;
+        let message = tokio::time::timeout(SILENCE, stream.message()).await;
+        Ok(message.map_err(|_| silent())??)
+    }
+
+    /// Moves the place to resume from to behind the message.
+    fn accept(&mut self, message: v1::ReadStageLogResponse) -> Option<Piece> {
+        self.backoff.reset();
+        self.request.offset = message.next_offset;
+        self.request.attempt = message.attempt;
+        match message.payload? {
+            Payload::Chunk(chunk) => Some(Piece::Bytes(chunk.data)),
+            Payload::Gap(gap) => Some(Piece::Gap(gap)),
+            Payload::Heartbeat(_) | Payload::End(_) => None,
+        }
+    }
+
+    async fn lost(&mut self, status: &Status) {
+        self.stream = None;
+        out::notice(&format!(
+            "log interrupted, reconnecting: {}",
+            exit::describe(status)
+        ));
+        tokio::time::sleep(self.backoff.delay()).await;
+    }
+}
+
+async fn open(
+    client: &Client,
+    request: &v1::ReadStageLogRequest,
+) -> Result<Streaming<v1::ReadStageLogResponse>, Failure> {
+    let send =
+        |mut client: Client, request| async move { client.jobs.read_stage_log(request).await };
+    client.call(request.clone(), send).await
+}
+
+/// A gap in words.
+pub(crate) fn describe(gap: &v1::LogGap) -> String {
+    use v1::log_gap::Reason;
+    let why = match gap.reason() {
+        Reason::SizeLimit => "the log grew past its limit",
+        Reason::Expired => "the log expired",
+        Reason::RunnerLost => "the runner was lost before it had sent them",
+        Reason::RunnerDropped => "the runner could not keep them",
+        Reason::Unspecified => "they are not kept",
+    };
+    let size = gap.end_offset - gap.start_offset;
+    format!(
+        "{size} bytes of the log are missing from offset {}: {why}",
+        gap.start_offset
+    )
+}

@@ -1,0 +1,96 @@
+//! The command line: the service itself, and a client of it.
+
+mod backoff;
+mod bars;
+mod client;
+mod duration;
+mod exit;
+mod file;
+mod follow;
+mod health;
+mod input;
+mod interrupt;
+mod job;
+mod json;
+mod lines;
+mod logs;
+mod out;
+mod page;
+mod pipeline;
+mod remote;
+mod run;
+mod screen;
+mod serve;
+mod table;
+mod text;
+mod view;
+mod watch;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, Failure};
+
+/// A gRPC-native CI/CD pipeline service, and a client of it
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  ok                       6  not allowed
+    1  the job failed           7  unavailable
+    2  usage                    8  deadline
+    3  invalid                  9  the job was cancelled by another
+    4  not found              130  interrupted
+    5  conflict";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    Run(run::RunArgs),
+    Pipeline(pipeline::PipelineArgs),
+    Job(job::JobArgs),
+    Health(health::HealthArgs),
+}
+
+/// Does what the arguments of this process say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::Service(format!("cannot start threads: {error}"))),
+    };
+    let ended = runtime.block_on(dispatch(cli.command));
+    // Nobody waits for a thread that still writes to a terminal that stands still.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => report(&failure),
+    }
+}
+
+async fn dispatch(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Pipeline(args) => pipeline::pipeline(args).await,
+        Command::Job(args) => job::job(args).await,
+        Command::Health(args) => health::health(args).await,
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    if let Some(message) = failure.message() {
+        out::notice(&message);
+    }
+    failure.exit().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! `pipewright run FILE`: service, runner and client in one process.
+
+use std::{env, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use clap::{Args, value_parser};
+use secrecy::SecretString;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::transport::Endpoint;
+
+use crate::{
+    cli::{
+        client::{Bearer, Client, request_id},
+        exit::{Exit, Failure},
+        file::PipelineFile,
+        follow::{self, OnInterrupt, Style},
+        input,
+        pipeline::{create, trigger},
+        remote::{Format, key_value},
+        serve,
+    },
+    config::{Access, Config, EmbeddedRunner, Execution},
+    server::{self, ServeError},
+    telemetry,
+    wire::v1,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Run a pipeline file here and now, with no service to set up
+///
+/// Commands run in the current directory with the current environment. Ctrl-C
+/// cancels the job and waits for its end; a second one stops waiting.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The pipeline, as YAML or JSON; `-` is standard input
+    file: PathBuf,
+    /// Stages that run at once
+    #[arg(
+        long,
+        env = "JOB_WORKERS",
+        hide_env_values = true,
+        default_value_t = 2,
+        value_parser = value_parser!(u16).range(1..)
+    )]
+    workers: u16,
+    /// A variable of all stages; may be repeated
+    #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value)]
+    vars: Vec<(String, String)>,
+    /// Branch, tag or commit to check out; takes effect with --clean
+    #[arg(long = "ref", value_name = "REF")]
+    git_ref: Option<String>,
+    /// Run in a fresh directory with a checkout and a short list of environment variables
+    #[arg(long)]
+    clean: bool,
+    /// Leave control sequences in the output of the stages
+    #[arg(long)]
+    raw: bool,
+}
+
+/// Runs the pipeline; the job's result is the exit code.
+pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
+    let file = input::read_file(&args.file)?;
+    telemetry::init("warn");
+    let mut service = Service::start(&args).await?;
+    let ended = tokio::select! {
+        ended = run_job(&service.client, &args, file) => ended,
+        failure = died(&mut service.task) => return Err(failure),
+    };
+    if !matches!(ended, Ok(Exit::Interrupted)) {
+        service.stop().await?;
+    }
+    ended
+}
+
+async fn run_job(client: &Client, args: &RunArgs, file: PipelineFile) -> Result<Exit, Failure> {
+    let pipeline = create::create(client, file.into(), false).await?;
+    let request = v1::TriggerPipelineRequest {
+        pipeline_id: pipeline.id,
+        git_ref: args.git_ref.clone().unwrap_or_default(),
+        variables: args.vars.iter().cloned().collect(),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let job = trigger::trigger(client, request).await?;
+    let style = Style {
+        format: Format::Table,
+        logs: true,
+        raw: args.raw,
+        on_interrupt: OnInterrupt::Cancel,
+    };
+    follow::from_start(client, &job.id, style).await
+}
+
+/// The service of this run, on a port and with a token that no other run has.
+struct Service {
+    client: Client,
+    stop: oneshot::Sender<()>,
+    task: ServiceTask,
+}
+
+type ServiceTask = JoinHandle<Result<(), ServeError>>;
+
+impl Service {
+    async fn start(args: &RunArgs) -> Result<Self, Failure> {
+        let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let listener = serve::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+        let client = client(&listener, &token)?;
+        let config = config(args, token)?;
+        let (stop, stopped) = oneshot::channel();
+        // A sender that is dropped stops the service too.
+        let stopped = async move { drop(stopped.await) };
+        let task = tokio::spawn(server::run(config, listener, stopped));
+        Ok(Self { client, stop, task })
+    }
+
+    /// Stops the service and waits until it has cleaned up.
+    async fn stop(self) -> Result<(), Failure> {
+        // A service that has ended already need not be told.
+        let _ = self.stop.send(());
+        drop(self.client);
+        let served = self.task.await.map_err(|error| error.to_string());
+        let stopped = served.and_then(|served| served.map_err(|error| error.to_string()));
+        stopped.map_err(Failure::Service)
+    }
+}
+
+/// Waits for the service to end before it was told to.
+async fn died(task: &mut ServiceTask) -> Failure {
+    Failure::Service(match task.await {
+        Ok(Ok(())) => "the service stopped by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    })
+}
+
+fn client(listener: &TcpListener, token: &str) -> Result<Client, Failure> {
+    let address = listener.local_addr().map_err(no_place)?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .expect("a socket address makes a valid URL");
+    Ok(Client::new(&endpoint, Bearer::new(token), TIMEOUT))
+}
+
+fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
+    let execution = match args.clean {
+        true => Execution::Isolated {
+            workspace_dir: None,
+            keep_workspaces: false,
+        },
+        false => Execution::InPlace {
+            directory: env::current_dir().map_err(no_place)?,
+        },
+    };
+    Ok(Config {
+        access: Access::Token(SecretString::from(token)),
+        runner: Some(EmbeddedRunner {
+            workers: args.workers.into(),
+            execution,
+        }),
+        ..Config::default()
+    })
+}
+
+fn no_place(error: io::Error) -> Failure {
+    Failure::Service(format!("cannot run here: {error}"))
+}

@@ -1,0 +1,63 @@
+//! The command line as a whole.
+
+use clap::CommandFactory;
+
+use super::*;
+
+#[test]
+fn the_arguments_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+fn help(path: &[&str]) -> String {
+    let mut command = Cli::command();
+    command.build();
+    let mut command = &mut command;
+    for name in path {
+        command = command.find_subcommand_mut(name).unwrap();
+    }
+    command.render_long_help().to_string()
+}
+
+#[test]
+fn help_texts() {
+    insta::assert_snapshot!("help", help(&[]));
+    insta::assert_snapshot!("help_serve", help(&["serve"]));
+    insta::assert_snapshot!("help_run", help(&["run"]));
+    insta::assert_snapshot!("help_health", help(&["health"]));
+    insta::assert_snapshot!("help_pipeline", help(&["pipeline"]));
+    insta::assert_snapshot!("help_job", help(&["job"]));
+    for name in ["create", "get", "list", "update", "delete", "trigger"] {
+        insta::assert_snapshot!(format!("help_pipeline_{name}"), help(&["pipeline", name]));
+    }
+    for name in ["get", "list", "watch", "log", "cancel", "retry"] {
+        insta::assert_snapshot!(format!("help_job_{name}"), help(&["job", name]));
+    }
+}
+
+#[test]
+fn arguments_that_are_refused() {
+    let refused = [
+        "serve --workers 0",
+        "serve --kill-grace soon",
+        "run pipeline.yaml --var NAME",
+        "pipeline create",
+        "pipeline create --data {} --file x",
+        "pipeline update ci --mask name",
+        "pipeline trigger ci --priority 101",
+        "job get",
+        "job list --state done",
+        "job list --all --limit 3",
+        "health --server https://ci.test",
+    ];
+    let report: Vec<_> = refused
+        .iter()
+        .map(|line| {
+            let args = ["pipewright"].into_iter().chain(line.split(' '));
+            let error = Cli::try_parse_from(args).unwrap_err();
+            assert_eq!(error.exit_code(), Exit::Usage as i32);
+            format!("$ pipewright {line}\n{error}")
+        })
+        .collect();
+    insta::assert_snapshot!(report.join("\n"));
+}

@@ -1,0 +1,98 @@
+//! Text of others on this terminal: control sequences are taken out of it.
+
+use vte::{Parser, Perform};
+
+/// Takes control sequences out of a stream of bytes that comes in pieces.
+///
+/// A sequence or a character that is cut by a piece's end is put together
+/// again. Line feeds and tabs stay; a carriage return that redraws a line, as
+/// progress meters send it, starts a new one; what is no UTF-8 becomes U+FFFD.
+#[derive(Default)]
+pub(crate) struct Cleaner {
+    parser: Parser,
+    kept: Kept,
+}
+
+impl Cleaner {
+    /// Cleans the next piece.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+        self.parser.advance(&mut self.kept, bytes);
+        std::mem::take(&mut self.kept.text)
+    }
+}
+
+/// What is left of the text.
+#[derive(Default)]
+struct Kept {
+    text: String,
+    after_return: bool,
+}
+
+impl Kept {
+    fn push(&mut self, c: char) {
+        if std::mem::take(&mut self.after_return) && c != '\n' {
+            self.text.push('\n');
+        }
+        self.text.push(c);
+    }
+}
+
+impl Perform for Kept {
+    fn print(&mut self, c: char) {
+        if is_harmless(c) {
+            self.push(c);
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        match byte {
+            b'\n' | b'\t' => self.push(char::from(byte)),
+            b'\r' => self.after_return = true,
+            _ => {}
+        }
+    }
+}
+
+/// Neither a control character nor one that reorders its neighbours.
+fn is_harmless(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A name or message of others, fit for one line of this terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    clean(text).replace(['\n', '\t'], " ")
+}
+
+/// Text of others, fit for this terminal; its lines stay.
+pub(crate) fn clean(text: &str) -> String {
+    Cleaner::default().push(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str =
+        "a\x1b[31mred\x1b[0m\tb\r\n10%\r20%\n\x1b]0;title\x07\u{9b}2Jé\u{202e}x\x7f\x08";
+    const CLEAN: &str = "ared\tb\n10%\n20%\n2Jéx";
+
+    #[test]
+    fn control_sequences_go_and_text_stays() {
+        assert_eq!(clean(HOSTILE), CLEAN);
+    }
+
+    #[test]
+    fn it_does_not_matter_where_the_pieces_are_cut() {
+        for size in 1..HOSTILE.len() {
+            let mut cleaner = Cleaner::default();
+            let pieces = HOSTILE.as_bytes().chunks(size);
+            let text: String = pieces.map(|piece| cleaner.push(piece)).collect();
+            assert_eq!(text, CLEAN, "pieces of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_line() {
+        assert_eq!(one_line("a\nb\x1b[2Jc"), "a bc");
+    }
+}

@@ -1,0 +1,184 @@
+//! `pipewright pipeline` and `pipewright job`.
+
+use serde_json::Value;
+
+use crate::binary::{Ran, Served, assert_shown, gate};
+
+const AS_IT_IS: &str = r#"{"git_repository":"https://example.com/r.git","name":"CI Pipeline","parallel":true,"stages":[{"command":"pytest","name":"Run tests","timeout":500,"type":"Run"}]}"#;
+
+#[test]
+fn a_pipeline_is_made_from_json_as_it_is() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    let created = served
+        .run(&["pipeline", "create", "--data", AS_IT_IS, "-o", "json"])
+        .json();
+    assert_eq!(created["gitRepository"], "https://example.com/r.git");
+    assert_eq!(created["name"], "CI Pipeline");
+    assert_eq!(created["parallel"], true);
+    let stage = &created["stages"][0];
+    assert_eq!(stage["name"], "Run tests");
+    assert_eq!(stage["command"], "pytest");
+    assert_eq!(stage["type"], "TYPE_RUN");
+    assert_eq!(stage["timeout"], "500s");
+    assert_shown!(served.run(&["pipeline", "get", "CI Pipeline"]).shown());
+}
+
+#[test]
+fn a_pipeline_lives_from_create_to_delete() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    let mut story = Vec::new();
+    let mut tell = |arguments: &[&str]| {
+        let ran = served.run(arguments);
+        story.push(format!(
+            "$ pipewright {}\n{}",
+            arguments.join(" "),
+            ran.shown()
+        ));
+        ran
+    };
+    tell(&["pipeline", "create", "--file", "examples/hello.yaml"]);
+    tell(&["pipeline", "create", "--file", "examples/hello.yaml"]);
+    tell(&["pipeline", "list"]);
+    tell(&["pipeline", "update", "hello", "--data", "{parallel: true}"]);
+    tell(&[
+        "pipeline",
+        "update",
+        "hello",
+        "--data",
+        "{parallel: false}",
+        "--etag",
+        "stale",
+    ]);
+    tell(&[
+        "pipeline",
+        "update",
+        "hello",
+        "--data",
+        "{name: ''}",
+        "--mask",
+        "name,id",
+    ]);
+    tell(&["pipeline", "get", "hello", "--revision", "1"]);
+    tell(&["pipeline", "get", "hello", "--revision", "3"]);
+    let job = tell(&["pipeline", "trigger", "hello", "-o", "json"]).json();
+    let job = job["id"].as_str().unwrap();
+    tell(&["pipeline", "delete", "hello"]);
+    tell(&["job", "retry", job]);
+    tell(&["job", "cancel", job, "--reason", "not needed"]);
+    tell(&["job", "get", job]);
+    tell(&["job", "list", "--state", "cancelled"]);
+    tell(&["pipeline", "delete", "hello"]);
+    tell(&["pipeline", "get", "hello"]);
+    tell(&["job", "retry", job]);
+    tell(&["job", "get", "nonsense"]);
+    assert_shown!(story.join("\n\n"));
+}
+
+/// What `get` prints can be edited and given back.
+#[test]
+fn what_get_prints_is_what_update_takes() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    served
+        .run(&["pipeline", "create", "--file", "examples/needs.yaml"])
+        .ok();
+    let mut got = served
+        .run(&["pipeline", "get", "needs", "-o", "json"])
+        .json();
+    got["defaultRef"] = Value::from("main");
+    let update = |data: &Value| {
+        let data = data.to_string();
+        served.run(&["pipeline", "update", "needs", "--data", &data, "-o", "json"])
+    };
+    let updated = update(&got).json();
+    assert_eq!(updated["defaultRef"], "main");
+    assert_eq!(updated["stages"], got["stages"]);
+    assert_eq!(updated["revision"], "2");
+    // The etag that came with it guards against a change in between.
+    got["defaultRef"] = Value::from("other");
+    assert_eq!(update(&got).code, Some(5));
+}
+
+#[test]
+fn every_violation_is_listed() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    let data = "{name: ' p', variables: {CI: 'no'}, stages: [{name: 1a, command: x}, \
+                {name: b, command: x, needs: [c]}, {name: b, command: '', timeout: 2d}]}";
+    let refused = served.run(&["pipeline", "create", "--data", data]);
+    assert_eq!(refused.code, Some(3));
+    assert_shown!(refused.shown());
+}
+
+#[test]
+fn a_watched_trigger_shows_the_output_and_ends_as_the_job_does() {
+    let served = Served::start(&[]);
+    served.create("good", "echo out; echo err >&2");
+    served.create("bad", "exit 7");
+    assert_shown!(
+        served
+            .run(&["pipeline", "trigger", "good", "--watch"])
+            .shown()
+    );
+    let bad = served.run(&["pipeline", "trigger", "bad", "--watch"]);
+    assert_eq!(bad.code, Some(1));
+
+    // Cancelled by another.
+    let never = served.path("never");
+    gate(&never);
+    served.create("long", &format!("echo ready; cat {}", never.display()));
+    let mut command = served.command(&["pipeline", "trigger", "long", "--watch"]);
+    let mut watching = crate::binary::Running::start(&mut command);
+    watching.until_stdout("ready");
+    let list = served
+        .run(&["job", "list", "--state", "running", "-o", "json"])
+        .json();
+    let job = list["jobs"][0]["id"].as_str().unwrap();
+    served.run(&["job", "cancel", job]).ok();
+    assert_eq!(watching.finish().code, Some(9));
+}
+
+#[test]
+fn a_log_is_printed_byte_for_byte() {
+    let served = Served::start(&[]);
+    served.create("p", r"printf 'a\033[31mred\000\377'; printf end >&2");
+    let job = served.trigger("p");
+    let log = |more: &[&str]| {
+        let mut command = served.command(&["job", "log", &job, "s"]);
+        command.args(more).output().unwrap().stdout
+    };
+    let expected = b"a\x1b[31mred\0\xffend";
+    assert_eq!(log(&["--follow"]), expected);
+    assert_eq!(log(&["--offset", "-3"]), b"end");
+    assert_eq!(log(&["--offset", "6"]), &expected[6..]);
+    assert_eq!(served.run(&["job", "log", &job, "nope"]).code, Some(4));
+}
+
+#[test]
+fn lists_are_paged_or_given_whole() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    for number in 0..5 {
+        served.create(&format!("p{number}"), "true");
+    }
+    let names = |ran: Ran| {
+        let list = ran.json();
+        let pipelines = list["pipelines"].as_array().unwrap().clone();
+        pipelines
+            .iter()
+            .map(|p| p["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let list = |more: &[&str]| served.run(&[&["pipeline", "list", "-o", "json"], more].concat());
+    assert_eq!(
+        names(list(&["--all", "--page-size", "2"])),
+        ["p4", "p3", "p2", "p1", "p0"]
+    );
+    assert_eq!(names(list(&["--limit", "3"])), ["p4", "p3", "p2"]);
+    let page = list(&["--page-size", "2", "--limit", "2"]);
+    assert_eq!(names(page), ["p4", "p3"]);
+}
+
+#[test]
+fn a_service_that_is_not_there_is_told() {
+    let ran = crate::binary::run(&["job", "list", "--server", "127.0.0.1:1"]);
+    assert_eq!(ran.code, Some(7));
+    assert!(ran.stderr.contains("127.0.0.1:1"), "{ran:?}");
+}

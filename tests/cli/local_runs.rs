@@ -1,0 +1,175 @@
+//! `pipewright run`.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::binary::{Running, assert_shown, gate, is_alive, pipewright, run};
+
+#[test]
+fn hello_runs_and_shows_each_stage() {
+    assert_shown!(run(&["run", "examples/hello.yaml"]).shown());
+}
+
+#[test]
+fn a_failure_is_told_and_is_the_exit_code() {
+    assert_shown!(run(&["run", "examples/failing.yaml"]).shown());
+}
+
+/// Lines of stages that run side by side come in any order.
+fn sorted(shown: &str) -> String {
+    let (output, summary) = shown.split_once("\n\n").unwrap();
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.sort_unstable();
+    format!("{}\n\n{summary}", lines.join("\n"))
+}
+
+#[test]
+fn parallel_stages_are_told_apart() {
+    assert_shown!(sorted(
+        &run(&["run", "examples/parallel.yaml", "--workers", "3"]).shown()
+    ));
+}
+
+#[test]
+fn needs_and_conditions_show_what_ran() {
+    assert_shown!(sorted(&run(&["run", "examples/needs.yaml"]).shown()));
+}
+
+#[test]
+fn variables_change_what_a_pipeline_does() {
+    assert_shown!(sorted(
+        &run(&["run", "examples/needs.yaml", "--var", "BROWSER=ok"]).shown()
+    ));
+}
+
+#[test]
+fn commands_run_where_the_caller_is_and_see_what_the_caller_sees() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.yaml");
+    let stage = "{ name: s, command: 'pwd; echo $FROM_CALLER; cat note; env | grep -c TOKEN' }";
+    fs::write(&file, format!("name: p\nstages: [{stage}]\n")).unwrap();
+    fs::write(directory.path().join("note"), "a note\n").unwrap();
+    let output = pipewright(&["run", "p.yaml"])
+        .current_dir(directory.path())
+        .env("FROM_CALLER", "seen")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let here = directory.path().canonicalize().unwrap();
+    let expected = format!("[s] {}\n[s] seen\n[s] a note\n[s] 1\n", here.display());
+    // Of all tokens the command knows only the fencing token of its lease.
+    assert!(stdout.starts_with(&expected), "{stdout}");
+}
+
+#[test]
+fn a_clean_run_starts_in_an_empty_workspace_with_a_short_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.json");
+    let pipeline = serde_json::json!({
+        "name": "p",
+        "stages": [{ "name": "s", "command": "ls -A; echo \"-$FROM_CALLER-\"" }],
+    });
+    fs::write(&file, pipeline.to_string()).unwrap();
+    let output = pipewright(&["run", "--clean", "p.json"])
+        .current_dir(directory.path())
+        .env("FROM_CALLER", "seen")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.starts_with("[s] --\n"), "{stdout}");
+}
+
+#[test]
+fn an_interrupt_cancels_the_job_and_ends_its_processes() {
+    let directory = tempfile::tempdir().unwrap();
+    let (pid, never) = (directory.path().join("pid"), directory.path().join("never"));
+    gate(&never);
+    let command = format!(
+        "echo $$ > {}; echo ready; cat {}",
+        pid.display(),
+        never.display()
+    );
+    let pipeline = serde_json::json!({
+        "name": "p",
+        "stages": [{ "name": "s", "command": command }, { "name": "t", "command": "true" }],
+    });
+    let file = directory.path().join("p.json");
+    fs::write(&file, pipeline.to_string()).unwrap();
+    let mut running = Running::start(&mut pipewright(&["run", file.to_str().unwrap()]));
+    running.until_stdout("ready");
+    running.signal(Signal::INT);
+    let ran = running.finish();
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(!is_alive(&fs::read_to_string(&pid).unwrap()));
+    assert_shown!(ran.shown());
+}
+
+#[test]
+fn a_file_that_is_wrong_is_told_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let tried = |name: &str, text: &str| {
+        fs::write(directory.path().join(name), text).unwrap();
+        let mut command = pipewright(&["run", name]);
+        let output = command.current_dir(directory.path()).output().unwrap();
+        crate::binary::Ran::of(output).shown()
+    };
+    let shown = [
+        tried("syntax.yaml", "name: p\nstages: [\n"),
+        tried(
+            "field.yaml",
+            "name: p\nstages:\n  - nmae: s\n    command: 'true'\n",
+        ),
+        tried(
+            "type.yaml",
+            "name: p\nstages:\n  - name: s\n    type: Rum\n    command: 'true'\n",
+        ),
+        tried(
+            "rules.yaml",
+            "name: p\nstages:\n  - name: 1s\n    command: 'true'\n    needs: [x]\n",
+        ),
+    ];
+    assert_shown!(shown.join("\n\n"));
+    assert_shown!(run(&["run", "no-such-file.yaml"]).shown());
+}
+
+/// The repository's example, on a repository that is served as its README says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checkout_example_runs_on_a_served_repository() {
+    let directory = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        let status = std::process::Command::new("git")
+            .args(["-c", "user.name=You", "-c", "user.email=you@example.com"])
+            .args(arguments)
+            .current_dir(directory.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    git(&["init", "--quiet", "--initial-branch=main", "hello"]);
+    fs::write(
+        directory.path().join("hello/greeting.txt"),
+        "hello from git\n",
+    )
+    .unwrap();
+    git(&["-C", "hello", "add", "greeting.txt"]);
+    git(&["-C", "hello", "commit", "--quiet", "--message", "Say hello"]);
+    git(&["clone", "--quiet", "--bare", "hello", "hello.git"]);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(crate::git_server::serve(
+        listener,
+        directory.path().to_owned(),
+    ));
+    let example = fs::read_to_string("examples/checkout.yaml").unwrap();
+    let file = directory.path().join("checkout.yaml");
+    fs::write(&file, example.replace("127.0.0.1:8000", &address)).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    let ran = tokio::task::spawn_blocking(move || run(&["run", "--clean", &file]))
+        .await
+        .unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("[test] hello from git\n"), "{ran:?}");
+    assert!(ran.stdout.contains("[deploy] HELLO FROM GIT\n"), "{ran:?}");
+}

@@ -1,0 +1,14 @@
+//! The binary as people use it.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test's helper, too, a panic is the report"
+)]
+
+mod binary;
+mod client_commands;
+#[path = "../support/git_server.rs"]
+mod git_server;
+mod local_runs;
+mod serving;
+mod watching;

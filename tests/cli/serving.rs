@@ -1,0 +1,80 @@
+//! `pipewright serve` and `pipewright health`.
+
+use std::{collections::HashSet, fs};
+
+use rustix::process::Signal;
+
+use crate::binary::{Served, assert_shown, is_alive, run};
+
+#[test]
+fn a_service_says_that_it_serves_and_ends_cleanly_on_each_signal() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut served = Served::start(&[]);
+        assert_eq!(served.run(&["health"]).ok(), "SERVING\n");
+        let pid = served.path("pid");
+        let command = format!(
+            "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000",
+            pid.display()
+        );
+        served.create("p", &command);
+        served.trigger("p");
+        while !pid.exists() {
+            std::thread::yield_now();
+        }
+        served.process.signal(signal);
+        assert_eq!(served.process.wait().code(), Some(0));
+        assert!(!is_alive(&fs::read_to_string(&pid).unwrap()));
+        let refused = served.run(&["health"]);
+        assert_eq!(refused.code, Some(7));
+        if signal == Signal::TERM {
+            assert_shown!(refused.shown());
+        }
+    }
+}
+
+#[test]
+fn an_address_that_others_reach_is_refused_without_insecure() {
+    assert_shown!(run(&["serve", "--listen", "0.0.0.0:0"]).shown());
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let served = Served::start(&[]);
+    let ran = run(&["serve", "--listen", &served.address.to_string()]);
+    assert_eq!(ran.code, Some(7), "{ran:?}");
+    assert!(ran.stderr.contains(&served.address.to_string()), "{ran:?}");
+}
+
+#[test]
+fn logs_and_workspaces_go_where_they_are_told_to() {
+    let logs = tempfile::tempdir().unwrap();
+    let workspaces = tempfile::tempdir().unwrap();
+    let served = Served::start(&[
+        "--log-dir",
+        logs.path().to_str().unwrap(),
+        "--workspace-dir",
+        workspaces.path().to_str().unwrap(),
+        "--keep-workspaces",
+    ]);
+    served.create("p", "echo hello; echo made > made");
+    served.run(&["pipeline", "trigger", "p", "--watch"]).ok();
+    let jobs: HashSet<_> = fs::read_dir(logs.path())
+        .unwrap()
+        .map(|job| job.unwrap().path())
+        .collect();
+    assert_eq!(jobs.len(), 1);
+    let log = jobs.iter().next().unwrap().join("0-1.log");
+    assert_eq!(fs::read_to_string(log).unwrap(), "hello\n");
+    let kept: Vec<_> = fs::read_dir(workspaces.path()).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    let made = kept[0].as_ref().unwrap().path().join("src/made");
+    assert_eq!(fs::read_to_string(made).unwrap(), "made\n");
+}
+
+#[test]
+fn without_its_runner_a_service_only_queues() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    served.create("p", "true");
+    let job = served.trigger("p");
+    assert_shown!(served.run(&["job", "get", &job]).shown());
+}
