@@ -1,6 +1,11 @@
 //! Holds the code to the layers of docs/ARCHITECTURE.md: which module may know
 //! which, and which crates stay out of where.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test's helper, too, a panic is the report"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,

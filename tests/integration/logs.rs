@@ -3,7 +3,7 @@
 use pipewright::wire::v1::{self, read_stage_log_response::Payload};
 use tonic::{Code, Status};
 
-use crate::service::{Service, pipeline, refusal, stage};
+use crate::service::{Service, open, pipeline, refusal, stage};
 
 /// What a stream sent: bytes, and how it ended.
 #[derive(Debug, Default, PartialEq)]
@@ -129,11 +129,8 @@ async fn bytes_are_kept_as_they_were_written() {
 #[tokio::test]
 async fn a_follower_sees_the_log_grow_and_then_its_end() {
     let service = Service::start().await;
-    let gate = service.path("gate");
-    std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
+    let gate = service.gate();
+
     let command = format!("echo before; cat {}; echo after", gate.display());
     let created = service.create(pipeline("p", [stage("s", &command)])).await;
     let job = service.trigger(&created).await;
@@ -163,7 +160,7 @@ async fn a_follower_sees_the_log_grow_and_then_its_end() {
             let now = read(&service, of(&job)).await.unwrap();
             assert_eq!((now.bytes.as_slice(), now.end), (&b"before\n"[..], None));
             assert_eq!(service.get(&job.id).await.stage_runs[0].log_size_bytes, 7);
-            std::fs::write(&gate, "then\n").unwrap();
+            open(&gate, "then\n").await;
         }
     }
     assert_eq!(bytes, b"before\nthen\nafter\n");

@@ -113,6 +113,14 @@ impl Service {
         self.directory.path().join(name)
     }
 
+    /// A pipe with a name: a stage that reads it waits for [`open`].
+    pub(crate) fn gate(&self) -> PathBuf {
+        let gate = self.path("gate");
+        let made = std::process::Command::new("mkfifo").arg(&gate).status();
+        assert!(made.unwrap().success());
+        gate
+    }
+
     pub(crate) fn log_dir(&self) -> PathBuf {
         self.path("logs")
     }
@@ -283,6 +291,12 @@ impl Service {
     pub(crate) fn workspaces(&self) -> Vec<PathBuf> {
         entries(&self.path("workspaces"))
     }
+}
+
+/// Lets a stage through its gate. Waits for the stage to come to it, on a thread of
+/// its own: the runner, which has to start the stage, shares the test's.
+pub(crate) async fn open(gate: &Path, text: &str) {
+    tokio::fs::write(gate, text).await.unwrap();
 }
 
 pub(crate) fn entries(directory: &Path) -> Vec<PathBuf> {

@@ -12,7 +12,7 @@ use tonic_health::pb::{
 };
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
-use crate::service::{Service, entries, pipeline, refusal, stage};
+use crate::service::{Service, entries, open, pipeline, refusal, stage};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -173,11 +173,8 @@ async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
     let mut service = Service::start().await;
     let pid = service.path("pid");
     // Says goodbye on TERM, once the test has seen that new jobs are refused.
-    let gate = service.path("gate");
-    std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
+    let gate = service.gate();
+
     let command = format!(
         "echo $$ > {pid}; trap 'cat {gate}; exit 0' TERM; touch {pid}.ready; sleep 1000 & wait",
         pid = pid.display(),
@@ -214,7 +211,7 @@ async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
         .into_inner();
     assert_eq!(status.status(), ServingStatus::NotServing);
 
-    std::fs::write(&gate, "").unwrap();
+    open(&gate, "").await;
     let pid = std::fs::read_to_string(pid).unwrap();
     service.stopped().await.unwrap();
     assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());

@@ -9,7 +9,7 @@ use pipewright::wire::v1::{
     stage_run::{SkipReason, State as Stage},
 };
 
-use crate::service::{Service, map, pipeline, stage, states};
+use crate::service::{Service, map, open, pipeline, stage, states};
 
 #[tokio::test]
 async fn a_sequence_runs_in_order_and_succeeds() {
@@ -261,11 +261,8 @@ async fn a_stage_for_labels_that_no_runner_has_waits_and_says_why() {
 #[tokio::test]
 async fn higher_priority_goes_first() {
     let mut service = Service::with_workers(1).await;
-    let (trace, gate) = (service.path("trace"), service.path("gate"));
-    std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
+    let (trace, gate) = (service.path("trace"), service.gate());
+
     let block = service.create(pipeline(
         "block",
         [stage("s", &format!("cat {}", gate.display()))],
@@ -286,7 +283,7 @@ async fn higher_priority_goes_first() {
         let job = service.pipelines().trigger_pipeline(request).await.unwrap();
         jobs.push(job.into_inner().job.unwrap());
     }
-    std::fs::write(&gate, "go").unwrap();
+    open(&gate, "go").await;
     for job in jobs {
         service.ended(&job.id).await;
     }

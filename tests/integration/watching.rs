@@ -8,7 +8,7 @@ use pipewright::wire::v1::{
 };
 use tonic::Code;
 
-use crate::service::{Service, events_of, pipeline, refusal, stage};
+use crate::service::{Service, events_of, open, pipeline, refusal, stage};
 
 fn sequences(events: &[v1::JobEvent]) -> Vec<i64> {
     events.iter().map(|event| event.sequence).collect()
@@ -263,11 +263,8 @@ async fn every_point_of_the_past_can_be_resumed_from() {
 #[tokio::test]
 async fn a_thousand_watchers_see_the_same_events() {
     let service = Service::start().await;
-    let gate = service.path("gate");
-    std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
+    let gate = service.gate();
+
     let wait = format!("cat {}", gate.display());
     let created = service
         .create(pipeline("p", [stage("wait", &wait), stage("go", "true")]))
@@ -290,7 +287,7 @@ async fn a_thousand_watchers_see_the_same_events() {
         async move { jobs.watch_job(request).await.unwrap().into_inner() }
     });
     let streams = join_all(watchers).await;
-    std::fs::write(&gate, "go").unwrap();
+    open(&gate, "go").await;
     let seen = join_all(streams.into_iter().map(async |mut stream| {
         let mut events = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {

@@ -1,4 +1,8 @@
 //! What must hold of any pipeline and any order of commands.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for what it knows; a new state changes nothing for it"
+)]
 
 mod conditions;
 mod machine;
