@@ -1,0 +1,24 @@
+# Sourced by the other scripts here: the tools that are not part of a Rust
+# toolchain, pinned, in a directory of the checkout that git ignores.
+
+BUF_VERSION=1.75.0
+CARGO_DENY_VERSION=0.20.2
+
+tools=$PWD/.ci-tools
+export PATH="$tools/bin:$PATH"
+
+# True if the pinned version is there; what another directory of PATH has does not count.
+have() {
+    local tool=$1 version=$2
+    [[ -x $tools/bin/$tool && $("$tools/bin/$tool" --version 2>/dev/null) == *"$version" ]]
+}
+
+install_buf() {
+    have buf "$BUF_VERSION" ||
+        GOBIN="$tools/bin" go install "github.com/bufbuild/buf/cmd/buf@v$BUF_VERSION"
+}
+
+install_cargo_deny() {
+    have cargo-deny "$CARGO_DENY_VERSION" ||
+        cargo install --quiet --locked --root "$tools" "cargo-deny@$CARGO_DENY_VERSION"
+}
