@@ -2,6 +2,7 @@
 # toolchain, pinned, in a directory of the checkout that git ignores.
 
 BUF_VERSION=1.75.0
+GRPCURL_VERSION=1.9.3
 CARGO_DENY_VERSION=0.20.2
 
 tools=$PWD/.ci-tools
@@ -16,6 +17,13 @@ have() {
 install_buf() {
     have buf "$BUF_VERSION" ||
         GOBIN="$tools/bin" go install "github.com/bufbuild/buf/cmd/buf@v$BUF_VERSION"
+}
+
+# Built from source, grpcurl does not know its version: the name of its directory says it.
+install_grpcurl() {
+    [[ -x $tools/grpcurl-$GRPCURL_VERSION/grpcurl ]] ||
+        GOBIN="$tools/grpcurl-$GRPCURL_VERSION" \
+            go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
 }
 
 install_cargo_deny() {
