@@ -6,9 +6,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{
-    Cancellation, Change, Event, Failure, FailureReason, FencingToken, Holder, Job, JobState,
-    Outcome, Pipeline, RunKey, SkipReason, StageRun, StageState, Trigger, Variables, Verdict,
-    graph::verdict, ids::JobId, limits,
+    Cancellation, Event, FencingToken, Holder, Job, JobState, Outcome, Pipeline, RunKey, StageRun,
+    Trigger, Variables, draft::Draft, ids::JobId,
 };
 
 /// What can be asked of a job.
@@ -144,7 +143,7 @@ pub struct NewJob {
 /// Makes a job, the `number`th of its pipeline. One that is not admitted waits for
 /// [`Command::Admit`].
 pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Decision {
-    let mut job = Job {
+    let job = Job {
         id: new.id,
         pipeline: new.pipeline,
         number,
@@ -164,225 +163,9 @@ pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Deci
         last_sequence: 1,
         cancellation: None,
     };
-    job.progress_percent = progress(&job);
-    let created = Event {
-        sequence: 1,
-        time: now,
-        progress_percent: job.progress_percent,
-        change: Change::Created(Box::new(job.clone())),
-    };
-    let mut draft = Draft::new(&job, now);
-    draft.events.push(created);
+    let mut draft = Draft::made(job, now);
     if admitted {
         draft.advance();
     }
     draft.into_decision()
-}
-
-/// A job on which events are tried out.
-struct Draft {
-    job: Job,
-    now: SystemTime,
-    events: Vec<Event>,
-}
-
-impl Draft {
-    fn new(job: &Job, now: SystemTime) -> Self {
-        Self {
-            job: job.clone(),
-            now,
-            events: Vec::new(),
-        }
-    }
-
-    fn into_decision(self) -> Decision {
-        Decision {
-            events: self.events,
-            job: self.job,
-        }
-    }
-
-    fn emit(&mut self, change: Change) {
-        let mut event = Event {
-            sequence: self.job.last_sequence + 1,
-            time: self.now,
-            progress_percent: self.job.progress_percent,
-            change,
-        };
-        self.job.apply(&event);
-        // Kept in the event, so that a replay never has to work it out again.
-        event.progress_percent = progress(&self.job);
-        self.job.progress_percent = event.progress_percent;
-        self.events.push(event);
-    }
-
-    fn emit_run(&mut self, run: StageRun) {
-        self.emit(Change::StageRunChanged(Arc::new(run)));
-    }
-
-    fn start(&mut self, run: RunKey, holder: Holder) -> Result<(), Refusal> {
-        let ready = self
-            .job
-            .run(run)
-            .filter(|run| run.state == StageState::Queued);
-        let run = StageRun {
-            state: StageState::Running,
-            holder: Some(holder),
-            start_time: Some(self.now),
-            ..StageRun::clone(ready.ok_or(Refusal::LeaseLost)?)
-        };
-        if self.job.state == JobState::Queued {
-            self.emit(Change::Started);
-        }
-        self.emit_run(run);
-        Ok(())
-    }
-
-    /// The run, if it is running under this token.
-    fn running(&self, run: RunKey, token: FencingToken) -> Result<&StageRun, Refusal> {
-        self.job
-            .run(run)
-            .filter(|run| run.state == StageState::Running)
-            .filter(|run| run.holder.is_some_and(|holder| holder.token == token))
-            .map(Arc::as_ref)
-            .ok_or(Refusal::LeaseLost)
-    }
-
-    fn resolve_commit(&mut self, commit_id: String) {
-        if self.job.commit_id.is_empty() && !commit_id.is_empty() {
-            self.emit(Change::CommitResolved(commit_id));
-        }
-    }
-
-    fn finish(
-        &mut self,
-        run: RunKey,
-        token: FencingToken,
-        result: StageResult,
-    ) -> Result<(), Refusal> {
-        let run = self.running(run, token)?.clone();
-        let (state, failure) = self.ending(&run, &result);
-        self.emit_run(StageRun {
-            state,
-            failure,
-            exit_code: result.exit_code,
-            log_size: result.log_size,
-            end_time: Some(self.now),
-            ..run
-        });
-        self.advance();
-        Ok(())
-    }
-
-    fn ending(&self, run: &StageRun, result: &StageResult) -> (StageState, Option<Failure>) {
-        let reason = match result.outcome {
-            Outcome::Succeeded => return (StageState::Succeeded, None),
-            Outcome::Cancelled if self.job.state == JobState::Cancelling => {
-                return (StageState::Cancelled, None);
-            }
-            Outcome::CommandFailed => FailureReason::CommandFailed,
-            Outcome::TimedOut => FailureReason::TimedOut,
-            Outcome::CheckoutFailed => FailureReason::CheckoutFailed,
-            // A runner that stops a stage unasked has broken off its work.
-            Outcome::Cancelled | Outcome::RunnerError => FailureReason::RunnerError,
-        };
-        let failure = Failure {
-            reason,
-            message: cut(&result.message, limits::MAX_FAILURE_MESSAGE).to_owned(),
-            stage_name: self.job.stage(run).name.clone(),
-        };
-        (StageState::Failed, Some(failure))
-    }
-
-    fn cancel(&mut self, cancellation: Cancellation) {
-        self.emit(Change::Cancelling(cancellation));
-        for position in 0..self.job.stage_runs.len() {
-            let run = Arc::clone(&self.job.stage_runs[position]);
-            if matches!(run.state, StageState::Pending | StageState::Queued) {
-                self.skip(&run, SkipReason::Cancelled);
-            }
-        }
-        self.end_if_over();
-    }
-
-    /// Moves on every stage whose direct needs are over. In the graph's order, so
-    /// that a stage that is skipped is over before those that need it are looked at.
-    fn advance(&mut self) {
-        let pipeline = Arc::clone(&self.job.pipeline);
-        for &stage in pipeline.graph.order() {
-            let run = Arc::clone(self.job.newest_run(stage));
-            if run.state != StageState::Pending || !self.are_over(pipeline.graph.direct(stage)) {
-                continue;
-            }
-            let failed = self.any_failed(pipeline.graph.depends_on(stage));
-            match verdict(pipeline.spec.stages[stage].run_condition, failed) {
-                Verdict::Run => self.emit_run(StageRun {
-                    state: StageState::Queued,
-                    queue_time: Some(self.now),
-                    ..StageRun::clone(&run)
-                }),
-                Verdict::Skip(reason) => self.skip(&run, reason),
-            }
-        }
-        self.end_if_over();
-    }
-
-    fn skip(&mut self, run: &StageRun, reason: SkipReason) {
-        self.emit_run(StageRun {
-            state: StageState::Skipped(reason),
-            end_time: Some(self.now),
-            ..run.clone()
-        });
-    }
-
-    fn are_over(&self, stages: &[usize]) -> bool {
-        stages
-            .iter()
-            .all(|&stage| self.job.newest_run(stage).state.is_terminal())
-    }
-
-    fn any_failed(&self, stages: &[usize]) -> bool {
-        stages
-            .iter()
-            .any(|&stage| self.job.newest_run(stage).state == StageState::Failed)
-    }
-
-    fn end_if_over(&mut self) {
-        if !self.job.newest_runs().all(|run| run.state.is_terminal()) {
-            return;
-        }
-        let failure = self.job.newest_runs().find_map(|run| run.failure.clone());
-        let (state, failure) = match (self.job.state, failure) {
-            (JobState::Cancelling, _) => (JobState::Cancelled, None),
-            (_, Some(failure)) => (JobState::Failed, Some(failure)),
-            (_, None) => (JobState::Succeeded, None),
-        };
-        self.emit(Change::Ended { state, failure });
-    }
-}
-
-/// The share of the stages that are over, each counting alike. Never falls, and is
-/// 100 only for a job that succeeded.
-fn progress(job: &Job) -> u8 {
-    if job.state == JobState::Succeeded {
-        return 100;
-    }
-    let stages = job.pipeline.spec.stages.len();
-    let over = job
-        .newest_runs()
-        .filter(|run| run.state.is_terminal())
-        .count();
-    let share = u8::try_from(over * 100 / stages.max(1))
-        .unwrap_or(99)
-        .min(99);
-    share.max(job.progress_percent)
-}
-
-/// The longest beginning of a text that has at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod decide;
+mod draft;
 mod event;
 mod graph;
 mod ids;

@@ -129,7 +129,7 @@ async fn bytes_are_kept_as_they_were_written() {
 #[tokio::test]
 async fn a_follower_sees_the_log_grow_and_then_its_end() {
     let service = Service::start().await;
-    let gate = service.gate();
+    let gate = service.gate("gate");
 
     let command = format!("echo before; cat {}; echo after", gate.display());
     let created = service.create(pipeline("p", [stage("s", &command)])).await;

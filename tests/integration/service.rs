@@ -114,8 +114,8 @@ impl Service {
     }
 
     /// A pipe with a name: a stage that reads it waits for [`open`].
-    pub(crate) fn gate(&self) -> PathBuf {
-        let gate = self.path("gate");
+    pub(crate) fn gate(&self, name: &str) -> PathBuf {
+        let gate = self.path(name);
         let made = std::process::Command::new("mkfifo").arg(&gate).status();
         assert!(made.unwrap().success());
         gate

@@ -173,7 +173,7 @@ async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
     let mut service = Service::start().await;
     let pid = service.path("pid");
     // Says goodbye on TERM, once the test has seen that new jobs are refused.
-    let gate = service.gate();
+    let gate = service.gate("gate");
 
     let command = format!(
         "echo $$ > {pid}; trap 'cat {gate}; exit 0' TERM; touch {pid}.ready; sleep 1000 & wait",

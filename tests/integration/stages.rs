@@ -261,7 +261,7 @@ async fn a_stage_for_labels_that_no_runner_has_waits_and_says_why() {
 #[tokio::test]
 async fn higher_priority_goes_first() {
     let mut service = Service::with_workers(1).await;
-    let (trace, gate) = (service.path("trace"), service.gate());
+    let (trace, gate) = (service.path("trace"), service.gate("gate"));
 
     let block = service.create(pipeline(
         "block",

@@ -1,12 +1,13 @@
 //! The six rules of WatchJob.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use futures_util::future::join_all;
 use pipewright::wire::v1::{
-    self, job::State, job_event::Change, job_snapshot::Reason, watch_job_response::Payload,
+    self, job::State, job_event::Change, job_service_client::JobServiceClient,
+    job_snapshot::Reason, watch_job_response::Payload,
 };
-use tonic::Code;
+use tonic::{Code, transport::Endpoint};
 
 use crate::service::{Service, events_of, open, pipeline, refusal, stage};
 
@@ -259,35 +260,29 @@ async fn every_point_of_the_past_can_be_resumed_from() {
     }
 }
 
-/// Rule 6 and the same list for all: a thousand watchers of one job.
+/// Rule 6 and the same list for all: a thousand watchers of one job, a third each
+/// before it starts, while it runs and after its end.
 #[tokio::test]
 async fn a_thousand_watchers_see_the_same_events() {
-    let service = Service::start().await;
-    let gate = service.gate();
-
-    let wait = format!("cat {}", gate.display());
-    let created = service
-        .create(pipeline("p", [stage("wait", &wait), stage("go", "true")]))
+    let service = Service::with_workers(1).await;
+    let (first, second) = (service.gate("first"), service.gate("second"));
+    let wait = |gate: &Path| stage("wait", &format!("cat {}", gate.display()));
+    let blocking = service.create(pipeline("blocking", [wait(&first)])).await;
+    let watched = service
+        .create(pipeline("p", [wait(&second), stage("go", "true")]))
         .await;
-    let job = service.trigger(&created).await;
-    service.until_running(&job.id, "wait").await;
+    let blocker = service.trigger(&blocking).await;
+    service.until_running(&blocker.id, "wait").await;
+    let job = service.trigger(&watched).await;
 
-    // A connection has 256 streams at most.
-    let address = format!("http://{}", service.address);
-    let endpoint = tonic::transport::Endpoint::from_shared(address).unwrap();
-    let channels: Vec<_> = (0..5).map(|_| endpoint.connect_lazy()).collect();
-    let watchers = (0..1_000).map(|number: usize| {
-        let channel = channels[number % channels.len()].clone();
-        let mut jobs = v1::job_service_client::JobServiceClient::new(channel);
-        let request = v1::WatchJobRequest {
-            job_id: job.id.clone(),
-            last_seen_sequence: Some(0),
-            heartbeat_interval: None,
-        };
-        async move { jobs.watch_job(request).await.unwrap().into_inner() }
-    });
-    let streams = join_all(watchers).await;
-    open(&gate, "go").await;
+    let mut streams = watch_often(&service, &job.id, 334).await;
+    open(&first, "go").await;
+    service.until_running(&job.id, "wait").await;
+    streams.extend(watch_often(&service, &job.id, 333).await);
+    open(&second, "go").await;
+    service.ended(&job.id).await;
+    streams.extend(watch_often(&service, &job.id, 333).await);
+
     let seen = join_all(streams.into_iter().map(async |mut stream| {
         let mut events = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
@@ -298,7 +293,29 @@ async fn a_thousand_watchers_see_the_same_events() {
     .await;
     let all = service.events(&job.id).await;
     assert!(is_end(all.last().unwrap()));
+    assert_eq!(seen.len(), 1_000);
     assert!(seen.iter().all(|events| *events == all));
+}
+
+/// Watches a job from its first event on, so many times; a connection takes 256
+/// streams at most.
+async fn watch_often(
+    service: &Service,
+    job_id: &str,
+    times: usize,
+) -> Vec<tonic::Streaming<v1::WatchJobResponse>> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
+    let channels: Vec<_> = (0..2).map(|_| endpoint.connect_lazy()).collect();
+    let watches = (0..times).map(|number| {
+        let mut jobs = JobServiceClient::new(channels[number % channels.len()].clone());
+        let request = v1::WatchJobRequest {
+            job_id: job_id.to_owned(),
+            last_seen_sequence: Some(0),
+            heartbeat_interval: None,
+        };
+        async move { jobs.watch_job(request).await.unwrap().into_inner() }
+    });
+    join_all(watches).await
 }
 
 /// Rule 6: watchers that never read do not keep anybody, the job included, waiting.
