@@ -31,6 +31,15 @@ pub enum Command {
         /// Full commit id.
         commit_id: String,
     },
+    /// A runner tells how far a stage is.
+    Progress {
+        /// Which run.
+        run: RunKey,
+        /// Token of the runner's lease.
+        token: FencingToken,
+        /// 0 to 100; more counts as 100, and what is not above the last report changes nothing.
+        percent: u8,
+    },
     /// A runner tells how a stage ended.
     Finish {
         /// Which run.
@@ -95,10 +104,15 @@ pub fn decide(job: &Job, command: Command, now: SystemTime) -> Result<Decision, 
                 token,
                 commit_id,
             },
-        ) => {
-            draft.running(run, token)?;
-            draft.resolve_commit(commit_id);
-        }
+        ) => draft.resolve_commit(run, token, commit_id)?,
+        (
+            JobState::Running | JobState::Cancelling,
+            Command::Progress {
+                run,
+                token,
+                percent,
+            },
+        ) => draft.progress(run, token, percent)?,
         (JobState::Running | JobState::Cancelling, Command::Finish { run, token, result }) => {
             draft.finish(run, token, result)?;
         }
@@ -107,11 +121,17 @@ pub fn decide(job: &Job, command: Command, now: SystemTime) -> Result<Decision, 
         (JobState::Succeeded | JobState::Failed, Command::Cancel(_)) => {
             return Err(Refusal::JobEnded(job.state));
         }
-        (JobState::Queued, Command::ResolveCommit { .. } | Command::Finish { .. })
-        | (JobState::Cancelling, Command::Start { .. })
+        (JobState::Cancelling, Command::Start { .. })
+        | (
+            JobState::Queued,
+            Command::ResolveCommit { .. } | Command::Progress { .. } | Command::Finish { .. },
+        )
         | (
             JobState::Succeeded | JobState::Failed | JobState::Cancelled,
-            Command::Start { .. } | Command::ResolveCommit { .. } | Command::Finish { .. },
+            Command::Start { .. }
+            | Command::ResolveCommit { .. }
+            | Command::Progress { .. }
+            | Command::Finish { .. },
         ) => return Err(Refusal::LeaseLost),
     }
     Ok(draft.into_decision())

@@ -84,7 +84,7 @@ impl Draft {
     }
 
     /// The run, if it is running under this token.
-    pub(super) fn running(&self, run: RunKey, token: FencingToken) -> Result<&StageRun, Refusal> {
+    fn running(&self, run: RunKey, token: FencingToken) -> Result<&StageRun, Refusal> {
         self.job
             .run(run)
             .filter(|run| run.state == StageState::Running)
@@ -93,10 +93,30 @@ impl Draft {
             .ok_or(Refusal::LeaseLost)
     }
 
-    pub(super) fn resolve_commit(&mut self, commit_id: String) {
+    pub(super) fn resolve_commit(
+        &mut self,
+        run: RunKey,
+        token: FencingToken,
+        commit_id: String,
+    ) -> Result<(), Refusal> {
+        self.running(run, token)?;
         if self.job.commit_id.is_empty() && !commit_id.is_empty() {
             self.emit(Change::CommitResolved(commit_id));
         }
+        Ok(())
+    }
+
+    pub(super) fn progress(
+        &mut self,
+        run: RunKey,
+        token: FencingToken,
+        percent: u8,
+    ) -> Result<(), Refusal> {
+        let percent = percent.min(100);
+        if percent > self.running(run, token)?.progress_percent {
+            self.emit(Change::StageProgressed { run, percent });
+        }
+        Ok(())
     }
 
     pub(super) fn finish(
@@ -109,6 +129,10 @@ impl Draft {
         let (state, failure) = self.ending(&run, &result);
         self.emit_run(StageRun {
             state,
+            progress_percent: match state == StageState::Succeeded {
+                true => 100,
+                false => run.progress_percent,
+            },
             failure,
             exit_code: result.exit_code,
             log_size: result.log_size,
@@ -206,20 +230,19 @@ impl Draft {
     }
 }
 
-/// The share of the stages that are over, each counting alike. Never falls, and is
-/// 100 only for a job that succeeded.
+/// The share of the work that is over, each stage counting alike. Never falls, and
+/// is 100 only for a job that succeeded.
 fn progress(job: &Job) -> u8 {
     if job.state == JobState::Succeeded {
         return 100;
     }
-    let stages = job.pipeline.spec.stages.len();
-    let over = job
-        .newest_runs()
-        .filter(|run| run.state.is_terminal())
-        .count();
-    let share = u8::try_from(over * 100 / stages.max(1))
-        .unwrap_or(99)
-        .min(99);
+    let of_run = |run: &Arc<StageRun>| match run.state.is_terminal() {
+        true => 100,
+        false => usize::from(run.progress_percent),
+    };
+    let over: usize = job.newest_runs().map(of_run).sum();
+    let stages = job.pipeline.spec.stages.len().max(1);
+    let share = u8::try_from(over / stages).unwrap_or(99).min(99);
     share.max(job.progress_percent)
 }
 

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Cancellation, Failure, Job, JobState, StageRun};
+use super::{Cancellation, Failure, Job, JobState, RunKey, StageRun};
 
 /// One change of a job. Its events, folded in order, are the job.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,13 @@ pub enum Change {
     Cancelling(Cancellation),
     /// A stage run, given whole.
     StageRunChanged(Arc<StageRun>),
+    /// A running stage moved on.
+    StageProgressed {
+        /// Which run.
+        run: RunKey,
+        /// How far it is, 1 to 100.
+        percent: u8,
+    },
     /// It is over. Always the last event.
     Ended {
         /// A terminal state.

@@ -73,8 +73,12 @@ impl Job {
                 self.cancellation = Some(cancellation.clone());
             }
             Change::StageRunChanged(run) => {
-                let position = self.position(run.stage, run.attempt);
+                let position = self.position(run.key());
                 self.stage_runs[position] = Arc::clone(run);
+            }
+            Change::StageProgressed { run, percent } => {
+                let position = self.position(*run);
+                Arc::make_mut(&mut self.stage_runs[position]).progress_percent = *percent;
             }
             Change::Ended { state, failure } => {
                 self.state = *state;
@@ -130,8 +134,7 @@ impl Job {
         self.stage_runs.iter().find(|run| run.key() == key)
     }
 
-    fn position(&self, stage: usize, attempt: u32) -> usize {
-        let key = RunKey { stage, attempt };
+    fn position(&self, key: RunKey) -> usize {
         self.stage_runs
             .iter()
             .position(|run| run.key() == key)
@@ -185,6 +188,8 @@ pub struct StageRun {
     pub attempt: u32,
     /// Where it is in its life.
     pub state: StageState,
+    /// As the runner reports it, 0 to 100; never falls; 100 once it has succeeded.
+    pub progress_percent: u8,
     /// Set when the command ended by itself.
     pub exit_code: Option<i32>,
     /// Set on [`StageState::Failed`].
@@ -210,6 +215,7 @@ impl StageRun {
             stage,
             attempt: 1,
             state: StageState::Pending,
+            progress_percent: 0,
             exit_code: None,
             failure: None,
             holder: None,

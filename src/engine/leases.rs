@@ -16,7 +16,7 @@ use crate::{
     },
     runner::{
         Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration,
-        Renewed, StageWork,
+        Renewed, Report, StageWork,
     },
     store::{
         Labels,
@@ -87,7 +87,7 @@ impl Leases for Engine {
     async fn renew(
         &self,
         proof: LeaseProof,
-        commit_id: Option<String>,
+        report: Report,
         known: Directive,
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError> {
@@ -96,7 +96,8 @@ impl Leases for Engine {
         let follow = self.signals.follow(lease.job_id);
         let mut changes = follow.changes();
         self.confirm(proof, lease).await?;
-        self.resolve_commit(lease, commit_id).await?;
+        self.resolve_commit(lease, report.commit_id).await?;
+        self.progress(lease, report.progress_percent).await?;
         loop {
             changes.mark_unchanged();
             let job = self.load_job(lease.job_id).await?;
@@ -244,6 +245,18 @@ impl Engine {
             commit_id,
         };
         self.ask(lease.job_id, resolve).await
+    }
+
+    async fn progress(&self, lease: LiveLease, percent: Option<u8>) -> Result<(), LeaseError> {
+        let Some(percent) = percent else {
+            return Ok(());
+        };
+        let progress = Command::Progress {
+            run: lease.run,
+            token: lease.holder.token,
+            percent,
+        };
+        self.ask(lease.job_id, progress).await
     }
 
     async fn ask(&self, job_id: JobId, command: Command) -> Result<(), LeaseError> {

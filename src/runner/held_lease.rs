@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::{
-    Completion, Directive, LeaseError, LeaseProof, Leases, Renewed,
+    Completion, Directive, LeaseError, LeaseProof, Leases, Renewed, Report,
     retry::{delay, retried},
     stop::{Cause, Stop},
 };
@@ -75,14 +75,22 @@ impl HeldLease {
     /// Proposes the commit that a ref was found to be and answers with the one that
     /// the job runs on: another stage may have been first, before a push.
     pub(super) async fn agree(&self, found: &str) -> Result<String, LeaseError> {
-        let report = || {
-            let commit = Some(found.to_owned());
-            self.leases
-                .renew(self.proof, commit, Directive::Continue, Duration::ZERO)
-        };
-        let renewed = self.check(retried(report).await)?;
-        self.heed(renewed.directive);
+        let renewed = self
+            .report(Report {
+                commit_id: Some(found.to_owned()),
+                ..Report::default()
+            })
+            .await?;
         Ok(renewed.commit_id.unwrap_or_else(|| found.to_owned()))
+    }
+
+    /// Tells how far the stage is.
+    pub(super) async fn progress(&self, percent: u8) -> Result<(), LeaseError> {
+        let report = Report {
+            progress_percent: Some(percent),
+            ..Report::default()
+        };
+        self.report(report).await.map(drop)
     }
 
     /// Appends to the log at `offset`. A failure that stays is reason to stop.
@@ -100,9 +108,26 @@ impl HeldLease {
         retried(|| self.leases.complete(self.proof, completion.clone())).await
     }
 
+    async fn report(&self, report: Report) -> Result<Renewed, LeaseError> {
+        let send = || {
+            self.leases.renew(
+                self.proof,
+                report.clone(),
+                Directive::Continue,
+                Duration::ZERO,
+            )
+        };
+        let renewed = self.check(retried(send).await)?;
+        self.heed(renewed.directive);
+        Ok(renewed)
+    }
+
     async fn renew(&self, known: Directive, max_wait: Duration) -> Result<Renewed, LeaseError> {
-        let commit = self.commit.get().cloned();
-        self.check(self.leases.renew(self.proof, commit, known, max_wait).await)
+        let report = Report {
+            commit_id: self.commit.get().cloned(),
+            ..Report::default()
+        };
+        self.check(self.leases.renew(self.proof, report, known, max_wait).await)
     }
 
     fn heed(&self, directive: Directive) -> Directive {

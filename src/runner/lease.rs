@@ -27,12 +27,13 @@ pub trait Leases: Send + Sync + 'static {
     ) -> Result<Acquired, LeaseError>;
 
     /// Confirms the lease and reports what is known of the stage. Answers when
-    /// the directive is no longer `known`, else after `max_wait`. Nothing may be
+    /// the directive is no longer `known`, else after `max_wait`. Two calls may
+    /// overlap, one that is held and one that reports. Nothing may be
     /// started before the first call, with a `max_wait` of zero, was answered.
     async fn renew(
         &self,
         proof: LeaseProof,
-        commit_id: Option<String>,
+        report: Report,
         known: Directive,
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError>;
@@ -126,7 +127,7 @@ pub struct StageWork {
     /// Commit to check out: what an earlier stage resolved; empty for none yet.
     pub commit_id: String,
     /// Environment of the command, `CI` and `PIPEWRIGHT_*` included, but for
-    /// `PIPEWRIGHT_COMMIT_ID`, which the runner adds.
+    /// `PIPEWRIGHT_COMMIT_ID` and `PIPEWRIGHT_PROGRESS`, which the runner adds.
     pub variables: BTreeMap<String, String>,
     /// Directory relative to the workspace in which the command starts; empty
     /// for the workspace itself.
@@ -140,6 +141,15 @@ pub enum Directive {
     Continue,
     /// Stop the stage, then complete the lease as [`Outcome::Cancelled`].
     Cancel,
+}
+
+/// What a runner tells of a stage that runs; what is none is not told.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Commit that was checked out.
+    pub commit_id: Option<String>,
+    /// How far the stage is, 0 to 100.
+    pub progress_percent: Option<u8>,
 }
 
 /// Answer to [`Leases::renew`].

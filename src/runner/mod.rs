@@ -15,6 +15,7 @@ mod held_lease;
 mod lease;
 mod log;
 mod process;
+mod progress;
 mod retry;
 mod stage;
 mod stop;
@@ -23,5 +24,5 @@ mod workspace;
 pub use agent::{RunnerSettings, run};
 pub use lease::{
     Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration, Renewed,
-    StageWork,
+    Report, StageWork,
 };

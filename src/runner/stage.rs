@@ -13,6 +13,7 @@ use super::{
     held_lease::HeldLease,
     log::{self, Shipped},
     process::{self, Ended},
+    progress,
     stop::Cause,
     workspace::Workspace,
 };
@@ -72,12 +73,18 @@ async fn execute(
     if let Some(cause) = lease.stop.cause() {
         return Err(Failure::Stopped(cause));
     }
-    let command = command(&script, &directory, work, &workspace, lease.commit());
-    process::run(command, &lease.stop, work.kill_grace, |output| {
+    // Beside the script: written by the command, so it must not be in its way.
+    let progress = script.with_extension("progress");
+    let mut command = command(&script, &directory, work, &workspace, lease.commit());
+    command.env("PIPEWRIGHT_PROGRESS", &progress);
+    let running = process::run(command, &lease.stop, work.kill_grace, |output| {
         log::ship(lease, output)
-    })
-    .await
-    .map_err(|error| Failure::Runner(format!("could not start the command: {error}")))
+    });
+    let ended = tokio::select! {
+        ended = running => ended,
+        never = progress::report(lease, &progress) => match never {},
+    };
+    ended.map_err(|error| Failure::Runner(format!("could not start the command: {error}")))
 }
 
 /// Sees to it that the job's commit is checked out. Once a job: stages that start

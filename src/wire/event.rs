@@ -3,7 +3,7 @@
 use crate::domain::{Change, Event, Job};
 
 use super::{
-    job::{job_summary_to_proto, job_to_proto, stage_run_to_proto},
+    job::{attempt_to_proto, job_summary_to_proto, job_to_proto, stage_run_to_proto},
     time::time_to_proto,
     v1,
 };
@@ -29,6 +29,16 @@ pub fn event_to_proto(job: &Job, event: &Event) -> v1::JobEvent {
         Change::StageRunChanged(run) => Wire::StageRunChanged(v1::StageRunChanged {
             stage_run: Some(stage_run_to_proto(job, run)),
         }),
+        Change::StageProgressed { run, percent } => {
+            let run = job
+                .run(*run)
+                .expect("an event names a run that the job has");
+            Wire::StageProgressed(v1::StageProgressed {
+                stage_name: job.stage(run).name.clone(),
+                attempt: attempt_to_proto(run.attempt),
+                progress_percent: i32::from(*percent),
+            })
+        }
         Change::Ended { .. } => Wire::JobEnded(v1::JobEnded {
             job: Some(job_to_proto(job, &[])),
         }),

@@ -86,6 +86,7 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
         stage: _,
         attempt,
         state,
+        progress_percent,
         exit_code,
         failure,
         holder,
@@ -98,13 +99,10 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
     let (state, skip_reason) = stage_state_to_proto(*state);
     v1::StageRun {
         stage_name: stage.name.clone(),
-        attempt: i32::try_from(*attempt).unwrap_or(i32::MAX),
+        attempt: attempt_to_proto(*attempt),
         r#type: type_to_proto(stage.stage_type).into(),
         state: state.into(),
-        progress_percent: match state {
-            v1::stage_run::State::Succeeded => 100,
-            _ => 0,
-        },
+        progress_percent: i32::from(*progress_percent),
         exit_code: *exit_code,
         failure: failure.as_ref().map(failure_to_proto),
         pending_reason: pending_to_proto(None).into(),
@@ -217,6 +215,10 @@ fn trigger_to_proto(trigger: &Trigger) -> v1::Trigger {
         source: source.into(),
         principal: principal.clone(),
     }
+}
+
+pub(super) fn attempt_to_proto(attempt: u32) -> i32 {
+    i32::try_from(attempt).unwrap_or(i32::MAX)
 }
 
 fn optional_id(id: Option<&impl ToString>) -> String {

@@ -6,6 +6,7 @@ use pipewright::wire::v1::{
     self, RunCondition,
     failure::Reason,
     job::State as Job,
+    job_event::Change,
     stage_run::{SkipReason, State as Stage},
 };
 
@@ -293,4 +294,53 @@ async fn higher_priority_goes_first() {
     );
     service.begin_stop();
     service.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stage_reports_its_progress_in_a_file() {
+    let service = Service::start().await;
+    let gate = service.gate("gate");
+    let command = format!(
+        "echo 40 > $PIPEWRIGHT_PROGRESS; cat {0}; echo 30 > $PIPEWRIGHT_PROGRESS; cat {0}",
+        gate.display()
+    );
+    let created = service
+        .create(pipeline("p", [stage("s", &command), stage("t", "true")]))
+        .await;
+    let job = service.trigger(&created).await;
+    service
+        .until(&job.id, |event| match &event.change {
+            Some(Change::StageProgressed(progressed)) => {
+                assert_eq!(
+                    (progressed.stage_name.as_str(), progressed.attempt),
+                    ("s", 1)
+                );
+                assert_eq!(
+                    (progressed.progress_percent, event.progress_percent),
+                    (40, 20)
+                );
+                true
+            }
+            _ => false,
+        })
+        .await;
+    assert_eq!(
+        service.get(&job.id).await.stage_runs[0].progress_percent,
+        40
+    );
+    open(&gate, "").await;
+    open(&gate, "").await;
+    // What falls is no progress, and the end of a stage is all of it.
+    let ended = service.ended(&job.id).await;
+    assert_eq!(ended.state(), Job::Succeeded);
+    let percent: Vec<_> = ended
+        .stage_runs
+        .iter()
+        .map(|run| run.progress_percent)
+        .collect();
+    assert_eq!(percent, [100, 100]);
+    let events = service.events(&job.id).await;
+    let progressed =
+        |event: &&v1::JobEvent| matches!(event.change, Some(Change::StageProgressed(_)));
+    assert_eq!(events.iter().filter(progressed).count(), 1);
 }

@@ -70,7 +70,12 @@ fn fold(events: &[v1::JobEvent]) -> v1::Job {
                 let position = job.stage_runs.iter().position(same).unwrap();
                 job.stage_runs[position] = new;
             }
-            Change::StageProgressed(_) => unreachable!("no stage reports progress"),
+            Change::StageProgressed(progressed) => {
+                let name = (progressed.stage_name, progressed.attempt);
+                let same = |run: &v1::StageRun| (run.stage_name.clone(), run.attempt) == name;
+                let position = job.stage_runs.iter().position(same).unwrap();
+                job.stage_runs[position].progress_percent = progressed.progress_percent;
+            }
             Change::JobEnded(ended) => {
                 // The end says again what the events before it said.
                 let ended = ended.job.unwrap();

@@ -163,7 +163,18 @@ async fn the_environment_is_a_short_list_and_the_variables() {
     let jobs = world.dir.path().join("jobs").canonicalize().unwrap();
     assert!(log.contains(&format!("HOME={}", jobs.display())));
     let known = [
-        "PATH", "LANG", "TERM", "TZ", "HOME", "GREETING", "CI", "PWD", "OLDPWD", "SHLVL", "_",
+        "PATH",
+        "LANG",
+        "TERM",
+        "TZ",
+        "HOME",
+        "GREETING",
+        "CI",
+        "PWD",
+        "OLDPWD",
+        "SHLVL",
+        "_",
+        "PIPEWRIGHT_PROGRESS",
     ];
     for name in log.lines().filter_map(|line| Some(line.split_once('=')?.0)) {
         assert!(known.contains(&name), "{name} is seen");

@@ -12,7 +12,7 @@ use pipewright::{
     domain::{FencingToken, JobId, LeaseId, RunnerId},
     runner::{
         Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration,
-        Renewed, StageWork,
+        Renewed, Report, StageWork,
     },
 };
 use tokio::{sync::watch, time::timeout};
@@ -107,14 +107,14 @@ impl Leases for FakeLeases {
     async fn renew(
         &self,
         proof: LeaseProof,
-        commit_id: Option<String>,
+        report: Report,
         known: Directive,
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError> {
         let run = self.run(proof);
         run.0.change(|state| {
             state.renewals += 1;
-            state.commit = state.commit.take().or(commit_id);
+            state.commit = state.commit.take().or(report.commit_id);
         });
         let news = |state: &RunState| state.lost || state.directive() != known;
         let _ = timeout(max_wait, run.0.until(news)).await;

@@ -19,6 +19,7 @@ enum Step {
     Admit,
     Start(Index, i64),
     ResolveCommit(Index, i64, u8),
+    Progress(Index, i64, u8),
     Finish(Index, i64, Outcome),
     Cancel,
 }
@@ -37,6 +38,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Admit),
         8 => (any::<Index>(), 1..4i64).prop_map(|(run, token)| Step::Start(run, token)),
         2 => (any::<Index>(), 1..4i64, 0..3u8).prop_map(|(r, t, c)| Step::ResolveCommit(r, t, c)),
+        4 => (any::<Index>(), 1..4i64, any::<u8>()).prop_map(|(r, t, p)| Step::Progress(r, t, p)),
         12 => (any::<Index>(), 1..4i64, outcome).prop_map(|(r, t, o)| Step::Finish(r, t, o)),
         1 => Just(Step::Cancel),
     ]
@@ -54,6 +56,11 @@ fn command(job: &Job, step: &Step) -> Command {
             run: key(run),
             token: FencingToken(*token),
             commit_id: format!("commit-{commit}"),
+        },
+        Step::Progress(run, token, percent) => Command::Progress {
+            run: key(run),
+            token: FencingToken(*token),
+            percent: *percent,
         },
         Step::Finish(run, token, outcome) => Command::Finish {
             run: key(run),
@@ -160,6 +167,10 @@ proptest! {
                 if !(holds && run.state == StageState::Running) {
                     prop_assert_eq!(&job, &before, "only the holder ends a stage");
                 }
+            }
+            for (run, old) in job.stage_runs.iter().zip(&before.stage_runs) {
+                prop_assert!(run.progress_percent >= old.progress_percent);
+                prop_assert!(run.progress_percent <= 100);
             }
             if !before.commit_id.is_empty() {
                 prop_assert_eq!(&job.commit_id, &before.commit_id, "the first report wins");

@@ -1,0 +1,65 @@
+//! How far a stage is, as its command says in a file.
+
+use std::{convert::Infallible, path::Path, time::Duration};
+
+use tokio::{fs::File, io::AsyncReadExt, time};
+
+use super::held_lease::HeldLease;
+
+/// Time between two looks at the file.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// What is read of the file; numbers are shorter, so more is no progress.
+const MOST: u64 = 4 * 1024;
+
+/// Tells each new number until the stage's future is dropped. One that cannot be
+/// told is told with the next: progress is worth no more than that.
+pub(super) async fn report(lease: &HeldLease, file: &Path) -> Infallible {
+    let mut told = 0;
+    loop {
+        time::sleep(INTERVAL).await;
+        if let Some(percent) = read(file).await
+            && percent > told
+            && lease.progress(percent).await.is_ok()
+        {
+            told = percent;
+        }
+    }
+}
+
+async fn read(file: &Path) -> Option<u8> {
+    let mut text = String::new();
+    let file = File::open(file).await.ok()?;
+    file.take(MOST).read_to_string(&mut text).await.ok()?;
+    percent(&text)
+}
+
+/// The last line that is a number from 0 to 100; fractions are cut off.
+fn percent(text: &str) -> Option<u8> {
+    let number = |line: &str| line.trim().parse::<f64>().ok();
+    let last = text.lines().rev().find_map(number)?;
+    // In range, so the cast cuts off nothing but the fraction.
+    (0.0..=100.0).contains(&last).then_some(last as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_counts() {
+        for (text, expected) in [
+            ("", None),
+            ("50", Some(50)),
+            ("50\n", Some(50)),
+            ("10\n20\n\n", Some(20)),
+            (" 99.9 \n", Some(99)),
+            ("100", Some(100)),
+            ("20\nhalf", Some(20)),
+            ("101", None),
+            ("-1", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(percent(text), expected, "{text:?}");
+        }
+    }
+}
