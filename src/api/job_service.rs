@@ -133,8 +133,9 @@ impl JobService for Jobs {
             attempt: attempt.map(|attempt| u32::try_from(attempt).unwrap_or(u32::MAX)),
             offset,
             limit: positive("limit_bytes", limit_bytes)?,
+            follow,
         });
-        let stream = streams::stage_log(log.await?, follow);
+        let stream = streams::stage_log(log.await?);
         let engine = Arc::clone(&self.engine);
         Ok(Response::new(Box::pin(streams::until_closing(
             engine, stream,

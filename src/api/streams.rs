@@ -73,11 +73,10 @@ pub(super) fn watch(
 /// the stage is over.
 pub(super) fn stage_log(
     mut log: StageLog,
-    follow: bool,
 ) -> impl Stream<Item = Result<v1::ReadStageLogResponse, Status>> {
     use v1::read_stage_log_response::Payload;
     try_stream! {
-        let mut silence = Duration::ZERO;
+        let mut has_caught_up = false;
         loop {
             let payload = match log.next().await? {
                 LogPiece::Chunk(start, data) => Payload::Chunk(v1::LogChunk {
@@ -94,10 +93,9 @@ pub(super) fn stage_log(
                     yield log_message(&log, Payload::End(end));
                     return;
                 }
-                LogPiece::Nothing if follow => {
-                    // The first heartbeat follows what was there, without any silence.
-                    let wait = std::mem::replace(&mut silence, LOG_HEARTBEAT);
-                    if timeout(wait, log.changed()).await.is_ok() {
+                LogPiece::Nothing if log.follows() => {
+                    let is_first = !std::mem::replace(&mut has_caught_up, true);
+                    if !is_first && timeout(LOG_HEARTBEAT, log.changed()).await.is_ok() {
                         continue;
                     }
                     Payload::Heartbeat(v1::LogHeartbeat {})

@@ -7,7 +7,7 @@ use crate::{
     store::{Answer, Batch, CommitError, JobWrite, KeptAnswer, RequestKey},
 };
 
-use super::{Call, Engine, Error, housekeeping::Chore};
+use super::{Call, Engine, Error};
 
 /// What a call wants to change, and what it answers if that succeeds.
 pub(super) struct Plan {
@@ -113,11 +113,11 @@ impl Engine {
         if effect.waits_for_its_turn || job.state.is_terminal() {
             // Whoever comes second of two that race sees both of them: the job that
             // ended is out of the list by now, the new one is in it.
-            let _ = self.chores.send(Chore::Admit(job.pipeline.id));
+            let _ = self.turns.send(job.pipeline.id);
         }
         if job.state.is_terminal() {
             tracing::info!(job.id = %job.id, job.state = ?job.state, "job ended");
-            let _ = self.chores.send(Chore::Retain);
+            self.retention.notify_one();
         }
         if effect.has_ready_stages || job.state.is_terminal() {
             self.progress.notify_waiters();

@@ -6,20 +6,19 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use prost::Message;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::{
     domain::{Change, Event, Job, JobId},
     wire::{event_to_proto, v1},
 };
 
-use super::housekeeping::Chore;
-
 /// Jobs that are followed. Nothing is kept for the others: their signals come back
 /// when somebody follows them, from the events in the store.
 pub(super) struct Signals {
     jobs: DashMap<JobId, Arc<Signal>>,
-    chores: mpsc::UnboundedSender<Chore>,
+    /// Woken when a job is read no more.
+    retention: Arc<Notify>,
 }
 
 /// What the followers of one job share.
@@ -37,10 +36,10 @@ pub(super) struct Follow {
 }
 
 impl Signals {
-    pub(super) fn new(chores: mpsc::UnboundedSender<Chore>) -> Self {
+    pub(super) fn new(retention: Arc<Notify>) -> Self {
         Self {
             jobs: DashMap::new(),
-            chores,
+            retention,
         }
     }
 
@@ -106,7 +105,7 @@ impl Drop for Follow {
         // Under the shard's lock nobody can begin to follow, so the count is right.
         let is_last = |_: &JobId, signal: &Arc<Signal>| Arc::strong_count(signal) == 1;
         if self.signals.jobs.remove_if(&self.id, is_last).is_some() {
-            let _ = self.signals.chores.send(Chore::Retain);
+            self.signals.retention.notify_one();
         }
     }
 }

@@ -1,34 +1,45 @@
 //! What nobody calls for: jobs whose turn has come, jobs that expire, and the stop.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::{Notify, mpsc},
+    time,
+};
 
-use crate::domain::{CancelCause, Cancellation, Command, PipelineId};
+use crate::domain::{CancelCause, Cancellation, Command, JobId, PipelineId};
 
 use super::{Engine, Error, Settings};
 
-/// Something to do after a commit, by a task of its own, so that a caller that
-/// goes away cannot leave it undone.
-pub(super) enum Chore {
-    /// A job of this pipeline came or ended: it may be another one's turn.
-    Admit(PipelineId),
-    /// A job ended or is read no more: others may have to go.
-    Retain,
-}
+/// Jobs come of age without anything happening; looked at this often.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Does chores until the engine is gone.
-pub(super) async fn run(engine: Weak<Engine>, mut todo: mpsc::UnboundedReceiver<Chore>) {
-    while let Some(chore) = todo.recv().await {
+/// Starts jobs whose turn has come, by a task of its own, so that a caller that goes
+/// away cannot leave it undone. Each pipeline named had a job come or end.
+pub(super) async fn admit(engine: Weak<Engine>, mut todo: mpsc::UnboundedReceiver<PipelineId>) {
+    while let Some(pipeline) = todo.recv().await {
         let Some(engine) = engine.upgrade() else {
             return;
         };
-        let done = match chore {
-            Chore::Admit(pipeline) => engine.admit_oldest(pipeline).await,
-            Chore::Retain => engine.retain().await,
+        if let Err(error) = engine.admit_oldest(pipeline).await {
+            tracing::error!(%error, pipeline.id = %pipeline, "a waiting job could not be started");
+        }
+    }
+}
+
+/// Forgets jobs whenever one has ended or is read no more. Many wake-ups are one
+/// look, and the look keeps nobody's turn waiting.
+pub(super) async fn retain(engine: Weak<Engine>, wake: Arc<Notify>) {
+    loop {
+        let _ = time::timeout(RETENTION_INTERVAL, wake.notified()).await;
+        let Some(engine) = engine.upgrade() else {
+            return;
         };
-        if let Err(error) = done {
-            tracing::error!(%error, "housekeeping failed");
+        if let Err(error) = engine.retain().await {
+            tracing::error!(%error, "ended jobs could not be forgotten");
         }
     }
 }
@@ -73,36 +84,49 @@ impl Engine {
             return Ok(());
         };
         for id in self.store.expired_jobs(retain_jobs, ended_before).await? {
-            if !self.signals.is_read(id) {
-                self.store.remove_job(id).await?;
-                self.logs.remove(id).await?;
+            if self.signals.is_read(id) {
+                continue;
+            }
+            self.store.remove_job(id).await?;
+            if let Err(error) = self.logs.remove(id).await {
+                tracing::warn!(%error, job.id = %id, "the logs of a forgotten job are left behind");
             }
         }
         Ok(())
     }
 
     async fn end_all_jobs(&self) -> Result<(), Error> {
-        const AT_ONCE: usize = 1_000;
         loop {
             // Registered before the look, so that no end is missed in between.
             let ended = self.progress.notified();
-            let active = self.active_jobs(AT_ONCE).await?;
-            if active.is_empty() {
+            if self.cancel_active_jobs().await? == 0 {
                 return Ok(());
             }
-            let mut changed = false;
+            ended.await;
+        }
+    }
+
+    /// Cancels what is active and tells how many have not ended yet.
+    async fn cancel_active_jobs(&self) -> Result<usize, Error> {
+        const AT_ONCE: usize = 1_000;
+        let mut last: Option<JobId> = None;
+        let mut left = 0;
+        loop {
+            let active = self.active_jobs(last, AT_ONCE).await?;
+            let Some(oldest) = active.last() else {
+                return Ok(left);
+            };
+            last = Some(oldest.id);
             for job in active {
-                changed |= job.cancellation.is_none();
                 let cancel = Command::Cancel(Cancellation {
                     cause: CancelCause::ServerStopped,
                     reason: String::new(),
                     principal: String::new(),
                 });
                 // One that ended in between needs no cancel.
-                let _ = self.command(job.id, cancel).await?;
-            }
-            if !changed {
-                ended.await;
+                if let Ok(job) = self.command(job.id, cancel).await? {
+                    left += usize::from(!job.state.is_terminal());
+                }
             }
         }
     }

@@ -148,10 +148,7 @@ impl Engine {
         };
         StageView {
             pending_reason: self.pending_reason(job, run),
-            log_size: match run.state.is_terminal() {
-                true => run.log_size,
-                false => self.logs.size(key),
-            },
+            log_size: self.log_size(run, key),
         }
     }
 
@@ -276,8 +273,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Every job that has not ended, at most `limit` of them.
-    pub(super) async fn active_jobs(&self, limit: usize) -> Result<Vec<Arc<Job>>, Error> {
+    /// Jobs that have not ended, the newest first, at most `limit` older than `before`.
+    pub(super) async fn active_jobs(
+        &self,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Job>>, Error> {
         let states = JobState::ALL
             .into_iter()
             .filter(|state| !state.is_terminal());
@@ -285,7 +286,7 @@ impl Engine {
             states: states.collect(),
             ..JobFilter::default()
         };
-        self.list_jobs(&filter, None, limit).await
+        self.list_jobs(&filter, before, limit).await
     }
 
     fn new_job_id(&self) -> JobId {

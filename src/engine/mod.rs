@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    domain::{LeaseId, RunnerId},
+    domain::{LeaseId, PipelineId, RunnerId},
     runner::Registration,
     store::{Store, logs::FileLogs},
 };
@@ -36,7 +36,6 @@ pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use watch::{Opening, Watch};
 
 use feed::Signals;
-use housekeeping::Chore;
 use leases::LiveLease;
 
 /// The service without its network side.
@@ -53,7 +52,10 @@ pub struct Engine {
     next_token: AtomicI64,
     /// Wakes runners that wait for work, and those who wait for jobs to end.
     progress: Notify,
-    chores: mpsc::UnboundedSender<Chore>,
+    /// Pipelines of which it may be a waiting job's turn.
+    turns: mpsc::UnboundedSender<PipelineId>,
+    /// Wakes whoever forgets jobs.
+    retention: Arc<Notify>,
     /// No new jobs and no new leases.
     stopping: CancellationToken,
     /// Streams end, telling their readers to come back.
@@ -90,7 +92,7 @@ pub struct RequestIdentity {
 }
 
 impl Engine {
-    /// An engine on a store, and the task that does its chores until the engine is dropped.
+    /// An engine on a store, and the tasks that keep house until the engine is dropped.
     pub fn start(
         store: Arc<dyn Store>,
         logs: FileLogs,
@@ -98,7 +100,8 @@ impl Engine {
         ids: Arc<dyn IdSource>,
         settings: Settings,
     ) -> Arc<Self> {
-        let (chores, todo) = mpsc::unbounded_channel();
+        let (turns, todo) = mpsc::unbounded_channel();
+        let retention = Arc::new(Notify::new());
         let first_token = leases::first_token(clock.now());
         let engine = Arc::new(Self {
             store,
@@ -106,16 +109,18 @@ impl Engine {
             clock,
             ids,
             settings,
-            signals: Arc::new(Signals::new(chores.clone())),
+            signals: Arc::new(Signals::new(Arc::clone(&retention))),
             runners: DashMap::new(),
             leases: DashMap::new(),
             next_token: AtomicI64::new(first_token),
             progress: Notify::new(),
-            chores,
+            turns,
+            retention: Arc::clone(&retention),
             stopping: CancellationToken::new(),
             closing: CancellationToken::new(),
         });
-        tokio::spawn(housekeeping::run(Arc::downgrade(&engine), todo));
+        tokio::spawn(housekeeping::admit(Arc::downgrade(&engine), todo));
+        tokio::spawn(housekeeping::retain(Arc::downgrade(&engine), retention));
         engine
     }
 

@@ -26,23 +26,28 @@ pub struct LogRequest {
     pub offset: i64,
     /// Stop after this many bytes.
     pub limit: Option<u64>,
+    /// Go on until the stage is over; else to the log's present end.
+    pub follow: bool,
 }
 
 /// A reader of one stage run's log, at an offset of its own.
 pub struct StageLog {
     engine: Arc<Engine>,
-    /// Keeps the job from expiring.
-    _follow: Follow,
+    /// As it was read last; one whose stage is over is not read again.
+    job: Arc<Job>,
+    /// Keep the job, and the one that has the bytes, from expiring.
+    _follows: [Follow; 2],
     /// Tells when the stage may be over.
     changes: watch::Receiver<i64>,
     /// Tells when there is more; none once the log is complete.
     grown: Option<watch::Receiver<u64>>,
-    job_id: JobId,
     /// Where the bytes are: of an earlier job, if the run was carried over.
     key: LogKey,
     attempt: u32,
     offset: u64,
     left: u64,
+    /// Where a reader that does not follow stops.
+    present_end: Option<u64>,
 }
 
 /// What comes next of a log.
@@ -75,14 +80,15 @@ impl Engine {
         let size = self.log_size(run, key);
         Ok(StageLog {
             engine: Arc::clone(self),
-            _follow: follow,
+            _follows: [follow, self.signals.follow(key.job_id)],
             changes,
             grown,
-            job_id: job.id,
             key,
             attempt: run.attempt,
             offset: start(request.offset, size)?,
             left: request.limit.unwrap_or(u64::MAX),
+            present_end: (!request.follow).then_some(size),
+            job,
         })
     }
 
@@ -105,6 +111,11 @@ impl StageLog {
         self.offset
     }
 
+    /// Whether the reader waits for more.
+    pub fn follows(&self) -> bool {
+        self.present_end.is_none()
+    }
+
     /// Reads on from the offset.
     pub async fn next(&mut self) -> Result<LogPiece, Error> {
         // Marked before the look: what changes after it ends the next wait.
@@ -112,15 +123,30 @@ impl StageLog {
         if let Some(grown) = &mut self.grown {
             grown.mark_unchanged();
         }
-        let job = self.engine.load_job(self.job_id).await?;
-        let run = job.run(self.key.run).expect("a job keeps its runs");
-        let size = self.engine.log_size(run, self.key);
+        let run = self.run().await?;
+        let size = self.engine.log_size(&run, self.key);
+        let end = self.present_end.unwrap_or(size).min(size);
         match run.state.is_terminal() {
             true if self.offset >= size => Ok(LogPiece::End(size)),
             _ if self.left == 0 => Ok(LogPiece::LimitReached),
-            _ if self.offset < size => self.read(size).await,
+            _ if self.offset < end => self.read(end).await,
             _ => Ok(LogPiece::Nothing),
         }
+    }
+
+    /// The run as it is now. Once it is over it stays as it is, and the reader does
+    /// not depend on the job any more.
+    async fn run(&mut self) -> Result<Arc<StageRun>, Error> {
+        let known = |job: &Job| {
+            let run = job.run(self.key.run).expect("a job keeps its runs");
+            Arc::clone(run)
+        };
+        let run = known(&self.job);
+        if run.state.is_terminal() {
+            return Ok(run);
+        }
+        self.job = self.engine.load_job(self.job.id).await?;
+        Ok(known(&self.job))
     }
 
     /// Waits until there may be more. May be dropped and called again at any time.
@@ -134,16 +160,16 @@ impl StageLog {
         }
     }
 
-    async fn read(&mut self, size: u64) -> Result<LogPiece, Error> {
-        let wanted = usize::try_from(self.left)
-            .unwrap_or(usize::MAX)
-            .min(CHUNK_BYTES);
+    async fn read(&mut self, end: u64) -> Result<LogPiece, Error> {
+        let there = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
+        let asked = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let wanted = there.min(asked).min(CHUNK_BYTES);
         let data = self.engine.logs.read(self.key, self.offset, wanted).await?;
         let start = self.offset;
         if data.is_empty() {
             // The run says that there were bytes: their job has expired.
-            self.offset = size;
-            return Ok(LogPiece::Expired(start, size));
+            self.offset = end;
+            return Ok(LogPiece::Expired(start, end));
         }
         self.offset += data.len() as u64;
         self.left -= data.len() as u64;

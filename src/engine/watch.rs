@@ -63,6 +63,9 @@ impl Engine {
             cursor,
             last_taken: None,
         };
+        // The events of a job that has ended are all here from now on, even if the
+        // job was about to expire while this watch began.
+        watch.fill().await?;
         Ok((opening, watch))
     }
 }
@@ -128,7 +131,13 @@ impl Watch {
 
     /// Brings the feed up to the store. Two who do it at once add each event once.
     async fn fill(&self) -> Result<(), Error> {
-        let known = self.follow.feed().lock().last_sequence();
+        let known = {
+            let feed = self.follow.feed().lock();
+            if feed.is_complete() {
+                return Ok(());
+            }
+            feed.last_sequence()
+        };
         let events = self.engine.store.events(self.id, known).await?;
         let events = events.ok_or_else(|| Error::JobNotFound(self.id.to_string()))?;
         self.follow.feed().lock().extend(&events);

@@ -36,6 +36,7 @@ macro_rules! suite {
             ready_stages_are_claimed_in_order_of_rank
             labels_decide_what_a_runner_gets
             what_is_no_longer_ready_is_not_claimed
+            what_is_claimed_can_be_read
             an_answer_is_kept_once
             old_answers_go
             ended_jobs_expire_oldest_first
@@ -588,6 +589,31 @@ pub(crate) async fn what_is_no_longer_ready_is_not_claimed(store: Tested) {
         },
     };
     assert_eq!(store.claim(&Labels::new()).await.unwrap(), Some(next));
+}
+
+/// A claim that runs beside the commit of a new job finds the job.
+pub(crate) async fn what_is_claimed_can_be_read(store: Tested) {
+    const JOBS: u128 = 2_000;
+    let p = stored(&store, &pipeline(1, "p")).await;
+    let claimer = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let mut claimed = 0;
+            while claimed < JOBS {
+                match store.claim(&Labels::new()).await.unwrap() {
+                    Some(ready) => {
+                        assert!(store.job(ready.job_id).await.unwrap().is_some());
+                        claimed += 1;
+                    }
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        }
+    });
+    for number in 0..JOBS {
+        add_job(&store, new_job(&p, 1_000 + number, 0, at(1))).await;
+    }
+    claimer.await.unwrap();
 }
 
 fn key(number: u128) -> RequestKey {

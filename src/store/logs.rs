@@ -1,6 +1,7 @@
 //! Stage logs: one file a stage run, read at any offset.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::FileExt,
@@ -44,7 +45,7 @@ pub enum AppendError {
 /// or with its readers.
 pub struct FileLogs {
     root: PathBuf,
-    logs: DashMap<LogKey, Arc<Log>>,
+    jobs: DashMap<JobId, HashMap<RunKey, Arc<Log>>>,
 }
 
 struct Log {
@@ -60,7 +61,7 @@ impl FileLogs {
         fs::create_dir_all(&root)?;
         Ok(Self {
             root,
-            logs: DashMap::new(),
+            jobs: DashMap::new(),
         })
     }
 
@@ -92,7 +93,7 @@ impl FileLogs {
     /// At most `limit` bytes from an offset on; fewer at the end of what is stored,
     /// and none of a log that is not kept.
     pub async fn read(&self, key: LogKey, offset: u64, limit: usize) -> io::Result<Bytes> {
-        let Some(log) = self.logs.get(&key).map(|log| Arc::clone(&log)) else {
+        let Some(log) = self.known(key) else {
             return Ok(Bytes::new());
         };
         let stored = log.size.borrow().saturating_sub(offset);
@@ -110,7 +111,7 @@ impl FileLogs {
 
     /// Bytes stored so far.
     pub fn size(&self, key: LogKey) -> u64 {
-        self.logs.get(&key).map_or(0, |log| *log.size.borrow())
+        self.known(key).map_or(0, |log| *log.size.borrow())
     }
 
     /// Tells the size whenever it has grown. For logs that are still written to.
@@ -118,16 +119,16 @@ impl FileLogs {
         self.log(key).size.subscribe()
     }
 
-    /// Closes a finished log's file; nothing is appended after it.
+    /// Closes a finished log's file. Appending to it again opens it again.
     pub fn close(&self, key: LogKey) {
-        if let Some(log) = self.logs.get(&key) {
+        if let Some(log) = self.known(key) {
             log.file.lock().take();
         }
     }
 
     /// Removes all logs of a job.
     pub async fn remove(&self, job_id: JobId) -> io::Result<()> {
-        self.logs.retain(|key, _| key.job_id != job_id);
+        self.jobs.remove(&job_id);
         let directory = self.job_directory(job_id);
         match blocking(move || fs::remove_dir_all(directory)).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -135,8 +136,13 @@ impl FileLogs {
         }
     }
 
+    fn known(&self, key: LogKey) -> Option<Arc<Log>> {
+        self.jobs.get(&key.job_id)?.get(&key.run).cloned()
+    }
+
     fn log(&self, key: LogKey) -> Arc<Log> {
-        let log = self.logs.entry(key).or_insert_with(|| {
+        let mut runs = self.jobs.entry(key.job_id).or_default();
+        let log = runs.entry(key.run).or_insert_with(|| {
             let name = format!("{}-{}.log", key.run.stage, key.run.attempt);
             Arc::new(Log {
                 path: self.job_directory(key.job_id).join(name),
@@ -144,7 +150,7 @@ impl FileLogs {
                 size: watch::Sender::new(0),
             })
         });
-        Arc::clone(&log)
+        Arc::clone(log)
     }
 
     fn job_directory(&self, job_id: JobId) -> PathBuf {
@@ -162,7 +168,7 @@ impl Log {
         fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
         let opened = OpenOptions::new()
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .read(true)
             .write(true)
             .open(&self.path)?;

@@ -38,8 +38,11 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn refuse(&mut self, field: &str, description: impl Into<String>) {
-        let path = format!("{}{field}", self.prefix);
-        self.found.push(Violation::new(path, description));
+        // A request can break more rules than anybody wants to read, or to keep.
+        if self.found.len() < limits::MAX_VIOLATIONS {
+            let path = format!("{}{field}", self.prefix);
+            self.found.push(Violation::new(path, description));
+        }
     }
 
     fn that(&mut self, field: &str, result: Result<(), String>) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dashmap::Entry;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::domain::{Change, Job, JobId, Pipeline, PipelineId, StageState, limits};
+use crate::domain::{Change, Event, Job, JobId, Pipeline, PipelineId, StageState, limits};
 
 use super::{
     super::{Batch, CommitError, JobWrite, PipelineWrite},
@@ -122,23 +122,26 @@ impl MemoryStore {
     ) {
         let JobWrite { job, events } = write;
         let before = entry.as_ref().map(|entry| entry.job.state);
-        self.queue_or_unqueue(&job, &events);
         if before != Some(job.state) {
             self.job_index.write().move_job(&job, before);
             self.note_active(&job, before.is_none(), scope);
         }
-        let events = events.into_iter().map(Arc::new);
+        let events: Vec<_> = events.into_iter().map(Arc::new).collect();
         match entry {
             Some(entry) => {
-                entry.events.extend(events);
-                entry.job = job;
+                entry.events.extend(events.iter().cloned());
+                entry.job = Arc::clone(&job);
             }
             None => {
-                let events = events.collect();
-                self.jobs
-                    .insert(job.id, Arc::new(Mutex::new(JobEntry { job, events })));
+                let entry = JobEntry {
+                    job: Arc::clone(&job),
+                    events: events.clone(),
+                };
+                self.jobs.insert(job.id, Arc::new(Mutex::new(entry)));
             }
         }
+        // Last: whoever claims a stage finds its job.
+        self.queue_or_unqueue(&job, &events);
     }
 
     /// Keeps the pipeline's list of active jobs, and the list of ended ones.
@@ -162,7 +165,7 @@ impl MemoryStore {
         }
     }
 
-    fn queue_or_unqueue(&self, job: &Job, events: &[crate::domain::Event]) {
+    fn queue_or_unqueue(&self, job: &Job, events: &[Arc<Event>]) {
         let mut ready = self.ready.lock();
         for event in events {
             let Change::StageRunChanged(run) = &event.change else {

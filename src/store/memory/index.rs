@@ -150,10 +150,13 @@ fn job_keys(job: &Job) -> [JobKey; 3] {
 }
 
 impl JobFilter {
+    /// The index told the state a moment ago; the job itself has the last word.
     pub(super) fn matches(&self, job: &Job) -> bool {
-        self.project
+        let is_in_project = self
+            .project
             .as_ref()
-            .is_none_or(|project| *project == job.pipeline.project)
+            .is_none_or(|project| *project == job.pipeline.project);
+        is_in_project && (self.states.is_empty() || self.states.contains(&job.state))
     }
 }
 

@@ -43,8 +43,9 @@ impl ReadyQueue {
             .by_labels
             .iter()
             .filter(|(wanted, _)| is_enough(wanted))
-            .filter_map(|(wanted, queue)| Some((wanted.clone(), *queue.first()?)))
+            .filter_map(|(wanted, queue)| Some((wanted, *queue.first()?)))
             .min_by_key(|(_, place)| *place)?;
+        let wanted = wanted.clone();
         self.take(&wanted, place);
         let (_, job_id, run) = place;
         Some(ReadyStage { job_id, run })
