@@ -4,7 +4,7 @@ use futures_util::Stream;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
-    domain::{JobId, JobState, RetryScope, Violation},
+    domain::{JobId, JobState, RetryScope, Violation, limits},
     engine::{Engine, LogRequest},
     store::JobFilter,
     wire::{
@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     page::PageRequest,
-    request::{Repeatable, filter, id, open, open_repeatable, positive},
+    request::{Repeatable, filter, id, non_negative, open, open_repeatable},
     status::{invalid, invalid_field},
     streams,
 };
@@ -58,7 +58,7 @@ impl JobService for Jobs {
         let mut message = request.into_inner();
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
-        let page = PageRequest::new(page_size, &page_token, &message)?;
+        let page = PageRequest::new("ListJobs", page_size, &page_token, &message)?;
         let v1::ListJobsRequest {
             page_size: _,
             page_token: _,
@@ -101,7 +101,7 @@ impl JobService for Jobs {
         let id = id("job_id", &job_id)?;
         let heartbeat = read_heartbeat(heartbeat_interval)?;
         if let Some(seen) = last_seen_sequence {
-            positive("last_seen_sequence", seen)?;
+            non_negative("last_seen_sequence", seen)?;
         }
         let (opening, watch) = self.engine.watch_job(id, last_seen_sequence).await?;
         let engine = Arc::clone(&self.engine);
@@ -123,16 +123,16 @@ impl JobService for Jobs {
             limit_bytes,
             follow,
         } = request.into_inner();
-        if stage_name.is_empty() {
-            return Err(invalid_field("stage_name", "is required"));
+        if !(1..=limits::MAX_STAGE_NAME).contains(&stage_name.chars().count()) {
+            return Err(invalid_field("stage_name", "must have 1 to 64 characters"));
         }
-        let attempt = positive("attempt", i64::from(attempt))?;
+        let attempt = non_negative("attempt", i64::from(attempt))?;
         let log = self.engine.open_log(LogRequest {
             job_id: id("job_id", &job_id)?,
             stage_name,
             attempt: attempt.map(|attempt| u32::try_from(attempt).unwrap_or(u32::MAX)),
             offset,
-            limit: positive("limit_bytes", limit_bytes)?,
+            limit: non_negative("limit_bytes", limit_bytes)?,
             follow,
         });
         let stream = streams::stage_log(log.await?);
@@ -171,8 +171,8 @@ impl JobService for Jobs {
 }
 
 impl Repeatable for v1::RetryJobRequest {
-    fn request_id(&self) -> &str {
-        &self.request_id
+    fn request_id(&self) -> Option<&str> {
+        Some(&self.request_id)
     }
 }
 

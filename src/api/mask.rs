@@ -6,7 +6,7 @@ use crate::{
     wire::{PipelineDraft, v1},
 };
 
-use super::status::invalid;
+use super::status::{invalid, invalid_field};
 
 /// Fields of a pipeline that an update may change.
 const FIELDS: [Field; 8] = [
@@ -28,6 +28,9 @@ const IMMUTABLE: [&str; 7] = [
     "update_time",
     "creator",
 ];
+
+/// More than there are fields, so that a repetition is no mistake.
+const MAX_PATHS: usize = 20;
 
 /// Which fields an update changes.
 pub(super) struct Mask {
@@ -57,6 +60,10 @@ impl Mask {
                 .into_iter()
                 .filter(|field| field.is_populated(pipeline));
             return Ok(Self::of(populated.collect()));
+        }
+        if paths.len() > MAX_PATHS {
+            let description = format!("has {} paths; at most {MAX_PATHS} are allowed", paths.len());
+            return Err(invalid_field("update_mask", description));
         }
         if paths == ["*"] {
             return Ok(Self {
@@ -97,6 +104,15 @@ impl Mask {
         Ok(spec)
     }
 
+    /// Empties what an update does not look at, so that nothing in it is refused.
+    pub(super) fn leave_only_its_fields(&self, pipeline: &mut v1::Pipeline) {
+        for field in FIELDS {
+            if !self.fields.contains(&field) {
+                field.clear(pipeline);
+            }
+        }
+    }
+
     fn of(fields: Vec<Field>) -> Self {
         Self {
             fields,
@@ -132,6 +148,19 @@ impl Field {
         }
     }
 
+    fn clear(self, pipeline: &mut v1::Pipeline) {
+        match self {
+            Self::Name => pipeline.name.clear(),
+            Self::GitRepository => pipeline.git_repository.clear(),
+            Self::DefaultRef => pipeline.default_ref.clear(),
+            Self::Stages => pipeline.stages.clear(),
+            Self::Parallel => pipeline.parallel = false,
+            Self::Variables => pipeline.variables.clear(),
+            Self::ConcurrencyPolicy => pipeline.concurrency_policy = 0,
+            Self::Annotations => pipeline.annotations.clear(),
+        }
+    }
+
     fn copy(self, from: &PipelineSpec, to: &mut PipelineSpec) {
         match self {
             Self::Name => to.name.clone_from(&from.name),
@@ -155,7 +184,11 @@ fn named(path: &str) -> Result<Field, String> {
         "*" => Err("must be the only path".to_owned()),
         path if IMMUTABLE.contains(&path) => Err(format!("'{path}' cannot be changed")),
         path => {
-            let path: String = path.chars().take(40).collect();
+            let path: String = path
+                .chars()
+                .take(40)
+                .flat_map(char::escape_default)
+                .collect();
             Err(format!(
                 "'{path}' is not a top-level field; use {names}, or *"
             ))

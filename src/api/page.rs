@@ -27,9 +27,14 @@ pub(super) struct PageRequest {
 }
 
 impl PageRequest {
-    /// Reads a request's paging. `filters` is the request without its paging: a
-    /// token is good only for the list that it came from.
-    pub(super) fn new(size: i32, token: &str, filters: &impl Message) -> Result<Self, Status> {
+    /// Reads the paging of a call of `method`. `filters` is the request without its
+    /// paging: a token is good only for the list that it came from.
+    pub(super) fn new(
+        method: &str,
+        size: i32,
+        token: &str,
+        filters: &impl Message,
+    ) -> Result<Self, Status> {
         let size = match usize::try_from(size) {
             Ok(0) => DEFAULT_SIZE,
             Ok(size) => size.min(MAX_SIZE),
@@ -38,7 +43,10 @@ impl PageRequest {
                 return Err(invalid_field("page_size", description));
             }
         };
-        let hash = Sha256::digest(filters.encode_to_vec());
+        let hash = Sha256::new()
+            .chain_update(method)
+            .chain_update(filters.encode_to_vec())
+            .finalize();
         let mut binding = [0; BINDING];
         binding.copy_from_slice(&hash[..BINDING]);
         let after = match token {

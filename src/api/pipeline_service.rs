@@ -8,7 +8,7 @@ use crate::{
     engine::{Engine, Error, TriggerRequest, Update},
     store::PipelineFilter,
     wire::{
-        PipelineDraft, job_to_proto, pipeline_from_proto, pipeline_to_proto,
+        PipelineDraft, job_to_proto, pipeline_from_proto, pipeline_to_proto, spec_to_proto,
         v1::{self, pipeline_service_server::PipelineService},
     },
 };
@@ -16,7 +16,7 @@ use crate::{
 use super::{
     mask::Mask,
     page::PageRequest,
-    request::{Repeatable, filter, id, open_repeatable, positive, within},
+    request::{Repeatable, filter, id, non_negative, open_repeatable, within},
     status::{invalid, invalid_field},
 };
 
@@ -48,11 +48,8 @@ impl PipelineService for Pipelines {
             request_id: _,
             validate_only,
         } = message;
-        let pipeline = required(pipeline)?;
-        if pipeline.encoded_len() > MAX_PIPELINE_BYTES {
-            return Err(invalid(vec![too_large("pipeline")]));
-        }
-        let draft = read(pipeline)?;
+        let draft = read(required(pipeline)?)?;
+        check_size(&draft.spec).map_err(|violations| invalid(within("pipeline", violations)))?;
         let project = match draft.project.is_empty() {
             true => DEFAULT_PROJECT.to_owned(),
             false => draft.project,
@@ -92,7 +89,7 @@ impl PipelineService for Pipelines {
         let mut message = request.into_inner();
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
-        let page = PageRequest::new(page_size, &page_token, &message)?;
+        let page = PageRequest::new("ListPipelines", page_size, &page_token, &message)?;
         let v1::ListPipelinesRequest {
             page_size: _,
             page_token: _,
@@ -132,15 +129,16 @@ impl PipelineService for Pipelines {
             validate_only,
             request_id: _,
         } = message;
-        let pipeline = required(pipeline)?;
+        let mut pipeline = required(pipeline)?;
         let mask = Mask::new(update_mask, &pipeline)?;
+        mask.leave_only_its_fields(&mut pipeline);
         let draft = read(pipeline)?;
         let update = Update {
             id: id("pipeline.id", &draft.id)?,
             etag: &draft.etag,
             change: &|current: &Pipeline| {
                 let spec = mask.apply(&draft, current)?;
-                check_size(current, &spec)?;
+                check_size(&spec)?;
                 Ok(spec)
             },
             validate_only,
@@ -201,26 +199,26 @@ impl PipelineService for Pipelines {
 }
 
 impl Repeatable for v1::CreatePipelineRequest {
-    fn request_id(&self) -> &str {
-        &self.request_id
+    fn request_id(&self) -> Option<&str> {
+        (!self.validate_only).then_some(&self.request_id)
     }
 }
 
 impl Repeatable for v1::UpdatePipelineRequest {
-    fn request_id(&self) -> &str {
-        &self.request_id
+    fn request_id(&self) -> Option<&str> {
+        (!self.validate_only).then_some(&self.request_id)
     }
 }
 
 impl Repeatable for v1::DeletePipelineRequest {
-    fn request_id(&self) -> &str {
-        &self.request_id
+    fn request_id(&self) -> Option<&str> {
+        Some(&self.request_id)
     }
 }
 
 impl Repeatable for v1::TriggerPipelineRequest {
-    fn request_id(&self) -> &str {
-        &self.request_id
+    fn request_id(&self) -> Option<&str> {
+        (!self.validate_only).then_some(&self.request_id)
     }
 }
 
@@ -233,7 +231,7 @@ fn read(pipeline: v1::Pipeline) -> Result<PipelineDraft, Status> {
 }
 
 fn read_revision(revision: i64) -> Result<Option<i64>, Status> {
-    Ok(positive("revision", revision)?.map(|_| revision))
+    Ok(non_negative("revision", revision)?.map(|_| revision))
 }
 
 /// A pipeline as an answer; one that was only checked has no version of its own.
@@ -246,19 +244,11 @@ fn show(pipeline: &Pipeline, validate_only: bool) -> Option<v1::Pipeline> {
     Some(message)
 }
 
-fn check_size(current: &Pipeline, spec: &PipelineSpec) -> Result<(), Vec<Violation>> {
-    let next = Pipeline {
-        spec: spec.clone(),
-        ..current.clone()
-    };
-    match pipeline_to_proto(&next).encoded_len() {
+fn check_size(spec: &PipelineSpec) -> Result<(), Vec<Violation>> {
+    match spec_to_proto(spec).encoded_len() {
         0..=MAX_PIPELINE_BYTES => Ok(()),
-        _ => Err(vec![too_large("")]),
+        _ => Err(vec![Violation::new("", "must encode to at most 1 MiB")]),
     }
-}
-
-fn too_large(field: &str) -> Violation {
-    Violation::new(field, "must encode to at most 1 MiB")
 }
 
 /// The engine names fields of the pipeline; callers sent a request around it.

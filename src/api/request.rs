@@ -17,8 +17,9 @@ use super::status::invalid_field;
 
 /// A message whose call may be repeated under a request id.
 pub(super) trait Repeatable: Message {
-    /// The id that the caller chose; empty for none.
-    fn request_id(&self) -> &str;
+    /// The id that the caller chose, empty for none; none for a call that only
+    /// checks, whose id is neither read nor kept.
+    fn request_id(&self) -> Option<&str>;
 }
 
 /// Takes a request apart into who calls and what is asked.
@@ -36,8 +37,8 @@ pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
 pub(super) fn open_repeatable<M: Repeatable>(request: Request<M>) -> Result<(Call, M), Status> {
     let (call, message) = open(request);
     let request = match message.request_id() {
-        "" => None,
-        text => Some(RequestIdentity {
+        None | Some("") => None,
+        Some(text) => Some(RequestIdentity {
             id: id::<Uuid>("request_id", text)?,
             fingerprint: Sha256::digest(message.encode_to_vec()).into(),
         }),
@@ -55,7 +56,7 @@ pub(super) fn id<Id: FromStr>(field: &str, text: &str) -> Result<Id, Status> {
 }
 
 /// Reads a number that must not be negative; none for 0.
-pub(super) fn positive(field: &str, number: i64) -> Result<Option<u64>, Status> {
+pub(super) fn non_negative(field: &str, number: i64) -> Result<Option<u64>, Status> {
     match u64::try_from(number) {
         Ok(0) => Ok(None),
         Ok(number) => Ok(Some(number)),

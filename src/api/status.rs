@@ -11,10 +11,12 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViol
 use crate::{domain::Violation, engine::Error};
 
 const DOMAIN: &str = "pipewright";
-/// More than about 4 KiB of details break clients.
-const MAX_VIOLATIONS: usize = 20;
-/// A violation repeats text of the caller; this much of it.
-const MAX_DESCRIPTION: usize = 160;
+/// What all violations of a refusal may have, in bytes: more than about 4 KiB of
+/// details break clients.
+const MAX_VIOLATIONS: usize = 3 * 1024;
+/// A field's path, a description, a name or a message may repeat text of the caller;
+/// each is cut to so many bytes.
+const MAX_TEXT: usize = 256;
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
@@ -66,7 +68,7 @@ pub(super) fn unauthenticated() -> Status {
 
 fn refuse(code: Code, reason: &str, message: String, mut details: ErrorDetails) -> Status {
     details.set_error_info(reason, DOMAIN, HashMap::new());
-    Status::with_error_details(code, message, details)
+    Status::with_error_details(code, cut(message), details)
 }
 
 fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
@@ -106,7 +108,7 @@ fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
             resource("Pipeline", format!("{project}/{name}")),
         ),
         Error::EtagMismatch { id, current } => {
-            let must = format!("pipeline.etag must be '{current}'");
+            let must = format!("the etag must be '{current}'");
             (
                 Code::Aborted,
                 "ETAG_MISMATCH",
@@ -181,18 +183,30 @@ fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
 }
 
 fn bad_request(violations: Vec<Violation>) -> ErrorDetails {
-    let shown = violations
-        .into_iter()
-        .take(MAX_VIOLATIONS)
-        .map(|violation| {
-            let description = violation.description.chars().take(MAX_DESCRIPTION);
-            FieldViolation::new(violation.field, description.collect::<String>())
-        });
+    let mut left = MAX_VIOLATIONS;
+    let shown = violations.into_iter().map_while(|violation| {
+        let field = cut(violation.field);
+        let description = cut(violation.description);
+        left = left.checked_sub(field.len() + description.len())?;
+        Some(FieldViolation::new(field, description))
+    });
     ErrorDetails::with_bad_request(shown.collect::<Vec<_>>())
 }
 
 fn resource(kind: &str, name: String) -> ErrorDetails {
-    ErrorDetails::with_resource_info(format!("pipewright.v1.{kind}"), name, "", "")
+    ErrorDetails::with_resource_info(format!("pipewright.v1.{kind}"), cut(name), "", "")
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let mut end = MAX_TEXT;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
 }
 
 fn precondition(kind: &str, subject: String, must: impl Into<String>) -> ErrorDetails {

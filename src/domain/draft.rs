@@ -220,7 +220,10 @@ impl Draft {
         if !self.job.newest_runs().all(|run| run.state.is_terminal()) {
             return;
         }
-        let failure = self.job.newest_runs().find_map(|run| run.failure.clone());
+        let failed = self.job.newest_runs().filter(|run| run.failure.is_some());
+        let failure = failed
+            .min_by_key(|run| run.end_time)
+            .and_then(|run| run.failure.clone());
         let (state, failure) = match (self.job.state, failure) {
             (JobState::Cancelling, _) => (JobState::Cancelled, None),
             (_, Some(failure)) => (JobState::Failed, Some(failure)),

@@ -16,12 +16,24 @@ pub(super) struct Plan {
 }
 
 impl Engine {
-    /// The answer that was given to a call before, if it is a repetition.
-    pub(super) async fn answered(
+    /// Does a call once: a repetition of one that was answered gets that answer.
+    pub(super) async fn once(
         &self,
         call: &Call,
         method: &'static str,
-    ) -> Result<Option<Answer>, Error> {
+        attempt: impl Future<Output = Result<Answer, Error>>,
+    ) -> Result<Answer, Error> {
+        if let Some(answer) = self.answered(call, method).await? {
+            return Ok(answer);
+        }
+        match attempt.await {
+            Ok(answer) => Ok(answer),
+            // The first call may have come in between, and be the reason for this refusal.
+            Err(error) => self.answered(call, method).await?.ok_or(error),
+        }
+    }
+
+    async fn answered(&self, call: &Call, method: &'static str) -> Result<Option<Answer>, Error> {
         let Some(key) = request_key(call, method) else {
             return Ok(None);
         };
@@ -52,7 +64,9 @@ impl Engine {
             Ok(()) => Ok(Some(answer)),
             Err(CommitError::Conflict) => Ok(None),
             Err(CommitError::Answered(kept)) => repeated(call, kept).map(Some),
-            Err(CommitError::NameTaken) => Err(name_taken(&answer)),
+            Err(CommitError::NameTaken { project, name }) => {
+                Err(Error::NameTaken { project, name })
+            }
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
@@ -84,7 +98,11 @@ impl Engine {
             match self.commit(batch).await {
                 Ok(()) => return Ok(Ok(job)),
                 Err(CommitError::Store(error)) => return Err(error.into()),
-                Err(CommitError::Conflict | CommitError::NameTaken | CommitError::Answered(_)) => {}
+                Err(
+                    CommitError::Conflict
+                    | CommitError::NameTaken { .. }
+                    | CommitError::Answered(_),
+                ) => {}
             }
         }
     }
@@ -163,12 +181,4 @@ fn repeated(call: &Call, kept: KeptAnswer) -> Result<Answer, Error> {
         Some(request) if request.fingerprint == kept.fingerprint => Ok(kept.answer),
         _ => Err(Error::RequestIdReused),
     }
-}
-
-fn name_taken(answer: &Answer) -> Error {
-    let (project, name) = match answer {
-        Answer::Pipeline(pipeline) => (pipeline.project.clone(), pipeline.spec.name.clone()),
-        Answer::Deleted | Answer::Job(_) => Default::default(),
-    };
-    Error::NameTaken { project, name }
 }

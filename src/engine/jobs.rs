@@ -46,26 +46,25 @@ impl Engine {
         request: TriggerRequest,
     ) -> Result<Arc<Job>, Error> {
         const METHOD: &str = "TriggerPipeline";
-        if !request.validate_only
-            && let Some(answer) = self.answered(call, METHOD).await?
-        {
-            return job_of(answer);
-        }
-        let violations = validate::trigger(&request.git_ref, &request.variables, request.priority);
-        if !violations.is_empty() {
-            return Err(Error::Invalid(violations));
-        }
-        loop {
-            let state = self.load_pipeline(request.pipeline_id).await?;
-            let new = self.triggered(call, &request, &state).await?;
-            let plan = self.plan_job(&state, new).await?;
-            if request.validate_only {
-                return job_of(plan.answer);
+        let attempt = async {
+            let violations =
+                validate::trigger(&request.git_ref, &request.variables, request.priority);
+            if !violations.is_empty() {
+                return Err(Error::Invalid(violations));
             }
-            if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
-                return job_of(answer);
+            loop {
+                let state = self.load_pipeline(request.pipeline_id).await?;
+                let new = self.triggered(call, &request, &state).await?;
+                let plan = self.plan_job(&state, new).await?;
+                if request.validate_only {
+                    return Ok(plan.answer);
+                }
+                if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
+                    return Ok(answer);
+                }
             }
-        }
+        };
+        self.once(call, METHOD, attempt).await.and_then(job_of)
     }
 
     /// Starts a job that repeats an ended one.
@@ -76,19 +75,23 @@ impl Engine {
         scope: RetryScope,
     ) -> Result<Arc<Job>, Error> {
         const METHOD: &str = "RetryJob";
-        if let Some(answer) = self.answered(call, METHOD).await? {
-            return job_of(answer);
-        }
-        loop {
-            let job = self.load_job(id).await?;
-            let state = self.store.pipeline(job.pipeline.id).await?;
-            let new = self.retried(call, &job, scope)?;
-            let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()))?;
-            let plan = self.plan_job(&state, new).await?;
-            if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
-                return job_of(answer);
+        let attempt = async {
+            loop {
+                let job = self.load_job(id).await?;
+                let new = self.retried(call, &job, scope)?;
+                let state = self.store.pipeline(job.pipeline.id).await?;
+                let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()))?;
+                let plan = self.plan_job(&state, new).await?;
+                if matches!(&plan.answer, Answer::Job(job) if job.state.is_terminal()) {
+                    // Each stage that would run again is skipped by its condition.
+                    return Err(Error::NothingToRetry(id.to_string()));
+                }
+                if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
+                    return Ok(answer);
+                }
             }
-        }
+        };
+        self.once(call, METHOD, attempt).await.and_then(job_of)
     }
 
     /// Asks a job to stop.

@@ -127,10 +127,9 @@ impl Leases for Engine {
         let lease = self.live(proof)?;
         let stored = self.logs.size(lease.log_key());
         if completion.log_size != stored {
+            // Told, and no reason to keep the stage running for ever.
             let told = completion.log_size;
-            return Err(LeaseError::Failed(format!(
-                "the log has {stored} bytes, not {told}"
-            )));
+            tracing::warn!(job.id = %lease.job_id, stored, told, "a log is not complete");
         }
         self.resolve_commit(lease, completion.commit_id).await?;
         let finish = Command::Finish {

@@ -32,27 +32,27 @@ impl Engine {
         validate_only: bool,
     ) -> Result<Arc<Pipeline>, Error> {
         const METHOD: &str = "CreatePipeline";
-        if !validate_only && let Some(answer) = self.answered(call, METHOD).await? {
-            return pipeline_of(answer);
-        }
-        let now = self.now();
-        let id = PipelineId(self.ids.next(now));
-        let pipeline = Pipeline::new(id, project, spec, call.principal.clone(), now)
-            .map(Arc::new)
-            .map_err(Error::Invalid)?;
-        if validate_only {
-            self.check_name(&pipeline).await?;
-            return Ok(pipeline);
-        }
-        loop {
-            let plan = Plan {
+        let attempt = async {
+            let now = self.now();
+            let id = PipelineId(self.ids.next(now));
+            let pipeline = Pipeline::new(id, project, spec, call.principal.clone(), now)
+                .map(Arc::new)
+                .map_err(Error::Invalid)?;
+            let plan = || Plan {
                 batch: pipeline_batch(PipelineWrite::Create(Arc::clone(&pipeline))),
                 answer: Answer::Pipeline(Arc::clone(&pipeline)),
             };
-            if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
-                return pipeline_of(answer);
+            if validate_only {
+                self.check_name(&pipeline).await?;
+                return Ok(plan().answer);
             }
-        }
+            loop {
+                if let Some(answer) = self.try_commit(call, METHOD, plan()).await? {
+                    return Ok(answer);
+                }
+            }
+        };
+        self.once(call, METHOD, attempt).await.and_then(pipeline_of)
     }
 
     /// A pipeline as it is, or as it was at a revision.
@@ -82,23 +82,21 @@ impl Engine {
         update: Update<'_>,
     ) -> Result<Arc<Pipeline>, Error> {
         const METHOD: &str = "UpdatePipeline";
-        if !update.validate_only
-            && let Some(answer) = self.answered(call, METHOD).await?
-        {
-            return pipeline_of(answer);
-        }
-        loop {
-            let state = self.load_pipeline(update.id).await?;
-            let plan = self.plan_update(&update, state)?;
-            if update.validate_only {
-                let pipeline = pipeline_of(plan.answer)?;
-                self.check_name(&pipeline).await?;
-                return Ok(pipeline);
+        let attempt = async {
+            loop {
+                let state = self.load_pipeline(update.id).await?;
+                let plan = self.plan_update(&update, state)?;
+                if update.validate_only {
+                    let pipeline = pipeline_of(plan.answer)?;
+                    self.check_name(&pipeline).await?;
+                    return Ok(Answer::Pipeline(pipeline));
+                }
+                if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
+                    return Ok(answer);
+                }
             }
-            if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
-                return pipeline_of(answer);
-            }
-        }
+        };
+        self.once(call, METHOD, attempt).await.and_then(pipeline_of)
     }
 
     /// Deletes a pipeline, its active jobs too if it is forced to.
@@ -110,34 +108,45 @@ impl Engine {
         force: bool,
     ) -> Result<(), Error> {
         const METHOD: &str = "DeletePipeline";
-        if self.answered(call, METHOD).await?.is_some() {
-            return Ok(());
-        }
-        loop {
-            let state = self.load_pipeline(id).await?;
-            check_etag(&state.pipeline, etag)?;
-            if !force && !state.active_jobs.is_empty() {
-                return Err(Error::PipelineActive {
-                    id: id.to_string(),
-                    active: state.active_jobs.len(),
-                });
+        let attempt = async {
+            loop {
+                let state = self.load_pipeline(id).await?;
+                let plan = self.plan_delete(call, state, etag, force).await?;
+                if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
+                    return Ok(answer);
+                }
             }
-            let cancellation = Cancellation {
-                cause: CancelCause::PipelineDeleted,
-                reason: String::new(),
-                principal: call.principal.clone(),
-            };
-            let plan = Plan {
-                batch: Batch {
-                    jobs: self.cancel_all(&state.active_jobs, &cancellation).await?,
-                    ..pipeline_batch(PipelineWrite::Delete(id, state.version))
-                },
-                answer: Answer::Deleted,
-            };
-            if self.try_commit(call, METHOD, plan).await?.is_some() {
-                return Ok(());
-            }
+        };
+        self.once(call, METHOD, attempt).await.map(drop)
+    }
+
+    async fn plan_delete(
+        &self,
+        call: &Call,
+        state: PipelineState,
+        etag: &str,
+        force: bool,
+    ) -> Result<Plan, Error> {
+        let id = state.pipeline.id;
+        check_etag(&state.pipeline, etag)?;
+        if !force && !state.active_jobs.is_empty() {
+            return Err(Error::PipelineActive {
+                id: id.to_string(),
+                active: state.active_jobs.len(),
+            });
         }
+        let cancellation = Cancellation {
+            cause: CancelCause::PipelineDeleted,
+            reason: String::new(),
+            principal: call.principal.clone(),
+        };
+        Ok(Plan {
+            batch: Batch {
+                jobs: self.cancel_all(&state.active_jobs, &cancellation).await?,
+                ..pipeline_batch(PipelineWrite::Delete(id, state.version))
+            },
+            answer: Answer::Deleted,
+        })
     }
 
     pub(super) async fn load_pipeline(&self, id: PipelineId) -> Result<PipelineState, Error> {

@@ -281,7 +281,7 @@ pub(crate) async fn a_name_belongs_to_one_pipeline(store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
     let create = |pipeline| store.commit(write(PipelineWrite::Create(pipeline)));
     let taken = create(pipeline(2, "p")).await;
-    assert!(matches!(taken, Err(CommitError::NameTaken)));
+    assert!(matches!(taken, Err(CommitError::NameTaken { .. })));
     assert!(store.pipeline(PipelineId(id(2))).await.unwrap().is_none());
     create(pipeline_with(3, "p", "other", PipelineSpec::default()))
         .await
@@ -300,7 +300,7 @@ pub(crate) async fn a_name_belongs_to_one_pipeline(store: Tested) {
     create(pipeline(4, "p")).await.unwrap();
     assert!(matches!(
         create(pipeline(5, "q")).await,
-        Err(CommitError::NameTaken)
+        Err(CommitError::NameTaken { .. })
     ));
 
     // So does one that is deleted.

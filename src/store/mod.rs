@@ -95,8 +95,13 @@ pub enum CommitError {
     #[error("a scope has changed since it was loaded")]
     Conflict,
     /// Another pipeline of the project has the name.
-    #[error("the name is taken")]
-    NameTaken,
+    #[error("project '{project}' has a pipeline named '{name}'")]
+    NameTaken {
+        /// The project.
+        project: String,
+        /// The name.
+        name: String,
+    },
     /// The request id has been answered in the meantime.
     #[error("the request id has been answered")]
     Answered(KeptAnswer),

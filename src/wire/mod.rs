@@ -9,7 +9,7 @@ mod time;
 
 pub use event::event_to_proto;
 pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};
-pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto};
+pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_to_proto};
 pub use time::duration_from_proto;
 
 /// Messages, clients and servers generated from `proto/pipewright/v1`.

@@ -87,7 +87,7 @@ fn stage_from_proto(position: usize, stage: v1::Stage, violations: &mut Vec<Viol
         Some(Ok(timeout)) => timeout,
         Some(Err(description)) => {
             let description = format!("{description}; must be 1 s to 24 h (86400 s)");
-            violations.push(Violation::new(path("timeout"), description));
+            refuse(violations, &path("timeout"), description);
             limits::DEFAULT_TIMEOUT
         }
     };
@@ -114,9 +114,15 @@ fn known<E: TryFrom<i32>>(number: i32, field: &str, violations: &mut Vec<Violati
     let value = E::try_from(number).ok();
     if value.is_none() {
         let description = format!("has the value {number}, which this version does not know");
-        violations.push(Violation::new(field, description));
+        refuse(violations, field, description);
     }
     value
+}
+
+fn refuse(violations: &mut Vec<Violation>, field: &str, description: String) {
+    if violations.len() < limits::MAX_VIOLATIONS {
+        violations.push(Violation::new(field, description));
+    }
 }
 
 fn policy_from_proto(policy: v1::ConcurrencyPolicy) -> ConcurrencyPolicy {
@@ -158,6 +164,20 @@ pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
         spec,
         graph: _,
     } = pipeline;
+    v1::Pipeline {
+        id: id.to_string(),
+        project: project.clone(),
+        revision: *revision,
+        etag,
+        create_time: Some(time_to_proto(*create_time)),
+        update_time: Some(time_to_proto(*update_time)),
+        creator: creator.clone(),
+        ..spec_to_proto(spec)
+    }
+}
+
+/// A pipeline with only what clients may change, whose size is what is limited.
+pub fn spec_to_proto(spec: &PipelineSpec) -> v1::Pipeline {
     let PipelineSpec {
         name,
         git_repository,
@@ -169,8 +189,6 @@ pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
         annotations,
     } = spec;
     v1::Pipeline {
-        id: id.to_string(),
-        project: project.clone(),
         name: name.clone(),
         git_repository: git_repository.clone(),
         default_ref: default_ref.clone(),
@@ -179,11 +197,7 @@ pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
         variables: variables.clone(),
         concurrency_policy: policy_to_proto(*concurrency_policy).into(),
         annotations: annotations.clone(),
-        revision: *revision,
-        etag,
-        create_time: Some(time_to_proto(*create_time)),
-        update_time: Some(time_to_proto(*update_time)),
-        creator: creator.clone(),
+        ..v1::Pipeline::default()
     }
 }
 

@@ -10,7 +10,7 @@ use pipewright::wire::v1::{
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::service::{Service, map, pipeline, refusal, stage, states};
+use crate::service::{Service, map, open, pipeline, refusal, stage, states};
 
 async fn trigger(
     service: &Service,
@@ -319,6 +319,43 @@ async fn a_retry_of_failed_stages_carries_over_the_others() {
             .iter()
             .all(|run| run.carried_from_job_id.is_empty())
     );
+}
+
+/// A stage that waits for a failure which did not come has nothing to repeat.
+#[tokio::test]
+async fn a_retry_that_would_run_nothing_is_refused() {
+    let service = Service::with_workers(1).await;
+    let gate = service.gate("gate");
+    let waits = stage("waits", &format!("cat {}", gate.display()));
+    let created = service
+        .create(v1::Pipeline {
+            parallel: true,
+            ..pipeline(
+                "p",
+                [
+                    stage("good", "true"),
+                    waits,
+                    v1::Stage {
+                        needs: vec!["good".into(), "waits".into()],
+                        run_condition: RunCondition::OnFailure.into(),
+                        ..stage("alert", "true")
+                    },
+                ],
+            )
+        })
+        .await;
+    let job = service.trigger(&created).await;
+    service.until_running(&job.id, "waits").await;
+    service.cancel(&job.id).await.unwrap();
+    let job = service.ended(&job.id).await;
+    assert_eq!(job.stage_runs[2].skip_reason(), SkipReason::Cancelled);
+    // The stage that was cancelled is left to run, so this one is fine.
+    let again = retry(&service, &job.id, Scope::FailedStages).await.unwrap();
+    open(&gate, "").await;
+    let again = service.ended(&again.id).await;
+    assert_eq!(again.stage_runs[2].skip_reason(), SkipReason::Condition);
+    let refused = refusal(retry(&service, &again.id, Scope::FailedStages).await);
+    assert_eq!(refused.1, "NO_STAGE_TO_RUN");
 }
 
 #[tokio::test]

@@ -92,6 +92,13 @@ async fn a_log_is_read_from_any_offset_to_any_limit() {
         ),
         (
             v1::ReadStageLogRequest {
+                stage_name: "x".repeat(1_000_000),
+                ..of(&job)
+            },
+            (Code::InvalidArgument, "INVALID_FIELDS", vec!["stage_name"]),
+        ),
+        (
+            v1::ReadStageLogRequest {
                 stage_name: "x".into(),
                 ..of(&job)
             },
@@ -212,4 +219,18 @@ async fn a_large_log_comes_whole_and_resumes_at_every_cut() {
         assert_eq!(message.next_offset, bytes.len() as i64);
     }
     assert_eq!(bytes, expected.as_bytes());
+}
+
+/// A log that grows without end has a present end all the same.
+#[tokio::test]
+async fn a_read_that_does_not_follow_ends_while_the_log_grows() {
+    let service = Service::start().await;
+    let created = service.create(pipeline("p", [stage("s", "yes")])).await;
+    let job = service.trigger(&created).await;
+    service.until_logged(&job.id, "s", "y").await;
+    let now = read(&service, of(&job)).await.unwrap();
+    assert!(!now.bytes.is_empty());
+    assert_eq!(now.end, None);
+    service.cancel(&job.id).await.unwrap();
+    service.ended(&job.id).await;
 }

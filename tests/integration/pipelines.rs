@@ -99,7 +99,8 @@ async fn a_check_stores_nothing() {
     let service = Service::start().await;
     let request = |name: &str| v1::CreatePipelineRequest {
         pipeline: Some(pipeline(name, [stage("s", "true")])),
-        request_id: Uuid::new_v4().to_string(),
+        // Not read, so it need not be one.
+        request_id: "no UUID".to_owned(),
         validate_only: true,
     };
     let checked = service
@@ -280,6 +281,31 @@ async fn bad_pipelines_are_refused_field_by_field() {
             .unwrap()
             .pipelines
             .is_empty()
+    );
+}
+
+/// However much is wrong, what is told of it fits into what clients take.
+#[tokio::test]
+async fn a_refusal_stays_small() {
+    let service = Service::without_runner().await;
+    let long = "\u{1F600}".repeat(100);
+    let bad = |number: usize| stage(&format!("{number}{long}"), "");
+    let status = create(&service, pipeline(&long.repeat(9), (0..200).map(bad)))
+        .await
+        .unwrap_err();
+    assert!(
+        status.details().len() < 4096,
+        "{} bytes",
+        status.details().len()
+    );
+    assert!(status.message().len() < 1024);
+    assert!(
+        status
+            .get_details_bad_request()
+            .unwrap()
+            .field_violations
+            .len()
+            > 3
     );
 }
 
@@ -473,6 +499,32 @@ async fn bad_updates_are_refused_and_change_nothing() {
     assert_eq!(get(&service, &created.id, 0).await.unwrap(), created);
 }
 
+/// What a mask leaves out is not looked at.
+#[tokio::test]
+async fn what_is_outside_the_mask_is_not_refused() {
+    let service = Service::without_runner().await;
+    let created = create(&service, pipeline("p", [stage("s", "true")]))
+        .await
+        .unwrap();
+    let mut change = v1::Pipeline {
+        name: "q".into(),
+        concurrency_policy: 99,
+        ..created.clone()
+    };
+    change.stages[0].r#type = 99;
+    assert_eq!(
+        update(&service, change.clone(), &["name"])
+            .await
+            .unwrap()
+            .name,
+        "q"
+    );
+    assert_eq!(
+        refusal(update(&service, change, &["name", "stages"]).await).2,
+        ["pipeline.stages[0].type"]
+    );
+}
+
 /// Of several that read the same etag, one writes.
 #[tokio::test]
 async fn an_etag_lets_one_of_many_through() {
@@ -584,6 +636,23 @@ async fn page_tokens_are_bound_to_their_filters() {
         };
         assert_eq!(refusal(list(&service, request).await), expected);
     }
+    // Nor does a token of one list fit another one.
+    for name in ["c", "d"] {
+        let created = create(&service, pipeline(name, [stage("s", "true")]))
+            .await
+            .unwrap();
+        service.trigger(&created).await;
+    }
+    let all = v1::ListJobsRequest {
+        page_size: 1,
+        ..Default::default()
+    };
+    let jobs = service.jobs().list_jobs(all).await.unwrap().into_inner();
+    let crossed = v1::ListPipelinesRequest {
+        page_token: jobs.next_page_token,
+        ..Default::default()
+    };
+    assert_eq!(refusal(list(&service, crossed).await), expected);
     let negative = v1::ListPipelinesRequest {
         page_size: -1,
         ..Default::default()
@@ -766,29 +835,28 @@ async fn a_request_id_makes_every_call_safe_to_repeat() {
         request_id: request_id.clone(),
         ..Default::default()
     };
-    let first = service
-        .pipelines()
-        .update_pipeline(update.clone())
-        .await
-        .unwrap()
-        .into_inner();
-    let again = service
-        .pipelines()
-        .update_pipeline(update)
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(first, again);
+    let calls = (0..8).map(|_| {
+        let (mut pipelines, request) = (service.pipelines(), update.clone());
+        async move {
+            pipelines
+                .update_pipeline(request)
+                .await
+                .unwrap()
+                .into_inner()
+        }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.windows(2).all(|two| two[0] == two[1]));
 
     let delete = v1::DeletePipelineRequest {
         pipeline_id,
         request_id,
         ..Default::default()
     };
-    service
-        .pipelines()
-        .delete_pipeline(delete.clone())
-        .await
-        .unwrap();
+    let calls = (0..8).map(|_| {
+        let (mut pipelines, request) = (service.pipelines(), delete.clone());
+        async move { pipelines.delete_pipeline(request).await.unwrap() }
+    });
+    futures_util::future::join_all(calls).await;
     service.pipelines().delete_pipeline(delete).await.unwrap();
 }

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use crate::domain::{
-    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobState, Outcome, RunCondition,
-    RunnerId, SkipReason, StageResult, StageState, Verdict, create, decide, verdict,
+    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobState, Outcome, Pipeline,
+    RunCondition, RunKey, RunnerId, SkipReason, StageResult, StageState, Verdict, create, decide,
+    verdict,
 };
 
 use super::world::{NOW, any_pipeline, new_job, pipeline, spec, stage};
@@ -171,6 +172,49 @@ fn a_failure_stops_what_depends_on_it_and_not_its_siblings() {
         ]
     );
     assert_eq!(job.state, JobState::Failed);
+}
+
+#[test]
+fn a_job_failed_for_what_failed_first() {
+    let wide = pipeline(spec(
+        true,
+        vec![stage("a", &[], OnSuccess), stage("b", &[], OnSuccess)],
+    ));
+    let mut job = create(new_job(&wide), 1, true, NOW).job;
+    let later = NOW + std::time::Duration::from_secs(1);
+    for (stage, now) in [(1, NOW), (0, later)] {
+        let run = RunKey { stage, attempt: 1 };
+        let start = Command::Start {
+            run,
+            holder: holder(1),
+        };
+        let finish = Command::Finish {
+            run,
+            token: FencingToken(1),
+            result: result(Outcome::CommandFailed),
+        };
+        job = decide(&job, start, now).unwrap().job;
+        job = decide(&job, finish, now).unwrap().job;
+    }
+    assert_eq!(job.failure.unwrap().stage_name, "b");
+}
+
+/// What is too large is refused before it costs anything.
+#[test]
+fn huge_pipelines_are_refused_at_once() {
+    let refused = |spec| {
+        let id = crate::domain::PipelineId(uuid::Uuid::nil());
+        Pipeline::new(id, "default".into(), spec, String::new(), NOW).unwrap_err()
+    };
+    let mut empty = stage("", &[], OnSuccess);
+    empty.command.clear();
+    let violations = refused(spec(false, vec![empty; 500_000]));
+    assert_eq!(violations.len(), crate::domain::limits::MAX_VIOLATIONS);
+
+    let names: Vec<String> = (0..200_000).map(|number| number.to_string()).collect();
+    let needs: Vec<&str> = names.iter().map(String::as_str).collect();
+    let violations = refused(spec(false, vec![stage("s", &needs, OnSuccess)]));
+    assert_eq!(violations[0].field, "stages[0].needs");
 }
 
 proptest! {

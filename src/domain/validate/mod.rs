@@ -68,11 +68,19 @@ pub(super) fn spec(
     check_variables(&mut check, "variables", &spec.variables);
     check.that("annotations", annotations(&spec.annotations));
     check_stages(&mut check, &spec.stages);
-    let graph = check_graph(spec, &mut violations);
-    match graph {
-        Some(graph) if violations.is_empty() => Ok(graph),
-        _ => Err(violations),
+    // A graph costs the square of its size, so none is made of what is too large.
+    if !is_too_large(spec)
+        && let Some(graph) = check_graph(spec, &mut violations)
+        && violations.is_empty()
+    {
+        return Ok(graph);
     }
+    Err(violations)
+}
+
+fn is_too_large(spec: &PipelineSpec) -> bool {
+    let most = limits::MAX_STAGES;
+    spec.stages.len() > most || spec.stages.iter().any(|stage| stage.needs.len() > most)
 }
 
 /// Checks a project's slug.
@@ -159,6 +167,14 @@ fn check_stage(check: &mut Check<'_>, stage: &Stage) {
         "working_directory",
         working_directory(&stage.working_directory),
     );
+    if stage.needs.len() > limits::MAX_STAGES {
+        let given = stage.needs.len();
+        check.refuse(
+            "needs",
+            format!("names {given} stages; at most 200 are allowed"),
+        );
+        return;
+    }
     for (position, need) in stage.needs.iter().enumerate() {
         if stage.needs[..position].contains(need) {
             check.refuse(
@@ -216,7 +232,7 @@ fn check_variables(check: &mut Check<'_>, field: &str, variables: &Variables) {
             format!("has {given} variables; at most 256 are allowed"),
         );
     }
-    for (name, value) in variables {
+    for (name, value) in variables.iter().take(limits::MAX_VARIABLES) {
         let path = format!("{field}[\"{}\"]", shown(name));
         check.that(&path, variable_name(name));
         check.that(&path, variable_value(value));
@@ -227,7 +243,7 @@ fn check_labels(check: &mut Check<'_>, labels: &BTreeMap<String, String>) {
     if labels.len() > limits::MAX_LABELS {
         check.refuse("runner_labels", "has more than 64 labels");
     }
-    for (key, value) in labels {
+    for (key, value) in labels.iter().take(limits::MAX_LABELS) {
         if !(is_label(key) && (value.is_empty() || is_label(value))) {
             check.refuse(
                 &format!("runner_labels[\"{}\"]", shown(key)),

@@ -64,7 +64,10 @@ impl MemoryStore {
             return Ok(());
         };
         match self.names.entry(name_key(pipeline)) {
-            Entry::Occupied(owner) if *owner.get() != pipeline.id => Err(CommitError::NameTaken),
+            Entry::Occupied(owner) if *owner.get() != pipeline.id => {
+                let (project, name) = name_key(pipeline);
+                Err(CommitError::NameTaken { project, name })
+            }
             Entry::Occupied(_) => Ok(()),
             Entry::Vacant(free) => {
                 free.insert(pipeline.id);
