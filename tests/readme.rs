@@ -147,6 +147,8 @@ impl Reader {
         }
         let mut service = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0"])
+            // Killed at the end, it cannot remove what it put there itself.
+            .env("TMPDIR", commands.path())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -178,7 +178,8 @@ impl Served {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = pipewright(&["serve", "--listen", "127.0.0.1:0"]);
-        command.args(arguments);
+        // Killed at the end of the test, it cannot remove what it put there itself.
+        command.args(arguments).env("TMPDIR", directory.path());
         let mut process = Running::start(&mut command);
         let line = process.until_stderr("listening");
         let (_, address) = line.split_once("address=").unwrap();

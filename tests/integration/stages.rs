@@ -299,10 +299,11 @@ async fn higher_priority_goes_first() {
 #[tokio::test]
 async fn a_stage_reports_its_progress_in_a_file() {
     let service = Service::start().await;
-    let gate = service.gate("gate");
+    let (first, second) = (service.gate("first"), service.gate("second"));
     let command = format!(
-        "echo 40 > $PIPEWRIGHT_PROGRESS; cat {0}; echo 30 > $PIPEWRIGHT_PROGRESS; cat {0}",
-        gate.display()
+        "echo 40 > $PIPEWRIGHT_PROGRESS; cat {}; echo 30 > $PIPEWRIGHT_PROGRESS; cat {}",
+        first.display(),
+        second.display()
     );
     let created = service
         .create(pipeline("p", [stage("s", &command), stage("t", "true")]))
@@ -328,8 +329,8 @@ async fn a_stage_reports_its_progress_in_a_file() {
         service.get(&job.id).await.stage_runs[0].progress_percent,
         40
     );
-    open(&gate, "").await;
-    open(&gate, "").await;
+    open(&first, "").await;
+    open(&second, "").await;
     // What falls is no progress, and the end of a stage is all of it.
     let ended = service.ended(&job.id).await;
     assert_eq!(ended.state(), Job::Succeeded);
