@@ -1,7 +1,13 @@
 //! Composition: settings to parts to a running service. Wires, and nothing else.
 
 use std::{
-    collections::BTreeMap, env::consts, future::Future, io, path::PathBuf, sync::Arc,
+    collections::BTreeMap,
+    env::{self, consts},
+    fs,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +24,7 @@ use tower::layer::util::{Identity, Stack};
 use crate::{
     api::{AuthLayer, Jobs, Pipelines},
     auth::Authenticator,
-    config::{Access, Config, EmbeddedRunner},
+    config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     runner::{self, RunnerSettings},
     store::{MemoryStore, logs::FileLogs},
@@ -44,10 +50,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A directory cannot be used.
-    #[error("cannot use the {what}: {source}")]
+    #[error("cannot use the {what} {}: {source}", path.display())]
     Directory {
         /// What it is for.
         what: &'static str,
+        /// Where it is.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -107,9 +115,10 @@ pub async fn run_in(
 ) -> Result<(), ServeError> {
     // Removed when the service has ended, if it is a temporary one.
     let (log_dir, _temporary) = log_directory(config.log_dir)?;
+    check_workspaces(config.runner.as_ref())?;
     let engine = Engine::start(
         Arc::new(MemoryStore::default()),
-        FileLogs::new(log_dir).map_err(|source| unusable("log directory", source))?,
+        FileLogs::new(log_dir.clone()).map_err(unusable("log directory", &log_dir))?,
         environment.clock,
         environment.ids,
         Settings {
@@ -163,14 +172,20 @@ async fn run_stages(
     };
     let settings = RunnerSettings {
         display_name: "embedded".to_owned(),
-        labels: BTreeMap::from([
-            ("os".to_owned(), consts::OS.to_owned()),
-            ("arch".to_owned(), consts::ARCH.to_owned()),
-        ]),
+        labels: embedded_labels(),
         capacity: settings.workers,
         execution: settings.execution,
     };
     runner::run(engine, settings, stop).await
+}
+
+/// The labels of the embedded runner: the operating system and the architecture, as
+/// Rust names them.
+pub fn embedded_labels() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("os".to_owned(), consts::OS.to_owned()),
+        ("arch".to_owned(), consts::ARCH.to_owned()),
+    ])
 }
 
 async fn routes(
@@ -234,10 +249,24 @@ fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir
     let temporary = tempfile::Builder::new()
         .prefix("pipewright-logs-")
         .tempdir()
-        .map_err(|source| unusable("temporary directory of logs", source))?;
+        .map_err(unusable("temporary directory", &env::temp_dir()))?;
     Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
-fn unusable(what: &'static str, source: io::Error) -> ServeError {
-    ServeError::Directory { what, source }
+/// Finds out before anybody is served whether there can be workspaces.
+fn check_workspaces(runner: Option<&EmbeddedRunner>) -> Result<(), ServeError> {
+    if let Some(runner) = runner
+        && let Execution::Isolated {
+            workspace_dir: Some(directory),
+            ..
+        } = &runner.execution
+    {
+        fs::create_dir_all(directory).map_err(unusable("workspace directory", directory))?;
+    }
+    Ok(())
+}
+
+fn unusable(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {
+    let path = path.to_owned();
+    move |source| ServeError::Directory { what, path, source }
 }

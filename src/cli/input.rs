@@ -43,6 +43,9 @@ pub(crate) fn read_file(path: &PathBuf) -> Result<PipelineFile, Failure> {
         true => "standard input".into(),
         false => path.display().to_string(),
     };
-    let text = text.map_err(|error| Failure::Usage(format!("cannot read {source}: {error}")))?;
+    let text = text.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Failure::Invalid(format!("{source} is not UTF-8 text")),
+        _ => Failure::Usage(format!("cannot read {source}: {error}")),
+    })?;
     file::parse(&text, &source)
 }

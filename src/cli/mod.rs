@@ -27,7 +27,7 @@ mod view;
 mod watch;
 mod words;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -59,6 +59,9 @@ enum Command {
     Health(health::HealthArgs),
 }
 
+/// Longest wait for threads at the end.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
 /// Does what the arguments of this process say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -67,8 +70,9 @@ pub fn main() -> ExitCode {
         Err(error) => return report(&Failure::Service(format!("cannot start threads: {error}"))),
     };
     let ended = runtime.block_on(dispatch(cli.command));
-    // Nobody waits for a thread that still writes to a terminal that stands still.
-    runtime.shutdown_background();
+    // What is dropped ends the stages that it runs. A thread that still writes to a
+    // terminal which stands still is not waited for.
+    runtime.shutdown_timeout(SHUTDOWN);
     match ended {
         Ok(exit) => exit.into(),
         Err(failure) => report(&failure),

@@ -12,12 +12,11 @@ use crate::{
     cli::{
         client::{Bearer, Client, request_id},
         exit::{Exit, Failure},
-        file::PipelineFile,
         follow::{self, OnInterrupt, Style},
-        input,
+        input, out,
         pipeline::{create, trigger},
         remote::{Format, key_value},
-        serve,
+        serve, text,
     },
     config::{Access, Config, EmbeddedRunner, Execution},
     server::{self, ServeError},
@@ -30,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Run a pipeline file here and now, with no service to set up
 ///
 /// Commands run in the current directory with the current environment. Ctrl-C
-/// cancels the job and waits for its end; a second one stops waiting.
+/// cancels the job and waits for its end; a second one kills it at once.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// The pipeline, as YAML or JSON; `-` is standard input
@@ -60,11 +59,15 @@ pub(crate) struct RunArgs {
 
 /// Runs the pipeline; the job's result is the exit code.
 pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
-    let file = input::read_file(&args.file)?;
+    let pipeline = v1::Pipeline::from(input::read_file(&args.file)?);
+    check_labels(&pipeline)?;
+    if !pipeline.git_repository.is_empty() && !args.clean {
+        out::notice("running in this directory; --clean checks git_repository out instead");
+    }
     telemetry::init("warn");
     let mut service = Service::start(&args).await?;
     let ended = tokio::select! {
-        ended = run_job(&service.client, &args, file) => ended,
+        ended = run_job(&service.client, &args, pipeline) => ended,
         failure = died(&mut service.task) => return Err(failure),
     };
     if !matches!(ended, Ok(Exit::Interrupted)) {
@@ -73,8 +76,28 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     ended
 }
 
-async fn run_job(client: &Client, args: &RunArgs, file: PipelineFile) -> Result<Exit, Failure> {
-    let pipeline = create::create(client, file.into(), false).await?;
+/// Refuses a stage that would wait for ever: no other runner can come.
+fn check_labels(pipeline: &v1::Pipeline) -> Result<(), Failure> {
+    let own = server::embedded_labels();
+    for stage in &pipeline.stages {
+        let missing = stage
+            .runner_labels
+            .iter()
+            .find(|(key, value)| own.get(*key) != Some(value));
+        if let Some((key, value)) = missing {
+            let stage = text::one_line(&stage.name);
+            let wanted = text::one_line(&format!("{key}={value}"));
+            return Err(Failure::Invalid(format!(
+                "stage `{stage}` asks for a runner with {wanted}, and this one is not; \
+                 remove the label or trigger the pipeline on a service that has such a runner"
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn run_job(client: &Client, args: &RunArgs, pipeline: v1::Pipeline) -> Result<Exit, Failure> {
+    let pipeline = create::create(client, pipeline, false).await?;
     let request = v1::TriggerPipelineRequest {
         pipeline_id: pipeline.id,
         git_ref: args.git_ref.clone().unwrap_or_default(),

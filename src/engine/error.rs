@@ -53,7 +53,7 @@ pub enum Error {
         current: String,
     },
     /// The pipeline has active jobs.
-    #[error("pipeline {id} has {active} active jobs; cancel them first, or force the deletion")]
+    #[error("pipeline {id} has active jobs ({active}); cancel them first, or force the deletion")]
     PipelineActive {
         /// The pipeline.
         id: String,
@@ -61,7 +61,7 @@ pub enum Error {
         active: usize,
     },
     /// The job has ended in a way that leaves nothing to cancel.
-    #[error("job {id} has already ended as {state:?}")]
+    #[error("job {id} has already ended: it {}", told_state(*state))]
     JobEnded {
         /// The job.
         id: String,
@@ -121,5 +121,14 @@ fn told(violations: &[Violation]) -> String {
         (Some(first), 1) => first,
         (Some(first), number) => format!("{first} (and {} more)", number - 1),
         (None, _) => "the request is not valid".to_owned(),
+    }
+}
+
+fn told_state(state: JobState) -> &'static str {
+    match state {
+        JobState::Succeeded => "succeeded",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "was cancelled",
+        JobState::Queued | JobState::Running | JobState::Cancelling => "is still active",
     }
 }

@@ -98,6 +98,62 @@ fn what_get_prints_is_what_update_takes() {
     assert_eq!(update(&got).code, Some(5));
 }
 
+/// A script whose variable is not set must not hit whatever there is.
+#[test]
+fn an_empty_name_is_no_name() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    served.create("p", "true");
+    for command in ["get", "delete", "trigger"] {
+        let ran = served.run(&["pipeline", command, ""]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+    }
+    served.run(&["pipeline", "get", "p"]).ok();
+}
+
+#[test]
+fn an_update_is_of_the_pipeline_that_it_says() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    served
+        .run(&["pipeline", "create", "--file", "examples/hello.yaml"])
+        .ok();
+    served.create("other", "true");
+    let mut other = served
+        .run(&["pipeline", "get", "other", "-o", "json"])
+        .json();
+    let update = |name: &str, data: &Value| {
+        served.run(&[
+            "pipeline",
+            "update",
+            name,
+            "--data",
+            &data.to_string(),
+            "-o",
+            "json",
+        ])
+    };
+    assert_eq!(update("hello", &other).code, Some(3));
+    // What is missing from the whole of what was printed was removed.
+    let mut hello = served
+        .run(&["pipeline", "get", "hello", "-o", "json"])
+        .json();
+    assert_eq!(hello["variables"]["WHO"], "world");
+    hello.as_object_mut().unwrap().remove("variables");
+    let updated = update("hello", &hello).json();
+    assert_eq!(
+        (&updated["variables"], &updated["revision"]),
+        (&Value::Null, &"2".into())
+    );
+    // Without an id it is a pattern for any.
+    let fields = other.as_object_mut().unwrap();
+    for field in ["id", "etag", "name"] {
+        fields.remove(field);
+    }
+    fields.remove("createTime");
+    let updated = update("hello", &other).json();
+    assert_eq!(updated["stages"], other["stages"]);
+    assert_eq!(updated["name"], "hello");
+}
+
 #[test]
 fn every_violation_is_listed() {
     let served = Served::start(&["--no-embedded-runner"]);

@@ -106,6 +106,64 @@ fn an_interrupt_cancels_the_job_and_ends_its_processes() {
 }
 
 #[test]
+fn a_second_interrupt_kills_what_does_not_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let command = "trap '' TERM; echo $$; while :; do sleep 0.1 || :; done";
+    let pipeline = serde_json::json!({
+        "name": "p",
+        "stages": [{ "name": "s", "command": command }],
+    });
+    let file = directory.path().join("p.json");
+    fs::write(&file, pipeline.to_string()).unwrap();
+    let mut command = pipewright(&["run", file.to_str().unwrap()]);
+    let temporary = directory.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut running = Running::start(command.env("TMPDIR", &temporary));
+    let line = running.until_stdout("[s] ");
+    running.signal(Signal::INT);
+    running.until_stderr("once more");
+    running.signal(Signal::INT);
+    let ran = running.finish();
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    while is_alive(line.trim_start_matches("[s] ")) {
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        fs::read_dir(&temporary).unwrap().count(),
+        0,
+        "nothing is left behind"
+    );
+}
+
+#[test]
+fn stages_print_in_the_order_in_which_they_ran() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let stages: Vec<_> = names
+        .iter()
+        .map(|name| serde_json::json!({ "name": name, "command": "seq 100" }))
+        .collect();
+    let pipeline = serde_json::json!({ "name": "p", "stages": stages });
+    let file = directory.path().join("p.json");
+    fs::write(&file, pipeline.to_string()).unwrap();
+    let printed = run(&["run", file.to_str().unwrap()]).ok();
+    let expected: String = names
+        .iter()
+        .flat_map(|name| (1..=100).map(move |number| format!("[{name}] {number}\n")))
+        .collect();
+    assert!(printed.starts_with(&expected), "{printed}");
+}
+
+#[test]
+fn a_stage_for_another_runner_is_refused_where_no_other_can_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.yaml");
+    let stage = "{ name: s, command: 'true', runner_labels: { gpu: 'yes' } }";
+    fs::write(&file, format!("name: p\nstages: [{stage}]\n")).unwrap();
+    assert_shown!(run(&["run", file.to_str().unwrap()]).shown());
+}
+
+#[test]
 fn a_file_that_is_wrong_is_told_where() {
     let directory = tempfile::tempdir().unwrap();
     let tried = |name: &str, text: &str| {

@@ -46,6 +46,16 @@ fn an_address_that_is_taken_is_told() {
 }
 
 #[test]
+fn directories_that_cannot_be_are_told_before_anybody_is_served() {
+    for flag in ["--log-dir", "--workspace-dir"] {
+        let ran = run(&["serve", "--listen", "127.0.0.1:0", flag, "/dev/null/x"]);
+        assert_eq!(ran.code, Some(7), "{ran:?}");
+        assert!(ran.stderr.contains("/dev/null/x"), "{ran:?}");
+        assert!(!ran.stderr.contains("listening"), "{ran:?}");
+    }
+}
+
+#[test]
 fn logs_and_workspaces_go_where_they_are_told_to() {
     let logs = tempfile::tempdir().unwrap();
     let workspaces = tempfile::tempdir().unwrap();

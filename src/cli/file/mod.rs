@@ -44,12 +44,11 @@ pub(crate) struct PipelineFile {
     etag: Option<String>,
     // Output of the service: accepted, so that what `get` prints can be edited
     // and sent back, and left out of what is sent.
-    #[serde(rename = "id")]
-    _id: Option<IgnoredAny>,
+    id: Option<String>,
     #[serde(rename = "revision")]
     _revision: Option<IgnoredAny>,
     #[serde(rename = "createTime", alias = "create_time")]
-    _create_time: Option<IgnoredAny>,
+    create_time: Option<IgnoredAny>,
     #[serde(rename = "updateTime", alias = "update_time")]
     _update_time: Option<IgnoredAny>,
     #[serde(rename = "creator")]
@@ -57,8 +56,17 @@ pub(crate) struct PipelineFile {
 }
 
 impl PipelineFile {
-    /// The fields that the file gives and that an update can change.
+    /// The pipeline that the file is of, if it says so.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// The fields that an update by this file changes: those that it gives. What the
+    /// service printed is the whole pipeline, so a field that is missing was removed.
     pub(crate) fn mask(&self) -> Vec<String> {
+        if self.create_time.is_some() {
+            return vec!["*".to_owned()];
+        }
         let given = [
             ("name", self.name.is_some()),
             ("git_repository", self.git_repository.is_some()),

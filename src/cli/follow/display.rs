@@ -1,9 +1,10 @@
 //! What a followed job looks like: bars, lines and logs for people, or one
 //! JSON object a line for programs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::Style;
 use crate::{
@@ -29,8 +30,8 @@ pub(super) struct Display {
     job_id: String,
     screen: Screen,
     style: Style,
-    /// Attempts whose logs are or were streamed.
-    streamed: HashSet<(String, i32)>,
+    /// Attempts whose logs are streamed, each with what tells the log's end.
+    streamed: HashMap<(String, i32), CancellationToken>,
     logs: JoinSet<()>,
 }
 
@@ -42,7 +43,7 @@ impl Display {
             job_id: job_id.to_owned(),
             screen,
             style,
-            streamed: HashSet::new(),
+            streamed: HashMap::new(),
             logs: JoinSet::new(),
         }
     }
@@ -84,27 +85,65 @@ impl Display {
         self.screen.print(text.into_bytes()).await;
     }
 
-    /// Starts to stream the log of each attempt that has started.
+    /// Starts to stream the log of each attempt that has started. It is printed after
+    /// those of the attempts that were over by then, whichever connection is quicker.
     fn stream_logs(&mut self, job: &v1::Job) {
         let has_log =
             |run: &&v1::StageRun| run.start_time.is_some() && run.carried_from_job_id.is_empty();
-        for run in job.stage_runs.iter().filter(has_log) {
-            let attempt = (run.stage_name.clone(), run.attempt);
-            if self.style.logs && self.streamed.insert(attempt) {
-                let request = v1::ReadStageLogRequest {
-                    job_id: self.job_id.clone(),
-                    stage_name: run.stage_name.clone(),
-                    attempt: run.attempt,
-                    follow: true,
-                    ..Default::default()
-                };
-                let reader = LogReader::new(self.client.clone(), request);
-                let name = words::run_name(run);
-                let log = stream_log(reader, name, self.screen.clone(), self.style.raw);
-                self.logs.spawn(log);
+        let mut runs: Vec<_> = job.stage_runs.iter().filter(has_log).collect();
+        runs.sort_by_key(|run| run.start_time.map(|time| (time.seconds, time.nanos)));
+        for run in runs {
+            if !self.style.logs || self.streamed.contains_key(&attempt(run)) {
+                continue;
             }
+            let ended = CancellationToken::new();
+            self.streamed.insert(attempt(run), ended.clone());
+            let earlier = self.ended_before(run, job);
+            let log = self.stream_log(run);
+            self.logs.spawn(async move {
+                let _tells_on_every_way_out = ended.drop_guard();
+                for log in earlier {
+                    log.cancelled().await;
+                }
+                log.await;
+            });
         }
     }
+
+    /// The ends of the logs of those attempts that were over when this one started.
+    fn ended_before(&self, run: &v1::StageRun, job: &v1::Job) -> Vec<CancellationToken> {
+        let time = |time: Option<prost_types::Timestamp>| time.map(|t| (t.seconds, t.nanos));
+        let started = time(run.start_time);
+        let was_over = |other: &&v1::StageRun| {
+            let ended = time(other.end_time);
+            ended.is_some() && ended <= started && attempt(other) != attempt(run)
+        };
+        let earlier = job.stage_runs.iter().filter(was_over);
+        earlier
+            .filter_map(|other| self.streamed.get(&attempt(other)).cloned())
+            .collect()
+    }
+
+    fn stream_log(&self, run: &v1::StageRun) -> impl Future<Output = ()> + use<> {
+        let request = v1::ReadStageLogRequest {
+            job_id: self.job_id.clone(),
+            stage_name: run.stage_name.clone(),
+            attempt: run.attempt,
+            follow: true,
+            ..Default::default()
+        };
+        let reader = LogReader::new(self.client.clone(), request);
+        stream_log(
+            reader,
+            words::run_name(run),
+            self.screen.clone(),
+            self.style.raw,
+        )
+    }
+}
+
+fn attempt(run: &v1::StageRun) -> (String, i32) {
+    (run.stage_name.clone(), run.attempt)
 }
 
 /// Prints a log as prefixed lines. A log that cannot be read is told of and

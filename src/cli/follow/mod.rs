@@ -151,7 +151,7 @@ impl Following<'_> {
     }
 
     async fn cancel_or_interrupt(&mut self) -> Result<Ended, Failure> {
-        out::notice("cancelling the job; once more to stop waiting for it");
+        out::notice("cancelling the job; once more to kill it at once");
         tokio::select! {
             cancelled = cancel(self.client, self.job_id, "interrupted") => {
                 // Whatever came of it, the job's end tells.

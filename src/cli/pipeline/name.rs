@@ -1,6 +1,6 @@
 //! Pipelines by id or by name.
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use uuid::Uuid;
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(crate) struct Named {
     /// Id or name of the pipeline
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pipeline: String,
     /// Project of the pipeline, for a name that several projects have
     #[arg(long)]

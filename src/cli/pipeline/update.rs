@@ -10,6 +10,7 @@ use crate::{
         exit::{Exit, Failure},
         input::Input,
         remote::Format,
+        text,
     },
     wire::v1,
 };
@@ -39,8 +40,15 @@ impl UpdateArgs {
             true => file.mask(),
             false => self.mask,
         };
+        let id = self.pipeline.id(client).await?;
+        if let Some(other) = file.id().filter(|other| *other != id) {
+            let other = text::one_line(other);
+            return Err(Failure::Invalid(format!(
+                "the input is of pipeline {other}, not of {id}; remove its id to use it all the same"
+            )));
+        }
         let mut pipeline = v1::Pipeline::from(file);
-        pipeline.id = self.pipeline.id(client).await?;
+        pipeline.id = id;
         pipeline.etag = self.etag.unwrap_or(pipeline.etag);
         let request = v1::UpdatePipelineRequest {
             pipeline: Some(pipeline),
