@@ -98,6 +98,23 @@ fn what_get_prints_is_what_update_takes() {
     assert_eq!(update(&got).code, Some(5));
 }
 
+#[test]
+fn jobs_are_listed_by_the_name_of_their_pipeline() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    let id = served.create("one", "true");
+    served.create("two", "true");
+    let job = served.trigger("one");
+    served.trigger("two");
+    for pipeline in ["one", &id] {
+        let list = ["job", "list", "--pipeline", pipeline, "-o", "json"];
+        let list = served.run(&list).json();
+        assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
+        assert_eq!(list["jobs"][0]["id"], job.as_str());
+    }
+    let absent = served.run(&["job", "list", "--pipeline", "three"]);
+    assert_eq!(absent.code, Some(4));
+}
+
 /// A script whose variable is not set must not hit whatever there is.
 #[test]
 fn an_empty_name_is_no_name() {

@@ -1,6 +1,6 @@
 //! `pipewright job list`.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 
 use crate::{
     cli::{
@@ -8,6 +8,7 @@ use crate::{
         exit::{Exit, Failure},
         json, out,
         page::{self, Paging},
+        pipeline::name,
         remote::Format,
         table,
     },
@@ -20,9 +21,9 @@ pub(crate) struct ListArgs {
     /// Only this project
     #[arg(long, default_value = "", hide_default_value = true)]
     project: String,
-    /// Only the pipeline of this id
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pipeline: String,
+    /// Only the pipeline of this id or name
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    pipeline: Option<String>,
     /// Only these states; may be repeated
     #[arg(long = "state", value_enum, value_delimiter = ',')]
     states: Vec<State>,
@@ -71,6 +72,10 @@ impl ListArgs {
 
     /// All pages as one.
     async fn fetch(&self, client: &Client) -> Result<v1::ListJobsResponse, Failure> {
+        let pipeline_id = match self.pipeline.clone() {
+            None => String::new(),
+            Some(pipeline) => name::resolve(client, pipeline, self.project.clone()).await?,
+        };
         let mut list = v1::ListJobsResponse::default();
         let mut next = self.paging.first();
         while let Some(page) = next {
@@ -78,7 +83,7 @@ impl ListArgs {
                 page_size: page.size,
                 page_token: page.token,
                 project: self.project.clone(),
-                pipeline_id: self.pipeline.clone(),
+                pipeline_id: pipeline_id.clone(),
                 states: self.states.iter().map(|state| i32::from(*state)).collect(),
             };
             let send =

@@ -4,7 +4,7 @@ pub(crate) mod create;
 mod delete;
 mod get;
 mod list;
-mod name;
+pub(crate) mod name;
 pub(crate) mod trigger;
 mod update;
 

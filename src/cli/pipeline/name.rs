@@ -22,20 +22,28 @@ pub(crate) struct Named {
 impl Named {
     /// The pipeline's id; asks the service unless it is given.
     pub(super) async fn id(self, client: &Client) -> Result<String, Failure> {
-        if Uuid::parse_str(&self.pipeline).is_ok() {
-            return Ok(self.pipeline);
-        }
-        let request = v1::ListPipelinesRequest {
-            project: self.project.unwrap_or_default(),
-            name: self.pipeline.clone(),
-            ..Default::default()
-        };
-        let send = |mut client: Client, request| async move {
-            client.pipelines.list_pipelines(request).await
-        };
-        let found = client.call(request, send).await?.pipelines;
-        the_one(&self.pipeline, found)
+        resolve(client, self.pipeline, self.project.unwrap_or_default()).await
     }
+}
+
+/// The id of the pipeline that an id or a name means; an empty project is any.
+pub(crate) async fn resolve(
+    client: &Client,
+    pipeline: String,
+    project: String,
+) -> Result<String, Failure> {
+    if Uuid::parse_str(&pipeline).is_ok() {
+        return Ok(pipeline);
+    }
+    let request = v1::ListPipelinesRequest {
+        project,
+        name: pipeline.clone(),
+        ..Default::default()
+    };
+    let send =
+        |mut client: Client, request| async move { client.pipelines.list_pipelines(request).await };
+    let found = client.call(request, send).await?.pipelines;
+    the_one(&pipeline, found)
 }
 
 fn the_one(name: &str, mut found: Vec<v1::Pipeline>) -> Result<String, Failure> {
