@@ -22,7 +22,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::layer::util::{Identity, Stack};
 
 use crate::{
-    api::{AuthLayer, Jobs, Pipelines},
+    api::{AuthLayer, Jobs, Pipelines, RefusalLayer},
     auth::Authenticator,
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
@@ -45,6 +45,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections get to close once their streams were told to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What stands before the services: refusals are completed outermost, then nobody
+/// passes who is not known.
+type Layers = Stack<AuthLayer, Stack<RefusalLayer, Identity>>;
 
 /// Why a service could not start, or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -191,7 +195,7 @@ pub fn embedded_labels() -> BTreeMap<String, String> {
 async fn routes(
     engine: &Arc<Engine>,
     access: Access,
-) -> Result<(HealthReporter, Router<Stack<AuthLayer, Identity>>), ServeError> {
+) -> Result<(HealthReporter, Router<Layers>), ServeError> {
     let authenticator = match access {
         Access::Open => Authenticator::Open,
         Access::Token(token) => Authenticator::Token(token),
@@ -212,6 +216,7 @@ async fn routes(
         .http2_max_header_list_size(HEADER_LIST)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(RefusalLayer)
         .layer(AuthLayer::new(authenticator))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
@@ -230,7 +235,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 }
 
 async fn serve(
-    router: Router<Stack<AuthLayer, Identity>>,
+    router: Router<Layers>,
     listener: TcpListener,
     closed: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {

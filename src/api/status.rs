@@ -66,6 +66,25 @@ pub(super) fn unauthenticated() -> Status {
     )
 }
 
+/// A refusal that came without details, from below the services. `path` is the
+/// method that was called.
+pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
+    let message = told.message().to_owned();
+    let (code, reason, message) = match told.code() {
+        Code::Unimplemented => {
+            let message = format!("there is no method {path}; reflection lists those there are");
+            (Code::Unimplemented, "METHOD_UNKNOWN", message)
+        }
+        // The codec's words for a message over the limit, and for bytes that are no message.
+        Code::OutOfRange => (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message),
+        Code::Internal if message.contains("decode") => {
+            (Code::InvalidArgument, "MESSAGE_MALFORMED", message)
+        }
+        code => (code, "TRANSPORT", message),
+    };
+    refuse(code, reason, message, ErrorDetails::new())
+}
+
 fn refuse(code: Code, reason: &str, message: String, mut details: ErrorDetails) -> Status {
     details.set_error_info(reason, DOMAIN, HashMap::new());
     Status::with_error_details(code, cut(message), details)

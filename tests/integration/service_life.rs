@@ -311,3 +311,51 @@ async fn a_token_is_asked_for_when_there_is_one() {
     let refused = refusal(client.server_reflection_info(request).await.map(|_| ()));
     assert_eq!(refused.0, Code::Unauthenticated);
 }
+
+/// What tonic refuses by itself says as much as what the services refuse.
+#[tokio::test]
+async fn refusals_from_below_the_services_have_a_reason_too() {
+    let service = Service::start().await;
+    let call = async |path: &'static str, message: v1::CreatePipelineRequest| {
+        let mut client = tonic::client::Grpc::new(service.channel.clone());
+        client.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<_, v1::CreatePipelineResponse>::default();
+        let path = http::uri::PathAndQuery::from_static(path);
+        refusal(client.unary(Request::new(message), path, codec).await)
+    };
+    let unknown = call(
+        "/pipewright.v1.PipelineService/Nonsense",
+        Default::default(),
+    )
+    .await;
+    assert_eq!(
+        unknown,
+        (Code::Unimplemented, "METHOD_UNKNOWN".into(), vec![])
+    );
+
+    let huge = v1::CreatePipelineRequest {
+        request_id: "x".repeat(5 * 1024 * 1024),
+        ..Default::default()
+    };
+    let create = "/pipewright.v1.PipelineService/CreatePipeline";
+    let huge = call(create, huge).await;
+    assert_eq!(
+        huge,
+        (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".into(), vec![])
+    );
+
+    // Field 1 of a cancel is text, and here it is not UTF-8: a list of pipelines has a
+    // message in field 1 and is sent where a cancel is expected.
+    let pipeline = v1::CreatePipelineRequest {
+        pipeline: Some(v1::Pipeline {
+            revision: i64::MAX,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let malformed = call("/pipewright.v1.JobService/CancelJob", pipeline).await;
+    assert_eq!(
+        malformed,
+        (Code::InvalidArgument, "MESSAGE_MALFORMED".into(), vec![])
+    );
+}
