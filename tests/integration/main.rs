@@ -5,7 +5,9 @@
     reason = "in a test's helper, too, a panic is the report"
 )]
 
+mod failing_store;
 mod jobs;
+mod lists;
 mod logs;
 mod pipelines;
 mod service;
