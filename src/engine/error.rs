@@ -26,7 +26,7 @@ pub enum Error {
         revision: i64,
     },
     /// There is no such job.
-    #[error("job {0} was not found; ended jobs expire")]
+    #[error("job {0} was not found; it may have expired, or the server has restarted")]
     JobNotFound(String),
     /// The job has no such stage, or the stage no such attempt.
     #[error("job {job} has no {what}")]

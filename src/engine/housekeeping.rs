@@ -54,7 +54,7 @@ impl Engine {
         match time::timeout(limit, self.end_all_jobs()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "jobs could not be cancelled"),
-            Err(_) => tracing::warn!(?limit, "stages are still running; leaving them behind"),
+            Err(_) => tracing::warn!(?limit, "stages are still running; killing them"),
         }
         self.closing.cancel();
     }
