@@ -32,5 +32,5 @@ pub use pipeline::{
     ConcurrencyPolicy, Pipeline, PipelineSpec, RunCondition, Stage, StageType, Variables,
 };
 pub use retry::{RetryScope, retried_runs};
-pub use schedule::{Admission, QueueRank, admission};
+pub use schedule::{Admission, QueueRank, admission, has_labels};
 pub use validate::Violation;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::ConcurrencyPolicy;
+use super::{ConcurrencyPolicy, Variables};
 
 /// What becomes of a new job, and of those that are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,13 @@ pub fn admission(policy: ConcurrencyPolicy, others_active: bool) -> Admission {
         (ConcurrencyPolicy::Queue, true) => Admission::Wait,
         (ConcurrencyPolicy::CancelRunning, true) => Admission::Supersede,
     }
+}
+
+/// Whether a runner with the labels `offered` may have a stage that asks for `wanted`.
+pub fn has_labels(offered: &Variables, wanted: &Variables) -> bool {
+    wanted
+        .iter()
+        .all(|(key, value)| offered.get(key) == Some(value))
 }
 
 /// The place of a ready stage in the queue; the lowest goes first.

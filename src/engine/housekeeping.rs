@@ -66,7 +66,7 @@ impl Engine {
             return Ok(());
         };
         match self.command(oldest, Command::Admit).await {
-            // It has ended since, which is another chore.
+            // It has ended since and was forgotten; its end named the pipeline again.
             Err(Error::JobNotFound(_)) => Ok(()),
             result => result.map(drop),
         }

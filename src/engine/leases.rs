@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 use crate::{
     domain::{
         Command, FencingToken, Holder, Job, JobId, LeaseId, RunKey, RunnerId, StageResult,
-        StageRun, StageState, Variables,
+        StageRun, StageState, Variables, has_labels,
     },
     runner::{
         Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration,
@@ -154,11 +154,9 @@ impl Leases for Engine {
 impl Engine {
     /// Whether a runner is connected that has all of these labels.
     pub(super) fn has_runner_for(&self, wanted: &Labels) -> bool {
-        self.runners.iter().any(|runner| {
-            wanted
-                .iter()
-                .all(|(key, value)| runner.labels.get(key) == Some(value))
-        })
+        self.runners
+            .iter()
+            .any(|runner| has_labels(&runner.labels, wanted))
     }
 
     async fn claim(&self, runner: RunnerId, labels: &Labels) -> Result<Option<Lease>, LeaseError> {

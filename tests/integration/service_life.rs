@@ -344,8 +344,8 @@ async fn refusals_from_below_the_services_have_a_reason_too() {
         (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".into(), vec![])
     );
 
-    // Field 1 of a cancel is text, and here it is not UTF-8: a list of pipelines has a
-    // message in field 1 and is sent where a cancel is expected.
+    // A create has a message in field 1, where a cancel has text; the largest number in
+    // it is no UTF-8.
     let pipeline = v1::CreatePipelineRequest {
         pipeline: Some(v1::Pipeline {
             revision: i64::MAX,

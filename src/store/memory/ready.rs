@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::{Job, JobId, QueueRank, RunKey, StageRun};
+use crate::domain::{Job, JobId, QueueRank, RunKey, StageRun, has_labels};
 
 use super::super::{Labels, ReadyStage};
 
@@ -34,15 +34,10 @@ impl ReadyQueue {
 
     /// Takes the first stage for which the labels are enough.
     pub(super) fn claim(&mut self, labels: &Labels) -> Option<ReadyStage> {
-        let is_enough = |wanted: &Labels| {
-            wanted
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value))
-        };
         let (wanted, place) = self
             .by_labels
             .iter()
-            .filter(|(wanted, _)| is_enough(wanted))
+            .filter(|(wanted, _)| has_labels(labels, wanted))
             .filter_map(|(wanted, queue)| Some((wanted, *queue.first()?)))
             .min_by_key(|(_, place)| *place)?;
         let wanted = wanted.clone();
