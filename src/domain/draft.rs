@@ -126,6 +126,10 @@ impl Draft {
         result: StageResult,
     ) -> Result<(), Refusal> {
         let run = self.running(run, token)?.clone();
+        if result.outcome == Outcome::Returned {
+            self.take_back(run);
+            return Ok(());
+        }
         let (state, failure) = self.ending(&run, &result);
         self.emit_run(StageRun {
             state,
@@ -143,6 +147,21 @@ impl Draft {
         Ok(())
     }
 
+    /// The stage waits for a runner again, as if it had not been given out.
+    fn take_back(&mut self, run: StageRun) {
+        if self.job.state == JobState::Cancelling {
+            self.skip(&run, SkipReason::Cancelled);
+            self.end_if_over();
+            return;
+        }
+        self.emit_run(StageRun {
+            state: StageState::Queued,
+            holder: None,
+            start_time: None,
+            ..run
+        });
+    }
+
     fn ending(&self, run: &StageRun, result: &StageResult) -> (StageState, Option<Failure>) {
         let reason = match result.outcome {
             Outcome::Succeeded => return (StageState::Succeeded, None),
@@ -153,7 +172,9 @@ impl Draft {
             Outcome::TimedOut => FailureReason::TimedOut,
             Outcome::CheckoutFailed => FailureReason::CheckoutFailed,
             // A runner that stops a stage unasked has broken off its work.
-            Outcome::Cancelled | Outcome::RunnerError => FailureReason::RunnerError,
+            Outcome::Cancelled | Outcome::RunnerError | Outcome::Returned => {
+                FailureReason::RunnerError
+            }
         };
         let failure = Failure {
             reason,

@@ -46,6 +46,10 @@ id! {
     /// Names a runner. A UUIDv7.
     RunnerId
 }
+id! {
+    /// Names a process of a runner. A UUID of its own choice.
+    SessionId
+}
 
 /// Goes up with every lease that is handed out; a write under an older one is
 /// refused, so that a runner that was thought dead cannot change anything.

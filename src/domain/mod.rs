@@ -22,7 +22,7 @@ pub mod validate;
 pub use decide::{Command, Decision, NewJob, Refusal, StageResult, create, decide};
 pub use event::{Change, Event};
 pub use graph::{GraphError, StageGraph, Verdict, verdict};
-pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId};
+pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{
     CancelCause, Cancellation, Failure, FailureReason, Holder, Job, JobState, PendingReason,
     RunKey, SkipReason, StageRun, StageState, Trigger, TriggerSource,

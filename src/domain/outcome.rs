@@ -13,4 +13,6 @@ pub enum Outcome {
     CheckoutFailed,
     /// The command could not be started.
     RunnerError,
+    /// Not started: another runner may have it.
+    Returned,
 }

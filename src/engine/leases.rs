@@ -1,12 +1,12 @@
 //! The side of a lease that hands out work.
 
 use std::{
+    collections::BTreeMap,
     sync::atomic::Ordering,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::time::{self, Instant};
 
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
         StageRun, StageState, Variables, has_labels,
     },
     runner::{
-        Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration,
-        Renewed, Report, StageWork,
+        Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases,
+        LogAppend, Registered, Registration, Renewed, Report, StageWork, WorkRequest,
     },
     store::{
         Labels,
@@ -25,6 +25,10 @@ use crate::{
 };
 
 use super::{Engine, Error};
+
+const LEASE_TTL: Duration = Duration::from_secs(30);
+/// Most bytes of one append: 256 KiB.
+const MAX_LOG_CHUNK: usize = 256 * 1024;
 
 /// A lease that was handed out and not yet completed.
 #[derive(Clone, Copy, Debug)]
@@ -45,25 +49,31 @@ pub(super) fn first_token(now: SystemTime) -> i64 {
 
 #[async_trait]
 impl Leases for Engine {
-    async fn register(&self, runner: Registration) -> Result<RunnerId, LeaseError> {
+    async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
         let id = RunnerId(self.ids.next(self.now()));
         tracing::info!(runner.id = %id, name = runner.display_name, labels = ?runner.labels,
             capacity = runner.capacity, "runner registered");
         self.runners.insert(id, runner);
-        Ok(id)
+        Ok(Registered {
+            runner_id: id,
+            lease_ttl: LEASE_TTL,
+            max_log_chunk: MAX_LOG_CHUNK,
+        })
     }
 
-    async fn acquire(
-        &self,
-        runner: RunnerId,
-        max_wait: Duration,
-        held_jobs: &[JobId],
-    ) -> Result<Acquired, LeaseError> {
+    async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
+        let WorkRequest {
+            runner_id: runner,
+            session_id: _,
+            request_id: _,
+            max_wait,
+            held_jobs,
+        } = request;
         let labels = self
             .runners
             .get(&runner)
             .map(|runner| runner.labels.clone());
-        let labels = labels.ok_or(LeaseError::Lost)?;
+        let labels = labels.ok_or(LeaseError::Unregistered)?;
         let until = Instant::now() + max_wait;
         loop {
             // Registered before the look, so that no wake-up is missed in between.
@@ -73,7 +83,7 @@ impl Leases for Engine {
             }
             let acquired = Acquired {
                 lease: self.claim(runner, &labels).await?,
-                ended_jobs: self.ended(held_jobs).await?,
+                ended_jobs: self.ended(&held_jobs).await?,
             };
             if acquired.lease.is_some() || !acquired.ended_jobs.is_empty() {
                 return Ok(acquired);
@@ -113,14 +123,19 @@ impl Leases for Engine {
     async fn append_log(
         &self,
         proof: LeaseProof,
-        offset: u64,
-        data: Bytes,
-    ) -> Result<u64, LeaseError> {
-        let key = self.live(proof)?.log_key();
-        self.logs
-            .append(key, offset, data)
-            .await
-            .map_err(LeaseError::from)
+        append: LogAppend,
+    ) -> Result<Appended, LeaseError> {
+        let lease = self.live(proof)?;
+        let appended = self
+            .logs
+            .append(lease.log_key(), append.offset, append.data);
+        let committed = appended.await?;
+        let job = self.load_job(lease.job_id).await?;
+        let renewed = renewed(&job, lease).ok_or(LeaseError::Lost)?;
+        Ok(Appended {
+            committed,
+            directive: renewed.directive,
+        })
     }
 
     async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
@@ -186,6 +201,7 @@ impl Engine {
         self.leases.insert(proof.lease_id, live);
         Lease {
             proof,
+            ttl: LEASE_TTL,
             work: stage_work(job, run, token, self.settings.kill_grace),
         }
     }
@@ -282,7 +298,10 @@ impl From<Error> for LeaseError {
 
 impl From<AppendError> for LeaseError {
     fn from(error: AppendError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            AppendError::Hole { committed } => Self::Hole { committed },
+            AppendError::Io(error) => Self::Failed(error.to_string()),
+        }
     }
 }
 
@@ -291,6 +310,7 @@ fn renewed(job: &Job, lease: LiveLease) -> Option<Renewed> {
     let run = job.run(lease.run)?;
     let is_held = run.state == StageState::Running && run.holder == Some(lease.holder);
     is_held.then(|| Renewed {
+        ttl: LEASE_TTL,
         directive: match job.cancellation {
             Some(_) => Directive::Cancel,
             None => Directive::Continue,
@@ -304,7 +324,6 @@ fn stage_work(job: &Job, run: &StageRun, token: FencingToken, kill_grace: Durati
     StageWork {
         job_id: job.id,
         stage_name: stage.name.clone(),
-        stage_index: run.stage,
         attempt: run.attempt,
         command: stage.command.clone(),
         timeout: stage.timeout,
@@ -313,7 +332,9 @@ fn stage_work(job: &Job, run: &StageRun, token: FencingToken, kill_grace: Durati
         git_ref: job.git_ref.clone(),
         commit_id: job.commit_id.clone(),
         variables: environment(job, run, token),
+        secret_variables: BTreeMap::new(),
         working_directory: stage.working_directory.clone(),
+        workspace_exists: false,
     }
 }
 

@@ -9,11 +9,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use uuid::Uuid;
 
 use super::{
-    Acquired, Lease, LeaseError, Leases, Registration, retry::delay, stage, workspace::Workspaces,
+    Acquired, Lease, LeaseError, Leases, Registered, Registration, WorkRequest, retry::delay,
+    stage, workspace::Workspaces,
 };
-use crate::{config::Execution, domain::RunnerId};
+use crate::{config::Execution, domain::SessionId};
 
 /// How long the service may hold a request for work.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -78,6 +80,9 @@ impl Agent {
                 display_name,
                 labels,
                 capacity,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                session_id: SessionId(Uuid::new_v4()),
+                runner_id: None,
             },
             workspaces: Workspaces::new(execution)?,
             slots: Arc::new(Semaphore::new(capacity)),
@@ -90,38 +95,53 @@ impl Agent {
         let Some(mut runner) = self.register().await else {
             return;
         };
+        let mut request_id = Uuid::new_v4();
         let mut failures = 0;
         loop {
             let slot = self.free_slot().await;
-            let held = self.workspaces.held();
-            match self.leases.acquire(runner, MAX_WAIT, &held).await {
+            match self.leases.acquire(self.request(&runner, request_id)).await {
                 Ok(acquired) => {
                     failures = 0;
+                    request_id = Uuid::new_v4();
                     self.start(acquired, slot);
                     continue;
                 }
                 Err(LeaseError::Stopping) => return,
-                Err(LeaseError::Lost) => match self.register().await {
-                    Some(id) => runner = id,
+                Err(LeaseError::Lost | LeaseError::Unregistered) => match self.register().await {
+                    Some(registered) => runner = registered,
                     None => return,
                 },
-                Err(LeaseError::Failed(reason)) => warn!(%reason, "could not ask for work"),
+                // Asked again under the same id: the answer may be what was lost.
+                Err(reason @ (LeaseError::Hole { .. } | LeaseError::Failed(_))) => {
+                    warn!(%reason, "could not ask for work");
+                }
             }
             failures += 1;
             sleep(delay(failures)).await;
         }
     }
 
+    fn request(&self, runner: &Registered, request_id: Uuid) -> WorkRequest {
+        WorkRequest {
+            runner_id: runner.runner_id,
+            session_id: self.registration.session_id,
+            request_id,
+            max_wait: MAX_WAIT,
+            held_jobs: self.workspaces.held(),
+        }
+    }
+
     /// None: the service is stopping.
-    async fn register(&self) -> Option<RunnerId> {
+    async fn register(&mut self) -> Option<Registered> {
         let mut failures = 0;
         loop {
             match self.leases.register(self.registration.clone()).await {
-                Ok(runner) => return Some(runner),
-                Err(LeaseError::Stopping) => return None,
-                Err(reason @ (LeaseError::Lost | LeaseError::Failed(_))) => {
-                    warn!(%reason, "could not register");
+                Ok(registered) => {
+                    self.registration.runner_id = Some(registered.runner_id);
+                    return Some(registered);
                 }
+                Err(LeaseError::Stopping) => return None,
+                Err(reason) => warn!(%reason, "could not register"),
             }
             failures += 1;
             sleep(delay(failures)).await;
@@ -142,7 +162,12 @@ impl Agent {
         if !removed.is_empty() {
             self.tasks.spawn_blocking(move || drop(removed));
         }
-        if let Some(Lease { proof, work }) = lease {
+        if let Some(Lease {
+            proof,
+            ttl: _,
+            work,
+        }) = lease
+        {
             // Here and not in the stage, so that the next request for work already
             // names the job among those held.
             let workspace = self.workspaces.open(work.job_id);

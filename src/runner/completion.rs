@@ -26,6 +26,9 @@ pub(super) fn completion(
     commit: Option<&str>,
 ) -> Completion {
     let log_size = result.as_ref().map_or(0, |ended| ended.output.size);
+    let log_incomplete = result
+        .as_ref()
+        .is_ok_and(|ended| ended.output.failure.is_some());
     let (outcome, exit_code, message) = match result {
         Ok(ended) => ending(work, &ended),
         Err(Failure::Stopped(cause)) => stop_ending(work, cause),
@@ -37,6 +40,7 @@ pub(super) fn completion(
         exit_code,
         message: shortened(message),
         log_size,
+        log_incomplete,
         commit_id: commit.map(str::to_owned),
     }
 }

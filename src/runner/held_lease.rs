@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::{
-    Completion, Directive, LeaseError, LeaseProof, Leases, Renewed, Report,
+    Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Renewed, Report,
     retry::{delay, retried},
     stop::{Cause, Stop},
 };
@@ -22,7 +22,7 @@ const HOLD: Duration = Duration::from_secs(10);
 /// One lease, and the word to stop the stage that runs under it.
 pub(super) struct HeldLease {
     leases: Arc<dyn Leases>,
-    proof: LeaseProof,
+    pub(super) proof: LeaseProof,
     commit: OnceLock<String>,
     pub(super) stop: Stop,
 }
@@ -54,7 +54,12 @@ impl HeldLease {
                     known = self.heed(renewed.directive);
                 }
                 Err(LeaseError::Lost) => return std::future::pending().await,
-                Err(LeaseError::Stopping | LeaseError::Failed(_)) => {
+                Err(
+                    LeaseError::Unregistered
+                    | LeaseError::Stopping
+                    | LeaseError::Hole { .. }
+                    | LeaseError::Failed(_),
+                ) => {
                     failures += 1;
                     sleep(delay(failures)).await;
                 }
@@ -95,7 +100,14 @@ impl HeldLease {
 
     /// Appends to the log at `offset`. A failure that stays is reason to stop.
     pub(super) async fn append(&self, offset: u64, data: Bytes) -> Result<(), LeaseError> {
-        let append = || self.leases.append_log(self.proof, offset, data.clone());
+        let append = || {
+            let append = LogAppend {
+                offset,
+                dropped: 0,
+                data: data.clone(),
+            };
+            self.leases.append_log(self.proof, append)
+        };
         let answer = self.check(retried(append).await);
         if answer.is_err() {
             self.stop.ask(Cause::LogRefused);

@@ -4,27 +4,27 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use secrecy::SecretString;
+use uuid::Uuid;
 
-use crate::domain::{FencingToken, JobId, LeaseId, Outcome, RunnerId};
+use crate::domain::{FencingToken, JobId, LeaseId, Outcome, RunnerId, SessionId};
 
 /// The runner's side of a lease, from registration to the stage's end.
 ///
-/// The engine implements it in process. A lease is the only right to write: all
-/// writes carry its [`LeaseProof`], and one that is no longer valid is refused
-/// with [`LeaseError::Lost`], which means: kill the stage, do not try again.
+/// The engine implements it in process, and a client of `LeaseService` for other
+/// machines. A lease is the only right to write: all writes carry its
+/// [`LeaseProof`], and one that is no longer valid is refused with
+/// [`LeaseError::Lost`], which means: kill the stage, do not try again.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
-    /// Announces a runner.
-    async fn register(&self, runner: Registration) -> Result<RunnerId, LeaseError>;
+    /// Announces a runner's process. The same session gets the same answer; the
+    /// leases of the runner's earlier session are void.
+    async fn register(&self, runner: Registration) -> Result<Registered, LeaseError>;
 
-    /// Waits up to `max_wait` for a stage that the runner's labels fit, or until
-    /// one of `held_jobs`, whose workspaces the runner keeps, is over.
-    async fn acquire(
-        &self,
-        runner: RunnerId,
-        max_wait: Duration,
-        held_jobs: &[JobId],
-    ) -> Result<Acquired, LeaseError>;
+    /// Waits for a stage that the runner's labels fit, or until one of the held jobs,
+    /// whose workspaces the runner keeps, is over. While a lease lives, a request of
+    /// the same id gets it again, so that a lost answer loses nothing.
+    async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError>;
 
     /// Confirms the lease and reports what is known of the stage. Answers when
     /// the directive is no longer `known`, else after `max_wait`. Two calls may
@@ -38,25 +38,33 @@ pub trait Leases: Send + Sync + 'static {
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError>;
 
-    /// Appends bytes, 256 KiB at most, to the stage's log; answers the log's size. Bytes
-    /// below that size are taken as sent again.
+    /// Appends bytes to the stage's log. Bytes below its size are taken as sent again.
     async fn append_log(
         &self,
         proof: LeaseProof,
-        offset: u64,
-        data: Bytes,
-    ) -> Result<u64, LeaseError>;
+        append: LogAppend,
+    ) -> Result<Appended, LeaseError>;
 
-    /// Ends the lease with the stage's outcome.
+    /// Ends the lease with the stage's outcome. Repeating it is fine. A log that is
+    /// not complete is refused with [`LeaseError::Hole`], unless the runner says so.
     async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError>;
 }
 
 /// Why the other side refused a runner's call.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// The lease or the registration is void: stop the stage.
+    /// The lease is void: stop the stage.
     #[error("the lease is no longer valid")]
     Lost,
+    /// The runner or its session is not known (any more): register again.
+    #[error("the runner is not registered")]
+    Unregistered,
+    /// The log is shorter than the call says.
+    #[error("the log ends at {committed}")]
+    Hole {
+        /// Everything below is stored.
+        committed: u64,
+    },
     /// The service is stopping; there will be no more work.
     #[error("the service is stopping")]
     Stopping,
@@ -74,6 +82,38 @@ pub struct Registration {
     pub labels: BTreeMap<String, String>,
     /// Stages that it runs at once, at least 1.
     pub capacity: usize,
+    /// Version of its program.
+    pub version: String,
+    /// This process.
+    pub session_id: SessionId,
+    /// Its id from an earlier registration; none for a new runner.
+    pub runner_id: Option<RunnerId>,
+}
+
+/// Answer to [`Leases::register`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// The runner's id from now on.
+    pub runner_id: RunnerId,
+    /// Lifetime of a lease.
+    pub lease_ttl: Duration,
+    /// Most bytes that one append may carry.
+    pub max_log_chunk: usize,
+}
+
+/// A runner asks for work.
+#[derive(Clone, Debug)]
+pub struct WorkRequest {
+    /// Who asks.
+    pub runner_id: RunnerId,
+    /// Which process of it.
+    pub session_id: SessionId,
+    /// Tells a repeated request from a new one.
+    pub request_id: Uuid,
+    /// How long to wait for work.
+    pub max_wait: Duration,
+    /// Jobs of which the runner keeps a workspace.
+    pub held_jobs: Vec<JobId>,
 }
 
 /// Answer to [`Leases::acquire`].
@@ -86,10 +126,12 @@ pub struct Acquired {
 }
 
 /// The right to run one stage run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lease {
     /// Goes with every write.
     pub proof: LeaseProof,
+    /// Time left, counted from when the request was sent.
+    pub ttl: Duration,
     /// What to run.
     pub work: StageWork,
 }
@@ -110,8 +152,6 @@ pub struct StageWork {
     pub job_id: JobId,
     /// The stage's name; any text of 1 to 64 characters, so never part of a path.
     pub stage_name: String,
-    /// Position of the stage in its pipeline, from 0.
-    pub stage_index: usize,
     /// Attempt at the stage, from 1.
     pub attempt: u32,
     /// Script for `/bin/sh -e`.
@@ -129,9 +169,14 @@ pub struct StageWork {
     /// Environment of the command, `CI` and `PIPEWRIGHT_*` included, but for
     /// `PIPEWRIGHT_COMMIT_ID` and `PIPEWRIGHT_PROGRESS`, which the runner adds.
     pub variables: BTreeMap<String, String>,
+    /// More of the environment; kept out of everything else.
+    pub secret_variables: BTreeMap<String, SecretString>,
     /// Directory relative to the workspace in which the command starts; empty
     /// for the workspace itself.
     pub working_directory: String,
+    /// An earlier stage of the job ran in this runner's workspace of the job; if that
+    /// is gone, the lease ends as [`Outcome::Returned`].
+    pub workspace_exists: bool,
 }
 
 /// What the service wants of the runner.
@@ -155,10 +200,32 @@ pub struct Report {
 /// Answer to [`Leases::renew`].
 #[derive(Clone, Debug)]
 pub struct Renewed {
+    /// Time left, counted from when the call was sent.
+    pub ttl: Duration,
     /// What to do.
     pub directive: Directive,
     /// The job's commit once a runner has reported one; the first report wins.
     pub commit_id: Option<String>,
+}
+
+/// Bytes for a log.
+#[derive(Clone, Debug)]
+pub struct LogAppend {
+    /// Offset of the first byte of `data`.
+    pub offset: u64,
+    /// Bytes just before `offset` that the runner had to drop; they become a gap.
+    pub dropped: u64,
+    /// At most [`Registered::max_log_chunk`] bytes; may be empty.
+    pub data: Bytes,
+}
+
+/// Answer to [`Leases::append_log`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Everything below is stored, or known to be missing.
+    pub committed: u64,
+    /// What to do.
+    pub directive: Directive,
 }
 
 /// How a stage ended.
@@ -172,6 +239,8 @@ pub struct Completion {
     pub message: String,
     /// Size of the whole log in bytes.
     pub log_size: u64,
+    /// The runner gave up sending the rest of the log.
+    pub log_incomplete: bool,
     /// Commit that was checked out, if any.
     pub commit_id: Option<String>,
 }

@@ -23,6 +23,6 @@ mod workspace;
 
 pub use agent::{RunnerSettings, run};
 pub use lease::{
-    Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration, Renewed,
-    Report, StageWork,
+    Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
+    Registered, Registration, Renewed, Report, StageWork, WorkRequest,
 };

@@ -41,7 +41,8 @@ pub(super) async fn run(
     }
     let completion = completion(&work, result, lease.commit());
     if let Err(reason) = lease.complete(completion).await {
-        warn!(job = %work.job_id, stage = work.stage_index, %reason, "could not report a stage's end");
+        warn!(job.id = %work.job_id, lease.id = %proof.lease_id, %reason,
+            "could not report a stage's end");
     }
 }
 
@@ -67,7 +68,7 @@ async fn execute(
         .start_directory(&work.working_directory)
         .map_err(Failure::Runner)?;
     let script = workspace
-        .write_script(work)
+        .write_script(lease.proof.lease_id, &work.command)
         .await
         .map_err(|error| Failure::Runner(format!("could not write the script: {error}")))?;
     if let Some(cause) = lease.stop.cause() {

@@ -12,8 +12,10 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
-use super::StageWork;
-use crate::{config::Execution, domain::JobId};
+use crate::{
+    config::Execution,
+    domain::{JobId, LeaseId},
+};
 
 /// The workspaces of the jobs that this runner has had stages of.
 pub(super) struct Workspaces {
@@ -140,17 +142,20 @@ impl Workspace {
     }
 
     /// Writes the stage's command to a file that only the runner's user can read.
-    pub(super) async fn write_script(&self, work: &StageWork) -> io::Result<PathBuf> {
+    pub(super) async fn write_script(
+        &self,
+        lease_id: LeaseId,
+        command: &str,
+    ) -> io::Result<PathBuf> {
         // Never the stage's name: it may be any text.
-        let name = format!("stage-{}-{}.sh", work.stage_index, work.attempt);
-        let path = self.scratch.path().join(name);
+        let path = self.scratch.path().join(format!("{lease_id}.sh"));
         let mut file = tokio::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
             .await?;
-        file.write_all(work.command.as_bytes()).await?;
+        file.write_all(command.as_bytes()).await?;
         file.flush().await?;
         Ok(path)
     }

@@ -205,10 +205,8 @@ async fn stages_of_a_job_share_one_checkout() {
     let repository = Repository::create();
     let url = format!("http://{}", repository.serve().await);
     let world = World::isolated();
-    let stages = [0, 1].map(|index| StageWork {
-        stage_index: index,
-        ..checkout_of(&url, "main", &format!("cat file; touch by-{index}"))
-    });
+    let stages =
+        [0, 1].map(|index| checkout_of(&url, "main", &format!("cat file; touch by-{index}")));
     let job_id = stages[0].job_id;
     let runs = stages.map(|stage| world.leases.give(StageWork { job_id, ..stage }));
     for run in &runs {
@@ -217,7 +215,7 @@ async fn stages_of_a_job_share_one_checkout() {
         assert_eq!(text(&log), "two");
     }
     let mut last = checkout_of(&url, "main", "ls by-*");
-    (last.job_id, last.stage_index) = (job_id, 2);
+    last.job_id = job_id;
     assert_eq!(text(&world.run(last).await.1), "by-0\nby-1\n");
     world.finish().await;
 }
@@ -228,8 +226,7 @@ async fn a_failed_checkout_is_tried_again_by_the_next_stage() {
     let url = format!("http://{}", repository.serve().await);
     let world = World::isolated();
     let first = checkout_of(&url, "later", "cat file");
-    let mut second = first.clone();
-    second.stage_index = 1;
+    let second = first.clone();
     failed(&world.run(first).await.0);
     git(
         &repository.root.path().join("demo"),

@@ -7,12 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use pipewright::{
     domain::{FencingToken, JobId, LeaseId, RunnerId},
     runner::{
-        Acquired, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, Registration,
-        Renewed, Report, StageWork,
+        Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases,
+        LogAppend, Registered, Registration, Renewed, Report, StageWork, WorkRequest,
     },
 };
 use tokio::{sync::watch, time::timeout};
@@ -20,6 +19,9 @@ use uuid::Uuid;
 
 /// Longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lifetime of a lease.
+const TTL: Duration = Duration::from_secs(30);
 
 /// What the service knows.
 #[derive(Default)]
@@ -54,7 +56,11 @@ impl FakeLeases {
         let run = Arc::new(Run(Watched(watch::Sender::new(state))));
         let kept = Arc::clone(&run);
         self.runs.lock().unwrap().insert(proof.lease_id, kept);
-        let lease = Lease { proof, work };
+        let lease = Lease {
+            proof,
+            ttl: TTL,
+            work,
+        };
         self.board.change(|board| board.queue.push_back(lease));
         run
     }
@@ -72,17 +78,21 @@ impl FakeLeases {
 
 #[async_trait]
 impl Leases for FakeLeases {
-    async fn register(&self, _: Registration) -> Result<RunnerId, LeaseError> {
+    async fn register(&self, _: Registration) -> Result<Registered, LeaseError> {
         self.board.change(|board| board.registrations += 1);
-        Ok(RunnerId(Uuid::now_v7()))
+        Ok(Registered {
+            runner_id: RunnerId(Uuid::now_v7()),
+            lease_ttl: TTL,
+            max_log_chunk: 256 * 1024,
+        })
     }
 
-    async fn acquire(
-        &self,
-        _: RunnerId,
-        max_wait: Duration,
-        held_jobs: &[JobId],
-    ) -> Result<Acquired, LeaseError> {
+    async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
+        let WorkRequest {
+            max_wait,
+            held_jobs,
+            ..
+        } = request;
         self.board.change(|board| board.held = held_jobs.to_vec());
         let news = |board: &Board| {
             let ended = held_jobs.iter().any(|job| board.ended.contains(job));
@@ -121,6 +131,7 @@ impl Leases for FakeLeases {
         run.0.look(|state| match state.lost {
             true => Err(LeaseError::Lost),
             false => Ok(Renewed {
+                ttl: TTL,
                 directive: state.directive(),
                 commit_id: state.commit.clone(),
             }),
@@ -130,9 +141,9 @@ impl Leases for FakeLeases {
     async fn append_log(
         &self,
         proof: LeaseProof,
-        offset: u64,
-        data: Bytes,
-    ) -> Result<u64, LeaseError> {
+        append: LogAppend,
+    ) -> Result<Appended, LeaseError> {
+        let LogAppend { offset, data, .. } = append;
         assert!(!data.is_empty() && data.len() <= 256 * 1024);
         let mut answer = Err(LeaseError::Lost);
         self.run(proof).0.change(|state| {
@@ -151,7 +162,10 @@ impl Leases for FakeLeases {
                 answer = Err(LeaseError::Failed("the disk is full".into()));
                 return;
             }
-            answer = Ok(state.log.len() as u64);
+            answer = Ok(Appended {
+                committed: state.log.len() as u64,
+                directive: state.directive(),
+            });
         });
         answer
     }

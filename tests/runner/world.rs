@@ -99,7 +99,6 @@ pub(crate) fn work(command: &str) -> StageWork {
     StageWork {
         job_id: JobId(Uuid::now_v7()),
         stage_name: "../any \"text\"; of $(id)".into(),
-        stage_index: 0,
         attempt: 1,
         command: command.into(),
         timeout: Duration::from_secs(300),
@@ -108,7 +107,9 @@ pub(crate) fn work(command: &str) -> StageWork {
         git_ref: String::new(),
         commit_id: String::new(),
         variables: BTreeMap::new(),
+        secret_variables: BTreeMap::new(),
         working_directory: String::new(),
+        workspace_exists: false,
     }
 }
 
