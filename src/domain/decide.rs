@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{
-    Cancellation, Event, FencingToken, Holder, Job, JobState, Outcome, Pipeline, RunKey, StageRun,
-    Trigger, Variables, draft::Draft, ids::JobId,
+    Cancellation, Event, FencingToken, Holder, Job, JobState, Outcome, Pipeline, RunKey, RunnerId,
+    StageRun, Trigger, Variables, draft::Draft, ids::JobId,
 };
 
 /// What can be asked of a job.
@@ -49,8 +49,30 @@ pub enum Command {
         /// How it ended.
         result: StageResult,
     },
+    /// The lease of a running stage is over without a word from its runner.
+    Lose {
+        /// Which run.
+        run: RunKey,
+        /// Token of the lease.
+        token: FencingToken,
+        /// Bytes of its log that had arrived.
+        log_size: u64,
+    },
+    /// A workspace of the job is gone: ready stages that build on what was in it fail.
+    LoseWorkspace(LostWorkspace),
     /// The job has to stop.
     Cancel(Cancellation),
+}
+
+/// A workspace that went away with its runner, or that the runner no longer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostWorkspace {
+    /// Whose it was.
+    pub runner_id: RunnerId,
+    /// The runner's labels: stages that ask for others would have run elsewhere.
+    pub labels: Variables,
+    /// Leases with this token and later ones are not of that workspace.
+    pub before: FencingToken,
 }
 
 /// How a stage ended, as its runner tells it.
@@ -116,22 +138,43 @@ pub fn decide(job: &Job, command: Command, now: SystemTime) -> Result<Decision, 
         (JobState::Running | JobState::Cancelling, Command::Finish { run, token, result }) => {
             draft.finish(run, token, result)?;
         }
+        (
+            JobState::Running | JobState::Cancelling,
+            Command::Lose {
+                run,
+                token,
+                log_size,
+            },
+        ) => draft.lose(run, token, log_size)?,
+        (JobState::Running, Command::LoseWorkspace(lost)) => draft.lose_workspace(&lost),
         (JobState::Cancelling | JobState::Cancelled, Command::Cancel(_) | Command::Admit)
-        | (JobState::Succeeded | JobState::Failed, Command::Admit) => {}
+        | (JobState::Succeeded | JobState::Failed, Command::Admit)
+        | (
+            JobState::Queued
+            | JobState::Cancelling
+            | JobState::Succeeded
+            | JobState::Failed
+            | JobState::Cancelled,
+            Command::LoseWorkspace(_),
+        ) => {}
         (JobState::Succeeded | JobState::Failed, Command::Cancel(_)) => {
             return Err(Refusal::JobEnded(job.state));
         }
         (JobState::Cancelling, Command::Start { .. })
         | (
             JobState::Queued,
-            Command::ResolveCommit { .. } | Command::Progress { .. } | Command::Finish { .. },
+            Command::ResolveCommit { .. }
+            | Command::Progress { .. }
+            | Command::Finish { .. }
+            | Command::Lose { .. },
         )
         | (
             JobState::Succeeded | JobState::Failed | JobState::Cancelled,
             Command::Start { .. }
             | Command::ResolveCommit { .. }
             | Command::Progress { .. }
-            | Command::Finish { .. },
+            | Command::Finish { .. }
+            | Command::Lose { .. },
         ) => return Err(Refusal::LeaseLost),
     }
     Ok(draft.into_decision())
@@ -158,6 +201,8 @@ pub struct NewJob {
     pub retried_job_id: Option<JobId>,
     /// One per stage; not pending where an earlier job's end of it is kept.
     pub stage_runs: Vec<StageRun>,
+    /// What each stage counts for in the job's progress; none: all alike.
+    pub weights: Vec<u64>,
 }
 
 /// Makes a job, the `number`th of its pipeline. One that is not admitted waits for
@@ -177,6 +222,7 @@ pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Deci
         failure: None,
         variables: new.variables,
         priority: new.priority,
+        weights: new.weights.into(),
         create_time: now,
         start_time: None,
         end_time: None,

@@ -10,8 +10,8 @@ use super::{
 
 /// A job on which events are tried out.
 pub(super) struct Draft {
-    job: Job,
-    now: SystemTime,
+    pub(super) job: Job,
+    pub(super) now: SystemTime,
     events: Vec<Event>,
 }
 
@@ -61,7 +61,7 @@ impl Draft {
         self.events.push(event);
     }
 
-    fn emit_run(&mut self, run: StageRun) {
+    pub(super) fn emit_run(&mut self, run: StageRun) {
         self.emit(Change::StageRunChanged(Arc::new(run)));
     }
 
@@ -84,7 +84,7 @@ impl Draft {
     }
 
     /// The run, if it is running under this token.
-    fn running(&self, run: RunKey, token: FencingToken) -> Result<&StageRun, Refusal> {
+    pub(super) fn running(&self, run: RunKey, token: FencingToken) -> Result<&StageRun, Refusal> {
         self.job
             .run(run)
             .filter(|run| run.state == StageState::Running)
@@ -126,7 +126,7 @@ impl Draft {
         result: StageResult,
     ) -> Result<(), Refusal> {
         let run = self.running(run, token)?.clone();
-        if result.outcome == Outcome::Returned {
+        if result.outcome == Outcome::Returned && run.returns < limits::MAX_RETURNS {
             self.take_back(run);
             return Ok(());
         }
@@ -145,21 +145,6 @@ impl Draft {
         });
         self.advance();
         Ok(())
-    }
-
-    /// The stage waits for a runner again, as if it had not been given out.
-    fn take_back(&mut self, run: StageRun) {
-        if self.job.state == JobState::Cancelling {
-            self.skip(&run, SkipReason::Cancelled);
-            self.end_if_over();
-            return;
-        }
-        self.emit_run(StageRun {
-            state: StageState::Queued,
-            holder: None,
-            start_time: None,
-            ..run
-        });
     }
 
     fn ending(&self, run: &StageRun, result: &StageResult) -> (StageState, Option<Failure>) {
@@ -217,7 +202,7 @@ impl Draft {
         self.end_if_over();
     }
 
-    fn skip(&mut self, run: &StageRun, reason: SkipReason) {
+    pub(super) fn skip(&mut self, run: &StageRun, reason: SkipReason) {
         self.emit_run(StageRun {
             state: StageState::Skipped(reason),
             end_time: Some(self.now),
@@ -237,7 +222,7 @@ impl Draft {
             .any(|&stage| self.job.newest_run(stage).state == StageState::Failed)
     }
 
-    fn end_if_over(&mut self) {
+    pub(super) fn end_if_over(&mut self) {
         if !self.job.newest_runs().all(|run| run.state.is_terminal()) {
             return;
         }
@@ -254,19 +239,20 @@ impl Draft {
     }
 }
 
-/// The share of the work that is over, each stage counting alike. Never falls, and
-/// is 100 only for a job that succeeded.
+/// The share of the work that is over. Never falls, and is 100 only for a job that
+/// succeeded.
 fn progress(job: &Job) -> u8 {
     if job.state == JobState::Succeeded {
         return 100;
     }
-    let of_run = |run: &Arc<StageRun>| match run.state.is_terminal() {
+    let weight = |run: &StageRun| u128::from(job.weights.get(run.stage).copied().unwrap_or(1));
+    let of_run = |run: &StageRun| match run.state.is_terminal() {
         true => 100,
-        false => usize::from(run.progress_percent),
+        false => u128::from(run.progress_percent),
     };
-    let over: usize = job.newest_runs().map(of_run).sum();
-    let stages = job.pipeline.spec.stages.len().max(1);
-    let share = u8::try_from(over / stages).unwrap_or(99).min(99);
+    let over: u128 = job.newest_runs().map(|run| weight(run) * of_run(run)).sum();
+    let all: u128 = job.newest_runs().map(|run| weight(run)).sum();
+    let share = u8::try_from(over / all.max(1)).unwrap_or(99).min(99);
     share.max(job.progress_percent)
 }
 

@@ -36,6 +36,8 @@ pub struct Job {
     pub variables: Variables,
     /// Higher runs earlier.
     pub priority: i32,
+    /// What each stage counts for in the progress; empty: all alike.
+    pub weights: Arc<[u64]>,
     /// When it was made.
     pub create_time: SystemTime,
     /// When its first stage started.
@@ -72,10 +74,7 @@ impl Job {
                 self.state = JobState::Cancelling;
                 self.cancellation = Some(cancellation.clone());
             }
-            Change::StageRunChanged(run) => {
-                let position = self.position(run.key());
-                self.stage_runs[position] = Arc::clone(run);
-            }
+            Change::StageRunChanged(run) => self.put(run),
             Change::StageProgressed { run, percent } => {
                 let position = self.position(*run);
                 Arc::make_mut(&mut self.stage_runs[position]).progress_percent = *percent;
@@ -132,6 +131,15 @@ impl Job {
     /// The attempt that a key names, if the job has it.
     pub fn run(&self, key: RunKey) -> Option<&Arc<StageRun>> {
         self.stage_runs.iter().find(|run| run.key() == key)
+    }
+
+    /// Replaces a run, or adds the next attempt after those of its stage.
+    fn put(&mut self, run: &Arc<StageRun>) {
+        let key = |run: &Arc<StageRun>| run.key();
+        match self.stage_runs.binary_search_by_key(&run.key(), key) {
+            Ok(position) => self.stage_runs[position] = Arc::clone(run),
+            Err(position) => self.stage_runs.insert(position, Arc::clone(run)),
+        }
     }
 
     fn position(&self, key: RunKey) -> usize {
@@ -206,6 +214,8 @@ pub struct StageRun {
     pub end_time: Option<SystemTime>,
     /// It succeeded in this earlier job and was not run again.
     pub carried_from: Option<JobId>,
+    /// How often a runner gave it back without starting it.
+    pub returns: u8,
 }
 
 impl StageRun {
@@ -224,6 +234,7 @@ impl StageRun {
             start_time: None,
             end_time: None,
             carried_from: None,
+            returns: 0,
         }
     }
 
@@ -329,6 +340,8 @@ pub enum FailureReason {
     CheckoutFailed,
     /// The runner could not start the command.
     RunnerError,
+    /// The runner stopped renewing its lease, or its workspace is gone.
+    RunnerLost,
 }
 
 /// Why a job is being or was cancelled.

@@ -50,3 +50,7 @@ pub const MAX_QUEUED_STAGES: usize = 100_000;
 pub const MAX_VIOLATIONS: usize = 20;
 /// Newest revisions kept of a pipeline; those of kept jobs are kept besides.
 pub const MAX_REVISIONS: usize = 1_000;
+/// How often runners may give a stage back without starting it before it fails.
+pub const MAX_RETURNS: u8 = 5;
+/// Attempts at a stage that was lost with its runner; one at a DEPLOY stage.
+pub const MAX_ATTEMPTS: u32 = 2;

@@ -11,6 +11,7 @@ mod graph;
 mod ids;
 mod job;
 pub mod limits;
+mod loss;
 mod outcome;
 mod pipeline;
 mod retry;
@@ -18,8 +19,9 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 pub mod validate;
+mod weights;
 
-pub use decide::{Command, Decision, NewJob, Refusal, StageResult, create, decide};
+pub use decide::{Command, Decision, LostWorkspace, NewJob, Refusal, StageResult, create, decide};
 pub use event::{Change, Event};
 pub use graph::{GraphError, StageGraph, Verdict, verdict};
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
@@ -34,3 +36,4 @@ pub use pipeline::{
 pub use retry::{RetryScope, retried_runs};
 pub use schedule::{Admission, QueueRank, admission, has_labels};
 pub use validate::Violation;
+pub use weights::stage_weights;

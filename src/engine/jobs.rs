@@ -3,8 +3,8 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
-        PendingReason, PipelineId, Refusal, RetryScope, StageRun, StageState, Trigger,
-        TriggerSource, Variables, admission, create, limits, retried_runs, validate,
+        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, StageRun, StageState, Trigger,
+        TriggerSource, Variables, admission, create, limits, retried_runs, stage_weights, validate,
     },
     store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
     wire::StageView,
@@ -78,7 +78,7 @@ impl Engine {
         let attempt = async {
             loop {
                 let job = self.load_job(id).await?;
-                let new = self.retried(call, &job, scope)?;
+                let new = self.retried(call, &job, scope).await?;
                 let state = self.store.pipeline(job.pipeline.id).await?;
                 let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()))?;
                 let plan = self.plan_job(&state, new).await?;
@@ -200,11 +200,12 @@ impl Engine {
             priority: request.priority,
             retried_job_id: None,
             stage_runs: stages.map(StageRun::pending).collect(),
+            weights: self.weights(&pipeline).await?,
             pipeline,
         })
     }
 
-    fn retried(&self, call: &Call, job: &Job, scope: RetryScope) -> Result<NewJob, Error> {
+    async fn retried(&self, call: &Call, job: &Job, scope: RetryScope) -> Result<NewJob, Error> {
         if !job.state.is_terminal() {
             return Err(Error::JobNotEnded(job.id.to_string()));
         }
@@ -222,7 +223,22 @@ impl Engine {
             priority: job.priority,
             retried_job_id: Some(job.id),
             stage_runs: stage_runs.ok_or_else(|| Error::NothingToRetry(job.id.to_string()))?,
+            weights: self.weights(&job.pipeline).await?,
         })
+    }
+
+    /// What the stages count for, by the pipeline's newest job that succeeded.
+    async fn weights(&self, pipeline: &Pipeline) -> Result<Vec<u64>, Error> {
+        let succeeded = JobFilter {
+            pipeline_id: Some(pipeline.id),
+            states: vec![JobState::Succeeded],
+            ..JobFilter::default()
+        };
+        let newest = self.store.list_jobs(&succeeded, None, 1).await?;
+        Ok(newest
+            .first()
+            .map(|job| stage_weights(pipeline, job))
+            .unwrap_or_default())
     }
 
     /// Makes a job under the pipeline's concurrency policy.

@@ -130,6 +130,7 @@ fn new_job(pipeline: &Arc<Pipeline>, number: u128, priority: i32, time: SystemTi
         variables: Default::default(),
         priority,
         retried_job_id: None,
+        weights: Vec::new(),
         stage_runs: (0..pipeline.spec.stages.len())
             .map(StageRun::pending)
             .collect(),

@@ -48,6 +48,7 @@ pub fn job_summary_to_proto(job: &Job) -> v1::Job {
         failure,
         variables,
         priority,
+        weights: _,
         create_time,
         start_time,
         end_time,
@@ -95,6 +96,7 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
         start_time,
         end_time,
         carried_from,
+        returns: _,
     } = run;
     let (state, skip_reason) = stage_state_to_proto(*state);
     v1::StageRun {
@@ -176,6 +178,7 @@ fn failure_to_proto(failure: &Failure) -> v1::Failure {
         FailureReason::TimedOut => v1::failure::Reason::TimedOut,
         FailureReason::CheckoutFailed => v1::failure::Reason::CheckoutFailed,
         FailureReason::RunnerError => v1::failure::Reason::RunnerError,
+        FailureReason::RunnerLost => v1::failure::Reason::RunnerLost,
     };
     v1::Failure {
         reason: reason.into(),

@@ -4,8 +4,9 @@
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
-    CancelCause, Cancellation, Change, Command, Event, FencingToken, Job, JobState, Outcome,
-    Refusal, RetryScope, RunKey, SkipReason, StageResult, StageState, create, decide, retried_runs,
+    CancelCause, Cancellation, Change, Command, Event, FailureReason, FencingToken, Job, JobState,
+    LostWorkspace, Outcome, Refusal, RetryScope, RunKey, SkipReason, StageResult, StageState,
+    Variables, create, decide, limits, retried_runs,
 };
 
 use super::{
@@ -21,6 +22,8 @@ enum Step {
     ResolveCommit(Index, i64, u8),
     Progress(Index, i64, u8),
     Finish(Index, i64, Outcome),
+    Lose(Index, i64),
+    LoseWorkspace(i64),
     Cancel,
 }
 
@@ -32,6 +35,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::Cancelled),
         1 => Just(Outcome::CheckoutFailed),
         1 => Just(Outcome::RunnerError),
+        2 => Just(Outcome::Returned),
     ];
     // Few tokens, so that right ones and stale ones are both common.
     prop_oneof![
@@ -40,6 +44,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (any::<Index>(), 1..4i64, 0..3u8).prop_map(|(r, t, c)| Step::ResolveCommit(r, t, c)),
         4 => (any::<Index>(), 1..4i64, any::<u8>()).prop_map(|(r, t, p)| Step::Progress(r, t, p)),
         12 => (any::<Index>(), 1..4i64, outcome).prop_map(|(r, t, o)| Step::Finish(r, t, o)),
+        3 => (any::<Index>(), 1..4i64).prop_map(|(run, token)| Step::Lose(run, token)),
+        1 => (1..5i64).prop_map(Step::LoseWorkspace),
         1 => Just(Step::Cancel),
     ]
 }
@@ -72,6 +78,16 @@ fn command(job: &Job, step: &Step) -> Command {
                 log_size: 7,
             },
         },
+        Step::Lose(run, token) => Command::Lose {
+            run: key(run),
+            token: FencingToken(*token),
+            log_size: 7,
+        },
+        Step::LoseWorkspace(before) => Command::LoseWorkspace(LostWorkspace {
+            runner_id: holder(1).runner_id,
+            labels: Variables::new(),
+            before: FencingToken(*before),
+        }),
         Step::Cancel => Command::Cancel(Cancellation {
             cause: CancelCause::Requested,
             reason: String::new(),
@@ -94,6 +110,24 @@ fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
     prop_assert_eq!(job.cancellation.is_some(), is_cancelled);
     if job.state == JobState::Queued {
         prop_assert!(job.start_time.is_none());
+    }
+    prop_assert!(job.stage_runs.is_sorted_by_key(|run| run.key()));
+    for runs in job.stage_runs.chunk_by(|one, next| one.stage == next.stage) {
+        let attempts: Vec<u32> = runs.iter().map(|run| run.attempt).collect();
+        let last = runs.last().unwrap();
+        // One that was carried over from an earlier job keeps its number.
+        let first = if last.carried_from.is_some() {
+            last.attempt
+        } else {
+            1
+        };
+        prop_assert_eq!(attempts, (first..=last.attempt).collect::<Vec<_>>());
+        prop_assert!(last.attempt <= limits::MAX_ATTEMPTS);
+        // An attempt follows only on one that was lost: two never overlap.
+        for earlier in &runs[..runs.len() - 1] {
+            let reason = earlier.failure.as_ref().map(|failure| failure.reason);
+            prop_assert_eq!(reason, Some(FailureReason::RunnerLost));
+        }
     }
     for run in &job.stage_runs {
         let has_failed = run.state == StageState::Failed;
@@ -161,14 +195,15 @@ proptest! {
             if before.state.is_terminal() {
                 prop_assert_eq!(&job, &before, "an ended job never changes");
             }
-            if let Step::Finish(index, token, _) = step {
+            if let Step::Finish(index, token, _) | Step::Lose(index, token) = step {
                 let run = index.get(&before.stage_runs);
                 let holds = run.holder.is_some_and(|holder| holder.token.0 == *token);
                 if !(holds && run.state == StageState::Running) {
                     prop_assert_eq!(&job, &before, "only the holder ends a stage");
                 }
             }
-            for (run, old) in job.stage_runs.iter().zip(&before.stage_runs) {
+            for old in &before.stage_runs {
+                let run = job.run(old.key()).unwrap();
                 prop_assert!(run.progress_percent >= old.progress_percent);
                 prop_assert!(run.progress_percent <= 100);
             }

@@ -5,5 +5,6 @@
 )]
 
 mod conditions;
+mod losses;
 mod machine;
 mod world;

@@ -59,6 +59,7 @@ pub(super) fn new_job(pipeline: &Arc<Pipeline>) -> NewJob {
         variables: Default::default(),
         priority: 0,
         retried_job_id: None,
+        weights: Vec::new(),
         stage_runs: stages.map(StageRun::pending).collect(),
     }
 }
