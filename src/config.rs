@@ -19,6 +19,8 @@ pub struct Config {
     pub retain_jobs_for: Duration,
     /// Time between the polite and the sure kill of a stage.
     pub kill_grace: Duration,
+    /// Lifetime of a runner's lease on a stage.
+    pub lease_ttl: Duration,
     /// How long a stop waits for running stages and open streams.
     pub drain: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for Config {
             retain_jobs: 10_000,
             retain_jobs_for: Duration::from_secs(60 * 60),
             kill_grace: Duration::from_secs(10),
+            lease_ttl: Duration::from_secs(30),
             drain: Duration::from_secs(30),
         }
     }

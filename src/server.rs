@@ -129,6 +129,7 @@ pub async fn run_in(
             retain_jobs: config.retain_jobs,
             retain_jobs_for: config.retain_jobs_for,
             kill_grace: config.kill_grace,
+            lease_ttl: config.lease_ttl,
         },
     );
     if let Ok(address) = listener.local_addr() {

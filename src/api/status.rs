@@ -116,6 +116,7 @@ fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
             resource("Pipeline", format!("{id}@{revision}")),
         ),
         Error::JobNotFound(id) => (Code::NotFound, "JOB_NOT_FOUND", resource("Job", id)),
+        Error::RunnerNotFound(id) => (Code::NotFound, "RUNNER_NOT_FOUND", resource("Runner", id)),
         Error::StageNotFound { job, what } => (
             Code::NotFound,
             "STAGE_NOT_FOUND",

@@ -14,6 +14,16 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// Reads the lifetime of a lease: 1 s to 10 min.
+pub(crate) fn lease_ttl(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_secs(1)..=Duration::from_secs(600);
+    let ttl = parse(text)?;
+    match range.contains(&ttl) {
+        true => Ok(ttl),
+        false => Err(format!("`{text}` is not within 1s to 10m")),
+    }
+}
+
 /// Writes tenths of a second below a minute, whole seconds above.
 pub(crate) fn show(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -54,6 +54,9 @@ pub(crate) struct ServeArgs {
     /// Time between the polite and the sure kill of a stage
     #[arg(long, default_value = "10s", value_parser = duration::parse)]
     kill_grace: Duration,
+    /// Lifetime of a runner's lease on a stage, 1 s to 10 min
+    #[arg(long, default_value = "30s", value_parser = duration::lease_ttl)]
+    lease_ttl: Duration,
     /// How long a stop waits for running stages and open streams
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     drain: Duration,
@@ -88,6 +91,7 @@ impl ServeArgs {
             retain_jobs: self.retain_jobs,
             retain_jobs_for: self.retain_jobs_for,
             kill_grace: self.kill_grace,
+            lease_ttl: self.lease_ttl,
             drain: self.drain,
         }
     }

@@ -34,6 +34,8 @@ pub use pipeline::{
     ConcurrencyPolicy, Pipeline, PipelineSpec, RunCondition, Stage, StageType, Variables,
 };
 pub use retry::{RetryScope, retried_runs};
-pub use schedule::{Admission, QueueRank, admission, has_labels};
+pub use schedule::{
+    Admission, Bindings, QueueRank, admission, has_labels, waits_for, workspace_owner,
+};
 pub use validate::Violation;
 pub use weights::stage_weights;

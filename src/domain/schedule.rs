@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{ConcurrencyPolicy, Variables};
+use super::{ConcurrencyPolicy, PendingReason, RunnerId, Variables};
 
 /// What becomes of a new job, and of those that are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,34 @@ pub fn has_labels(offered: &Variables, wanted: &Variables) -> bool {
     wanted
         .iter()
         .all(|(key, value)| offered.get(key) == Some(value))
+}
+
+/// The runners that keep a workspace of a job, in the order in which they came to it,
+/// with their labels.
+pub type Bindings = Vec<(RunnerId, Variables)>;
+
+/// The one runner that may have a stage that asks for `wanted`, if the job's workspace
+/// decides that: stages share the first one that their labels let them share.
+pub fn workspace_owner(bound: &Bindings, wanted: &Variables) -> Option<RunnerId> {
+    let owner = bound.iter().find(|(_, labels)| has_labels(labels, wanted));
+    owner.map(|(runner_id, _)| *runner_id)
+}
+
+/// Why a ready stage waits, by the rule that a claim goes by. `runners` are those
+/// that are connected and take work.
+pub fn waits_for<'a>(
+    bound: &Bindings,
+    wanted: &Variables,
+    mut runners: impl Iterator<Item = (RunnerId, &'a Variables)>,
+) -> PendingReason {
+    let may_have_it = |(id, offered): (RunnerId, &Variables)| {
+        has_labels(offered, wanted)
+            && workspace_owner(bound, wanted).is_none_or(|owner| owner == id)
+    };
+    match runners.any(may_have_it) {
+        true => PendingReason::RunnersBusy,
+        false => PendingReason::NoMatchingRunner,
+    }
 }
 
 /// The place of a ready stage in the queue; the lowest goes first.

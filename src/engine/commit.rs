@@ -121,6 +121,18 @@ impl Engine {
         Ok(())
     }
 
+    /// By a task of its own: the call that made stages ready has nothing to do with it.
+    fn check_for_stranded(&self, id: JobId) {
+        let Some(engine) = self.me.upgrade() else {
+            return;
+        };
+        tokio::spawn(async move {
+            if let Err(error) = engine.fail_what_is_stranded(id).await {
+                tracing::error!(%error, job.id = %id, "stages without a workspace still wait");
+            }
+        });
+    }
+
     fn tell(&self, effect: &Effect) {
         let job = &effect.job;
         self.signals.tell(job.id, job.last_sequence);
@@ -136,6 +148,10 @@ impl Engine {
         if job.state.is_terminal() {
             tracing::info!(job.id = %job.id, job.state = ?job.state, "job ended");
             self.retention.notify_one();
+            self.leases.forget(job.id);
+        }
+        if effect.has_ready_stages && !self.leases.lost_workspaces(job.id).is_empty() {
+            self.check_for_stranded(job.id);
         }
         if effect.has_ready_stages || job.state.is_terminal() {
             self.progress.notify_waiters();

@@ -28,6 +28,9 @@ pub enum Error {
     /// There is no such job.
     #[error("job {0} was not found; it may have expired, or the server has restarted")]
     JobNotFound(String),
+    /// There is no such runner.
+    #[error("runner {0} was not found; it may be gone for long, or the server has restarted")]
+    RunnerNotFound(String),
     /// The job has no such stage, or the stage no such attempt.
     #[error("job {job} has no {what}")]
     StageNotFound {

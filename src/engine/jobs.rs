@@ -5,6 +5,7 @@ use crate::{
         Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
         PendingReason, Pipeline, PipelineId, Refusal, RetryScope, StageRun, StageState, Trigger,
         TriggerSource, Variables, admission, create, limits, retried_runs, stage_weights, validate,
+        waits_for,
     },
     store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
     wire::StageView,
@@ -111,7 +112,7 @@ impl Engine {
             principal: call.principal.clone(),
         });
         match self.command(id, cancel).await? {
-            Ok(job) => Ok(self.view(job)),
+            Ok(job) => self.view(job).await,
             Err(Refusal::JobEnded(state)) => Err(Error::JobEnded {
                 id: id.to_string(),
                 state,
@@ -122,7 +123,7 @@ impl Engine {
 
     /// A job with its stage runs.
     pub async fn get_job(&self, id: JobId) -> Result<JobView, Error> {
-        Ok(self.view(self.load_job(id).await?))
+        self.view(self.load_job(id).await?).await
     }
 
     /// The newest jobs that a filter matches, older than `before`.
@@ -136,43 +137,25 @@ impl Engine {
     }
 
     /// Adds to a job what is known only while it is read.
-    pub fn view(&self, job: Arc<Job>) -> JobView {
-        let stages = job.stage_runs.iter().map(|run| self.stage_view(&job, run));
-        JobView {
+    pub async fn view(&self, job: Arc<Job>) -> Result<JobView, Error> {
+        let offers = self.offers();
+        let bound = self.store.bindings(job.id).await?;
+        let waits_for =
+            |wanted: &Variables| waits_for(&bound, wanted, offers.iter().map(|(id, l)| (*id, l)));
+        let stages = job.stage_runs.iter().map(|run| {
+            let key = LogKey {
+                job_id: job.id,
+                run: run.key(),
+            };
+            StageView {
+                pending_reason: pending_reason(&job, run, waits_for),
+                log_size: self.log_size(run, key),
+            }
+        });
+        Ok(JobView {
             stages: stages.collect(),
             job,
-        }
-    }
-
-    fn stage_view(&self, job: &Job, run: &StageRun) -> StageView {
-        let key = LogKey {
-            job_id: job.id,
-            run: run.key(),
-        };
-        StageView {
-            pending_reason: self.pending_reason(job, run),
-            log_size: self.log_size(run, key),
-        }
-    }
-
-    fn pending_reason(&self, job: &Job, run: &StageRun) -> Option<PendingReason> {
-        let is_over = |&stage: &usize| job.newest_run(stage).state.is_terminal();
-        match run.state {
-            StageState::Pending if job.pipeline.graph.direct(run.stage).iter().all(is_over) => {
-                // Nothing else keeps a stage back whose needs are over.
-                Some(PendingReason::Concurrency)
-            }
-            StageState::Pending => Some(PendingReason::Needs),
-            StageState::Queued if self.has_runner_for(&job.stage(run).runner_labels) => {
-                Some(PendingReason::RunnersBusy)
-            }
-            StageState::Queued => Some(PendingReason::NoMatchingRunner),
-            StageState::Running
-            | StageState::Succeeded
-            | StageState::Failed
-            | StageState::Cancelled
-            | StageState::Skipped(_) => None,
-        }
+        })
     }
 
     async fn triggered(
@@ -310,6 +293,27 @@ impl Engine {
 
     fn new_job_id(&self) -> JobId {
         JobId(self.ids.next(self.now()))
+    }
+}
+
+fn pending_reason(
+    job: &Job,
+    run: &StageRun,
+    waits_for: impl Fn(&Variables) -> PendingReason,
+) -> Option<PendingReason> {
+    let is_over = |&stage: &usize| job.newest_run(stage).state.is_terminal();
+    match run.state {
+        StageState::Pending if job.pipeline.graph.direct(run.stage).iter().all(is_over) => {
+            // Nothing else keeps a stage back whose needs are over.
+            Some(PendingReason::Concurrency)
+        }
+        StageState::Pending => Some(PendingReason::Needs),
+        StageState::Queued => Some(waits_for(&job.stage(run).runner_labels)),
+        StageState::Running
+        | StageState::Succeeded
+        | StageState::Failed
+        | StageState::Cancelled
+        | StageState::Skipped(_) => None,
     }
 }
 

@@ -9,22 +9,21 @@ mod housekeeping;
 mod jobs;
 mod leases;
 mod pipelines;
+mod runners;
 mod stage_log;
 mod watch;
 
 use std::{
-    sync::{Arc, atomic::AtomicI64},
+    sync::{Arc, Weak, atomic::AtomicI64},
     time::{Duration, SystemTime},
 };
 
-use dashmap::DashMap;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    domain::{LeaseId, PipelineId, RunnerId},
-    runner::Registration,
+    domain::PipelineId,
     store::{Store, logs::FileLogs},
 };
 
@@ -32,22 +31,24 @@ pub use environment::{Clock, IdSource, SystemClock, UuidV7};
 pub use error::Error;
 pub use jobs::{JobView, TriggerRequest};
 pub use pipelines::Update;
+pub use runners::{RunnerView, RunningStage};
 pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use watch::{Opening, Watch};
 
 use feed::Signals;
-use leases::LiveLease;
+use leases::LeaseTable;
 
 /// The service without its network side.
 pub struct Engine {
+    /// For tasks that outlive the call that starts them.
+    me: Weak<Engine>,
     store: Arc<dyn Store>,
     logs: FileLogs,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     settings: Settings,
     signals: Arc<Signals>,
-    runners: DashMap<RunnerId, Registration>,
-    leases: DashMap<LeaseId, LiveLease>,
+    leases: LeaseTable,
     /// The next lease's fencing token.
     next_token: AtomicI64,
     /// Wakes runners that wait for work, and those who wait for jobs to end.
@@ -71,6 +72,8 @@ pub struct Settings {
     pub retain_jobs_for: Duration,
     /// Time between the polite and the sure kill of a stage.
     pub kill_grace: Duration,
+    /// Lifetime of a lease; a runner renews it every third of that.
+    pub lease_ttl: Duration,
 }
 
 /// Who calls, and whether the call may be a repetition.
@@ -103,15 +106,17 @@ impl Engine {
         let (turns, todo) = mpsc::unbounded_channel();
         let retention = Arc::new(Notify::new());
         let first_token = leases::first_token(clock.now());
-        let engine = Arc::new(Self {
+        let leases = LeaseTable::new(settings.lease_ttl);
+        let due = Arc::clone(&leases.changed);
+        let engine = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             store,
             logs,
             clock,
             ids,
             settings,
             signals: Arc::new(Signals::new(Arc::clone(&retention))),
-            runners: DashMap::new(),
-            leases: DashMap::new(),
+            leases,
             next_token: AtomicI64::new(first_token),
             progress: Notify::new(),
             turns,
@@ -121,6 +126,7 @@ impl Engine {
         });
         tokio::spawn(housekeeping::admit(Arc::downgrade(&engine), todo));
         tokio::spawn(housekeeping::retain(Arc::downgrade(&engine), retention));
+        tokio::spawn(leases::expire(Arc::downgrade(&engine), due));
         engine
     }
 

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 
 use super::{
-    Answer, Batch, CommitError, JobFilter, JobWrite, KeptAnswer, Labels, PipelineFilter,
+    Answer, Batch, Claim, CommitError, JobFilter, JobWrite, KeptAnswer, Labels, PipelineFilter,
     PipelineWrite, ReadyStage, RequestKey, Store,
 };
 
@@ -37,6 +37,9 @@ macro_rules! suite {
             labels_decide_what_a_runner_gets
             what_is_no_longer_ready_is_not_claimed
             what_is_claimed_can_be_read
+            stages_of_a_job_go_to_the_runner_that_has_its_workspace
+            a_bound_stage_that_is_cancelled_is_not_claimed
+            what_is_put_back_is_claimed_again
             an_answer_is_kept_once
             old_answers_go
             ended_jobs_expire_oldest_first
@@ -490,6 +493,19 @@ pub(crate) async fn jobs_are_listed_by_state(store: Tested) {
     assert_eq!(list(&[], in_other, 0, 2).await, [18, 15]);
 }
 
+/// A claim of one and the same runner.
+async fn claim(store: &Tested, labels: &[(&str, &str)]) -> Option<ReadyStage> {
+    claim_of(store, 1, labels).await
+}
+
+async fn claim_of(store: &Tested, runner: u128, labels: &[(&str, &str)]) -> Option<ReadyStage> {
+    let claim = Claim {
+        runner_id: RunnerId(id(runner)),
+        labels: label_map(labels),
+    };
+    store.claim(&claim).await.unwrap()
+}
+
 fn first_stage(job: u128) -> Option<ReadyStage> {
     Some(ReadyStage {
         job_id: JobId(id(job)),
@@ -514,12 +530,9 @@ pub(crate) async fn ready_stages_are_claimed_in_order_of_rank(store: Tested) {
     assert_eq!(store.ready_stages().await.unwrap(), 5);
     // As if they had become ready at 100, 99, 99, 101 and 99; of equals the older id.
     for expected in [11, 12, 14, 10, 13] {
-        assert_eq!(
-            store.claim(&Labels::new()).await.unwrap(),
-            first_stage(expected)
-        );
+        assert_eq!(claim(&store, &[]).await, first_stage(expected));
     }
-    assert_eq!(store.claim(&Labels::new()).await.unwrap(), None);
+    assert_eq!(claim(&store, &[]).await, None);
     assert_eq!(store.ready_stages().await.unwrap(), 0);
 }
 
@@ -540,7 +553,7 @@ pub(crate) async fn labels_decide_what_a_runner_gets(store: Tested) {
         let p = stored(&store, &of(number, labels)).await;
         add_job(&store, new_job(&p, 10 + number, 0, at(number as u64))).await;
     }
-    let claim = async |labels: &[(&str, &str)]| store.claim(&label_map(labels)).await.unwrap();
+    let claim = async |labels: &[(&str, &str)]| claim(&store, labels).await;
     assert_eq!(claim(&[]).await, None);
     assert_eq!(claim(&[("os", "windows")]).await, None);
     assert_eq!(claim(&[("os", "linux")]).await, first_stage(12));
@@ -561,7 +574,7 @@ pub(crate) async fn what_is_no_longer_ready_is_not_claimed(store: Tested) {
         .commit(job_batch(decided(&started, start(0), at(2))))
         .await
         .unwrap();
-    assert_eq!(store.claim(&Labels::new()).await.unwrap(), None);
+    assert_eq!(claim(&store, &[]).await, None);
 
     // The end of a stage makes the next one ready.
     let started = store.job(started.id).await.unwrap().unwrap();
@@ -589,7 +602,74 @@ pub(crate) async fn what_is_no_longer_ready_is_not_claimed(store: Tested) {
             attempt: 1,
         },
     };
-    assert_eq!(store.claim(&Labels::new()).await.unwrap(), Some(next));
+    assert_eq!(claim(&store, &[]).await, Some(next));
+}
+
+fn parallel(number: u128, labels: [&[(&str, &str)]; 3]) -> Arc<Pipeline> {
+    let stages = ["a", "b", "c"].into_iter().zip(labels);
+    let spec = PipelineSpec {
+        stages: stages.map(|(name, labels)| stage(name, labels)).collect(),
+        parallel: true,
+        ..PipelineSpec::default()
+    };
+    pipeline_with(number, &format!("p{number}"), "default", spec)
+}
+
+fn nth(job: u128, stage: usize) -> Option<ReadyStage> {
+    let (job_id, attempt) = (JobId(id(job)), 1);
+    Some(ReadyStage {
+        job_id,
+        run: RunKey { stage, attempt },
+    })
+}
+
+pub(crate) async fn stages_of_a_job_go_to_the_runner_that_has_its_workspace(store: Tested) {
+    let gpu: &[_] = &[("gpu", "yes")];
+    let p = stored(&store, &parallel(1, [&[], gpu, &[]])).await;
+    add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    add_job(&store, new_job(&p, 11, 0, at(2))).await;
+    assert_eq!(claim_of(&store, 1, &[]).await, nth(10, 0));
+    // Runner 2 passes over what runner 1 is to have, but not over what it cannot have.
+    assert_eq!(claim_of(&store, 2, gpu).await, nth(10, 1));
+    assert_eq!(claim_of(&store, 3, &[]).await, nth(11, 0));
+    assert_eq!(claim_of(&store, 4, &[]).await, None);
+    assert_eq!(store.ready_stages().await.unwrap(), 3);
+    assert_eq!(claim_of(&store, 1, &[]).await, nth(10, 2));
+
+    let job = JobId(id(11));
+    let bound = store.bindings(job).await.unwrap();
+    assert_eq!(bound, [(RunnerId(id(3)), Labels::new())]);
+    assert_eq!(store.bound_jobs(RunnerId(id(3))).await.unwrap(), [job]);
+    // Once its runner is gone, anybody may have the rest.
+    store.unbind(job, RunnerId(id(3))).await.unwrap();
+    assert!(store.bound_jobs(RunnerId(id(3))).await.unwrap().is_empty());
+    assert_eq!(claim_of(&store, 2, gpu).await, nth(11, 1));
+    assert_eq!(claim_of(&store, 4, &[]).await, None, "runner 2 has it now");
+    assert_eq!(claim_of(&store, 2, gpu).await, nth(11, 2));
+}
+
+pub(crate) async fn a_bound_stage_that_is_cancelled_is_not_claimed(store: Tested) {
+    let p = stored(&store, &parallel(1, [&[], &[], &[]])).await;
+    let job = add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    assert_eq!(claim_of(&store, 1, &[]).await, nth(10, 0));
+    assert_eq!(claim_of(&store, 2, &[]).await, None);
+    end_job(&store, &job, at(2)).await;
+    assert_eq!(claim_of(&store, 1, &[]).await, None);
+    assert_eq!(store.ready_stages().await.unwrap(), 0);
+    assert!(store.bindings(job.id).await.unwrap().is_empty());
+    assert!(store.bound_jobs(RunnerId(id(1))).await.unwrap().is_empty());
+}
+
+pub(crate) async fn what_is_put_back_is_claimed_again(store: Tested) {
+    let p = stored(&store, &pipeline(1, "p")).await;
+    let job = add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    let claimed = claim(&store, &[]).await.unwrap();
+    store.unclaim(claimed).await.unwrap();
+    assert_eq!(claim(&store, &[]).await, Some(claimed));
+    // One that was cancelled in the meantime stays out.
+    end_job(&store, &job, at(2)).await;
+    store.unclaim(claimed).await.unwrap();
+    assert_eq!(claim(&store, &[]).await, None);
 }
 
 /// A claim that runs beside the commit of a new job finds the job.
@@ -601,7 +681,7 @@ pub(crate) async fn what_is_claimed_can_be_read(store: Tested) {
         async move {
             let mut claimed = 0;
             while claimed < JOBS {
-                match store.claim(&Labels::new()).await.unwrap() {
+                match claim(&store, &[]).await {
                     Some(ready) => {
                         assert!(store.job(ready.job_id).await.unwrap().is_some());
                         claimed += 1;

@@ -14,7 +14,9 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::domain::{Event, Job, JobId, JobState, Pipeline, PipelineId, RunKey};
+use crate::domain::{
+    Bindings, Event, Job, JobId, JobState, Pipeline, PipelineId, RunKey, RunnerId,
+};
 
 pub use memory::MemoryStore;
 
@@ -64,9 +66,23 @@ pub trait Store: Send + Sync + 'static {
     /// Does all of a batch or nothing of it.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 
-    /// Takes the first ready stage out of the queue for which these labels are
-    /// enough. A crash after it, before the stage is started, puts it back.
-    async fn claim(&self, labels: &Labels) -> Result<Option<ReadyStage>, StoreError>;
+    /// Takes the first ready stage out of the queue that the runner may have, and
+    /// binds its job to the runner, which has its workspace from now on: stages of it
+    /// for which the runner's labels are enough go to no other. A crash after it,
+    /// before the stage is started, puts it back.
+    async fn claim(&self, claim: &Claim) -> Result<Option<ReadyStage>, StoreError>;
+
+    /// Puts a claimed stage back that was not started. Nothing if it no longer waits.
+    async fn unclaim(&self, stage: ReadyStage) -> Result<(), StoreError>;
+
+    /// The runners that an active job is bound to, with their labels.
+    async fn bindings(&self, id: JobId) -> Result<Bindings, StoreError>;
+
+    /// The jobs that are bound to a runner.
+    async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError>;
+
+    /// Lets a job go from a runner that no longer has its workspace.
+    async fn unbind(&self, id: JobId, runner_id: RunnerId) -> Result<(), StoreError>;
 
     /// Stages that wait in the queue.
     async fn ready_stages(&self) -> Result<usize, StoreError>;
@@ -212,6 +228,15 @@ pub struct JobWrite {
     pub job: Arc<Job>,
     /// At least one. The first one's sequence tells the version that is expected.
     pub events: Vec<Event>,
+}
+
+/// Who asks for a ready stage.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The runner.
+    pub runner_id: RunnerId,
+    /// What it offers.
+    pub labels: Labels,
 }
 
 /// A stage that was taken out of the queue.

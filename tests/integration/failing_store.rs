@@ -9,10 +9,12 @@ use std::{
 };
 
 use pipewright::{
-    domain::{Event, Job, JobId, Pipeline, PipelineId, PipelineSpec, Stage, limits},
+    domain::{
+        Bindings, Event, Job, JobId, Pipeline, PipelineId, PipelineSpec, RunnerId, Stage, limits,
+    },
     engine::{Call, Engine, Error, Settings, SystemClock, TriggerRequest, UuidV7},
     store::{
-        Batch, CommitError, JobFilter, KeptAnswer, Labels, MemoryStore, PipelineFilter,
+        Batch, Claim, CommitError, JobFilter, KeptAnswer, MemoryStore, PipelineFilter,
         PipelineState, ReadyStage, RequestKey, Store, StoreError, logs::FileLogs,
     },
 };
@@ -92,9 +94,29 @@ impl Store for Failing {
         self.inner.commit(batch).await
     }
 
-    async fn claim(&self, labels: &Labels) -> Result<Option<ReadyStage>, StoreError> {
+    async fn claim(&self, claim: &Claim) -> Result<Option<ReadyStage>, StoreError> {
         self.check()?;
-        self.inner.claim(labels).await
+        self.inner.claim(claim).await
+    }
+
+    async fn unclaim(&self, stage: ReadyStage) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.unclaim(stage).await
+    }
+
+    async fn bindings(&self, id: JobId) -> Result<Bindings, StoreError> {
+        self.check()?;
+        self.inner.bindings(id).await
+    }
+
+    async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError> {
+        self.check()?;
+        self.inner.bound_jobs(runner_id).await
+    }
+
+    async fn unbind(&self, id: JobId, runner_id: RunnerId) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.unbind(id, runner_id).await
     }
 
     async fn ready_stages(&self) -> Result<usize, StoreError> {
@@ -149,6 +171,7 @@ async fn a_store_that_fails_is_told_and_changes_nothing() {
             retain_jobs: 10,
             retain_jobs_for: Duration::from_secs(60),
             kill_grace: Duration::from_secs(1),
+            lease_ttl: Duration::from_secs(30),
         },
     );
     let call = Call {

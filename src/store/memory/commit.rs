@@ -179,6 +179,9 @@ impl MemoryStore {
                 _ => ready.remove(job, run),
             }
         }
+        if job.state.is_terminal() {
+            ready.forget(job.id);
+        }
     }
 
     pub(super) fn forget_job(&self, id: JobId) {

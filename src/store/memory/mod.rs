@@ -19,10 +19,12 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
-use crate::domain::{Event, Job, JobId, Pipeline, PipelineId};
+use crate::domain::{
+    Bindings, Event, Job, JobId, Pipeline, PipelineId, RunnerId, StageRun, StageState,
+};
 
 use super::{
-    Batch, CommitError, JobFilter, KeptAnswer, Labels, PipelineFilter, PipelineState, ReadyStage,
+    Batch, Claim, CommitError, JobFilter, KeptAnswer, PipelineFilter, PipelineState, ReadyStage,
     RequestKey, Store, StoreError,
 };
 use answers::Answers;
@@ -163,8 +165,33 @@ impl Store for MemoryStore {
         self.commit_batch(batch)
     }
 
-    async fn claim(&self, labels: &Labels) -> Result<Option<ReadyStage>, StoreError> {
-        Ok(self.ready.lock().claim(labels))
+    async fn claim(&self, claim: &Claim) -> Result<Option<ReadyStage>, StoreError> {
+        Ok(self.ready.lock().claim(claim))
+    }
+
+    async fn unclaim(&self, stage: ReadyStage) -> Result<(), StoreError> {
+        if let Some(entry) = self.job_entry(stage.job_id) {
+            // Held until it is back: a cancel in between would find nothing to take out.
+            let entry = entry.lock();
+            let waits = |run: &&Arc<StageRun>| run.state == StageState::Queued;
+            if let Some(run) = entry.job.run(stage.run).filter(waits) {
+                self.ready.lock().insert(&entry.job, run);
+            }
+        }
+        Ok(())
+    }
+
+    async fn bindings(&self, id: JobId) -> Result<Bindings, StoreError> {
+        Ok(self.ready.lock().bindings(id))
+    }
+
+    async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError> {
+        Ok(self.ready.lock().bound_jobs(runner_id))
+    }
+
+    async fn unbind(&self, id: JobId, runner_id: RunnerId) -> Result<(), StoreError> {
+        self.ready.lock().unbind(id, runner_id);
+        Ok(())
     }
 
     async fn ready_stages(&self) -> Result<usize, StoreError> {

@@ -1,15 +1,24 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, hash_map};
 
-use crate::domain::{Job, JobId, QueueRank, RunKey, StageRun, has_labels};
+use crate::domain::{
+    Bindings, Job, JobId, QueueRank, RunKey, RunnerId, StageRun, has_labels, workspace_owner,
+};
 
-use super::super::{Labels, ReadyStage};
+use super::super::{Claim, Labels, ReadyStage};
 
 /// Stages that wait for a runner, first come first within a rank, apart by the
 /// labels that they ask for: a claim looks only at the heads of the queues that
 /// the runner's labels open.
+///
+/// A job is bound to the runner of its first stage, which has its workspace; stages
+/// that this runner may have wait in queues of the runner's own. They are moved there
+/// when another runner comes upon them, so that binding a job costs nothing.
 #[derive(Default)]
 pub(super) struct ReadyQueue {
-    by_labels: HashMap<Labels, BTreeSet<Place>>,
+    open: Queues,
+    bound: HashMap<RunnerId, Queues>,
+    bindings: HashMap<JobId, Bindings>,
+    jobs: HashMap<RunnerId, BTreeSet<JobId>>,
 }
 
 type Place = (QueueRank, JobId, RunKey);
@@ -17,42 +26,193 @@ type Place = (QueueRank, JobId, RunKey);
 impl ReadyQueue {
     pub(super) fn insert(&mut self, job: &Job, run: &StageRun) {
         if let Some(place) = place(job, run) {
-            let labels = job.stage(run).runner_labels.clone();
-            self.by_labels.entry(labels).or_default().insert(place);
+            self.open.insert(&job.stage(run).runner_labels, place);
         }
     }
 
     pub(super) fn remove(&mut self, job: &Job, run: &StageRun) {
-        if let Some(place) = place(job, run) {
-            self.take(&job.stage(run).runner_labels, place);
+        let Some(place) = place(job, run) else {
+            return;
+        };
+        let labels = &job.stage(run).runner_labels;
+        if self.open.remove(labels, place) {
+            return;
+        }
+        for runner in self
+            .bindings
+            .get(&job.id)
+            .into_iter()
+            .flatten()
+            .map(|(runner, _)| runner)
+        {
+            if let Some(queues) = self.bound.get_mut(runner) {
+                queues.remove(labels, place);
+            }
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_labels.values().map(BTreeSet::len).sum()
+        self.open.len() + self.bound.values().map(Queues::len).sum::<usize>()
     }
 
-    /// Takes the first stage for which the labels are enough.
-    pub(super) fn claim(&mut self, labels: &Labels) -> Option<ReadyStage> {
-        let (wanted, place) = self
-            .by_labels
-            .iter()
-            .filter(|(wanted, _)| has_labels(labels, wanted))
-            .filter_map(|(wanted, queue)| Some((wanted, *queue.first()?)))
+    /// Takes the first stage that the runner may have, and binds its job to the runner.
+    pub(super) fn claim(&mut self, claim: &Claim) -> Option<ReadyStage> {
+        self.set_aside(claim);
+        let own = self.bound.get(&claim.runner_id);
+        let own = own.and_then(|queues| queues.first(&claim.labels));
+        let (wanted, place) = [self.open.first(&claim.labels), own]
+            .into_iter()
+            .flatten()
             .min_by_key(|(_, place)| *place)?;
         let wanted = wanted.clone();
-        self.take(&wanted, place);
+        if !self.open.remove(&wanted, place)
+            && let Some(queues) = self.bound.get_mut(&claim.runner_id)
+        {
+            queues.remove(&wanted, place);
+        }
         let (_, job_id, run) = place;
+        self.bind(job_id, claim);
         Some(ReadyStage { job_id, run })
     }
 
-    fn take(&mut self, labels: &Labels, place: Place) {
-        if let Some(queue) = self.by_labels.get_mut(labels) {
-            queue.remove(&place);
-            if queue.is_empty() {
-                self.by_labels.remove(labels);
+    pub(super) fn bindings(&self, job_id: JobId) -> Bindings {
+        self.bindings.get(&job_id).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn bound_jobs(&self, runner_id: RunnerId) -> Vec<JobId> {
+        self.jobs
+            .get(&runner_id)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// Other runners may have the job's stages again.
+    pub(super) fn unbind(&mut self, job_id: JobId, runner_id: RunnerId) {
+        if let hash_map::Entry::Occupied(mut bound) = self.bindings.entry(job_id) {
+            bound.get_mut().retain(|(id, _)| *id != runner_id);
+            if bound.get().is_empty() {
+                bound.remove();
             }
         }
+        if let hash_map::Entry::Occupied(mut jobs) = self.jobs.entry(runner_id) {
+            jobs.get_mut().remove(&job_id);
+            if jobs.get().is_empty() {
+                jobs.remove();
+            }
+        }
+        if let hash_map::Entry::Occupied(mut queues) = self.bound.entry(runner_id) {
+            for (labels, place) in queues.get_mut().take_job(job_id) {
+                self.open.insert(&labels, place);
+            }
+            if queues.get().is_empty() {
+                queues.remove();
+            }
+        }
+    }
+
+    /// Forgets where an ended job ran.
+    pub(super) fn forget(&mut self, job_id: JobId) {
+        for runner_id in self.bindings(job_id).into_iter().map(|(id, _)| id) {
+            self.unbind(job_id, runner_id);
+        }
+    }
+
+    fn bind(&mut self, job_id: JobId, claim: &Claim) {
+        let runners = self.bindings.entry(job_id).or_default();
+        if !runners.iter().any(|(id, _)| *id == claim.runner_id) {
+            runners.push((claim.runner_id, claim.labels.clone()));
+        }
+        self.jobs.entry(claim.runner_id).or_default().insert(job_id);
+    }
+
+    /// Moves what another runner is to have from the heads of the queues to its own.
+    fn set_aside(&mut self, claim: &Claim) {
+        while let Some((wanted, place)) = self.foreign_head(claim) {
+            let (_, job_id, _) = place;
+            let Some(owner) = self.owner(job_id, &wanted, claim) else {
+                return;
+            };
+            self.open.remove(&wanted, place);
+            self.bound.entry(owner).or_default().insert(&wanted, place);
+        }
+    }
+
+    /// The other runner that has to have a stage, if there is one.
+    fn owner(&self, job_id: JobId, wanted: &Labels, claim: &Claim) -> Option<RunnerId> {
+        let owner = workspace_owner(self.bindings.get(&job_id)?, wanted);
+        owner.filter(|owner| *owner != claim.runner_id)
+    }
+
+    fn foreign_head(&self, claim: &Claim) -> Option<(Labels, Place)> {
+        let heads = self.open.heads(&claim.labels);
+        heads
+            .filter(|(wanted, (_, job_id, _))| self.owner(*job_id, wanted, claim).is_some())
+            .map(|(wanted, place)| (wanted.clone(), place))
+            .next()
+    }
+}
+
+/// Queues by the labels that their stages ask for.
+#[derive(Default)]
+struct Queues(HashMap<Labels, BTreeSet<Place>>);
+
+impl Queues {
+    fn insert(&mut self, labels: &Labels, place: Place) {
+        match self.0.get_mut(labels) {
+            Some(queue) => {
+                queue.insert(place);
+            }
+            None => {
+                self.0.insert(labels.clone(), BTreeSet::from([place]));
+            }
+        }
+    }
+
+    fn remove(&mut self, labels: &Labels, place: Place) -> bool {
+        let Some(queue) = self.0.get_mut(labels) else {
+            return false;
+        };
+        let was_there = queue.remove(&place);
+        if queue.is_empty() {
+            self.0.remove(labels);
+        }
+        was_there
+    }
+
+    /// The first of each queue that the labels open.
+    fn heads(&self, labels: &Labels) -> impl Iterator<Item = (&Labels, Place)> {
+        self.0
+            .iter()
+            .filter(move |(wanted, _)| has_labels(labels, wanted))
+            .filter_map(|(wanted, queue)| Some((wanted, *queue.first()?)))
+    }
+
+    fn first(&self, labels: &Labels) -> Option<(&Labels, Place)> {
+        self.heads(labels).min_by_key(|(_, place)| *place)
+    }
+
+    fn take_job(&mut self, job_id: JobId) -> Vec<(Labels, Place)> {
+        let places: Vec<(Labels, Place)> = self
+            .0
+            .iter()
+            .flat_map(|(labels, queue)| queue.iter().map(move |place| (labels, place)))
+            .filter(|(_, (_, id, _))| *id == job_id)
+            .map(|(labels, place)| (labels.clone(), *place))
+            .collect();
+        for (labels, place) in &places {
+            self.remove(labels, *place);
+        }
+        places
+    }
+
+    fn len(&self) -> usize {
+        self.0.values().map(BTreeSet::len).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -60,4 +220,134 @@ impl ReadyQueue {
 fn place(job: &Job, run: &StageRun) -> Option<Place> {
     let rank = QueueRank::new(run.queue_time?, job.priority);
     Some((rank, job.id, run.key()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        time::{Duration, SystemTime},
+    };
+
+    use proptest::{collection::vec, prelude::*};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Add {
+            job: u8,
+            stage: u8,
+            rank: u8,
+            wants: u8,
+        },
+        Claim {
+            runner: u8,
+        },
+        Unbind {
+            job: u8,
+            runner: u8,
+        },
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..4u8, 0..8u8, 0..6u8, 0..4u8)
+                .prop_map(|(job, stage, rank, wants)| Step::Add { job, stage, rank, wants }),
+            4 => (0..4u8).prop_map(|runner| Step::Claim { runner }),
+            1 => (0..4u8, 0..4u8).prop_map(|(job, runner)| Step::Unbind { job, runner }),
+        ]
+    }
+
+    /// Labels by their bits.
+    fn labels(bits: u8) -> Labels {
+        let all = [(1, "os"), (2, "gpu")];
+        let set = all.into_iter().filter(|(bit, _)| bits & bit != 0);
+        set.map(|(_, name)| (name.to_owned(), "yes".to_owned()))
+            .collect()
+    }
+
+    fn job_id(number: u8) -> JobId {
+        JobId(Uuid::from_u128(number.into()))
+    }
+
+    /// Runners differ in their labels; two pairs are alike.
+    fn claim(number: u8) -> Claim {
+        Claim {
+            runner_id: RunnerId(Uuid::from_u128(number.into())),
+            labels: labels([3, 3, 1, 0][usize::from(number)]),
+        }
+    }
+
+    fn place(job: u8, stage: u8, rank: u8) -> Place {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(rank.into());
+        let (stage, attempt) = (stage.into(), 1);
+        (
+            QueueRank::new(time, 0),
+            job_id(job),
+            RunKey { stage, attempt },
+        )
+    }
+
+    /// What the queue has to do, with no thought of speed.
+    #[derive(Default)]
+    struct Plain {
+        waiting: BTreeMap<Place, Labels>,
+        bindings: HashMap<JobId, Bindings>,
+    }
+
+    impl Plain {
+        fn claim(&mut self, claim: &Claim) -> Option<ReadyStage> {
+            let may_have = |(_, job_id, _): &Place, wanted: &Labels| {
+                let bound = self.bindings.get(job_id).cloned().unwrap_or_default();
+                let owner = workspace_owner(&bound, wanted);
+                has_labels(&claim.labels, wanted)
+                    && owner.is_none_or(|owner| owner == claim.runner_id)
+            };
+            let (place, _) = self
+                .waiting
+                .iter()
+                .find(|(p, wanted)| may_have(p, wanted))?;
+            let place = *place;
+            self.waiting.remove(&place);
+            let (_, job_id, run) = place;
+            let bound = self.bindings.entry(job_id).or_default();
+            if !bound.iter().any(|(id, _)| *id == claim.runner_id) {
+                bound.push((claim.runner_id, claim.labels.clone()));
+            }
+            Some(ReadyStage { job_id, run })
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_queue_gives_out_what_a_plain_search_would(steps in vec(any_step(), 0..80)) {
+            let mut queue = ReadyQueue::default();
+            let mut plain = Plain::default();
+            for step in steps {
+                match step {
+                    Step::Add { job, stage, rank, wants } => {
+                        let place = place(job, stage, rank);
+                        let same = |other: &Place| (other.1, other.2) == (place.1, place.2);
+                        if !plain.waiting.keys().any(same) {
+                            queue.open.insert(&labels(wants), place);
+                            plain.waiting.insert(place, labels(wants));
+                        }
+                    }
+                    Step::Claim { runner } => {
+                        prop_assert_eq!(queue.claim(&claim(runner)), plain.claim(&claim(runner)));
+                    }
+                    Step::Unbind { job, runner } => {
+                        let runner_id = claim(runner).runner_id;
+                        queue.unbind(job_id(job), runner_id);
+                        if let Some(bound) = plain.bindings.get_mut(&job_id(job)) {
+                            bound.retain(|(id, _)| *id != runner_id);
+                        }
+                    }
+                }
+                prop_assert_eq!(queue.len(), plain.waiting.len());
+            }
+        }
+    }
 }
