@@ -1,0 +1,185 @@
+//! Who is there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    domain::{LeaseId, RunnerId, SessionId},
+    runner::{LeaseError, Registration},
+    store::Labels,
+};
+
+use super::{LeaseState, LeaseTable, LiveLease, Now, REMEMBERED};
+
+/// What a runner is known by.
+pub(in crate::engine) struct KnownRunner {
+    pub(in crate::engine) registration: Registration,
+    pub(in crate::engine) register_time: SystemTime,
+    pub(in crate::engine) is_draining: bool,
+    pub(super) last_seen: Instant,
+    /// Calls of it that wait for work right now.
+    pub(super) waiting: usize,
+    pub(super) leases: BTreeSet<LeaseId>,
+}
+
+impl LeaseTable {
+    /// Keeps a runner, and tells whether it takes the place of an earlier session, the
+    /// leases of which are void from now on.
+    pub(in crate::engine) fn register(
+        &self,
+        id: RunnerId,
+        registration: Registration,
+        now: Now,
+    ) -> bool {
+        let mut inner = self.inner.lock();
+        let known = inner.runners.get_mut(&id);
+        if let Some(known) = known
+            && known.registration.session_id == registration.session_id
+        {
+            known.last_seen = now.instant;
+            return false;
+        }
+        let runner = KnownRunner {
+            registration,
+            register_time: now.time,
+            is_draining: false,
+            last_seen: now.instant,
+            waiting: 0,
+            leases: BTreeSet::new(),
+        };
+        let earlier = inner.runners.insert(id, runner);
+        let is_replaced = earlier.is_some();
+        for lease_id in earlier.into_iter().flat_map(|runner| runner.leases) {
+            inner.void(lease_id, now.instant);
+        }
+        self.changed.notify_one();
+        is_replaced
+    }
+
+    /// Whether a runner of this id was ever registered under this session or another.
+    pub(in crate::engine) fn knows(&self, id: RunnerId) -> bool {
+        self.inner.lock().runners.contains_key(&id)
+    }
+
+    /// Notes that a session waits for work, until the answer is dropped.
+    pub(in crate::engine) fn wait(
+        &self,
+        id: RunnerId,
+        session_id: SessionId,
+        now: Now,
+    ) -> Result<Waiting<'_>, LeaseError> {
+        let mut inner = self.inner.lock();
+        let runner = inner.session(id, session_id)?;
+        runner.waiting += 1;
+        runner.last_seen = now.instant;
+        Ok(Waiting {
+            table: self,
+            id,
+            session_id,
+        })
+    }
+
+    /// The labels of a session that may have another lease; none while it has to wait.
+    pub(in crate::engine) fn room(
+        &self,
+        id: RunnerId,
+        session_id: SessionId,
+    ) -> Result<Option<Labels>, LeaseError> {
+        let mut inner = self.inner.lock();
+        let has_room = inner.has_room(id);
+        let runner = inner.session(id, session_id)?;
+        let labels = &runner.registration.labels;
+        Ok((has_room && !runner.is_draining).then(|| labels.clone()))
+    }
+
+    /// Runners that have gone silent since; those that went long ago are forgotten.
+    pub(in crate::engine) fn silent(&self, now: Instant) -> Vec<RunnerId> {
+        let mut inner = self.inner.lock();
+        let ttl = self.ttl;
+        let forgotten =
+            |runner: &KnownRunner| runner.leases.is_empty() && now >= runner.last_seen + REMEMBERED;
+        inner
+            .runners
+            .retain(|_, runner| runner.waiting > 0 || !forgotten(runner));
+        let silent = |id: &&RunnerId| !inner.is_online(**id, ttl, now);
+        inner.runners.keys().filter(silent).copied().collect()
+    }
+
+    pub(in crate::engine) fn labels(&self, id: RunnerId) -> Labels {
+        let inner = self.inner.lock();
+        let runner = inner.runners.get(&id);
+        runner
+            .map(|runner| runner.registration.labels.clone())
+            .unwrap_or_default()
+    }
+
+    /// The runners that are connected and take work, with their labels.
+    pub(in crate::engine) fn offers(&self, now: Instant) -> BTreeMap<RunnerId, Labels> {
+        let inner = self.inner.lock();
+        let runners = inner.runners.iter();
+        runners
+            .filter(|(id, runner)| !runner.is_draining && inner.is_online(**id, self.ttl, now))
+            .map(|(id, runner)| (*id, runner.registration.labels.clone()))
+            .collect()
+    }
+
+    /// Changes a runner; none if there is none of this id.
+    pub(in crate::engine) fn set_draining(&self, id: RunnerId, is_draining: bool) -> Option<()> {
+        let mut inner = self.inner.lock();
+        inner.runners.get_mut(&id)?.is_draining = is_draining;
+        Some(())
+    }
+
+    pub(in crate::engine) fn runner_ids(&self) -> Vec<RunnerId> {
+        let mut ids: Vec<RunnerId> = self.inner.lock().runners.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// What is known of a runner: itself, whether it is connected, when it was heard
+    /// of last, and its leases.
+    pub(in crate::engine) fn look<T>(
+        &self,
+        id: RunnerId,
+        now: Now,
+        look: impl FnOnce(&KnownRunner, bool, SystemTime, Vec<LiveLease>) -> T,
+    ) -> Option<T> {
+        let inner = self.inner.lock();
+        let runner = inner.runners.get(&id)?;
+        let leases = runner.leases.iter().map(|lease_id| inner.leases[lease_id]);
+        let confirmed = leases
+            .filter(|lease| lease.state == LeaseState::Confirmed && lease.is_live(now.instant));
+        let is_online = inner.is_online(id, self.ttl, now.instant);
+        let silence = match runner.waiting {
+            0 => now.instant.saturating_duration_since(runner.last_seen),
+            _ => Duration::ZERO,
+        };
+        let last_seen = now.time.checked_sub(silence).unwrap_or(now.time);
+        Some(look(runner, is_online, last_seen, confirmed.collect()))
+    }
+}
+
+/// A call that waits for work; a runner that waits is there.
+pub(in crate::engine) struct Waiting<'a> {
+    table: &'a LeaseTable,
+    id: RunnerId,
+    session_id: SessionId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.table.inner.lock();
+        // A later session counts its own calls.
+        if let Ok(runner) = inner.session(self.id, self.session_id) {
+            runner.waiting -= 1;
+            // It was there until now, whoever ended the call.
+            runner.last_seen = Instant::now();
+        }
+        drop(inner);
+        self.table.changed.notify_one();
+    }
+}
