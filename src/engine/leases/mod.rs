@@ -3,6 +3,8 @@
 mod expiry;
 mod grant;
 mod table;
+#[cfg(test)]
+mod tests;
 mod work;
 mod writes;
 

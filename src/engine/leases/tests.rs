@@ -1,0 +1,634 @@
+//! Leases against a clock that stands still unless all wait: minutes pass in no time,
+//! and always in the same order.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tempfile::TempDir;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until},
+};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        FailureReason, FencingToken, JobId, JobState, LeaseId, Outcome, PendingReason,
+        PipelineSpec, RunCondition, RunnerId, SessionId, Stage, StageState, StageType, Variables,
+    },
+    engine::{Call, Engine, Settings, SystemClock, TriggerRequest, UuidV7},
+    runner::{
+        Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend, Registration,
+        Report, WorkRequest,
+    },
+    store::{MemoryStore, logs::FileLogs},
+};
+
+const TTL: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+
+struct World {
+    engine: Arc<Engine>,
+    _logs: TempDir,
+}
+
+fn stage(name: &str) -> Stage {
+    Stage {
+        name: name.to_owned(),
+        stage_type: StageType::Run,
+        command: "true".to_owned(),
+        timeout: Duration::from_secs(600),
+        needs: Vec::new(),
+        run_condition: RunCondition::OnSuccess,
+        variables: Variables::new(),
+        runner_labels: Variables::new(),
+        working_directory: String::new(),
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let logs = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            retain_jobs: 10_000,
+            retain_jobs_for: Duration::from_secs(3600),
+            kill_grace: Duration::from_secs(10),
+            lease_ttl: TTL,
+        };
+        let engine = Engine::start(
+            Arc::new(MemoryStore::default()),
+            FileLogs::new(logs.path().to_owned()).unwrap(),
+            Arc::new(SystemClock),
+            Arc::new(UuidV7::default()),
+            settings,
+        );
+        Self {
+            engine,
+            _logs: logs,
+        }
+    }
+
+    async fn trigger(&self, stages: Vec<Stage>, parallel: bool) -> JobId {
+        let call = Call {
+            principal: "somebody".to_owned(),
+            request: None,
+        };
+        let spec = PipelineSpec {
+            name: Uuid::new_v4().to_string(),
+            stages,
+            parallel,
+            ..PipelineSpec::default()
+        };
+        let made = self
+            .engine
+            .create_pipeline(&call, "default".to_owned(), spec, false);
+        let request = TriggerRequest {
+            pipeline_id: made.await.unwrap().id,
+            revision: None,
+            git_ref: String::new(),
+            variables: Variables::new(),
+            priority: 0,
+            validate_only: false,
+        };
+        self.engine
+            .trigger_pipeline(&call, request)
+            .await
+            .unwrap()
+            .id
+    }
+
+    async fn runner(&self, capacity: usize) -> Runner {
+        let mut runner = Runner {
+            engine: Arc::clone(&self.engine),
+            id: RunnerId(Uuid::nil()),
+            session_id: SessionId(Uuid::new_v4()),
+        };
+        runner.register(capacity, None).await;
+        runner
+    }
+
+    /// States and attempts of a job's stage runs.
+    async fn runs(&self, id: JobId) -> Vec<(u32, StageState)> {
+        let job = self.engine.load_job(id).await.unwrap();
+        let runs = job.stage_runs.iter();
+        runs.map(|run| (run.attempt, run.state)).collect()
+    }
+
+    async fn pending_reason(&self, id: JobId) -> Option<PendingReason> {
+        let view = self.engine.get_job(id).await.unwrap();
+        view.stages.last().unwrap().pending_reason
+    }
+}
+
+#[derive(Clone)]
+struct Runner {
+    engine: Arc<Engine>,
+    id: RunnerId,
+    session_id: SessionId,
+}
+
+impl Runner {
+    async fn register(&mut self, capacity: usize, runner_id: Option<RunnerId>) {
+        let registration = Registration {
+            display_name: "test".to_owned(),
+            labels: Variables::new(),
+            capacity,
+            version: "0".to_owned(),
+            session_id: self.session_id,
+            runner_id,
+        };
+        self.id = self.engine.register(registration).await.unwrap().runner_id;
+    }
+
+    /// The same runner in a new process.
+    async fn restarted(&self) -> Self {
+        let mut again = Self {
+            session_id: SessionId(Uuid::new_v4()),
+            ..self.clone()
+        };
+        again.register(1, Some(self.id)).await;
+        again
+    }
+
+    async fn ask(&self, request_id: Uuid, wait: Duration) -> Result<Option<Lease>, LeaseError> {
+        let request = WorkRequest {
+            runner_id: self.id,
+            session_id: self.session_id,
+            request_id,
+            max_wait: wait,
+            held_jobs: Vec::new(),
+        };
+        let acquired = self.engine.acquire(request).await?;
+        Ok(acquired.lease)
+    }
+
+    async fn take(&self, wait: Duration) -> Option<Lease> {
+        self.ask(Uuid::new_v4(), wait).await.unwrap()
+    }
+
+    async fn renew(&self, proof: LeaseProof) -> Result<Directive, LeaseError> {
+        let none = Report::default();
+        let renewed = self
+            .engine
+            .renew(proof, none, Directive::Continue, Duration::ZERO);
+        Ok(renewed.await?.directive)
+    }
+
+    /// A lease that is confirmed.
+    async fn started(&self, wait: Duration) -> Lease {
+        let lease = self.take(wait).await.unwrap();
+        self.renew(lease.proof).await.unwrap();
+        lease
+    }
+
+    async fn complete(&self, proof: LeaseProof, outcome: Outcome) -> Result<(), LeaseError> {
+        let completion = Completion {
+            outcome,
+            exit_code: None,
+            message: String::new(),
+            log_size: 0,
+            log_incomplete: false,
+            commit_id: None,
+        };
+        self.engine.complete(proof, completion).await
+    }
+
+    async fn all_writes_are_refused(&self, proof: LeaseProof) {
+        let append = LogAppend {
+            offset: 0,
+            dropped: 0,
+            data: Bytes::from_static(b"x"),
+        };
+        let appended = self.engine.append_log(proof, append).await;
+        assert!(matches!(appended, Err(LeaseError::Lost)), "{appended:?}");
+        let completed = self.complete(proof, Outcome::Succeeded).await;
+        assert!(matches!(completed, Err(LeaseError::Lost)), "{completed:?}");
+        let renewed = self.renew(proof).await;
+        assert!(matches!(renewed, Err(LeaseError::Lost)), "{renewed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_not_confirmed_goes_to_another_runner() {
+    let world = World::new();
+    let (first, second) = (world.runner(1).await, world.runner(1).await);
+    let job = world.trigger(vec![stage("s")], false).await;
+    let given = Instant::now();
+    let lost = first.take(SECOND).await.unwrap();
+    let lease = second.take(TTL).await.unwrap();
+    assert_eq!(given.elapsed().as_secs(), 15, "half a lease's life");
+    assert_eq!(
+        lease.work.attempt, 1,
+        "what was not started counts as no attempt"
+    );
+    assert!(lease.proof.token > lost.proof.token);
+    first.all_writes_are_refused(lost.proof).await;
+    second.renew(lease.proof).await.unwrap();
+    assert_eq!(world.runs(job).await, [(1, StageState::Running)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_runs_out_is_lost_and_the_stage_has_another_attempt() {
+    let world = World::new();
+    let (first, second) = (world.runner(1).await, world.runner(1).await);
+    let job = world.trigger(vec![stage("s")], false).await;
+    let lost = first.started(SECOND).await;
+    // Renewed, it lives on.
+    for _ in 0..5 {
+        sleep(TTL - SECOND).await;
+        first.renew(lost.proof).await.unwrap();
+    }
+    let last_renewal = Instant::now();
+    let lease = second.take(TTL + SECOND).await.unwrap();
+    assert_eq!(last_renewal.elapsed(), TTL);
+    assert_eq!(lease.work.attempt, 2);
+    assert!(lease.proof.token > lost.proof.token);
+    first.all_writes_are_refused(lost.proof).await;
+    second.renew(lease.proof).await.unwrap();
+    second
+        .complete(lease.proof, Outcome::Succeeded)
+        .await
+        .unwrap();
+    let ended = world.engine.load_job(job).await.unwrap();
+    assert_eq!(ended.state, JobState::Succeeded);
+    let reason = ended.stage_runs[0].failure.as_ref().unwrap().reason;
+    assert_eq!(reason, FailureReason::RunnerLost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn holding_the_answer_back_does_not_lengthen_a_lease() {
+    let world = World::new();
+    let (first, second) = (world.runner(1).await, world.runner(1).await);
+    world.trigger(vec![stage("s")], false).await;
+    let lost = first.started(SECOND).await;
+    let sent = Instant::now();
+    let none = Report::default();
+    let held = world
+        .engine
+        .renew(lost.proof, none, Directive::Continue, TTL);
+    assert_eq!(held.await.unwrap().ttl, TTL);
+    assert_eq!(
+        sent.elapsed(),
+        TTL / 3,
+        "no longer than a third of its life"
+    );
+    second.take(TTL).await.unwrap();
+    assert_eq!(sent.elapsed(), TTL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_answers_do_no_harm() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    world.trigger(vec![stage("s")], false).await;
+    world.trigger(vec![stage("s")], false).await;
+    let request_id = Uuid::new_v4();
+    let lease = runner.ask(request_id, SECOND).await.unwrap().unwrap();
+    let again = runner.ask(request_id, SECOND).await.unwrap().unwrap();
+    assert_eq!(again.proof, lease.proof);
+    assert!(again.ttl <= lease.ttl);
+    // No more than its capacity, whatever it asks.
+    assert!(runner.take(SECOND).await.is_none());
+    runner.renew(lease.proof).await.unwrap();
+    for _ in 0..3 {
+        runner
+            .complete(lease.proof, Outcome::Succeeded)
+            .await
+            .unwrap();
+    }
+    // The slot is free, and the lease that has ended is not given out again.
+    let next = runner.ask(request_id, SECOND).await.unwrap().unwrap();
+    assert_ne!(next.proof.lease_id, lease.proof.lease_id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_token_is_refused() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    world.trigger(vec![stage("s")], false).await;
+    let LeaseProof { lease_id, token } = runner.started(SECOND).await.proof;
+    for proof in [
+        LeaseProof {
+            lease_id,
+            token: FencingToken(token.0 - 1),
+        },
+        LeaseProof {
+            lease_id,
+            token: FencingToken(token.0 + 1),
+        },
+        LeaseProof {
+            lease_id: LeaseId(Uuid::new_v4()),
+            token,
+        },
+    ] {
+        runner.all_writes_are_refused(proof).await;
+    }
+    runner.renew(LeaseProof { lease_id, token }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_runner_starts_from_nothing() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    let lost = world.trigger(vec![stage("s")], false).await;
+    let lease = runner.started(SECOND).await;
+    let before = Instant::now();
+    let again = runner.restarted().await;
+    assert_eq!(again.id, runner.id);
+    let next = again.take(SECOND).await.unwrap();
+    assert!(before.elapsed() < SECOND, "not only after the lease's life");
+    assert_eq!(next.work.attempt, 2);
+    assert!(!next.work.workspace_exists);
+    runner.all_writes_are_refused(lease.proof).await;
+    let refused = runner.ask(Uuid::new_v4(), SECOND).await;
+    assert!(matches!(refused, Err(LeaseError::Unregistered)));
+    assert_eq!(world.runs(lost).await[0].1, StageState::Failed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stages_follow_their_workspace_and_fail_when_it_is_gone() {
+    let world = World::new();
+    let (first, second) = (world.runner(1).await, world.runner(1).await);
+    let told = Stage {
+        run_condition: RunCondition::OnFailure,
+        ..stage("told")
+    };
+    let job = world
+        .trigger(vec![stage("made"), stage("used"), told], false)
+        .await;
+    let lease = first.started(SECOND).await;
+    assert!(!lease.work.workspace_exists);
+    first
+        .complete(lease.proof, Outcome::Succeeded)
+        .await
+        .unwrap();
+    // The other runner may not have it, although it asks first.
+    assert!(second.take(SECOND).await.is_none());
+    assert_eq!(world.pending_reason(job).await, Some(PendingReason::Needs));
+    // The first runner falls silent; what rests on its workspace cannot run any more.
+    let lease = second.take(Duration::from_secs(50)).await.unwrap();
+    assert_eq!(lease.work.stage_name, "told");
+    assert!(!lease.work.workspace_exists);
+    let runs = world.runs(job).await;
+    assert_eq!(runs[1], (1, StageState::Failed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_that_the_runner_does_not_have_is_given_up() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    let job = world
+        .trigger(vec![stage("made"), stage("used")], false)
+        .await;
+    let lease = runner.started(SECOND).await;
+    runner
+        .complete(lease.proof, Outcome::Succeeded)
+        .await
+        .unwrap();
+    let lease = runner.started(SECOND).await;
+    assert!(lease.work.workspace_exists);
+    runner
+        .complete(lease.proof, Outcome::Returned)
+        .await
+        .unwrap();
+    assert!(runner.take(SECOND).await.is_none());
+    let ended = world.engine.load_job(job).await.unwrap();
+    assert_eq!(
+        ended.failure.as_ref().unwrap().reason,
+        FailureReason::RunnerLost
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_ends_by_the_services_own_deadline() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    let job = world.trigger(vec![stage("s")], false).await;
+    let lease = runner.started(SECOND).await;
+    let started = Instant::now();
+    while runner.renew(lease.proof).await.is_ok() {
+        sleep(SECOND).await;
+    }
+    // The timeout, the grace, and five seconds to tell.
+    assert_eq!(started.elapsed().as_secs(), 600 + 10 + 5);
+    sleep(SECOND).await;
+    let ended = world.engine.load_job(job).await.unwrap();
+    assert_eq!(
+        ended.failure.as_ref().unwrap().reason,
+        FailureReason::TimedOut
+    );
+    runner.all_writes_are_refused(lease.proof).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_runner_gets_nothing_and_keeps_what_it_has() {
+    let world = World::new();
+    let runner = world.runner(2).await;
+    world.trigger(vec![stage("s")], false).await;
+    let lease = runner.started(SECOND).await;
+    let view = world.engine.drain_runner(runner.id, true).await.unwrap();
+    assert!(view.is_draining && view.is_online);
+    assert_eq!(view.stages.len(), 1);
+    let waiting = world.trigger(vec![stage("s")], false).await;
+    assert!(runner.take(SECOND).await.is_none());
+    let reason = world.pending_reason(waiting).await;
+    assert_eq!(reason, Some(PendingReason::NoMatchingRunner));
+    runner
+        .complete(lease.proof, Outcome::Succeeded)
+        .await
+        .unwrap();
+    let waits = tokio::spawn({
+        let runner = runner.clone();
+        async move { runner.take(TTL).await }
+    });
+    tokio::task::yield_now().await;
+    let resumed = Instant::now();
+    world.engine.drain_runner(runner.id, false).await.unwrap();
+    assert!(waits.await.unwrap().is_some());
+    assert!(resumed.elapsed() < SECOND, "woken, not by a tick");
+    let reason = world.pending_reason(waiting).await;
+    assert_eq!(reason, Some(PendingReason::RunnersBusy));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_runner_is_not_counted_on() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    let job = world.trigger(vec![stage("s")], false).await;
+    let reason = async || world.pending_reason(job).await;
+    assert_eq!(reason().await, Some(PendingReason::RunnersBusy));
+    sleep(TTL + SECOND).await;
+    assert_eq!(reason().await, Some(PendingReason::NoMatchingRunner));
+    let view = world.engine.get_runner(runner.id).await.unwrap();
+    assert!(!view.is_online);
+    // One that waits for work is there, however long that takes.
+    let other = world.runner(1).await;
+    let first = other.started(SECOND).await;
+    other
+        .complete(first.proof, Outcome::Succeeded)
+        .await
+        .unwrap();
+    let waits = tokio::spawn(async move { other.take(Duration::from_secs(50)).await });
+    sleep(TTL + SECOND).await;
+    let online = world.engine.list_runners(None, 10).await.unwrap();
+    assert_eq!(online.iter().filter(|view| view.is_online).count(), 1);
+    drop(waits);
+    sleep(Duration::from_secs(2 * 60 * 60)).await;
+    assert!(
+        world
+            .engine
+            .list_runners(None, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// What runners did, told by themselves.
+#[derive(Default)]
+struct History {
+    /// For each stage run that was confirmed: from when to when its runner worked on it.
+    work: Mutex<HashMap<(JobId, String, u32), Vec<(Instant, Instant)>>>,
+}
+
+/// A runner that may crash, pause or lose an answer at any point; it keeps to the
+/// rules: it stops work when its lease may be over.
+async fn unreliable(runner: Runner, history: Arc<History>, seed: u64) {
+    let mut chance = StdRng::seed_from_u64(seed);
+    let mut runner = runner;
+    loop {
+        let sent = Instant::now();
+        let lease = match runner.ask(Uuid::new_v4(), Duration::from_secs(50)).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => continue,
+            Err(_) => {
+                runner.register(2, Some(runner.id)).await;
+                continue;
+            }
+        };
+        match chance.random_range(0..10) {
+            // Gone before it could confirm.
+            0 => sleep(TTL).await,
+            1 => runner = runner.restarted().await,
+            _ => work(&runner, lease, sent, &history, &mut chance).await,
+        }
+    }
+}
+
+async fn work(
+    runner: &Runner,
+    lease: Lease,
+    sent: Instant,
+    history: &History,
+    chance: &mut StdRng,
+) {
+    let mut fence = sent + lease.ttl;
+    let start = Instant::now();
+    if runner.renew(lease.proof).await.is_err() {
+        return;
+    }
+    fence = fence.max(start + TTL);
+    let key = (
+        lease.work.job_id,
+        lease.work.stage_name.clone(),
+        lease.work.attempt,
+    );
+    for _ in 0..chance.random_range(0..8) {
+        let pause = [1, 5, 20, 29, 45][chance.random_range(0..5)];
+        sleep_until((Instant::now() + Duration::from_secs(pause)).min(fence)).await;
+        let now = Instant::now();
+        if now >= fence || runner.renew(lease.proof).await.is_err() {
+            break;
+        }
+        fence = now + TTL;
+    }
+    let end = Instant::now();
+    history
+        .work
+        .lock()
+        .entry(key)
+        .or_default()
+        .push((start, end));
+    let outcome = match chance.random_range(0..6) {
+        0 => Outcome::CommandFailed,
+        1 => Outcome::Returned,
+        _ => Outcome::Succeeded,
+    };
+    let _ = runner.complete(lease.proof, outcome).await;
+}
+
+async fn play(seed: u64) {
+    let world = World::new();
+    let history = Arc::new(History::default());
+    let mut chance = StdRng::seed_from_u64(seed);
+    let mut runners = JoinSet::new();
+    for number in 0..3 {
+        let runner = world.runner(2).await;
+        let history = Arc::clone(&history);
+        runners.spawn(unreliable(runner, history, seed ^ (number << 32)));
+    }
+    let mut jobs = HashSet::new();
+    for _ in 0..8 {
+        let stages = ["a", "b", "c", "d"].map(stage).to_vec();
+        let parallel = chance.random_range(0..2) == 0;
+        jobs.insert(world.trigger(stages, parallel).await);
+        sleep(Duration::from_secs(chance.random_range(0..20))).await;
+    }
+    let started = Instant::now();
+    let mut ended = BTreeMap::new();
+    while ended.len() < jobs.len() {
+        assert!(
+            started.elapsed().as_secs() < 24 * 3600,
+            "seed {seed}: work is lost"
+        );
+        sleep(SECOND).await;
+        for id in &jobs {
+            let job = world.engine.load_job(*id).await.unwrap();
+            if job.state.is_terminal() {
+                ended.insert(*id, job);
+            }
+        }
+    }
+    runners.shutdown().await;
+    for job in ended.values() {
+        for run in &job.stage_runs {
+            assert!(run.attempt <= 2, "seed {seed}");
+        }
+    }
+    // I4: no two runners ever worked on the same stage at the same time.
+    let mut by_stage: BTreeMap<(JobId, String), Vec<(Instant, Instant)>> = BTreeMap::new();
+    for ((job, stage, _), times) in history.work.lock().iter() {
+        let all = by_stage.entry((*job, stage.clone())).or_default();
+        all.extend(times);
+    }
+    for (stage, times) in &mut by_stage {
+        times.sort();
+        for two in times.windows(2) {
+            assert!(
+                two[0].1 <= two[1].0,
+                "seed {seed}: {stage:?} ran twice at once"
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn unreliable_runners_neither_lose_nor_double_work(seed in any::<u64>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(play(seed));
+    }
+}
