@@ -9,17 +9,18 @@ use crate::{
 use super::status::{invalid, invalid_field};
 
 /// Fields of a pipeline that an update may change.
-const FIELDS: [Field; 8] = [
+const FIELDS: [Field; 9] = [
     Field::Name,
     Field::GitRepository,
     Field::DefaultRef,
     Field::Stages,
     Field::Parallel,
     Field::Variables,
+    Field::SecretVariables,
     Field::ConcurrencyPolicy,
     Field::Annotations,
 ];
-const IMMUTABLE: [&str; 7] = [
+const IMMUTABLE: [&str; 8] = [
     "id",
     "project",
     "revision",
@@ -27,6 +28,7 @@ const IMMUTABLE: [&str; 7] = [
     "create_time",
     "update_time",
     "creator",
+    "secret_variable_names",
 ];
 
 /// More than there are fields, so that a repetition is no mistake.
@@ -47,6 +49,7 @@ enum Field {
     Stages,
     Parallel,
     Variables,
+    SecretVariables,
     ConcurrencyPolicy,
     Annotations,
 }
@@ -130,6 +133,7 @@ impl Field {
             Self::Stages => "stages",
             Self::Parallel => "parallel",
             Self::Variables => "variables",
+            Self::SecretVariables => "secret_variables",
             Self::ConcurrencyPolicy => "concurrency_policy",
             Self::Annotations => "annotations",
         }
@@ -143,6 +147,7 @@ impl Field {
             Self::Stages => !pipeline.stages.is_empty(),
             Self::Parallel => pipeline.parallel,
             Self::Variables => !pipeline.variables.is_empty(),
+            Self::SecretVariables => !pipeline.secret_variables.is_empty(),
             Self::ConcurrencyPolicy => pipeline.concurrency_policy != 0,
             Self::Annotations => !pipeline.annotations.is_empty(),
         }
@@ -156,6 +161,7 @@ impl Field {
             Self::Stages => pipeline.stages.clear(),
             Self::Parallel => pipeline.parallel = false,
             Self::Variables => pipeline.variables.clear(),
+            Self::SecretVariables => pipeline.secret_variables.clear(),
             Self::ConcurrencyPolicy => pipeline.concurrency_policy = 0,
             Self::Annotations => pipeline.annotations.clear(),
         }
@@ -169,6 +175,10 @@ impl Field {
             Self::Stages => to.stages.clone_from(&from.stages),
             Self::Parallel => to.parallel = from.parallel,
             Self::Variables => to.variables.clone_from(&from.variables),
+            // Who has read the pipeline has not read them, and cannot send them back.
+            Self::SecretVariables => {
+                to.secret_variables = to.secret_variables.changed(&from.secret_variables);
+            }
             Self::ConcurrencyPolicy => to.concurrency_policy = from.concurrency_policy,
             Self::Annotations => to.annotations.clone_from(&from.annotations),
         }

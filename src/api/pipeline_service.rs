@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
-    domain::{Pipeline, PipelineId, PipelineSpec, Violation},
+    domain::{Pipeline, PipelineId, PipelineSpec, Secrets, Violation},
     engine::{Engine, Error, TriggerRequest, Update},
     store::PipelineFilter,
     wire::{
@@ -48,7 +48,9 @@ impl PipelineService for Pipelines {
             request_id: _,
             validate_only,
         } = message;
-        let draft = read(required(pipeline)?)?;
+        let mut draft = read(required(pipeline)?)?;
+        // Of what is not there, an empty value removes nothing.
+        draft.spec.secret_variables = Secrets::default().changed(&draft.spec.secret_variables);
         check_size(&draft.spec).map_err(|violations| invalid(within("pipeline", violations)))?;
         let project = match draft.project.is_empty() {
             true => DEFAULT_PROJECT.to_owned(),
@@ -177,12 +179,14 @@ impl PipelineService for Pipelines {
             priority,
             request_id: _,
             validate_only,
+            secret_variables,
         } = message;
         let trigger = TriggerRequest {
             pipeline_id: id("pipeline_id", &pipeline_id)?,
             revision: read_revision(revision)?,
             git_ref,
             variables,
+            secret_variables: secret_variables.into_iter().collect(),
             priority,
             validate_only,
         };

@@ -20,6 +20,7 @@ mod pipeline;
 mod remote;
 mod run;
 mod screen;
+mod secret_vars;
 mod serve;
 mod table;
 mod text;

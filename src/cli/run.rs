@@ -1,6 +1,6 @@
 //! `pipewright run FILE`: service, runner and client in one process.
 
-use std::{env, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, env, io, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::{Args, value_parser};
@@ -16,6 +16,7 @@ use crate::{
         input, out,
         pipeline::{create, trigger},
         remote::{Format, key_value},
+        secret_vars::SecretVars,
         serve, text,
     },
     config::{Access, Config, EmbeddedRunner, Execution},
@@ -46,6 +47,8 @@ pub(crate) struct RunArgs {
     /// A variable of all stages; may be repeated
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value)]
     vars: Vec<(String, String)>,
+    #[command(flatten)]
+    secret_vars: SecretVars,
     /// Branch, tag or commit to check out; takes effect with --clean
     #[arg(long = "ref", value_name = "REF")]
     git_ref: Option<String>,
@@ -61,13 +64,14 @@ pub(crate) struct RunArgs {
 pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let pipeline = v1::Pipeline::from(input::read_file(&args.file)?);
     check_labels(&pipeline)?;
+    let secrets = args.secret_vars.read()?;
     if !pipeline.git_repository.is_empty() && !args.clean {
         out::notice("running in this directory; --clean checks git_repository out instead");
     }
     telemetry::init("warn");
     let mut service = Service::start(&args).await?;
     let ended = tokio::select! {
-        ended = run_job(&service.client, &args, pipeline) => ended,
+        ended = run_job(&service.client, &args, pipeline, secrets) => ended,
         failure = died(&mut service.task) => return Err(failure),
     };
     if !matches!(ended, Ok(Exit::Interrupted)) {
@@ -96,12 +100,18 @@ fn check_labels(pipeline: &v1::Pipeline) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run_job(client: &Client, args: &RunArgs, pipeline: v1::Pipeline) -> Result<Exit, Failure> {
+async fn run_job(
+    client: &Client,
+    args: &RunArgs,
+    pipeline: v1::Pipeline,
+    secret_variables: BTreeMap<String, String>,
+) -> Result<Exit, Failure> {
     let pipeline = create::create(client, pipeline, false).await?;
     let request = v1::TriggerPipelineRequest {
         pipeline_id: pipeline.id,
         git_ref: args.git_ref.clone().unwrap_or_default(),
         variables: args.vars.iter().cloned().collect(),
+        secret_variables,
         request_id: request_id(),
         ..Default::default()
     };

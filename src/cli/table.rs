@@ -52,7 +52,12 @@ pub(crate) fn pipeline(pipeline: &v1::Pipeline) -> String {
     };
     let header = ["STAGE", "TYPE", "NEEDS", "COMMAND"];
     let stages = table(header, pipeline.stages.iter().map(row));
-    format!("{}\n\n{stages}", pipelines(std::slice::from_ref(pipeline)))
+    let mut text = format!("{}\n\n{stages}", pipelines(std::slice::from_ref(pipeline)));
+    if !pipeline.secret_variable_names.is_empty() {
+        let names = text::one_line(&pipeline.secret_variable_names.join(", "));
+        text = format!("{text}\n\nSecret variables: {names}");
+    }
+    text
 }
 
 fn first_line(command: &str) -> String {
@@ -175,6 +180,7 @@ mod tests {
             name: "ci".into(),
             revision: 2,
             update_time: at(1_700_000_000),
+            secret_variable_names: vec!["KEY".into(), "TOKEN".into()],
             stages: vec![v1::Stage {
                 name: "build".into(),
                 action: Some(v1::stage::Action::Command("make\nmake check".into())),

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{
     Cancellation, Event, FencingToken, Holder, Job, JobState, Outcome, Pipeline, RunKey, RunnerId,
-    StageRun, Trigger, Variables, draft::Draft, ids::JobId,
+    Secrets, StageRun, Trigger, Variables, draft::Draft, ids::JobId,
 };
 
 /// What can be asked of a job.
@@ -195,6 +195,8 @@ pub struct NewJob {
     pub trigger: Trigger,
     /// Variables of the trigger.
     pub variables: Variables,
+    /// More variables of the trigger; never shown.
+    pub secret_variables: Secrets,
     /// Higher runs earlier.
     pub priority: i32,
     /// The job that this one repeats.
@@ -221,6 +223,7 @@ pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Deci
         retried_job_id: new.retried_job_id,
         failure: None,
         variables: new.variables,
+        secret_variables: new.secret_variables,
         priority: new.priority,
         weights: new.weights.into(),
         create_time: now,

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{
-    FencingToken, JobId, Pipeline, RunnerId, Stage, Variables, event::Change, event::Event,
+    FencingToken, JobId, Pipeline, RunnerId, Secrets, Stage, Variables, event::Change, event::Event,
 };
 
 /// One execution of one revision of a pipeline: what its events add up to.
@@ -34,6 +34,8 @@ pub struct Job {
     pub failure: Option<Failure>,
     /// Variables of the trigger.
     pub variables: Variables,
+    /// More variables of the trigger; never shown.
+    pub secret_variables: Secrets,
     /// Higher runs earlier.
     pub priority: i32,
     /// What each stage counts for in the progress; empty: all alike.

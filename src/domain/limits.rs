@@ -20,7 +20,10 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 pub const MAX_VARIABLES: usize = 256;
 /// Bytes of one variable's value: 32 KiB.
 pub const MAX_VARIABLE_VALUE: usize = 32 * 1024;
-/// Bytes of all variables of a trigger, names and values: 64 KiB.
+/// Bytes of all secret variables of a pipeline, names and values: 64 KiB. What masks
+/// them in a log is many times as large.
+pub const MAX_SECRET_VARIABLES: usize = 64 * 1024;
+/// Bytes of all variables of a trigger, names and values, secret ones too: 64 KiB.
 pub const MAX_TRIGGER_VARIABLES: usize = 64 * 1024;
 /// Bytes of all annotations, keys and values: 16 KiB.
 pub const MAX_ANNOTATIONS: usize = 16 * 1024;

@@ -16,6 +16,7 @@ mod outcome;
 mod pipeline;
 mod retry;
 mod schedule;
+mod secrets;
 #[cfg(test)]
 mod tests;
 pub mod validate;
@@ -37,5 +38,6 @@ pub use retry::{RetryScope, retried_runs};
 pub use schedule::{
     Admission, Bindings, QueueRank, admission, has_labels, waits_for, workspace_owner,
 };
+pub use secrets::Secrets;
 pub use validate::Violation;
 pub use weights::stage_weights;

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration, time::SystemTime};
 
-use super::{PipelineId, StageGraph, Violation, validate};
+use super::{PipelineId, Secrets, StageGraph, Violation, validate};
 
 /// Names to values, in the order of the names.
 pub type Variables = BTreeMap<String, String>;
@@ -92,6 +92,8 @@ pub struct PipelineSpec {
     pub parallel: bool,
     /// Environment of every stage's command.
     pub variables: Variables,
+    /// More of that environment; never shown.
+    pub secret_variables: Secrets,
     /// What a trigger does while another job is active.
     pub concurrency_policy: ConcurrencyPolicy,
     /// Client data, never interpreted.

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
-        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, StageRun, StageState, Trigger,
-        TriggerSource, Variables, admission, create, limits, retried_runs, stage_weights, validate,
-        waits_for,
+        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, Secrets, StageRun, StageState,
+        Trigger, TriggerSource, Variables, admission, create, limits, retried_runs, stage_weights,
+        validate, waits_for,
     },
     store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
     wire::StageView,
@@ -24,6 +24,8 @@ pub struct TriggerRequest {
     pub git_ref: String,
     /// Wins over the pipeline's and the stages' variables.
     pub variables: Variables,
+    /// More of them; never shown.
+    pub secret_variables: Secrets,
     /// Higher runs earlier.
     pub priority: i32,
     /// Check everything and start nothing.
@@ -48,8 +50,12 @@ impl Engine {
     ) -> Result<Arc<Job>, Error> {
         const METHOD: &str = "TriggerPipeline";
         let attempt = async {
-            let violations =
-                validate::trigger(&request.git_ref, &request.variables, request.priority);
+            let violations = validate::trigger(
+                &request.git_ref,
+                &request.variables,
+                &request.secret_variables,
+                request.priority,
+            );
             if !violations.is_empty() {
                 return Err(Error::Invalid(violations));
             }
@@ -180,6 +186,7 @@ impl Engine {
                 principal: call.principal.clone(),
             },
             variables: request.variables.clone(),
+            secret_variables: request.secret_variables.clone(),
             priority: request.priority,
             retried_job_id: None,
             stage_runs: stages.map(StageRun::pending).collect(),
@@ -203,6 +210,7 @@ impl Engine {
                 principal: call.principal.clone(),
             },
             variables: job.variables.clone(),
+            secret_variables: job.secret_variables.clone(),
             priority: job.priority,
             retried_job_id: Some(job.id),
             stage_runs: stage_runs.ok_or_else(|| Error::NothingToRetry(job.id.to_string()))?,

@@ -1,7 +1,8 @@
 //! One stage, from the lease's confirmation to its completion.
 
-use std::{convert::Infallible, io, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, io, path::Path, sync::Arc, time::Duration};
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::process::Command;
 use tracing::warn;
 
@@ -153,6 +154,12 @@ fn command(
     }
     command
         .envs(&work.variables)
+        .envs(exposed(&work.secret_variables))
         .envs(commit.map(|commit| ("PIPEWRIGHT_COMMIT_ID", commit)));
     command
+}
+
+fn exposed(secrets: &BTreeMap<String, SecretString>) -> impl Iterator<Item = (&String, &str)> {
+    let secrets = secrets.iter();
+    secrets.map(|(name, value)| (name, value.expose_secret()))
 }

@@ -131,6 +131,7 @@ fn new_job(pipeline: &Arc<Pipeline>, number: u128, priority: i32, time: SystemTi
             principal: "somebody".to_owned(),
         },
         variables: Default::default(),
+        secret_variables: Default::default(),
         priority,
         retried_job_id: None,
         weights: Vec::new(),

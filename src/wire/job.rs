@@ -47,6 +47,7 @@ pub fn job_summary_to_proto(job: &Job) -> v1::Job {
         retried_job_id,
         failure,
         variables,
+        secret_variables,
         priority,
         weights: _,
         create_time,
@@ -77,6 +78,7 @@ pub fn job_summary_to_proto(job: &Job) -> v1::Job {
         cancellation: cancellation.as_ref().map(cancellation_to_proto),
         pipeline_name: pipeline.spec.name.clone(),
         number: *number,
+        secret_variable_names: secret_variables.names().cloned().collect(),
     }
 }
 

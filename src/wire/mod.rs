@@ -5,6 +5,7 @@
 mod event;
 mod job;
 mod pipeline;
+mod redacted;
 mod time;
 
 pub use event::event_to_proto;

@@ -19,7 +19,7 @@ pub struct PipelineDraft {
     pub project: String,
     /// The etag of what the client has read; empty for any.
     pub etag: String,
-    /// What clients may change.
+    /// What clients may change; of the secret variables the changes, not the result.
     pub spec: PipelineSpec,
 }
 
@@ -41,6 +41,8 @@ pub fn pipeline_from_proto(pipeline: v1::Pipeline) -> Result<PipelineDraft, Vec<
         create_time: _,
         update_time: _,
         creator: _,
+        secret_variables,
+        secret_variable_names: _,
     } = pipeline;
     let mut violations = Vec::new();
     let spec = PipelineSpec {
@@ -54,6 +56,7 @@ pub fn pipeline_from_proto(pipeline: v1::Pipeline) -> Result<PipelineDraft, Vec<
             .collect(),
         parallel,
         variables,
+        secret_variables: secret_variables.into_iter().collect(),
         concurrency_policy: known(concurrency_policy, "concurrency_policy", &mut violations)
             .map_or_else(Default::default, policy_from_proto),
         annotations,
@@ -185,6 +188,7 @@ pub fn spec_to_proto(spec: &PipelineSpec) -> v1::Pipeline {
         stages,
         parallel,
         variables,
+        secret_variables,
         concurrency_policy,
         annotations,
     } = spec;
@@ -197,6 +201,7 @@ pub fn spec_to_proto(spec: &PipelineSpec) -> v1::Pipeline {
         variables: variables.clone(),
         concurrency_policy: policy_to_proto(*concurrency_policy).into(),
         annotations: annotations.clone(),
+        secret_variable_names: secret_variables.names().cloned().collect(),
         ..v1::Pipeline::default()
     }
 }

@@ -196,6 +196,7 @@ async fn a_store_that_fails_is_told_and_changes_nothing() {
             revision: None,
             git_ref: String::new(),
             variables: Default::default(),
+            secret_variables: Default::default(),
             priority: 0,
             validate_only: false,
         };

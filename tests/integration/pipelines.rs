@@ -22,7 +22,11 @@ pub(crate) async fn create(
     Ok(created.into_inner().pipeline.unwrap())
 }
 
-async fn get(service: &Service, id: &str, revision: i64) -> Result<v1::Pipeline, Status> {
+pub(crate) async fn get(
+    service: &Service,
+    id: &str,
+    revision: i64,
+) -> Result<v1::Pipeline, Status> {
     let request = v1::GetPipelineRequest {
         pipeline_id: id.to_owned(),
         revision,
@@ -36,7 +40,7 @@ async fn get(service: &Service, id: &str, revision: i64) -> Result<v1::Pipeline,
         .unwrap())
 }
 
-async fn update(
+pub(crate) async fn update(
     service: &Service,
     pipeline: v1::Pipeline,
     paths: &[&str],

@@ -8,6 +8,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{cli::exit::Failure, wire::v1};
@@ -33,6 +34,8 @@ pub(crate) struct PipelineFile {
     stages: Option<Vec<StageFile>>,
     parallel: Option<bool>,
     variables: Option<BTreeMap<String, String>>,
+    #[serde(alias = "secretVariables")]
+    secret_variables: Option<BTreeMap<String, SecretString>>,
     #[serde(
         default,
         alias = "concurrencyPolicy",
@@ -53,6 +56,8 @@ pub(crate) struct PipelineFile {
     _update_time: Option<IgnoredAny>,
     #[serde(rename = "creator")]
     _creator: Option<IgnoredAny>,
+    #[serde(rename = "secretVariableNames", alias = "secret_variable_names")]
+    _secret_variable_names: Option<IgnoredAny>,
 }
 
 impl PipelineFile {
@@ -74,6 +79,7 @@ impl PipelineFile {
             ("stages", self.stages.is_some()),
             ("parallel", self.parallel.is_some()),
             ("variables", self.variables.is_some()),
+            ("secret_variables", self.secret_variables.is_some()),
             ("concurrency_policy", self.concurrency_policy.is_some()),
             ("annotations", self.annotations.is_some()),
         ];
@@ -85,6 +91,8 @@ impl PipelineFile {
 impl From<PipelineFile> for v1::Pipeline {
     fn from(file: PipelineFile) -> Self {
         let stages = file.stages.unwrap_or_default();
+        let secrets = file.secret_variables.unwrap_or_default().into_iter();
+        let exposed = |(name, value): (String, SecretString)| (name, value.expose_secret().into());
         Self {
             project: file.project.unwrap_or_default(),
             name: file.name.unwrap_or_default(),
@@ -93,6 +101,7 @@ impl From<PipelineFile> for v1::Pipeline {
             stages: stages.into_iter().map(v1::Stage::from).collect(),
             parallel: file.parallel.unwrap_or_default(),
             variables: file.variables.unwrap_or_default(),
+            secret_variables: secrets.map(exposed).collect(),
             concurrency_policy: file.concurrency_policy.unwrap_or_default().into(),
             annotations: file.annotations.unwrap_or_default(),
             etag: file.etag.unwrap_or_default(),
@@ -101,6 +110,7 @@ impl From<PipelineFile> for v1::Pipeline {
             create_time: None,
             update_time: None,
             creator: String::new(),
+            secret_variable_names: Vec::new(),
         }
     }
 }

@@ -112,6 +112,24 @@ fn a_field_set_to_its_default_is_in_the_mask() {
     assert_eq!(file.mask(), ["parallel", "variables"]);
 }
 
+/// Of the secrets it has names alone, which are left out of what is sent.
+#[test]
+fn secrets_can_be_given_and_are_not_read_back() {
+    let file = parse("secret_variables: { TOKEN: hunter2-pass, PIN: 1234 }", "-").unwrap();
+    assert_eq!(file.mask(), ["secret_variables"]);
+    assert!(!format!("{file:?}").contains("hunter2"));
+    let sent = v1::Pipeline::from(file).secret_variables;
+    assert_eq!((&*sent["TOKEN"], &*sent["PIN"]), ("hunter2-pass", "1234"));
+
+    let stored = v1::Pipeline {
+        secret_variable_names: vec!["PIN".into(), "TOKEN".into()],
+        create_time: Some(prost_types::Timestamp::default()),
+        ..Default::default()
+    };
+    let file = parse(&json::pretty("Pipeline", &stored), "-").unwrap();
+    assert_eq!(v1::Pipeline::from(file), v1::Pipeline::default());
+}
+
 #[test]
 fn refused_with_the_place_and_what_would_be_right() {
     let refused = [

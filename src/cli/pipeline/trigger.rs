@@ -10,6 +10,7 @@ use crate::{
         follow::{self, WatchArgs},
         job,
         remote::{Format, key_value},
+        secret_vars::SecretVars,
     },
     wire::v1,
 };
@@ -30,6 +31,8 @@ pub(crate) struct TriggerArgs {
     /// A variable of all stages; may be repeated
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value)]
     vars: Vec<(String, String)>,
+    #[command(flatten)]
+    secret_vars: SecretVars,
     /// Jobs of higher priority run earlier, -100 to 100
     #[arg(
         long,
@@ -53,6 +56,7 @@ pub(crate) struct TriggerArgs {
 
 impl TriggerArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
+        let secret_variables = self.secret_vars.read()?;
         let request = v1::TriggerPipelineRequest {
             pipeline_id: self.pipeline.id(client).await?,
             revision: self.revision,
@@ -61,6 +65,7 @@ impl TriggerArgs {
             priority: self.priority,
             request_id: self.request_id.unwrap_or_else(request_id),
             validate_only: self.validate_only,
+            secret_variables,
         };
         let job = trigger(client, request).await?;
         match self.watch.style(format) {

@@ -57,6 +57,7 @@ pub(super) fn new_job(pipeline: &Arc<Pipeline>) -> NewJob {
             principal: "somebody".to_owned(),
         },
         variables: Default::default(),
+        secret_variables: Default::default(),
         priority: 0,
         retried_job_id: None,
         weights: Vec::new(),

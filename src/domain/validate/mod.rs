@@ -5,7 +5,11 @@ mod values;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{GraphError, PipelineSpec, RunCondition, Stage, StageGraph, Variables, limits};
+use secrecy::ExposeSecret;
+
+use super::{
+    GraphError, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables, limits,
+};
 use values::{
     annotations, command, git_ref_or_empty, git_repository, is_label, name, shown, size_of,
     stage_name, variable_name, variable_value, working_directory,
@@ -66,6 +70,10 @@ pub(super) fn spec(
     check.that("git_repository", git_repository(&spec.git_repository));
     check.that("default_ref", git_ref_or_empty(&spec.default_ref));
     check_variables(&mut check, "variables", &spec.variables);
+    check_secrets(&mut check, &spec.secret_variables, &spec.variables);
+    if spec.secret_variables.size() > limits::MAX_SECRET_VARIABLES {
+        check.refuse("secret_variables", "must be at most 64 KiB in all");
+    }
     check.that("annotations", annotations(&spec.annotations));
     check_stages(&mut check, &spec.stages);
     // A graph costs the square of its size, so none is made of what is too large.
@@ -97,7 +105,12 @@ pub(super) fn project(slug: &str, violations: &mut Vec<Violation>) {
 }
 
 /// Checks what a trigger brings: its ref, its variables and its priority.
-pub fn trigger(git_ref: &str, variables: &Variables, priority: i32) -> Vec<Violation> {
+pub fn trigger(
+    git_ref: &str,
+    variables: &Variables,
+    secrets: &Secrets,
+    priority: i32,
+) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut check = Check {
         prefix: String::new(),
@@ -105,8 +118,10 @@ pub fn trigger(git_ref: &str, variables: &Variables, priority: i32) -> Vec<Viola
     };
     check.that("git_ref", git_ref_or_empty(git_ref));
     check_variables(&mut check, "variables", variables);
-    if size_of(variables) > limits::MAX_TRIGGER_VARIABLES {
-        check.refuse("variables", "must be at most 64 KiB in all");
+    check_secrets(&mut check, secrets, variables);
+    if size_of(variables) + secrets.size() > limits::MAX_TRIGGER_VARIABLES {
+        let description = "must be at most 64 KiB in all, secret_variables included";
+        check.refuse("variables", description);
     }
     if !(limits::MIN_PRIORITY..=limits::MAX_PRIORITY).contains(&priority) {
         check.refuse("priority", format!("is {priority}; must be -100 to 100"));
@@ -225,18 +240,39 @@ fn check_graph(spec: &PipelineSpec, violations: &mut Vec<Violation>) -> Option<S
 }
 
 fn check_variables(check: &mut Check<'_>, field: &str, variables: &Variables) {
-    if variables.len() > limits::MAX_VARIABLES {
-        let given = variables.len();
+    check_count(check, field, variables.len());
+    for (name, value) in variables.iter().take(limits::MAX_VARIABLES) {
+        check_variable(check, field, name, value);
+    }
+}
+
+/// Checks secret variables, and that none of them is among the others as well.
+fn check_secrets(check: &mut Check<'_>, secrets: &Secrets, others: &Variables) {
+    const FIELD: &str = "secret_variables";
+    check_count(check, FIELD, secrets.len());
+    for (name, value) in secrets.iter().take(limits::MAX_VARIABLES) {
+        check_variable(check, FIELD, name, value.expose_secret());
+        if others.contains_key(name) {
+            let path = format!("{FIELD}[\"{}\"]", shown(name));
+            check.refuse(&path, "is in variables too; a variable is secret or not");
+        }
+    }
+}
+
+fn check_count(check: &mut Check<'_>, field: &str, given: usize) {
+    if given > limits::MAX_VARIABLES {
         check.refuse(
             field,
             format!("has {given} variables; at most 256 are allowed"),
         );
     }
-    for (name, value) in variables.iter().take(limits::MAX_VARIABLES) {
-        let path = format!("{field}[\"{}\"]", shown(name));
-        check.that(&path, variable_name(name));
-        check.that(&path, variable_value(value));
-    }
+}
+
+/// No violation quotes the value, which may be a secret.
+fn check_variable(check: &mut Check<'_>, field: &str, name: &str, value: &str) {
+    let path = format!("{field}[\"{}\"]", shown(name));
+    check.that(&path, variable_name(name));
+    check.that(&path, variable_value(value));
 }
 
 fn check_labels(check: &mut Check<'_>, labels: &BTreeMap<String, String>) {

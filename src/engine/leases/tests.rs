@@ -94,6 +94,7 @@ impl World {
             revision: None,
             git_ref: String::new(),
             variables: Variables::new(),
+            secret_variables: Default::default(),
             priority: 0,
             validate_only: false,
         };

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use secrecy::SecretString;
+
 use crate::{
-    domain::{FencingToken, Job, StageRun, Variables},
+    domain::{FencingToken, Job, Secrets, StageRun, Variables},
     runner::StageWork,
 };
 
@@ -15,6 +17,10 @@ pub(super) fn stage_work(
     workspace_exists: bool,
 ) -> StageWork {
     let stage = job.stage(run);
+    let Environment {
+        variables,
+        secret_variables,
+    } = environment(job, run, token);
     StageWork {
         job_id: job.id,
         stage_name: stage.name.clone(),
@@ -25,35 +31,62 @@ pub(super) fn stage_work(
         git_repository: job.pipeline.spec.git_repository.clone(),
         git_ref: job.git_ref.clone(),
         commit_id: job.commit_id.clone(),
-        variables: environment(job, run, token),
-        secret_variables: BTreeMap::new(),
+        variables,
+        secret_variables,
         working_directory: stage.working_directory.clone(),
         workspace_exists,
     }
 }
 
-/// The trigger's variables win over the stage's, and these over the pipeline's.
-/// None of them can have a name that the service sets.
-fn environment(job: &Job, run: &StageRun, token: FencingToken) -> Variables {
-    let stage = job.stage(run);
+/// The environment of a command, but for what its runner adds.
+struct Environment {
+    /// What anybody may see.
+    variables: Variables,
+    /// What nobody may see; no name is in both.
+    secret_variables: BTreeMap<String, SecretString>,
+}
+
+/// The trigger's variables win over the stage's, and these over the pipeline's, secret
+/// or not. None of them can have a name that the service sets.
+fn environment(job: &Job, run: &StageRun, token: FencingToken) -> Environment {
+    let spec = &job.pipeline.spec;
+    let mut environment = Environment {
+        variables: Variables::new(),
+        secret_variables: BTreeMap::new(),
+    };
+    environment.add(&spec.variables, &spec.secret_variables);
+    environment.add(&job.stage(run).variables, &Secrets::default());
+    environment.add(&job.variables, &job.secret_variables);
+    environment.variables.extend(own(job, run, token));
+    environment
+}
+
+impl Environment {
+    fn add(&mut self, variables: &Variables, secrets: &Secrets) {
+        for (name, value) in variables {
+            self.secret_variables.remove(name);
+            self.variables.insert(name.clone(), value.clone());
+        }
+        for (name, value) in secrets.iter() {
+            self.variables.remove(name);
+            self.secret_variables.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn own(job: &Job, run: &StageRun, token: FencingToken) -> impl Iterator<Item = (String, String)> {
     let pipeline = &job.pipeline;
-    let given = [&pipeline.spec.variables, &stage.variables, &job.variables];
-    let given = given
-        .into_iter()
-        .flatten()
-        .map(|(k, v)| (k.clone(), v.clone()));
     let own = [
         ("CI", "true".to_owned()),
         ("PIPEWRIGHT_PROJECT", pipeline.project.clone()),
         ("PIPEWRIGHT_PIPELINE_ID", pipeline.id.to_string()),
         ("PIPEWRIGHT_PIPELINE_NAME", pipeline.spec.name.clone()),
         ("PIPEWRIGHT_JOB_ID", job.id.to_string()),
-        ("PIPEWRIGHT_STAGE_NAME", stage.name.clone()),
+        ("PIPEWRIGHT_STAGE_NAME", job.stage(run).name.clone()),
         ("PIPEWRIGHT_ATTEMPT", run.attempt.to_string()),
         ("PIPEWRIGHT_GIT_REF", job.git_ref.clone()),
         ("PIPEWRIGHT_FENCING_TOKEN", token.0.to_string()),
     ];
-    given
-        .chain(own.map(|(name, value)| (name.to_owned(), value)))
-        .collect()
+    own.into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
 }

@@ -1,0 +1,66 @@
+//! `Debug` of the messages that carry secrets: it shows their names. The macro
+//! destructures, so that a new field of the contract has to be told here.
+
+use std::{collections::BTreeMap, fmt};
+
+use super::v1;
+
+/// Names without values.
+struct Names<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+macro_rules! debug_without_secrets {
+    ($message:ident: $($field:ident),*) => {
+        impl fmt::Debug for v1::$message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let Self { $($field,)* secret_variables } = self;
+                f.debug_struct(stringify!($message))
+                    $(.field(stringify!($field), $field))*
+                    .field("secret_variables", &Names(secret_variables))
+                    .finish()
+            }
+        }
+    };
+}
+
+debug_without_secrets!(
+    Pipeline: id, project, name, git_repository, default_ref, stages, parallel, variables,
+    concurrency_policy, annotations, revision, etag, create_time, update_time, creator,
+    secret_variable_names
+);
+debug_without_secrets!(
+    TriggerPipelineRequest: pipeline_id, revision, git_ref, variables, priority, request_id,
+    validate_only
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_and_values_are_not() {
+        let secrets = BTreeMap::from([("TOKEN".to_owned(), "hunter2-pass".to_owned())]);
+        let create = v1::CreatePipelineRequest {
+            pipeline: Some(v1::Pipeline {
+                secret_variables: secrets.clone(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let trigger = v1::TriggerPipelineRequest {
+            secret_variables: secrets,
+            ..Default::default()
+        };
+        for shown in [format!("{create:?}"), format!("{trigger:?}")] {
+            assert!(
+                shown.contains("TOKEN") && !shown.contains("hunter2"),
+                "{shown}"
+            );
+        }
+    }
+}
