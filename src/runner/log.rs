@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{LeaseError, held_lease::HeldLease, process::Output};
+use super::{LeaseError, held_lease::HeldLease, mask::Masker, process::Output};
 
 /// Most bytes of one append.
 const BATCH: usize = 64 * 1024;
@@ -20,25 +20,33 @@ pub(super) struct Shipped {
 ///
 /// Sends at once when idle. While an append is on its way the output gathers in the
 /// pipe, and when that is full the writers wait: memory is bounded by one batch.
-pub(super) async fn ship(lease: &HeldLease, mut output: Output) -> Shipped {
+pub(super) async fn ship(lease: &HeldLease, mut output: Output, mut masker: Masker) -> Shipped {
     let mut buffer = vec![0; BATCH];
     let mut size = 0;
     loop {
         // Reading a pipe of our own does not fail; if it did, the log would end here.
         let read = output.read(&mut buffer).await.unwrap_or(0);
+        // Offsets count what is stored, so secrets go out before anything is counted.
+        let masked = match read {
+            0 => masker.finish(),
+            read => masker.push(&buffer[..read]).into_owned(),
+        };
+        for data in masked.chunks(BATCH) {
+            let data = Bytes::copy_from_slice(data);
+            let length = data.len() as u64;
+            if let Err(failure) = lease.append(size, data).await {
+                return Shipped {
+                    size,
+                    failure: Some(failure),
+                };
+            }
+            size += length;
+        }
         if read == 0 {
             return Shipped {
                 size,
                 failure: None,
             };
         }
-        let data = Bytes::copy_from_slice(&buffer[..read]);
-        if let Err(failure) = lease.append(size, data).await {
-            return Shipped {
-                size,
-                failure: Some(failure),
-            };
-        }
-        size += read as u64;
     }
 }

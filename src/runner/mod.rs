@@ -14,10 +14,6 @@ mod git_error;
 mod held_lease;
 mod lease;
 mod log;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the log is not shipped through it yet")
-)]
 mod mask;
 mod process;
 mod progress;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, io, path::Path, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::process::Command;
+use tokio::{process::Command, task::spawn_blocking};
 use tracing::warn;
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     environment::{self, inherited},
     held_lease::HeldLease,
     log::{self, Shipped},
+    mask::Masker,
     process::{self, Ended},
     progress,
     stop::Cause,
@@ -79,8 +80,9 @@ async fn execute(
     let progress = script.with_extension("progress");
     let mut command = command(&script, &directory, work, &workspace, lease.commit());
     command.env("PIPEWRIGHT_PROGRESS", &progress);
+    let masker = masker(&work.secret_variables).await;
     let running = process::run(command, &lease.stop, work.kill_grace, |output| {
-        log::ship(lease, output)
+        log::ship(lease, output, masker)
     });
     let ended = tokio::select! {
         ended = running => ended,
@@ -157,6 +159,17 @@ fn command(
         .envs(exposed(&work.secret_variables))
         .envs(commit.map(|commit| ("PIPEWRIGHT_COMMIT_ID", commit)));
     command
+}
+
+/// A masker of the secrets. Made where it keeps nothing else waiting: for long ones
+/// that takes a while.
+async fn masker(secrets: &BTreeMap<String, SecretString>) -> Masker {
+    if secrets.is_empty() {
+        return Masker::default();
+    }
+    let secrets = secrets.clone();
+    let made = spawn_blocking(move || Masker::new(exposed(&secrets).map(|(_, value)| value)));
+    made.await.expect("making a masker does not panic")
 }
 
 fn exposed(secrets: &BTreeMap<String, SecretString>) -> impl Iterator<Item = (&String, &str)> {

@@ -98,6 +98,56 @@ fn what_get_prints_is_what_update_takes() {
     assert_eq!(update(&got).code, Some(5));
 }
 
+/// Values go in and never come out.
+#[test]
+fn secret_variables_are_told_by_name() {
+    let served = Served::start(&[]);
+    let data = "{name: p, secret_variables: {KEY: key-of-pipeline}, \
+                stages: [{name: s, command: 'echo $KEY $TOKEN'}]}";
+    served.run(&["pipeline", "create", "--data", data]).ok();
+    let mut got = served.run(&["pipeline", "get", "p", "-o", "json"]).json();
+    assert_eq!(got["secretVariableNames"], serde_json::json!(["KEY"]));
+    assert_eq!(got["secretVariables"], Value::Null);
+    // Written back, it keeps what could not be read.
+    got["defaultRef"] = Value::from("main");
+    let updated = served
+        .run(&[
+            "pipeline",
+            "update",
+            "p",
+            "--data",
+            &got.to_string(),
+            "-o",
+            "json",
+        ])
+        .json();
+    assert_eq!(updated["secretVariableNames"], serde_json::json!(["KEY"]));
+    assert!(
+        served
+            .run(&["pipeline", "get", "p"])
+            .ok()
+            .contains("Secret variables: KEY")
+    );
+
+    let trigger = [
+        "pipeline",
+        "trigger",
+        "p",
+        "--watch",
+        "--secret-var",
+        "TOKEN",
+    ];
+    let output = served
+        .command(&trigger)
+        .env("TOKEN", "token-of-trigger")
+        .output();
+    let ran = Ran::of(output.unwrap());
+    assert!(ran.stdout.starts_with("[s] *** ***\n"), "{ran:?}");
+    let mut unset = served.command(&trigger);
+    let unset = Ran::of(unset.env_remove("TOKEN").output().unwrap());
+    assert_eq!(unset.code, Some(2), "{unset:?}");
+}
+
 #[test]
 fn jobs_are_listed_by_the_name_of_their_pipeline() {
     let served = Served::start(&["--no-embedded-runner"]);

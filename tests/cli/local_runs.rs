@@ -43,6 +43,40 @@ fn variables_change_what_a_pipeline_does() {
     ));
 }
 
+/// Its value comes from the environment, never from the command line.
+#[test]
+fn a_secret_variable_is_handed_on_and_masked() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("p.json");
+    let command = "printf %s \"$TOKEN\" > seen; echo \"$TOKEN $OTHER\"";
+    let pipeline = serde_json::json!({
+        "name": "p",
+        "stages": [{ "name": "s", "command": command }],
+    });
+    fs::write(&file, pipeline.to_string()).unwrap();
+    let tried = |arguments: &[&str]| {
+        let mut command = pipewright(&["run", "p.json"]);
+        command.args(arguments).current_dir(directory.path());
+        command
+            .env("TOKEN", "hunter2-pass")
+            .env("OTHER", "not-named");
+        crate::binary::Ran::of(command.output().unwrap())
+    };
+    let ran = tried(&["--secret-var", "TOKEN"]);
+    assert!(ran.stdout.starts_with("[s] *** not-named\n"), "{ran:?}");
+    let seen = fs::read_to_string(directory.path().join("seen")).unwrap();
+    assert_eq!(seen, "hunter2-pass");
+
+    let refused = [
+        tried(&["--secret-var", "NO_SUCH_VARIABLE"]),
+        tried(&["--secret-var", "TOKEN=hunter2-pass"]),
+        tried(&["--secret-var", "TOKEN", "--var", "TOKEN=plain"]),
+    ];
+    let shown = refused.map(|ran| ran.shown()).join("\n\n");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_shown!(shown);
+}
+
 #[test]
 fn commands_run_where_the_caller_is_and_see_what_the_caller_sees() {
     let directory = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ mod jobs;
 mod lists;
 mod logs;
 mod pipelines;
+mod secrets;
 mod service;
 mod service_life;
 mod stages;
