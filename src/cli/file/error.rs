@@ -2,14 +2,24 @@
 
 use std::borrow::Cow;
 
-use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter};
+use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter, SnippetMode};
 
-/// The error with the file's name, line and column and the lines around it.
-pub(super) fn render(error: &Error, source: &str) -> String {
-    error.render_with_options(serde_saphyr::render_options! {
+/// The error with the file's name, line and column and the lines around it, which are
+/// left out where the file speaks of secrets, misspelt or not: any of them may be one.
+pub(super) fn render(error: &Error, text: &str, source: &str) -> String {
+    let has_secrets = text.to_lowercase().contains("secret");
+    let told = error.render_with_options(serde_saphyr::render_options! {
         source_name: Some(source),
         formatter: &Messages,
-    })
+        snippets: match has_secrets {
+            true => SnippetMode::Off,
+            false => SnippetMode::Auto,
+        },
+    });
+    match has_secrets {
+        true => format!("{source}: {told}"),
+        false => told,
+    }
 }
 
 /// The library's messages, but in words for who writes a pipeline.

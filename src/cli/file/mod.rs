@@ -18,7 +18,8 @@ pub(crate) fn parse(text: &str, source: &str) -> Result<PipelineFile, Failure> {
     if text.trim().is_empty() {
         return Err(Failure::Invalid(format!("{source} is empty")));
     }
-    serde_saphyr::from_str(text).map_err(|error| Failure::Invalid(error::render(&error, source)))
+    serde_saphyr::from_str(text)
+        .map_err(|error| Failure::Invalid(error::render(&error, text, source)))
 }
 
 /// What a file says of a pipeline; [`None`] where it says nothing.

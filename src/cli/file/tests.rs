@@ -130,6 +130,25 @@ fn secrets_can_be_given_and_are_not_read_back() {
     assert_eq!(v1::Pipeline::from(file), v1::Pipeline::default());
 }
 
+/// Whatever is wrong with it, and wherever: no value is quoted.
+#[test]
+fn what_is_wrong_with_a_file_with_secrets_is_told_without_its_lines() {
+    let refused = [
+        "secret_variables:\n  TOKEN: hunter2-pass\nstage: []",
+        "secretVariables: { TOKEN: [hunter2-pass] }",
+        "secret_variables: hunter2-pass",
+        "secret_variables:\n  TOKEN: hunter2-pass\n  TOKEN: hunter2-pass",
+        "secret_variables:\n  TOKEN: \"hunter2-pass\n",
+        "secret_variables:\n  TOKEN: hunter2-pass: x",
+        "secret_variables:\n  TOKEN: *hunter2-pass",
+        "secret_variables:\n  TOKEN:\n  hunter2-pass",
+        "secret_varables:\n  TOKEN: hunter2-pass",
+    ];
+    let told = refused.map(read).join("\n");
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!(told);
+}
+
 #[test]
 fn refused_with_the_place_and_what_would_be_right() {
     let refused = [
