@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright::domain::Outcome;
+use pipewright::{domain::Outcome, runner::StageWork};
+use secrecy::SecretString;
 
 use crate::world::{World, text, work, work_with_fifo};
 
@@ -35,6 +36,21 @@ async fn a_large_output_without_lines_arrives_whole() {
     assert_eq!(completion.log_size, 5_000_000);
     assert_eq!(log.len(), 5_000_000);
     assert!(log.iter().all(|byte| *byte == b'x'));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn secrets_are_in_the_environment_and_not_in_what_is_shipped() {
+    let world = World::isolated();
+    let secret = SecretString::from("hunter2-pass");
+    let work = StageWork {
+        secret_variables: [("TOKEN".to_owned(), secret)].into(),
+        // The end may be the beginning of a secret; it is not lost.
+        ..work(r#"echo "$TOKEN $TOKEN" "${#TOKEN}"; printf %s "${TOKEN%ss}""#)
+    };
+    let (completion, log) = world.run(work).await;
+    assert_eq!(text(&log), "*** *** 12\nhunter2-pa");
+    assert_eq!(completion.log_size, log.len() as u64);
     world.finish().await;
 }
 
