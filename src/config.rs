@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
+const MIB: u64 = 1024 * 1024;
+
 /// Settings of one service; [`Config::default`] has the documented defaults.
 #[derive(Debug)]
 pub struct Config {
@@ -13,6 +15,12 @@ pub struct Config {
     pub runner: Option<EmbeddedRunner>,
     /// Where stage logs go; a temporary directory, removed at the end, when unset.
     pub log_dir: Option<PathBuf>,
+    /// Bytes that are kept of the log of a stage run, at least 2: beyond it its first
+    /// and its last half.
+    pub max_stage_log: u64,
+    /// Bytes that all logs may take together: beyond it the logs go whose stages ended
+    /// first, but never that of a running stage.
+    pub max_log_total: u64,
     /// Ended jobs that are kept; beyond it the oldest go first.
     pub retain_jobs: usize,
     /// How long an ended job is kept at least, whatever their number.
@@ -31,6 +39,8 @@ impl Default for Config {
             access: Access::Open,
             runner: Some(EmbeddedRunner::default()),
             log_dir: None,
+            max_stage_log: 64 * MIB,
+            max_log_total: 10 * 1024 * MIB,
             retain_jobs: 10_000,
             retain_jobs_for: Duration::from_secs(60 * 60),
             kill_grace: Duration::from_secs(10),

@@ -27,7 +27,10 @@ use crate::{
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     runner::{self, RunnerSettings},
-    store::{MemoryStore, logs::FileLogs},
+    store::{
+        MemoryStore,
+        logs::{FileLogs, LogLimits},
+    },
     wire::{
         FILE_DESCRIPTOR_SET,
         v1::{
@@ -117,12 +120,16 @@ pub async fn run_in(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    let log_limits = LogLimits {
+        of_a_log: config.max_stage_log,
+        in_total: config.max_log_total,
+    };
     // Removed when the service has ended, if it is a temporary one.
     let (log_dir, _temporary) = log_directory(config.log_dir)?;
     check_workspaces(config.runner.as_ref())?;
     let engine = Engine::start(
         Arc::new(MemoryStore::default()),
-        FileLogs::new(log_dir.clone()).map_err(unusable("log directory", &log_dir))?,
+        FileLogs::new(log_dir.clone(), log_limits).map_err(unusable("log directory", &log_dir))?,
         environment.clock,
         environment.ids,
         Settings {

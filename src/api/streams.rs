@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::{
-    engine::{Engine, Error, JobView, LogPiece, Opening, StageLog, Watch},
+    engine::{Engine, Error, GapReason, JobView, LogPiece, Opening, StageLog, Watch},
     wire::{job_to_proto, v1},
 };
 
@@ -83,10 +83,10 @@ pub(super) fn stage_log(
                     offset: offset(start),
                     data,
                 }),
-                LogPiece::Expired(start, end) => Payload::Gap(v1::LogGap {
-                    start_offset: offset(start),
-                    end_offset: offset(end),
-                    reason: v1::log_gap::Reason::Expired.into(),
+                LogPiece::Gap(range, reason) => Payload::Gap(v1::LogGap {
+                    start_offset: offset(range.start),
+                    end_offset: offset(range.end),
+                    reason: gap_reason(reason).into(),
                 }),
                 LogPiece::End(size) => {
                     let end = v1::LogEnd { size_bytes: offset(size) };
@@ -159,6 +159,14 @@ fn log_message(
         next_offset: offset(log.offset()),
         payload: Some(payload),
         attempt: i32::try_from(log.attempt()).unwrap_or(i32::MAX),
+    }
+}
+
+fn gap_reason(reason: GapReason) -> v1::log_gap::Reason {
+    match reason {
+        GapReason::SizeLimit => v1::log_gap::Reason::SizeLimit,
+        GapReason::Expired => v1::log_gap::Reason::Expired,
+        GapReason::RunnerDropped => v1::log_gap::Reason::RunnerDropped,
     }
 }
 

@@ -22,6 +22,7 @@ mod run;
 mod screen;
 mod secret_vars;
 mod serve;
+mod size;
 mod table;
 mod text;
 mod view;

@@ -10,6 +10,7 @@ use crate::{
         duration,
         exit::{Exit, Failure},
         interrupt::Interrupts,
+        size,
     },
     config::{Access, Config, EmbeddedRunner, Execution},
     server, telemetry,
@@ -36,6 +37,12 @@ pub(crate) struct ServeArgs {
     /// Directory of the stage logs; a temporary one when unset
     #[arg(long, env = "BUILD_LOG_DIR", hide_env_values = true)]
     log_dir: Option<PathBuf>,
+    /// Most bytes to keep of the log of a stage; past it its first and last halves are kept
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size::stage_log)]
+    max_stage_log: u64,
+    /// Most bytes to keep of all logs; past it those go whose stages ended first
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size::parse)]
+    max_log_total: u64,
     /// Parent directory of the workspaces; a temporary one when unset
     #[arg(long)]
     workspace_dir: Option<PathBuf>,
@@ -88,6 +95,8 @@ impl ServeArgs {
             access: Access::Open,
             runner: (!self.no_embedded_runner).then_some(runner),
             log_dir: self.log_dir,
+            max_stage_log: self.max_stage_log,
+            max_log_total: self.max_log_total,
             retain_jobs: self.retain_jobs,
             retain_jobs_for: self.retain_jobs_for,
             kill_grace: self.kill_grace,

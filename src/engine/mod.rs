@@ -27,6 +27,8 @@ use crate::{
     store::{Store, logs::FileLogs},
 };
 
+pub use crate::store::logs::GapReason;
+
 pub use environment::{Clock, IdSource, SystemClock, UuidV7};
 pub use error::Error;
 pub use jobs::{JobView, TriggerRequest};

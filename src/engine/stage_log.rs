@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
     domain::{Job, JobId, StageRun},
-    store::logs::LogKey,
+    store::logs::{GapReason, LogKey, LogRead},
 };
 
 use super::{Engine, Error, feed::Follow};
@@ -55,8 +55,8 @@ pub struct StageLog {
 pub enum LogPiece {
     /// Bytes, from this offset on.
     Chunk(u64, Bytes),
-    /// Bytes that are no longer kept, from the first offset up to the second.
-    Expired(u64, u64),
+    /// Bytes that are not kept, and why.
+    Gap(Range<u64>, GapReason),
     /// The log is complete, and this is its size.
     End(u64),
     /// As many bytes were read as were asked for.
@@ -160,20 +160,29 @@ impl StageLog {
         }
     }
 
+    /// What there is before `end`. Only bytes count towards what was asked for.
     async fn read(&mut self, end: u64) -> Result<LogPiece, Error> {
-        let there = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
-        let asked = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let wanted = there.min(asked).min(CHUNK_BYTES);
-        let data = self.engine.logs.read(self.key, self.offset, wanted).await?;
+        let limit = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let limit = limit.min(CHUNK_BYTES);
+        let logs = &self.engine.logs;
+        let read = logs.read(self.key, self.offset, end, limit).await?;
         let start = self.offset;
-        if data.is_empty() {
-            // The run says that there were bytes: their job has expired.
-            self.offset = end;
-            return Ok(LogPiece::Expired(start, end));
-        }
-        self.offset += data.len() as u64;
-        self.left -= data.len() as u64;
-        Ok(LogPiece::Chunk(start, data))
+        Ok(match read {
+            LogRead::Bytes(data) => {
+                self.offset += data.len() as u64;
+                self.left -= data.len() as u64;
+                LogPiece::Chunk(start, data)
+            }
+            LogRead::Gap { range, reason } => {
+                self.offset = range.end;
+                LogPiece::Gap(range, reason)
+            }
+            // The run says that there were bytes: they are not kept.
+            LogRead::End => {
+                self.offset = end;
+                LogPiece::Gap(start..end, GapReason::Expired)
+            }
+        })
     }
 }
 

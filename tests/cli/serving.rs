@@ -71,6 +71,7 @@ fn logs_and_workspaces_go_where_they_are_told_to() {
     let jobs: HashSet<_> = fs::read_dir(logs.path())
         .unwrap()
         .map(|job| job.unwrap().path())
+        .filter(|path| path.is_dir())
         .collect();
     assert_eq!(jobs.len(), 1);
     let log = jobs.iter().next().unwrap().join("0-1.log");

@@ -15,7 +15,8 @@ use pipewright::{
     engine::{Call, Engine, Error, Settings, SystemClock, TriggerRequest, UuidV7},
     store::{
         Batch, Claim, CommitError, JobFilter, KeptAnswer, MemoryStore, PipelineFilter,
-        PipelineState, ReadyStage, RequestKey, Store, StoreError, logs::FileLogs,
+        PipelineState, ReadyStage, RequestKey, Store, StoreError,
+        logs::{FileLogs, LogLimits},
     },
 };
 use tonic::{Code, Status, async_trait};
@@ -162,9 +163,13 @@ fn spec() -> PipelineSpec {
 async fn a_store_that_fails_is_told_and_changes_nothing() {
     let logs = tempfile::tempdir().unwrap();
     let store = Arc::new(Failing::default());
+    let limits = LogLimits {
+        of_a_log: 1_000,
+        in_total: 1_000,
+    };
     let engine = Engine::start(
         store.clone(),
-        FileLogs::new(logs.path().to_owned()).unwrap(),
+        FileLogs::new(logs.path().to_owned(), limits).unwrap(),
         Arc::new(SystemClock),
         Arc::new(UuidV7::default()),
         Settings {

@@ -8,6 +8,7 @@
 mod failing_store;
 mod jobs;
 mod lists;
+mod log_limits;
 mod logs;
 mod pipelines;
 mod secrets;

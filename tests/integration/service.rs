@@ -121,8 +121,11 @@ impl Service {
         gate
     }
 
-    pub(crate) fn log_dir(&self) -> PathBuf {
-        self.path("logs")
+    /// The directories of the jobs that have logs.
+    pub(crate) fn log_directories(&self) -> Vec<PathBuf> {
+        let mut directories = entries(&self.path("logs"));
+        directories.retain(|path| path.is_dir());
+        directories
     }
 
     pub(crate) async fn create(&self, pipeline: v1::Pipeline) -> v1::Pipeline {

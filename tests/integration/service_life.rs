@@ -12,7 +12,7 @@ use tonic_health::pb::{
 };
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
-use crate::service::{Service, entries, open, pipeline, refusal, stage};
+use crate::service::{Service, open, pipeline, refusal, stage};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -72,7 +72,7 @@ async fn the_oldest_ended_jobs_go_with_their_logs() {
         .unwrap();
     assert_eq!(listed.into_inner().jobs.len(), 2);
     // The directory goes after the job.
-    while entries(&service.log_dir()).len() > 2 {
+    while service.log_directories().len() > 2 {
         tokio::task::yield_now().await;
     }
 }
@@ -146,7 +146,7 @@ async fn a_carried_log_that_expired_is_a_gap() {
         ..Default::default()
     };
     // The directory goes after the job.
-    while entries(&service.log_dir()).len() > 1 {
+    while service.log_directories().len() > 1 {
         tokio::task::yield_now().await;
     }
     let mut stream = service

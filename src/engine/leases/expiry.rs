@@ -93,7 +93,7 @@ impl Engine {
         }
         // Refused if the stage has ended, by a word that came just in time.
         let _ = self.command(job_id, over(lease, log_size)).await?;
-        self.logs.close(lease.log_key());
+        self.logs.close(lease.log_key()).await;
         self.fail_what_is_stranded(job_id).await
     }
 

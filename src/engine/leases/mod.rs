@@ -126,9 +126,12 @@ impl Leases for Engine {
         append: LogAppend,
     ) -> Result<Appended, LeaseError> {
         let lease = self.leases.live(proof, self.both_times())?;
-        let appended = self
-            .logs
-            .append(lease.log_key(), append.offset, append.data);
+        let LogAppend {
+            offset,
+            dropped,
+            data,
+        } = append;
+        let appended = self.logs.append(lease.log_key(), offset, dropped, data);
         let committed = appended.await?;
         let job = self.load_job(lease.job_id).await?;
         let renewed = self.renewed(&job, lease).ok_or(LeaseError::Lost)?;
@@ -164,7 +167,11 @@ impl Leases for Engine {
             Err(LeaseError::Lost) if self.ended_under(lease).await? => {}
             answer => answer?,
         }
-        self.end_lease(proof, lease);
+        self.end_lease(proof);
+        // A stage that another runner gets writes to the same log.
+        if !is_returned || self.ended_under(lease).await? {
+            self.logs.close(lease.log_key()).await;
+        }
         if is_returned {
             self.give_up_workspace(lease).await?;
         }
@@ -204,6 +211,7 @@ impl From<AppendError> for LeaseError {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Hole { committed } => Self::Hole { committed },
+            AppendError::Ended => Self::Lost,
             AppendError::Io(error) => Self::Failed(error.to_string()),
         }
     }

@@ -28,11 +28,18 @@ use crate::{
         Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend, Registration,
         Report, WorkRequest,
     },
-    store::{MemoryStore, logs::FileLogs},
+    store::{
+        MemoryStore,
+        logs::{FileLogs, LogLimits},
+    },
 };
 
 const TTL: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
+const LOG_LIMITS: LogLimits = LogLimits {
+    of_a_log: 1_000_000,
+    in_total: 1_000_000_000,
+};
 
 struct World {
     engine: Arc<Engine>,
@@ -64,7 +71,7 @@ impl World {
         };
         let engine = Engine::start(
             Arc::new(MemoryStore::default()),
-            FileLogs::new(logs.path().to_owned()).unwrap(),
+            FileLogs::new(logs.path().to_owned(), LOG_LIMITS).unwrap(),
             Arc::new(SystemClock),
             Arc::new(UuidV7::default()),
             settings,
@@ -405,6 +412,26 @@ async fn a_workspace_that_the_runner_does_not_have_is_given_up() {
         ended.failure.as_ref().unwrap().reason,
         FailureReason::RunnerLost
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_is_taken_from_whoever_gets_a_returned_stage() {
+    let world = World::new();
+    world.trigger(vec![stage("s")], false).await;
+    let runner = world.runner(1).await;
+    let lease = runner.started(SECOND).await;
+    runner
+        .complete(lease.proof, Outcome::Returned)
+        .await
+        .unwrap();
+    let lease = world.runner(1).await.started(SECOND).await;
+    let append = LogAppend {
+        offset: 0,
+        dropped: 0,
+        data: Bytes::from_static(b"x"),
+    };
+    let appended = world.engine.append_log(lease.proof, append).await;
+    assert_eq!(appended.unwrap().committed, 1);
 }
 
 #[tokio::test(start_paused = true)]

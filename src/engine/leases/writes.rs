@@ -69,13 +69,12 @@ impl Engine {
     }
 
     /// The lease is over as it should be; its slot is free.
-    pub(super) fn end_lease(&self, proof: LeaseProof, lease: LiveLease) {
+    pub(super) fn end_lease(&self, proof: LeaseProof) {
         let now = Instant::now();
         self.leases.update(proof, now, |lease| {
             lease.state = LeaseState::Ended;
             lease.expires = now + self.leases.ttl;
         });
-        self.logs.close(lease.log_key());
         self.progress.notify_waiters();
     }
 

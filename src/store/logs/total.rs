@@ -1,0 +1,80 @@
+//! What all logs take together.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tracing::{info, warn};
+
+use super::log::Log;
+
+/// Keeps the logs of a service to a number of bytes: those that ended first expire
+/// first. Logs that are still written to stay, whatever they take.
+pub(super) struct Total {
+    limit: u64,
+    /// Bytes in the files of all logs; each log counts its own.
+    pub(super) bytes: Arc<AtomicU64>,
+    ended: Mutex<Ended>,
+}
+
+/// The logs that may expire, in the order of their ends.
+#[derive(Default)]
+struct Ended {
+    logs: BTreeMap<u64, Arc<Log>>,
+    next: u64,
+}
+
+impl Total {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            bytes: Arc::default(),
+            ended: Mutex::default(),
+        }
+    }
+
+    /// Ends a log. Blocks, as all of these do.
+    pub(super) fn end(&self, log: &Arc<Log>) {
+        // Inserted first: a log that is forgotten meanwhile refuses to end, and is
+        // taken out again.
+        let order = self.ended.lock().insert(log);
+        if !log.end(order) {
+            self.ended.lock().logs.remove(&order);
+        }
+        self.keep_to_limit();
+    }
+
+    /// Forgets a log; its files are the caller's to remove.
+    pub(super) fn forget(&self, log: &Log) {
+        if let Some(order) = log.expire() {
+            self.ended.lock().logs.remove(&order);
+        }
+    }
+
+    /// Has the oldest logs expire as long as there is too much.
+    pub(super) fn keep_to_limit(&self) {
+        while self.bytes.load(Ordering::Relaxed) > self.limit {
+            let oldest = self.ended.lock().logs.pop_first();
+            let Some((_, log)) = oldest else { return };
+            self.forget(&log);
+            match log.remove_files() {
+                Ok(()) => info!("a log has expired, as all logs were over their limit"),
+                Err(error) => warn!(%error, "an expired log is left behind"),
+            }
+        }
+    }
+}
+
+impl Ended {
+    fn insert(&mut self, log: &Arc<Log>) -> u64 {
+        let order = self.next;
+        self.next += 1;
+        self.logs.insert(order, Arc::clone(log));
+        order
+    }
+}
