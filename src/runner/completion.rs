@@ -28,7 +28,7 @@ pub(super) fn completion(
     let log_size = result.as_ref().map_or(0, |ended| ended.output.size);
     let log_incomplete = result
         .as_ref()
-        .is_ok_and(|ended| ended.output.failure.is_some());
+        .is_ok_and(|ended| ended.output.is_incomplete);
     let (outcome, exit_code, message) = match result {
         Ok(ended) => ending(work, &ended),
         Err(Failure::Stopped(cause)) => stop_ending(work, cause),
@@ -46,14 +46,10 @@ pub(super) fn completion(
 }
 
 fn ending(work: &StageWork, ended: &Ended<Shipped>) -> (Outcome, Option<i32>, String) {
-    if let Some(cause) = ended.cause.filter(|cause| *cause != Cause::LogRefused) {
-        return stop_ending(work, cause);
+    match ended.cause {
+        Some(cause) => stop_ending(work, cause),
+        None => exit_ending(ended.status),
     }
-    if let Some(failure) = &ended.output.failure {
-        let message = format!("stopped, because its log could not be stored: {failure}");
-        return (Outcome::RunnerError, None, message);
-    }
-    exit_ending(ended.status)
 }
 
 fn exit_ending(status: ExitStatus) -> (Outcome, Option<i32>, String) {
@@ -81,9 +77,7 @@ fn stop_ending(work: &StageWork, cause: Cause) -> (Outcome, Option<i32>, String)
             ),
         ),
         Cause::Cancelled => (Outcome::Cancelled, "cancelled".to_owned()),
-        Cause::LogRefused | Cause::LeaseLost => {
-            (Outcome::RunnerError, "stopped by the runner".to_owned())
-        }
+        Cause::LeaseLost => (Outcome::RunnerError, "stopped by the runner".to_owned()),
     };
     (outcome, None, message)
 }

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::{
@@ -98,25 +97,28 @@ impl HeldLease {
         self.report(report).await.map(drop)
     }
 
-    /// Appends to the log at `offset`. A failure that stays is reason to stop.
-    pub(super) async fn append(&self, offset: u64, data: Bytes) -> Result<(), LeaseError> {
-        let append = || {
-            let append = LogAppend {
-                offset,
-                dropped: 0,
-                data: data.clone(),
-            };
-            self.leases.append_log(self.proof, append)
-        };
-        let answer = self.check(retried(append).await);
-        if answer.is_err() {
-            self.stop.ask(Cause::LogRefused);
-        }
-        answer.map(drop)
+    /// Appends to the log, once.
+    pub(super) async fn append(&self, append: LogAppend) -> Result<(), LeaseError> {
+        let appended = self.check(self.leases.append_log(self.proof, append).await)?;
+        self.heed(appended.directive);
+        Ok(())
     }
 
-    /// Ends the lease.
+    /// Ends the lease. If the service has lost some of the log since it took it, the
+    /// log is given up: there is nothing left to send.
     pub(super) async fn complete(&self, completion: Completion) -> Result<(), LeaseError> {
+        let answer = self.try_to_complete(completion.clone()).await;
+        if !matches!(answer, Err(LeaseError::Hole { .. })) {
+            return answer;
+        }
+        let incomplete = Completion {
+            log_incomplete: true,
+            ..completion
+        };
+        self.try_to_complete(incomplete).await
+    }
+
+    async fn try_to_complete(&self, completion: Completion) -> Result<(), LeaseError> {
         retried(|| self.leases.complete(self.proof, completion.clone())).await
     }
 

@@ -20,6 +20,9 @@ use super::{
     workspace::Workspace,
 };
 
+/// Most bytes of one append to the log; no service allows less.
+const MAX_APPEND: usize = 256 * 1024;
+
 /// Runs one stage under its lease. Every way out but a refused or lost lease
 /// completes it.
 pub(super) async fn run(
@@ -82,7 +85,7 @@ async fn execute(
     command.env("PIPEWRIGHT_PROGRESS", &progress);
     let masker = masker(&work.secret_variables).await;
     let running = process::run(command, &lease.stop, work.kill_grace, |output| {
-        log::ship(lease, output, masker)
+        log::ship(lease, output, masker, MAX_APPEND)
     });
     let ended = tokio::select! {
         ended = running => ended,

@@ -9,8 +9,6 @@ pub(super) enum Cause {
     Cancelled,
     /// The stage used up its time.
     TimedOut,
-    /// The service does not take the log, so nobody would see what the stage does.
-    LogRefused,
     /// The lease is void: another runner may be at work on the stage already.
     LeaseLost,
 }

@@ -171,8 +171,13 @@ impl Leases for FakeLeases {
     }
 
     async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
+        let run = self.run(proof);
+        let committed = run.0.look(|state| state.log.len() as u64);
+        if completion.log_size != committed && !completion.log_incomplete {
+            return Err(LeaseError::Hole { committed });
+        }
         self.board.change(|board| board.active -= 1);
-        self.run(proof).0.change(|state| {
+        run.0.change(|state| {
             assert!(state.completion.replace(completion).is_none());
         });
         Ok(())

@@ -1,0 +1,164 @@
+//! Ships a stage's output to the service, as the bytes that were written.
+
+mod backlog;
+#[cfg(test)]
+mod tests;
+
+use std::{io, pin::pin, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::warn;
+
+use super::{
+    LeaseError, LogAppend, held_lease::HeldLease, mask::Masker, process::Output, retry::delay,
+};
+use backlog::Backlog;
+
+/// Most that is read at a time.
+const READ: usize = 64 * 1024;
+
+/// How long a command waits, when its output is not taken, before it may write on and
+/// the oldest of it is dropped.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the rest is offered once the output has ended: half of a lease's life, so
+/// that there is time left to report the stage's end.
+const LAST_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Longest delay before an append is tried again.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// Where a log comes from.
+pub(super) trait Source: Send {
+    /// Reads what there is, waiting for at least one byte; 0 is the end. Dropping the
+    /// future loses nothing.
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
+}
+
+impl Source for Output {
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send {
+        Output::read(self, buffer)
+    }
+}
+
+/// What became of a log.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shipped {
+    /// Size of the whole log, bytes that were dropped or not taken included.
+    pub(super) size: u64,
+    /// Whether its end was not taken by the service.
+    pub(super) is_incomplete: bool,
+}
+
+/// Ships until the output's end has arrived, or cannot arrive; at most `max_append`
+/// bytes an append.
+///
+/// Sends at once when idle. While an append is on its way the output gathers up to the
+/// size of the next append, and then in the pipe, so that the writers wait. They do not
+/// wait for a service that cannot be reached: see [`PATIENCE`]. Memory is bounded by an
+/// append and a backlog.
+pub(super) async fn ship<S: Source>(
+    lease: &HeldLease,
+    output: S,
+    masker: Masker,
+    max_append: usize,
+) -> Shipped {
+    let mut log = Log {
+        output: Some(output),
+        ended: None,
+        masker,
+        buffer: vec![0; READ],
+        backlog: Backlog::default(),
+        max_append,
+    };
+    let arrived = log.ship(lease).await;
+    Shipped {
+        size: log.backlog.end(),
+        is_incomplete: !arrived,
+    }
+}
+
+struct Log<S> {
+    /// None after its end.
+    output: Option<S>,
+    ended: Option<Instant>,
+    masker: Masker,
+    buffer: Vec<u8>,
+    backlog: Backlog,
+    max_append: usize,
+}
+
+impl<S: Source> Log<S> {
+    /// Whether all has arrived.
+    async fn ship(&mut self, lease: &HeldLease) -> bool {
+        loop {
+            if self.backlog.len() > 0 {
+                let append = self.backlog.take(self.max_append);
+                if !self.send(lease, append).await {
+                    return false;
+                }
+            } else if self.output.is_some() {
+                self.gather().await;
+            } else {
+                return true;
+            }
+        }
+    }
+
+    /// Sends one append, and gathers output meanwhile. False if it will not arrive.
+    async fn send(&mut self, lease: &HeldLease, append: LogAppend) -> bool {
+        let began = Instant::now();
+        let mut delivery = pin!(deliver(lease, append));
+        let mut is_late = false;
+        loop {
+            let has_room = is_late || self.backlog.len() < self.max_append;
+            let give_up = self.ended.map(|ended| ended.max(began) + LAST_PATIENCE);
+            tokio::select! {
+                biased;
+                arrived = &mut delivery => return arrived,
+                () = sleep_until(give_up.unwrap_or(began)), if give_up.is_some() => return false,
+                () = sleep_until(began + PATIENCE), if !is_late => is_late = true,
+                () = self.gather(), if has_room && self.output.is_some() => {}
+            }
+        }
+    }
+
+    /// Takes in what was written. The one place at which bytes pass from the pipe to
+    /// the log: offsets count what is stored, so secrets go out before anything is
+    /// counted. May be dropped at any time.
+    async fn gather(&mut self) {
+        let Some(output) = &mut self.output else {
+            return;
+        };
+        // Reading a pipe of our own does not fail; if it did, the log would end here.
+        let read = output.read(&mut self.buffer).await.unwrap_or(0);
+        if read > 0 {
+            let masked = self.masker.push(&self.buffer[..read]);
+            return self.backlog.push(&masked);
+        }
+        self.backlog.push(&self.masker.finish());
+        self.output = None;
+        self.ended = Some(Instant::now());
+    }
+}
+
+/// Tries until the append has arrived. False if the lease is lost.
+async fn deliver(lease: &HeldLease, mut append: LogAppend) -> bool {
+    let mut failures = 0;
+    loop {
+        let reason = match lease.append(append.clone()).await {
+            Ok(()) => return true,
+            Err(LeaseError::Lost) => return false,
+            Err(reason) => reason,
+        };
+        // What the service had and has no more is not here either.
+        if let LeaseError::Hole { committed } = reason {
+            append.dropped = append.offset.saturating_sub(committed);
+        }
+        failures += 1;
+        if failures == 1 {
+            warn!(%reason, "a log cannot be sent for now");
+        }
+        sleep(delay(failures).min(LONGEST_DELAY)).await;
+    }
+}

@@ -1,0 +1,273 @@
+use std::{io, iter, mem, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use uuid::Uuid;
+
+use super::{Shipped, Source, backlog, ship};
+use crate::{
+    domain::{FencingToken, LeaseId},
+    runner::{
+        Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
+        Registered, Registration, Renewed, Report, WorkRequest, held_lease::HeldLease,
+        mask::Masker,
+    },
+};
+
+const MAX_APPEND: usize = 256 * 1024;
+/// What a pipe holds.
+const PIPE: usize = 64 * 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mood {
+    Answers,
+    Fails,
+    Hangs,
+    LeaseLost,
+}
+
+/// A service that has nothing but one log.
+struct Service {
+    mood: watch::Sender<Mood>,
+    log: Mutex<Log>,
+    size: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Log {
+    /// None where bytes were dropped.
+    bytes: Vec<Option<u8>>,
+    appends: Vec<(u64, u64, usize)>,
+}
+
+impl Service {
+    fn new(mood: Mood) -> Arc<Self> {
+        Arc::new(Self {
+            mood: watch::Sender::new(mood),
+            log: Mutex::default(),
+            size: watch::Sender::new(0),
+        })
+    }
+
+    async fn until(&self, size: usize) {
+        let mut sizes = self.size.subscribe();
+        sizes.wait_for(|now| *now >= size).await.unwrap();
+    }
+
+    fn store(&self, append: &LogAppend) -> Result<u64, LeaseError> {
+        let bytes = &mut self.log.lock().bytes;
+        let committed = bytes.len() as u64;
+        let LogAppend {
+            offset,
+            dropped,
+            data,
+        } = append;
+        if offset - dropped > committed {
+            return Err(LeaseError::Hole { committed });
+        }
+        let offset = usize::try_from(*offset).unwrap();
+        bytes.resize(bytes.len().max(offset), None);
+        bytes.truncate(offset);
+        bytes.extend(data.iter().copied().map(Some));
+        self.size.send_replace(bytes.len());
+        Ok(bytes.len() as u64)
+    }
+}
+
+#[async_trait]
+impl Leases for Service {
+    async fn register(&self, _: Registration) -> Result<Registered, LeaseError> {
+        Err(LeaseError::Stopping)
+    }
+
+    async fn acquire(&self, _: WorkRequest) -> Result<Acquired, LeaseError> {
+        Err(LeaseError::Stopping)
+    }
+
+    async fn renew(
+        &self,
+        _: LeaseProof,
+        _: Report,
+        _: Directive,
+        _: Duration,
+    ) -> Result<Renewed, LeaseError> {
+        Err(LeaseError::Stopping)
+    }
+
+    async fn append_log(&self, _: LeaseProof, append: LogAppend) -> Result<Appended, LeaseError> {
+        assert!(append.data.len() <= MAX_APPEND);
+        let call = (append.offset, append.dropped, append.data.len());
+        self.log.lock().appends.push(call);
+        let mut mood = self.mood.subscribe();
+        let mood = *mood.wait_for(|mood| *mood != Mood::Hangs).await.unwrap();
+        match mood {
+            Mood::LeaseLost => return Err(LeaseError::Lost),
+            Mood::Fails => return Err(LeaseError::Failed("the disk is full".to_owned())),
+            Mood::Answers | Mood::Hangs => {}
+        }
+        Ok(Appended {
+            committed: self.store(&append)?,
+            directive: Directive::Continue,
+        })
+    }
+
+    async fn complete(&self, _: LeaseProof, _: Completion) -> Result<(), LeaseError> {
+        Err(LeaseError::Stopping)
+    }
+}
+
+impl Source for DuplexStream {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        AsyncReadExt::read(self, buffer).await
+    }
+}
+
+/// Starts shipping; answers with the command's end of the pipe.
+fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
+    let (command, output) = duplex(PIPE);
+    let proof = LeaseProof {
+        lease_id: LeaseId(Uuid::nil()),
+        token: FencingToken(1),
+    };
+    let lease = HeldLease::new(Arc::clone(service) as Arc<dyn Leases>, proof);
+    let masker = Masker::new(iter::empty());
+    let shipping = tokio::spawn(async move { ship(&lease, output, masker, MAX_APPEND).await });
+    (command, shipping)
+}
+
+fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|offset| (offset % 251) as u8).collect()
+}
+
+fn complete(size: usize) -> Shipped {
+    Shipped {
+        size: size as u64,
+        is_incomplete: false,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_sends_at_once_when_idle_and_in_batches_while_busy() {
+    let service = Service::new(Mood::Answers);
+    let (mut command, shipping) = start(&service);
+    command.write_all(b"a").await.unwrap();
+    service.until(1).await;
+    service.mood.send_replace(Mood::Hangs);
+    for _ in 0..1_000 {
+        command.write_all(&[b'b'; 300]).await.unwrap();
+    }
+    service.mood.send_replace(Mood::Answers);
+    drop(command);
+    assert_eq!(shipping.await.unwrap(), complete(300_001));
+    let sizes: Vec<_> = mem::take(&mut service.log.lock().appends)
+        .into_iter()
+        .map(|(_, _, size)| size)
+        .collect();
+    // One byte at once, the first of what followed at once, the rest together.
+    assert_eq!(sizes[0], 1);
+    assert!(sizes.len() <= 4, "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_command_waits_for_a_service_that_is_slow() {
+    let service = Service::new(Mood::Hangs);
+    let (mut command, shipping) = start(&service);
+    let whole = pattern(4 * 1024 * 1024);
+    let written = whole.clone();
+    let writing = tokio::spawn(async move { command.write_all(&written).await });
+    // Each answer takes nearly as long as patience lasts.
+    while !writing.is_finished() {
+        sleep(Duration::from_secs(4)).await;
+        let before = service.log.lock().bytes.len();
+        service.mood.send_replace(Mood::Answers);
+        service.until(before + 1).await;
+        service.mood.send_replace(Mood::Hangs);
+    }
+    service.mood.send_replace(Mood::Answers);
+    assert_eq!(shipping.await.unwrap(), complete(whole.len()));
+    let bytes: Option<Vec<u8>> = service.log.lock().bytes.iter().copied().collect();
+    assert!(bytes.is_some_and(|bytes| bytes == whole), "nothing is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_unreachable_service_cannot_take_is_dropped_and_counted() {
+    for mood in [Mood::Hangs, Mood::Fails] {
+        let service = Service::new(mood);
+        let (mut command, shipping) = start(&service);
+        let whole = pattern(8 * 1024 * 1024);
+        let began = Instant::now();
+        command.write_all(&whole).await.unwrap();
+        // The command has waited, but not for longer than patience lasts.
+        assert_eq!(began.elapsed().as_secs(), 5, "{mood:?}");
+        sleep(Duration::from_secs(60)).await;
+        service.mood.send_replace(Mood::Answers);
+        drop(command);
+        assert_eq!(shipping.await.unwrap(), complete(whole.len()));
+
+        let log = service.log.lock();
+        assert_eq!(log.bytes.len(), whole.len());
+        let right = |(stored, byte): (&Option<u8>, &u8)| stored.is_none_or(|it| it == *byte);
+        assert!(log.bytes.iter().zip(&whole).all(right));
+        // The newest are kept, and all that is missing is one range.
+        let is_kept: Vec<bool> = log.bytes.iter().map(Option::is_some).collect();
+        let edges = is_kept.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert!(is_kept[0] && edges == 2);
+        assert!(is_kept[whole.len() - backlog::MOST..].iter().all(|it| *it));
+        let dropped: u64 = log.appends.iter().map(|append| append.1).max().unwrap();
+        let missing = is_kept.iter().filter(|it| !**it).count();
+        assert_eq!(dropped, missing as u64);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_cannot_be_sent_is_given_up_and_told() {
+    for mood in [Mood::Hangs, Mood::Fails] {
+        let service = Service::new(mood);
+        let (mut command, shipping) = start(&service);
+        command.write_all(b"lost").await.unwrap();
+        sleep(Duration::from_secs(600)).await;
+        let ended = Instant::now();
+        drop(command);
+        let given_up = Shipped {
+            size: 4,
+            is_incomplete: true,
+        };
+        assert_eq!(shipping.await.unwrap(), given_up);
+        assert_eq!(ended.elapsed().as_secs(), 15, "{mood:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_lease_ends_it_at_once() {
+    let service = Service::new(Mood::LeaseLost);
+    let (mut command, shipping) = start(&service);
+    let began = Instant::now();
+    command.write_all(b"x").await.unwrap();
+    assert!(shipping.await.unwrap().is_incomplete);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_service_has_lost_becomes_a_gap() {
+    let service = Service::new(Mood::Answers);
+    let (mut command, shipping) = start(&service);
+    command.write_all(b"0123456789").await.unwrap();
+    service.until(10).await;
+    service.log.lock().bytes.truncate(4);
+    command.write_all(b"ab").await.unwrap();
+    drop(command);
+    assert_eq!(shipping.await.unwrap(), complete(12));
+    let log = service.log.lock();
+    let shown: String = log
+        .bytes
+        .iter()
+        .map(|byte| byte.map_or('_', char::from))
+        .collect();
+    assert_eq!(shown, "0123______ab");
+}
