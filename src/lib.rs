@@ -15,5 +15,6 @@ pub mod engine;
 pub mod runner;
 pub mod server;
 pub mod store;
+pub mod supervisor;
 pub mod telemetry;
 pub mod wire;

@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // First: it forks, which only a process of one thread may.
+    if let Some(code) = pipewright::supervisor::dispatch() {
+        return code;
+    }
     pipewright::cli::main()
 }

@@ -1,0 +1,94 @@
+//! What a supervisor has to act on, in the order in which it matters.
+
+use std::{
+    io, mem,
+    os::{fd::AsFd, unix::net::UnixStream},
+    time::Instant,
+};
+
+use super::{Cut, Order, control::Control, wake::Wake};
+
+/// Something to act on.
+pub(super) enum Event {
+    /// A child has changed its state.
+    Children,
+    /// End the command politely.
+    Stop,
+    /// End it at once.
+    Kill(Cut),
+    /// Nothing happened until the time that was asked.
+    Timeout,
+}
+
+/// The sources of events.
+pub(super) struct Events {
+    wake: Wake,
+    control: Control,
+    parent: Option<UnixStream>,
+    /// A child has changed its state, and nobody was told.
+    children: bool,
+}
+
+impl Events {
+    /// `parent` closes when the process that waits for this one is gone.
+    pub(super) fn new(
+        control: Control,
+        parent: Option<UnixStream>,
+        deadline: Option<u64>,
+    ) -> io::Result<Self> {
+        let mut wake = Wake::new()?;
+        deadline.map_or(Ok(()), |deadline| wake.set_deadline(deadline))?;
+        Ok(Self {
+            wake,
+            control,
+            parent,
+            children: false,
+        })
+    }
+
+    /// Waits for an event, no longer than `until`.
+    pub(super) fn next(&mut self, until: Option<Instant>) -> Event {
+        // Whatever fails here leaves the command without supervision.
+        self.try_next(until).unwrap_or(Event::Kill(Cut::Asked))
+    }
+
+    fn try_next(&mut self, until: Option<Instant>) -> io::Result<Event> {
+        loop {
+            if let Some(event) = self.heed()? {
+                return Ok(event);
+            }
+            if mem::take(&mut self.children) {
+                return Ok(Event::Children);
+            }
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return Ok(Event::Timeout);
+            }
+            let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let mut sources = vec![self.control.as_fd()];
+            sources.extend(self.parent.as_ref().map(AsFd::as_fd));
+            let woken = self.wake.wait(&sources, timeout)?;
+            self.children |= woken.children;
+            if woken.deadline {
+                return Ok(Event::Kill(Cut::Deadline));
+            }
+            match woken.others[..] {
+                // It says nothing, so this is its end.
+                [_, true] => return Ok(Event::Kill(Cut::Asked)),
+                [true, ..] => self.control.fill()?,
+                _ => {}
+            }
+        }
+    }
+
+    /// Acts on what the runner said, up to what has to be acted on elsewhere.
+    fn heed(&mut self) -> io::Result<Option<Event>> {
+        while let Some(order) = self.control.next()? {
+            match order {
+                Order::Deadline(deadline) => self.wake.set_deadline(deadline)?,
+                Order::Stop => return Ok(Some(Event::Stop)),
+                Order::Kill => return Ok(Some(Event::Kill(Cut::Asked))),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,87 @@
+//! Finds out what can be guarded here, by doing it.
+
+use std::{io, process};
+
+use nix::{sys::wait::WaitPidFlag, unistd::ForkResult};
+
+use super::{CgroupVersion, Findings, Limits, Mode, cgroup::Cgroup, hierarchy::Hierarchy, system};
+
+/// Tries each guard in turn.
+pub(super) fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
+    let processes = limits.processes.map(|most| {
+        let limits = Limits {
+            processes: Some(most),
+            memory: None,
+        };
+        limited("pids", limits)
+    });
+    let memory = limits.memory.map(|most| {
+        let limits = Limits {
+            processes: None,
+            memory: Some(most),
+        };
+        limited("memory", limits)
+    });
+    Findings {
+        // Last: after it, this process has no children in its own namespace.
+        mode: find_mode(mode),
+        processes,
+        memory,
+    }
+}
+
+fn limited(controller: &str, limits: Limits) -> Result<CgroupVersion, String> {
+    let tried = || -> io::Result<_> {
+        let cgroup = Cgroup::create(limits)?;
+        enter_and_leave(&cgroup)?;
+        Ok(Hierarchy::of(controller)?.version)
+    };
+    tried().map_err(|error| error.to_string())
+}
+
+/// In a child, since the group can be removed only when nobody is in it.
+fn enter_and_leave(cgroup: &Cgroup) -> io::Result<()> {
+    if let ForkResult::Child = system::fork()? {
+        process::exit(cgroup.enter().map_or(1, |()| 0));
+    }
+    match system::reap(WaitPidFlag::empty())? {
+        Some((_, 0)) => Ok(()),
+        _ => Err(io::Error::other("a process cannot be moved into its cgroup")),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn find_mode(wanted: Option<Mode>) -> Result<Mode, String> {
+    match wanted {
+        None => Ok(namespace().unwrap_or(Mode::Subreaper)),
+        Some(Mode::PidNamespace) => namespace(),
+        Some(mode) => Ok(mode),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn namespace() -> Result<Mode, String> {
+    use super::{Ended, Report};
+
+    let nothing = || {
+        Report::Ended(Ended {
+            status: 0,
+            cut: None,
+            out_of_memory: false,
+        })
+    };
+    match super::namespace::run(|_| nothing()) {
+        Ok(Some(Report::Ended(_))) => Ok(Mode::PidNamespace),
+        Ok(Some(Report::NotStarted(reason))) => Err(reason),
+        Ok(_) => Err("its init was killed".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn find_mode(wanted: Option<Mode>) -> Result<Mode, String> {
+    match wanted {
+        None | Some(Mode::ProcessGroup) => Ok(Mode::ProcessGroup),
+        Some(_) => Err("only Linux has it".to_owned()),
+    }
+}

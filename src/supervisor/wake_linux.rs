@@ -1,0 +1,83 @@
+//! What wakes the supervisor, on Linux: no tick, and a clock that counts while the
+//! machine is suspended.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+        time::TimeSpec,
+        timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+    },
+};
+
+/// Ended children and the deadline.
+pub(super) struct Wake {
+    children: SignalFd,
+    deadline: TimerFd,
+}
+
+/// What happened.
+pub(super) struct Woken {
+    /// A child has changed its state.
+    pub(super) children: bool,
+    /// The deadline has passed.
+    pub(super) deadline: bool,
+    /// For each of the others: there is something to read, or its end.
+    pub(super) others: Vec<bool>,
+}
+
+impl Wake {
+    /// Needs SIGCHLD to be blocked already, lest one be lost.
+    pub(super) fn new() -> io::Result<Self> {
+        let mask = SigSet::from(Signal::SIGCHLD);
+        Ok(Self {
+            children: SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
+            deadline: TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_CLOEXEC)?,
+        })
+    }
+
+    /// Sets the deadline, on [`super::clock`].
+    pub(super) fn set_deadline(&mut self, deadline: u64) -> io::Result<()> {
+        // Zero would be no deadline at all.
+        let at = TimeSpec::from_duration(Duration::from_nanos(deadline.max(1)));
+        let absolute = TimerSetTimeFlags::TFD_TIMER_ABSTIME;
+        Ok(self.deadline.set(Expiration::OneShot(at), absolute)?)
+    }
+
+    /// Waits for something to happen, at most for `timeout`.
+    pub(super) fn wait(
+        &mut self,
+        others: &[BorrowedFd<'_>],
+        timeout: Option<Duration>,
+    ) -> io::Result<Woken> {
+        let own = [self.children.as_fd(), self.deadline.as_fd()];
+        let all = own.iter().chain(others);
+        let mut polled: Vec<_> = all
+            .map(|source| PollFd::new(*source, PollFlags::POLLIN))
+            .collect();
+        // Rounded up: a wait that ends early would be followed by a busy one.
+        let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
+            let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
+            PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut polled, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let happened: Vec<_> = polled.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        while self.children.read_signal()?.is_some() {}
+        Ok(Woken {
+            children: happened[0],
+            deadline: happened[1],
+            others: happened[2..].to_vec(),
+        })
+    }
+}

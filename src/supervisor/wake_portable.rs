@@ -1,0 +1,87 @@
+//! What wakes the supervisor where there are no signal and timer descriptors.
+
+use std::{
+    io::{self, PipeReader, Read, Write},
+    os::fd::{AsFd, BorrowedFd},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{SigSet, Signal},
+};
+
+use super::clock;
+
+/// Ended children and the deadline.
+pub(super) struct Wake {
+    children: PipeReader,
+    deadline: Option<u64>,
+}
+
+/// What happened.
+pub(super) struct Woken {
+    /// A child has changed its state.
+    pub(super) children: bool,
+    /// The deadline has passed.
+    pub(super) deadline: bool,
+    /// For each of the others: there is something to read, or its end.
+    pub(super) others: Vec<bool>,
+}
+
+impl Wake {
+    /// Needs SIGCHLD to be blocked already, lest one be lost. Starts a thread, so
+    /// nothing may be forked any more.
+    pub(super) fn new() -> io::Result<Self> {
+        let (children, mut signalled) = io::pipe()?;
+        let mask = SigSet::from(Signal::SIGCHLD);
+        thread::spawn(move || while mask.wait().is_ok() && signalled.write_all(&[0]).is_ok() {});
+        Ok(Self {
+            children,
+            deadline: None,
+        })
+    }
+
+    /// Sets the deadline, on [`super::clock`].
+    pub(super) fn set_deadline(&mut self, deadline: u64) -> io::Result<()> {
+        self.deadline = Some(deadline);
+        Ok(())
+    }
+
+    /// Waits for something to happen, at most for `timeout`.
+    pub(super) fn wait(
+        &mut self,
+        others: &[BorrowedFd<'_>],
+        timeout: Option<Duration>,
+    ) -> io::Result<Woken> {
+        let left = self
+            .deadline
+            .map(|deadline| Duration::from_nanos(deadline.saturating_sub(clock::now())));
+        let mut polled: Vec<_> = [self.children.as_fd()]
+            .iter()
+            .chain(others)
+            .map(|source| PollFd::new(*source, PollFlags::POLLIN))
+            .collect();
+        let shortest = [timeout, left].into_iter().flatten().min();
+        // Rounded up: a wait that ends early would be followed by a busy one.
+        let timeout = shortest.map_or(PollTimeout::NONE, |timeout| {
+            let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
+            PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut polled, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let happened: Vec<_> = polled.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+        if happened[0] {
+            let _ = self.children.read(&mut [0; 64])?;
+        }
+        Ok(Woken {
+            children: happened[0],
+            deadline: self.deadline.is_some_and(|deadline| deadline <= clock::now()),
+            others: happened[1..].to_vec(),
+        })
+    }
+}
