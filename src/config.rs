@@ -1,6 +1,6 @@
 //! The settings of a service, as one plain struct.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
@@ -66,6 +66,8 @@ pub struct EmbeddedRunner {
     pub workers: usize,
     /// How commands are run.
     pub execution: Execution,
+    /// What holds them within bounds.
+    pub supervision: Supervision,
 }
 
 impl Default for EmbeddedRunner {
@@ -76,6 +78,7 @@ impl Default for EmbeddedRunner {
                 workspace_dir: None,
                 keep_workspaces: false,
             },
+            supervision: Supervision::default(),
         }
     }
 }
@@ -97,4 +100,49 @@ pub enum Execution {
         /// Where commands start.
         directory: PathBuf,
     },
+}
+
+/// What holds the processes of a stage within bounds.
+#[derive(Clone, Debug)]
+pub struct Supervision {
+    /// Path of this crate's binary, which supervises; the running program when unset.
+    pub program: Option<PathBuf>,
+    /// How processes are held together.
+    pub guard: Guard,
+    /// Processes and threads of a stage at once, where control groups allow a limit.
+    pub max_processes: u64,
+    /// Bytes of memory of a stage, where control groups allow a limit.
+    pub max_memory: Option<u64>,
+}
+
+impl Default for Supervision {
+    fn default() -> Self {
+        Self {
+            program: None,
+            guard: Guard::Auto,
+            max_processes: 4_096,
+            max_memory: None,
+        }
+    }
+}
+
+/// How the processes of a stage are held together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// The best that works.
+    Auto,
+    /// A PID namespace, which needs `CAP_SYS_ADMIN`.
+    PidNamespace,
+    /// A child subreaper.
+    Subreaper,
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Auto => "auto",
+            Self::PidNamespace => "pid-namespace",
+            Self::Subreaper => "subreaper",
+        })
+    }
 }

@@ -187,6 +187,7 @@ async fn run_stages(
         labels: embedded_labels(),
         capacity: settings.workers,
         execution: settings.execution,
+        supervision: settings.supervision,
     };
     runner::run(engine, settings, stop).await
 }

@@ -2,11 +2,13 @@
 
 mod backoff;
 mod bars;
+mod bytes;
 mod client;
 mod duration;
 mod exit;
 mod file;
 mod follow;
+mod guard;
 mod health;
 mod input;
 mod interrupt;

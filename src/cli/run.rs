@@ -19,7 +19,7 @@ use crate::{
         secret_vars::SecretVars,
         serve, text,
     },
-    config::{Access, Config, EmbeddedRunner, Execution},
+    config::{Access, Config, EmbeddedRunner, Execution, Supervision},
     server::{self, ServeError},
     telemetry,
     wire::v1,
@@ -189,6 +189,7 @@ fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
         runner: Some(EmbeddedRunner {
             workers: args.workers.into(),
             execution,
+            supervision: Supervision::default(),
         }),
         ..Config::default()
     })

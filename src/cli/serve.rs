@@ -9,6 +9,7 @@ use crate::{
     cli::{
         duration,
         exit::{Exit, Failure},
+        guard::GuardArgs,
         interrupt::Interrupts,
         size,
     },
@@ -49,6 +50,8 @@ pub(crate) struct ServeArgs {
     /// Leave workspaces behind when their job is over, for debugging
     #[arg(long)]
     keep_workspaces: bool,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// Run no stages in this process
     #[arg(long)]
     no_embedded_runner: bool,
@@ -90,6 +93,7 @@ impl ServeArgs {
         let runner = EmbeddedRunner {
             workers: self.workers.into(),
             execution,
+            supervision: self.guard.into(),
         };
         Config {
             access: Access::Open,

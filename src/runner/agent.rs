@@ -8,14 +8,17 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    Acquired, Lease, LeaseError, Leases, Registered, Registration, WorkRequest, retry::delay,
-    stage, workspace::Workspaces,
+    Acquired, Lease, LeaseError, Leases, Registered, Registration, WorkRequest, guards::Guards,
+    retry::delay, stage, workspace::Workspaces,
 };
-use crate::{config::Execution, domain::SessionId};
+use crate::{
+    config::{Execution, Supervision},
+    domain::SessionId,
+};
 
 /// How long the service may hold a request for work.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -31,6 +34,8 @@ pub struct RunnerSettings {
     pub capacity: usize,
     /// How commands are run.
     pub execution: Execution,
+    /// What holds them within bounds.
+    pub supervision: Supervision,
 }
 
 /// Runs stages until `stop`, or until the service says that it is stopping, and then
@@ -39,13 +44,16 @@ pub struct RunnerSettings {
 /// Dropping the future kills them instead, without grace.
 ///
 /// # Errors
-/// The directory of the workspaces cannot be used.
+/// The directory of the workspaces cannot be used, or the guards that the settings
+/// demand are not to be had.
 pub async fn run(
     leases: Arc<dyn Leases>,
     settings: RunnerSettings,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let mut agent = Agent::new(leases, settings)?;
+    let guards = Guards::find(&settings.supervision).await?;
+    info!("stages are guarded: {guards}");
+    let mut agent = Agent::new(leases, settings, guards)?;
     tokio::select! {
         () = agent.take_work() => {}
         () = stop.cancelled() => {}
@@ -59,6 +67,7 @@ pub async fn run(
 struct Agent {
     leases: Arc<dyn Leases>,
     registration: Registration,
+    guards: Arc<Guards>,
     workspaces: Workspaces,
     slots: Arc<Semaphore>,
     /// Running stages, and removals of workspaces.
@@ -66,12 +75,13 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(leases: Arc<dyn Leases>, settings: RunnerSettings) -> io::Result<Self> {
+    fn new(leases: Arc<dyn Leases>, settings: RunnerSettings, guards: Guards) -> io::Result<Self> {
         let RunnerSettings {
             display_name,
             labels,
             capacity,
             execution,
+            supervision: _,
         } = settings;
         let capacity = capacity.max(1);
         Ok(Self {
@@ -84,6 +94,7 @@ impl Agent {
                 session_id: SessionId(Uuid::new_v4()),
                 runner_id: None,
             },
+            guards: Arc::new(guards),
             workspaces: Workspaces::new(execution)?,
             slots: Arc::new(Semaphore::new(capacity)),
             tasks: JoinSet::new(),
@@ -172,8 +183,9 @@ impl Agent {
             // names the job among those held.
             let workspace = self.workspaces.open(work.job_id);
             let leases = Arc::clone(&self.leases);
+            let guards = Arc::clone(&self.guards);
             self.tasks.spawn(async move {
-                stage::run(leases, proof, work, workspace).await;
+                stage::run(leases, &guards, proof, work, workspace).await;
                 drop(slot);
             });
         }

@@ -4,13 +4,13 @@
 //! text of a script, and git may speak only to https, http and ssh. No remote is
 //! configured and nothing is logged, so a password in the URL stays out of `.git`.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use super::{
     StageWork,
     git::Git,
     git_error::{GitError, masked},
-    stop::Stop,
+    process::Launcher,
 };
 
 /// Where the fetched ref is kept: under no name that git logs or lists as a branch.
@@ -71,17 +71,15 @@ impl<'a> Source<'a> {
 }
 
 /// Checks the source out into `directory`, which is emptied before, and answers with
-/// its full commit id. `grace` is what git has between SIGTERM and SIGKILL.
+/// its full commit id.
 pub(super) async fn checkout(
     source: &Source<'_>,
     directory: &Path,
-    stop: &Stop,
-    grace: Duration,
+    launcher: Launcher<'_>,
 ) -> Result<String, CheckoutError> {
     let git = Git {
         directory,
-        stop,
-        grace,
+        launcher,
     };
     let result = match source.check() {
         Ok(()) => Checkout { git, source }.obtain().await,

@@ -46,10 +46,21 @@ pub(super) fn completion(
 }
 
 fn ending(work: &StageWork, ended: &Ended<Shipped>) -> (Outcome, Option<i32>, String) {
-    match ended.cause {
-        Some(cause) => stop_ending(work, cause),
-        None => exit_ending(ended.status),
+    if let Some(cause) = ended.cause {
+        return stop_ending(work, cause);
     }
+    match ended.out_of_memory {
+        Some(limit) if !ended.status.success() => memory_ending(ended.status, limit),
+        _ => exit_ending(ended.status),
+    }
+}
+
+fn memory_ending(status: ExitStatus, limit: u64) -> (Outcome, Option<i32>, String) {
+    let message = format!(
+        "killed: it used more than its memory limit of {limit} bytes; \
+         if it needs more, raise --max-stage-memory"
+    );
+    (Outcome::CommandFailed, status.code(), message)
 }
 
 fn exit_ending(status: ExitStatus) -> (Outcome, Option<i32>, String) {

@@ -1,15 +1,14 @@
 //! Runs git commands that a stranger's repository cannot turn to other ends.
 
-use std::{path::Path, time::Duration};
-
-use tokio::process::Command;
+use std::{iter, path::Path};
 
 use super::{
     environment::{self, inherited},
     git_error::GitError,
-    process::{self, Output},
-    stop::Stop,
+    output::Output,
+    process::Launcher,
 };
+use crate::supervisor::Command;
 
 /// Bytes kept of what a git command says; the end of it has the reason.
 const SAID_LIMIT: usize = 16 * 1024;
@@ -37,17 +36,17 @@ const VARIABLES: &[(&str, &str)] = &[
 /// Runs git commands in one directory.
 pub(super) struct Git<'a> {
     pub(super) directory: &'a Path,
-    pub(super) stop: &'a Stop,
-    /// What git has between SIGTERM and SIGKILL.
-    pub(super) grace: Duration,
+    pub(super) launcher: Launcher<'a>,
 }
 
 impl Git<'_> {
     /// Runs one git command and answers with what it said.
     pub(super) async fn run(&self, args: &[&str]) -> Result<String, GitError> {
-        let ended = process::run(self.command(args), self.stop, self.grace, said)
+        let ended = self
+            .launcher
+            .run(self.command(args), said)
             .await
-            .map_err(|error| GitError::Other(format!("could not start git: {error}")))?;
+            .map_err(|error| GitError::Other(error.to_string()))?;
         match ended.status.code() {
             _ if ended.cause.is_some() => Err(GitError::Stopped),
             Some(0) => Ok(ended.output),
@@ -57,20 +56,22 @@ impl Git<'_> {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        // Found by env, not by the runner: with an environment of its own, a program
-        // that has to be looked up is forked and not spawned.
-        let mut command = Command::new("/usr/bin/env");
-        command.arg("git");
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
+        let settings = SETTINGS.iter().flat_map(|setting| ["-c", setting]);
+        let args = iter::once("git")
+            .chain(settings)
+            .chain(args.iter().copied());
+        let variables = VARIABLES
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let mut environment = inherited(environment::CHECKOUT);
+        environment.extend(variables);
+        Command {
+            // Finds git, and says so in its status if there is none.
+            program: "/usr/bin/env".into(),
+            args: args.map(Into::into).collect(),
+            directory: self.directory.to_owned(),
+            environment,
         }
-        command
-            .args(args)
-            .current_dir(self.directory)
-            .env_clear()
-            .envs(inherited(environment::CHECKOUT))
-            .envs(VARIABLES.iter().copied());
-        command
     }
 }
 

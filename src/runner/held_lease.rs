@@ -11,9 +11,11 @@ use tokio::time::sleep;
 
 use super::{
     Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Renewed, Report,
+    deadline::Deadline,
     retry::{delay, retried},
     stop::{Cause, Stop},
 };
+use crate::supervisor::clock;
 
 /// How long the service may hold a renewal: a third of a lease's life.
 const HOLD: Duration = Duration::from_secs(10);
@@ -24,6 +26,7 @@ pub(super) struct HeldLease {
     pub(super) proof: LeaseProof,
     commit: OnceLock<String>,
     pub(super) stop: Stop,
+    pub(super) deadline: Deadline,
 }
 
 impl HeldLease {
@@ -33,6 +36,7 @@ impl HeldLease {
             proof,
             commit: OnceLock::new(),
             stop: Stop::new(),
+            deadline: Deadline::new(),
         }
     }
 
@@ -43,7 +47,8 @@ impl HeldLease {
     }
 
     /// Renews until the stage's future is dropped, and passes on what the service
-    /// wants. A service that cannot be asked for now changes nothing for the stage.
+    /// wants. A service that cannot be asked for now changes nothing for the stage
+    /// until [`fence`](Self::fence) does.
     pub(super) async fn keep(&self, mut known: Directive) -> Infallible {
         let mut failures = 0;
         loop {
@@ -64,6 +69,14 @@ impl HeldLease {
                 }
             }
         }
+    }
+
+    /// Gives the lease up when no renewal has come in time: from then on the service
+    /// may give the stage to another runner.
+    pub(super) async fn fence(&self) -> Infallible {
+        self.deadline.passed().await;
+        self.stop.ask(Cause::LeaseLost);
+        std::future::pending().await
     }
 
     /// The commit that the stage runs on, once it is known.
@@ -123,14 +136,7 @@ impl HeldLease {
     }
 
     async fn report(&self, report: Report) -> Result<Renewed, LeaseError> {
-        let send = || {
-            self.leases.renew(
-                self.proof,
-                report.clone(),
-                Directive::Continue,
-                Duration::ZERO,
-            )
-        };
+        let send = || self.send(report.clone(), Directive::Continue, Duration::ZERO);
         let renewed = self.check(retried(send).await)?;
         self.heed(renewed.directive);
         Ok(renewed)
@@ -141,7 +147,20 @@ impl HeldLease {
             commit_id: self.commit.get().cloned(),
             ..Report::default()
         };
-        self.check(self.leases.renew(self.proof, report, known, max_wait).await)
+        self.check(self.send(report, known, max_wait).await)
+    }
+
+    async fn send(
+        &self,
+        report: Report,
+        known: Directive,
+        max_wait: Duration,
+    ) -> Result<Renewed, LeaseError> {
+        let sent = clock::now();
+        let renewal = self.leases.renew(self.proof, report, known, max_wait);
+        renewal
+            .await
+            .inspect(|renewed| self.deadline.extend(sent, renewed.ttl))
     }
 
     fn heed(&self, directive: Directive) -> Directive {

@@ -8,13 +8,16 @@
 mod agent;
 mod checkout;
 mod completion;
+mod deadline;
 mod environment;
 mod git;
 mod git_error;
+mod guards;
 mod held_lease;
 mod lease;
 mod log;
 mod mask;
+mod output;
 mod process;
 mod progress;
 mod retry;

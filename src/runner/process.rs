@@ -1,212 +1,242 @@
-//! One process group from its start to the last of its processes.
+//! One command under its supervisor, from the start to the last of its processes.
 
 use std::{
+    convert::Infallible,
     io,
+    os::unix::process::ExitStatusExt,
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde::Serialize;
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::unix::pipe::Receiver,
-    process::{Child, Command},
-    signal::unix::{self, SignalKind},
-    time::{sleep, timeout},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::stop::{Cause, Stop};
+use super::{
+    deadline::Deadline,
+    guards::Guards,
+    output::Output,
+    stop::{Cause, Stop},
+};
+use crate::supervisor::{self, Cut, Order, Report, Spec, Task};
 
 /// How long an output that somebody still holds open delays the end of a process
 /// that is over.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Most that is read after that; no pipe holds more for a user without privileges.
-const LEFT_IN_PIPE: usize = 1024 * 1024;
-
-/// How a process ended.
+/// How a command ended.
 #[derive(Debug)]
 pub(super) struct Ended<T> {
     pub(super) status: ExitStatus,
     /// Set when it was made to end.
     pub(super) cause: Option<Cause>,
+    /// The limit in bytes, if a process was killed for having gone beyond it.
+    pub(super) out_of_memory: Option<u64>,
     /// What the reader of its output made of it.
     pub(super) output: T,
 }
 
-/// Runs `command` as the leader of a process group of its own and hands its output,
-/// both streams in one, to `read`.
-///
-/// Ends when nothing of the group is left and `read` has ended. If `stop` asks, the
-/// group gets SIGTERM, and after `grace` SIGKILL. Dropping the future kills the group.
-///
-/// # Errors
-/// The command could not be started.
-pub(super) async fn run<T, F>(
-    command: Command,
-    stop: &Stop,
-    grace: Duration,
-    read: impl FnOnce(Output) -> F,
-) -> io::Result<Ended<T>>
-where
-    F: Future<Output = T>,
-{
-    let (mut process, output) = Process::spawn(command)?;
-    let hang_up = output.hang_up.clone();
-    let drained = CancellationToken::new();
-
-    let living = async {
-        let cause = process.end(stop, grace, &drained).await;
-        // A process that left the group may hold the output open for ever.
-        let _ = timeout(LINGER, drained.cancelled()).await;
-        hang_up.cancel();
-        (process.child.wait().await, cause)
-    };
-    let reading = async {
-        let _on_every_way_out = drained.clone().drop_guard();
-        read(output).await
-    };
-    let ((status, cause), output) = tokio::join!(living, reading);
-    Ok(Ended {
-        status: status?,
-        cause,
-        output,
-    })
+/// Why there is no end to tell of.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error("could not start the command: {0}")]
+    NotStarted(String),
+    #[error("could not start the stage's supervisor: {0}")]
+    NoSupervisor(#[source] io::Error),
+    #[error("the stage's supervisor was killed")]
+    Lost,
 }
 
-/// The leader of a process group, not reaped while the group may be signalled: the
-/// number of a reaped leader may soon name another group, and the signal would hit
-/// that one. As a zombie, the leader keeps the number taken.
-struct Process {
+/// Runs the commands of one stage, and ends them when its lease says so.
+#[derive(Clone, Copy)]
+pub(super) struct Launcher<'a> {
+    pub(super) guards: &'a Guards,
+    pub(super) stop: &'a Stop,
+    pub(super) deadline: &'a Deadline,
+    /// Time between the polite and the sure kill.
+    pub(super) grace: Duration,
+}
+
+impl Launcher<'_> {
+    /// Runs `command` and hands its output, both streams in one, to `read`.
+    ///
+    /// Ends when no process of it is left and `read` has ended. If the stop asks, the
+    /// command gets SIGTERM, and after the grace all of it SIGKILL. Dropping the
+    /// future kills all of it.
+    pub(super) async fn run<T, F>(
+        &self,
+        command: supervisor::Command,
+        read: impl FnOnce(Output) -> F,
+    ) -> Result<Ended<T>, RunError>
+    where
+        F: Future<Output = T>,
+    {
+        let (supervisor, output) =
+            Supervisor::spawn(self.guards.program()).map_err(RunError::NoSupervisor)?;
+        let hang_up = output.hang_up.clone();
+        let drained = CancellationToken::new();
+        let living = async {
+            let ended = supervisor.run(self, command).await;
+            // Something outside of the stage may hold the output open for ever.
+            let _ = timeout(LINGER, drained.cancelled()).await;
+            hang_up.cancel();
+            ended
+        };
+        let reading = async {
+            let _on_every_way_out = drained.clone().drop_guard();
+            read(output).await
+        };
+        let (ended, output) = tokio::join!(living, reading);
+        let ended = ended?;
+        let memory = self.guards.limits().memory;
+        Ok(Ended {
+            status: ExitStatus::from_raw(ended.status),
+            cause: ended.cut.and_then(|cut| self.cause(cut)),
+            out_of_memory: memory.filter(|_| ended.out_of_memory),
+            output,
+        })
+    }
+
+    fn spec(&self, command: supervisor::Command) -> Spec {
+        Spec {
+            mode: self.guards.mode(),
+            command,
+            grace: self.grace,
+            deadline: self.deadline.get(),
+            limits: self.guards.limits(),
+        }
+    }
+
+    fn cause(&self, cut: Cut) -> Option<Cause> {
+        if cut == Cut::Deadline {
+            self.stop.ask(Cause::LeaseLost);
+        }
+        self.stop.cause()
+    }
+
+    /// Passes on what the supervisor has to know, for as long as it listens.
+    async fn give_orders(
+        &self,
+        command: supervisor::Command,
+        mut control: ChildStdin,
+    ) -> Infallible {
+        let ordering = async {
+            let mut deadlines = self.deadline.changes();
+            say(&mut control, &Task::Run(Box::new(self.spec(command)))).await?;
+            let mut asked = false;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = self.stop.at_once() => {
+                        say(&mut control, &Order::Kill).await?;
+                        // Kept open: its end would say the same.
+                        return Ok::<_, io::Error>(control);
+                    }
+                    () = self.stop.asked(), if !asked => {
+                        asked = true;
+                        say(&mut control, &Order::Stop).await?;
+                    }
+                    deadline = deadlines.next() => {
+                        say(&mut control, &Order::Deadline(deadline)).await?;
+                    }
+                }
+            }
+        };
+        // A supervisor that does not listen is gone, which its reports tell.
+        let _kept = ordering.await;
+        std::future::pending().await
+    }
+}
+
+async fn say(control: &mut ChildStdin, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    control.write_all(&line).await
+}
+
+/// A supervisor and the runner's ends of its pipes. When it is dropped the pipes
+/// close, and the supervisor kills what it supervises.
+struct Supervisor {
     child: Child,
-    group: Pid,
-    child_signals: unix::Signal,
+    control: ChildStdin,
+    reports: BufReader<ChildStdout>,
 }
 
-impl Process {
-    fn spawn(mut command: Command) -> io::Result<(Self, Output)> {
-        // Before the spawn: a child that ends at once would be missed otherwise.
-        let child_signals = unix::signal(SignalKind::child())?;
+impl Supervisor {
+    fn spawn(program: &Path) -> io::Result<(Self, Output)> {
         let (reader, writer) = io::pipe()?;
         let output = Output::new(Receiver::from_owned_fd(reader.into())?);
-        command
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
+        // What the stage is to know goes by the pipe alone, where no other process
+        // can read it.
+        let mut child = Command::new(program)
+            .arg(supervisor::ARGUMENT)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(writer)
-            .process_group(0);
-        let child = command.spawn()?;
-        let group = child
-            .id()
-            .and_then(|id| Pid::from_raw(id.cast_signed()))
-            .expect("a child that was not waited for has an id");
-        let process = Self {
+            .process_group(0)
+            .spawn()?;
+        let (control, reports) = (child.stdin.take(), child.stdout.take());
+        let supervisor = Self {
             child,
-            group,
-            child_signals,
+            control: control.expect("it was asked for"),
+            reports: BufReader::new(reports.expect("it was asked for")),
         };
-        // `command` goes out of scope and with it the runner's writing ends, so
-        // that the output ends when the processes do.
-        Ok((process, output))
+        Ok((supervisor, output))
     }
 
-    /// Waits for the leader's end or brings it about; after it, none of the group
-    /// lives. Answers why the leader was made to end, if it was.
-    async fn end(
-        &mut self,
-        stop: &Stop,
-        grace: Duration,
-        drained: &CancellationToken,
-    ) -> Option<Cause> {
-        let cause = tokio::select! {
-            biased;
-            () = self.exited() => None,
-            () = stop.asked() => {
-                self.signal(Signal::TERM);
-                self.leave_time(stop, grace, drained).await;
-                stop.cause()
+    async fn run(
+        self,
+        launcher: &Launcher<'_>,
+        command: supervisor::Command,
+    ) -> Result<supervisor::Ended, RunError> {
+        let Self {
+            mut child,
+            control,
+            mut reports,
+        } = self;
+        let ended = tokio::select! {
+            ended = listen(&mut reports, &child) => ended,
+            never = launcher.give_orders(command, control) => match never {},
+        };
+        // After its last word it only exits. Reaped here, so that the output can end.
+        let _ = child.wait().await;
+        ended
+    }
+}
+
+/// Waits for the supervisor's last word.
+async fn listen(
+    reports: &mut BufReader<ChildStdout>,
+    supervisor: &Child,
+) -> Result<supervisor::Ended, RunError> {
+    let mut group = None;
+    loop {
+        let mut line = Vec::new();
+        let read = reports.read_until(b'\n', &mut line).await;
+        let report = read.and_then(|_| Ok(serde_json::from_slice(&line)?));
+        match report {
+            Ok(Report::Started { group: started }) => group = Some(started),
+            Ok(Report::NotStarted(reason)) => return Err(RunError::NotStarted(reason)),
+            Ok(Report::Ended(ended)) => return Ok(ended),
+            // It ended without one.
+            Err(_) => {
+                let own = supervisor.id().map(u32::cast_signed);
+                for group in [own, group].into_iter().flatten() {
+                    let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+                }
+                return Err(RunError::Lost);
             }
-        };
-        // Once is enough: the kernel lets no process of a group fork past a signal
-        // to the group, so a child is either born before and hit, or not born.
-        self.signal(Signal::KILL);
-        cause
-    }
-
-    /// Ends early when the group seems gone. A shell dies of SIGTERM at once, while
-    /// what it started may still be tidying up: that nobody holds the output tells.
-    async fn leave_time(&mut self, stop: &Stop, grace: Duration, drained: &CancellationToken) {
-        let gone = async {
-            self.exited().await;
-            drained.cancelled().await;
-        };
-        tokio::select! {
-            () = gone => {}
-            () = sleep(grace) => {}
-            () = stop.at_once() => {}
-        }
-    }
-
-    /// Waits until the leader is a zombie; does not reap it.
-    async fn exited(&mut self) {
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        // An error would say that there is no such child: over, too.
-        while let Ok(None) = waitid(WaitId::Pid(self.group), look) {
-            // Signals are kept from the moment of registration, so one that comes
-            // between the look and the wait is not lost.
-            self.child_signals.recv().await;
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        // Fails only when there is nobody to hit, or nobody whom this user may.
-        let _ = kill_process_group(self.group, signal);
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if self.child.id().is_some() {
-            self.signal(Signal::KILL);
-        }
-    }
-}
-
-/// The output of a process group.
-pub(super) struct Output {
-    pipe: Receiver,
-    hang_up: CancellationToken,
-    left: usize,
-}
-
-impl Output {
-    fn new(pipe: Receiver) -> Self {
-        Self {
-            pipe,
-            hang_up: CancellationToken::new(),
-            left: LEFT_IN_PIPE,
-        }
-    }
-
-    /// Reads what there is, waiting for at least one byte; 0 is the end.
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.hang_up.is_cancelled() {
-            tokio::select! {
-                biased;
-                read = self.pipe.read(buffer) => return read,
-                () = self.hang_up.cancelled() => {}
-            }
-        }
-        self.read_left(buffer)
-    }
-
-    /// After the hang-up: what is still in the pipe was written before and counts,
-    /// however slow the reader was, but there has to be an end to it.
-    fn read_left(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = buffer.len().min(self.left);
-        match self.pipe.try_read(&mut buffer[..room]) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            read => read.inspect(|read| self.left -= read),
         }
     }
 }

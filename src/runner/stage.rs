@@ -1,9 +1,12 @@
 //! One stage, from the lease's confirmation to its completion.
 
-use std::{collections::BTreeMap, convert::Infallible, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, convert::Infallible, env, ffi::OsString, io, path::Path, sync::Arc,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{process::Command, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{
@@ -11,14 +14,16 @@ use super::{
     checkout::{self, CheckoutError, Source},
     completion::{Failure, completion},
     environment::{self, inherited},
+    guards::Guards,
     held_lease::HeldLease,
     log::{self, Shipped},
     mask::Masker,
-    process::{self, Ended},
+    process::{Ended, Launcher},
     progress,
     stop::Cause,
     workspace::Workspace,
 };
+use crate::supervisor::Command;
 
 /// Most bytes of one append to the log; no service allows less.
 const MAX_APPEND: usize = 256 * 1024;
@@ -27,6 +32,7 @@ const MAX_APPEND: usize = 256 * 1024;
 /// completes it.
 pub(super) async fn run(
     leases: Arc<dyn Leases>,
+    guards: &Guards,
     proof: LeaseProof,
     work: StageWork,
     workspace: io::Result<Arc<Workspace>>,
@@ -37,8 +43,9 @@ pub(super) async fn run(
         return;
     };
     let result = tokio::select! {
-        result = execute(&lease, &work, workspace) => result,
+        result = execute(&lease, guards, &work, workspace) => result,
         never = lease.keep(known) => match never {},
+        never = lease.fence() => match never {},
         never = expire(&lease, work.timeout) => match never {},
     };
     if lease.stop.cause() == Some(Cause::LeaseLost) {
@@ -60,6 +67,7 @@ async fn expire(lease: &HeldLease, limit: Duration) -> Infallible {
 
 async fn execute(
     lease: &HeldLease,
+    guards: &Guards,
     work: &StageWork,
     workspace: io::Result<Arc<Workspace>>,
 ) -> Result<Ended<Shipped>, Failure> {
@@ -68,7 +76,13 @@ async fn execute(
             "could not create a workspace: {error}; check the runner's workspace directory"
         ))
     })?;
-    check_out(lease, work, &workspace).await?;
+    let launcher = Launcher {
+        guards,
+        stop: &lease.stop,
+        deadline: &lease.deadline,
+        grace: work.kill_grace,
+    };
+    check_out(lease, launcher, work, &workspace).await?;
     let directory = workspace
         .start_directory(&work.working_directory)
         .map_err(Failure::Runner)?;
@@ -81,23 +95,31 @@ async fn execute(
     }
     // Beside the script: written by the command, so it must not be in its way.
     let progress = script.with_extension("progress");
-    let mut command = command(&script, &directory, work, &workspace, lease.commit());
-    command.env("PIPEWRIGHT_PROGRESS", &progress);
+    let mut environment = environment(work, &workspace, lease.commit());
+    environment.insert("PIPEWRIGHT_PROGRESS".into(), progress.clone().into());
+    let command = Command {
+        program: "/bin/sh".into(),
+        // A script of its own: no value is ever pasted into its text.
+        args: vec!["-e".into(), script.into()],
+        directory,
+        environment: environment.into_iter().collect(),
+    };
     let masker = masker(&work.secret_variables).await;
-    let running = process::run(command, &lease.stop, work.kill_grace, |output| {
+    let running = launcher.run(command, |output| {
         log::ship(lease, output, masker, MAX_APPEND)
     });
     let ended = tokio::select! {
         ended = running => ended,
         never = progress::report(lease, &progress) => match never {},
     };
-    ended.map_err(|error| Failure::Runner(format!("could not start the command: {error}")))
+    ended.map_err(|error| Failure::Runner(error.to_string()))
 }
 
 /// Sees to it that the job's commit is checked out. Once a job: stages that start
 /// together wait for the first, and if that fails, each tries again.
 async fn check_out(
     lease: &HeldLease,
+    launcher: Launcher<'_>,
     work: &StageWork,
     workspace: &Workspace,
 ) -> Result<(), Failure> {
@@ -110,16 +132,21 @@ async fn check_out(
     };
     let commit = match checked_out.take() {
         Some(commit) => commit,
-        None => obtain(lease, work, &workspace.source).await?,
+        None => obtain(lease, launcher, work, &workspace.source).await?,
     };
     lease.set_commit(checked_out.insert(commit));
     Ok(())
 }
 
 /// Checks out the commit that the job runs on into a fresh `directory`.
-async fn obtain(lease: &HeldLease, work: &StageWork, directory: &Path) -> Result<String, Failure> {
+async fn obtain(
+    lease: &HeldLease,
+    launcher: Launcher<'_>,
+    work: &StageWork,
+    directory: &Path,
+) -> Result<String, Failure> {
     let fetch = async |source: Source<'_>| {
-        checkout::checkout(&source, directory, &lease.stop, work.kill_grace)
+        checkout::checkout(&source, directory, launcher)
             .await
             .map_err(|error| match error {
                 CheckoutError::Stopped => stopped(lease),
@@ -141,27 +168,28 @@ fn stopped(lease: &HeldLease) -> Failure {
     Failure::Stopped(lease.stop.cause().unwrap_or(Cause::Cancelled))
 }
 
-/// The command as a script of its own: no value is ever pasted into its text.
-fn command(
-    script: &Path,
-    directory: &Path,
+/// All that the command sees; what comes later goes before what comes earlier.
+fn environment(
     work: &StageWork,
     workspace: &Workspace,
     commit: Option<&str>,
-) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.arg("-e").arg(script).current_dir(directory);
-    if let Some(home) = &workspace.home {
-        command
-            .env_clear()
-            .envs(inherited(environment::COMMAND))
-            .env("HOME", home);
-    }
-    command
-        .envs(&work.variables)
-        .envs(exposed(&work.secret_variables))
-        .envs(commit.map(|commit| ("PIPEWRIGHT_COMMIT_ID", commit)));
-    command
+) -> BTreeMap<OsString, OsString> {
+    let mut environment: BTreeMap<_, _> = match &workspace.home {
+        Some(home) => {
+            let home = ("HOME".into(), home.into());
+            inherited(environment::COMMAND)
+                .into_iter()
+                .chain([home])
+                .collect()
+        }
+        None => env::vars_os().collect(),
+    };
+    let variables = work.variables.iter();
+    environment.extend(variables.map(|(name, value)| (name.into(), value.into())));
+    let secrets = exposed(&work.secret_variables);
+    environment.extend(secrets.map(|(name, value)| (name.into(), value.into())));
+    environment.extend(commit.map(|commit| ("PIPEWRIGHT_COMMIT_ID".into(), commit.into())));
+    environment
 }
 
 /// A masker of the secrets. Made where it keeps nothing else waiting: for long ones

@@ -49,7 +49,10 @@ impl Cgroup {
     /// Moves this process into the groups.
     pub(super) fn enter(&self) -> io::Result<()> {
         // Zero is whoever writes it, by whatever number this process goes.
-        let mut entrances = self.directories.iter().map(|group| group.join("cgroup.procs"));
+        let mut entrances = self
+            .directories
+            .iter()
+            .map(|group| group.join("cgroup.procs"));
         entrances.try_for_each(|entrance| set(&entrance, 0))
     }
 
@@ -57,7 +60,9 @@ impl Cgroup {
     pub(super) fn ran_out_of_memory(&self) -> bool {
         let counts = self.kills.as_deref().map(fs::read_to_string);
         let counts = counts.and_then(Result::ok).unwrap_or_default();
-        let mut kills = counts.lines().filter_map(|line| line.strip_prefix("oom_kill "));
+        let mut kills = counts
+            .lines()
+            .filter_map(|line| line.strip_prefix("oom_kill "));
         kills.any(|count| count != "0")
     }
 }

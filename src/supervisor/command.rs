@@ -52,7 +52,12 @@ fn exec(command: &Command) -> io::Error {
             .args(&command.args)
             .current_dir(&command.directory)
             .env_clear()
-            .envs(command.environment.iter().map(|(name, value)| (name, value)))
+            .envs(
+                command
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

@@ -111,7 +111,10 @@ mod tests {
     fn the_own_group_is_found() {
         let found = |controller| locate(MOUNTS, GROUPS, controller);
         assert_eq!(found(Some("pids")), Some("/sys/fs/cgroup/pids/a:b".into()));
-        assert_eq!(found(Some("memory")), Some("/sys/fs/cgroup/memory/x".into()));
+        assert_eq!(
+            found(Some("memory")),
+            Some("/sys/fs/cgroup/memory/x".into())
+        );
         assert_eq!(found(None), Some("/sys/fs/cgroup/unified/service".into()));
         assert_eq!(found(Some("cpu")), None, "it is not mounted");
         assert_eq!(found(Some("io")), None);

@@ -46,7 +46,9 @@ fn enter_and_leave(cgroup: &Cgroup) -> io::Result<()> {
     }
     match system::reap(WaitPidFlag::empty())? {
         Some((_, 0)) => Ok(()),
-        _ => Err(io::Error::other("a process cannot be moved into its cgroup")),
+        _ => Err(io::Error::other(
+            "a process cannot be moved into its cgroup",
+        )),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What runner and supervisor say to each other: JSON, a line a message.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 /// The runner's first line.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub enum Task {
     /// Find out what can be guarded; answered with [`Findings`].
     Probe {
@@ -19,7 +19,7 @@ pub enum Task {
 }
 
 /// What to run and how.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Spec {
     /// How its processes are held together.
     pub mode: Mode,
@@ -33,8 +33,9 @@ pub struct Spec {
     pub limits: Limits,
 }
 
-/// A command, complete: nothing of it is looked up or inherited.
-#[derive(Debug, Deserialize, Serialize)]
+/// A command, complete: nothing of it is looked up or inherited. Its environment may
+/// hold secrets, so there is no `Debug`.
+#[derive(Deserialize, Serialize)]
 pub struct Command {
     /// Path of the program.
     pub program: OsString,
@@ -129,4 +130,13 @@ pub enum CgroupVersion {
     V1,
     /// One hierarchy.
     V2,
+}
+
+impl fmt::Display for CgroupVersion {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::V1 => "cgroup v1",
+            Self::V2 => "cgroup v2",
+        })
+    }
 }

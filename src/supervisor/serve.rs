@@ -47,9 +47,9 @@ fn run(spec: &Spec, control: Control) -> io::Result<Report> {
 #[cfg(target_os = "linux")]
 fn guarded(spec: &Spec, cgroup: &Cgroup, control: Control) -> io::Result<Option<Report>> {
     match spec.mode {
-        Mode::PidNamespace => super::namespace::run(|parent| {
-            stage::supervise(spec, cgroup, control, Some(parent))
-        }),
+        Mode::PidNamespace => {
+            super::namespace::run(|parent| stage::supervise(spec, cgroup, control, Some(parent)))
+        }
         Mode::Subreaper => {
             nix::sys::prctl::set_child_subreaper(true)?;
             Ok(Some(stage::supervise(spec, cgroup, control, None)))

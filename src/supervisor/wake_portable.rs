@@ -80,7 +80,9 @@ impl Wake {
         }
         Ok(Woken {
             children: happened[0],
-            deadline: self.deadline.is_some_and(|deadline| deadline <= clock::now()),
+            deadline: self
+                .deadline
+                .is_some_and(|deadline| deadline <= clock::now()),
             others: happened[1..].to_vec(),
         })
     }

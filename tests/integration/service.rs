@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use pipewright::{
-    config::{Config, EmbeddedRunner, Execution},
+    config::{Config, EmbeddedRunner, Execution, Supervision},
     engine::{Clock, UuidV7},
     server::{self, Environment, ServeError},
     wire::v1::{
@@ -71,6 +71,10 @@ impl Service {
                 execution: Execution::Isolated {
                     workspace_dir: Some(directory.path().join("workspaces")),
                     keep_workspaces: false,
+                },
+                supervision: Supervision {
+                    program: Some(env!("CARGO_BIN_EXE_pipewright").into()),
+                    ..Supervision::default()
                 },
             }),
             kill_grace: Duration::from_secs(1),

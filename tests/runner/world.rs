@@ -6,7 +6,7 @@ use std::{
 };
 
 use pipewright::{
-    config::Execution,
+    config::{Execution, Supervision},
     domain::JobId,
     runner::{self, Completion, RunnerSettings, StageWork},
 };
@@ -27,22 +27,27 @@ pub(crate) struct World {
 impl World {
     /// A runner for two stages at once, with workspaces in the world's directory.
     pub(crate) fn isolated() -> Self {
+        Self::guarded(supervision())
+    }
+
+    /// The same, with guards of the test's own.
+    pub(crate) fn guarded(supervision: Supervision) -> Self {
         let dir = TempDir::new().unwrap();
         let execution = Execution::Isolated {
             workspace_dir: Some(dir.path().join("jobs")),
             keep_workspaces: false,
         };
-        Self::start(dir, execution)
+        Self::start(dir, execution, supervision)
     }
 
     /// A runner that starts commands in the world's directory.
     pub(crate) fn in_place() -> Self {
         let dir = TempDir::new().unwrap();
         let directory = dir.path().to_owned();
-        Self::start(dir, Execution::InPlace { directory })
+        Self::start(dir, Execution::InPlace { directory }, supervision())
     }
 
-    fn start(dir: TempDir, execution: Execution) -> Self {
+    fn start(dir: TempDir, execution: Execution, supervision: Supervision) -> Self {
         let leases = Arc::new(FakeLeases::default());
         let stop = CancellationToken::new();
         let settings = RunnerSettings {
@@ -50,6 +55,7 @@ impl World {
             labels: BTreeMap::new(),
             capacity: 2,
             execution,
+            supervision,
         };
         let runner = tokio::spawn(runner::run(leases.clone(), settings, stop.clone()));
         Self {
@@ -91,6 +97,14 @@ impl World {
         let (stop, runner) = (self.stop, self.runner);
         runner.await.unwrap().unwrap();
         drop(stop);
+    }
+}
+
+/// The default guards, by the binary: a test's own program cannot supervise.
+pub(crate) fn supervision() -> Supervision {
+    Supervision {
+        program: Some(env!("CARGO_BIN_EXE_pipewright").into()),
+        ..Supervision::default()
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::warn;
 
 use super::{
-    LeaseError, LogAppend, held_lease::HeldLease, mask::Masker, process::Output, retry::delay,
+    LeaseError, LogAppend, held_lease::HeldLease, mask::Masker, output::Output, retry::delay,
 };
 use backlog::Backlog;
 

@@ -1,0 +1,47 @@
+//! The flags that hold stages within bounds.
+
+use clap::{Args, ValueEnum, builder::PossibleValue, value_parser};
+
+use crate::{
+    cli::bytes,
+    config::{Guard, Supervision},
+};
+
+/// How the processes of a stage are held together, and what they may use.
+#[derive(Args, Debug)]
+pub(crate) struct GuardArgs {
+    /// How the processes of a stage are held together; one that does not work here is refused
+    #[arg(long, default_value = "auto")]
+    guard: Guard,
+    /// Processes and threads of a stage at once, where cgroups can be written
+    #[arg(long, default_value_t = 4_096, value_parser = value_parser!(u64).range(1..))]
+    max_stage_processes: u64,
+    /// Memory of a stage, such as 512MiB, where cgroups can be written; unlimited when unset
+    #[arg(long, value_parser = bytes::parse)]
+    max_stage_memory: Option<u64>,
+}
+
+impl From<GuardArgs> for Supervision {
+    fn from(args: GuardArgs) -> Self {
+        Self {
+            program: None,
+            guard: args.guard,
+            max_processes: args.max_stage_processes,
+            max_memory: args.max_stage_memory,
+        }
+    }
+}
+
+impl ValueEnum for Guard {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::PidNamespace, Self::Subreaper]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Auto => "auto",
+            Self::PidNamespace => "pid-namespace",
+            Self::Subreaper => "subreaper",
+        }))
+    }
+}

@@ -1,0 +1,96 @@
+//! When a lease ends at the latest, as far as the runner knows.
+
+use std::time::Duration;
+
+use tokio::{sync::watch, time::sleep};
+
+use crate::supervisor::clock;
+
+/// Longest time between two looks at a clock that no timer here counts on.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The moment from which on nothing may run under a lease any more, on the
+/// supervisor's clock; none before the lease is confirmed.
+pub(super) struct Deadline(watch::Sender<Option<u64>>);
+
+impl Deadline {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    /// A lease is good for `ttl` from `sent` on. A sixth of it is left for the kill,
+    /// so that the next attempt never overlaps with this one.
+    pub(super) fn extend(&self, sent: u64, ttl: Duration) {
+        let fence = u64::try_from((ttl - ttl / 6).as_nanos()).unwrap_or(u64::MAX);
+        let deadline = Some(sent.saturating_add(fence));
+        // Two calls may overlap, and the answer to the earlier one come last.
+        self.0.send_if_modified(|known| {
+            let later = deadline > *known;
+            if later {
+                *known = deadline;
+            }
+            later
+        });
+    }
+
+    pub(super) fn get(&self) -> Option<u64> {
+        *self.0.borrow()
+    }
+
+    /// What is set from now on.
+    pub(super) fn changes(&self) -> Changes {
+        Changes(self.0.subscribe())
+    }
+
+    /// Waits until it has passed.
+    pub(super) async fn passed(&self) {
+        loop {
+            let left = self
+                .get()
+                .map_or(u64::MAX, |deadline| deadline.saturating_sub(clock::now()));
+            if left == 0 {
+                return;
+            }
+            // Not for longer: this clock stands still while the machine is suspended.
+            sleep(LOOK.min(Duration::from_nanos(left))).await;
+        }
+    }
+}
+
+/// Later deadlines.
+pub(super) struct Changes(watch::Receiver<Option<u64>>);
+
+impl Changes {
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> u64 {
+        loop {
+            if self.0.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            if let Some(deadline) = *self.0.borrow_and_update() {
+                return deadline;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_answer_does_not_shorten_it() {
+        let deadline = Deadline::new();
+        deadline.extend(1_000_000_000, Duration::from_secs(30));
+        assert_eq!(deadline.get(), Some(26_000_000_000));
+        deadline.extend(0, Duration::from_secs(30));
+        assert_eq!(deadline.get(), Some(26_000_000_000));
+    }
+
+    #[tokio::test]
+    async fn it_passes() {
+        let deadline = Deadline::new();
+        deadline.extend(0, Duration::ZERO);
+        deadline.passed().await;
+    }
+}

@@ -1,0 +1,145 @@
+//! What keeps a stage within its bounds on this machine.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use crate::{
+    config::{Guard, Supervision},
+    supervisor::{self, CgroupVersion, Findings, Limits, Mode, Task},
+};
+
+/// The guards in force.
+#[derive(Debug)]
+pub(super) struct Guards {
+    program: PathBuf,
+    mode: Mode,
+    processes: Limit,
+    memory: Limit,
+}
+
+/// A limit, and what it rests on or why it does not hold.
+#[derive(Debug)]
+enum Limit {
+    Unset,
+    Absent(String),
+    Set(u64, CgroupVersion),
+}
+
+impl Guards {
+    /// Finds out, by trying, what this machine offers of what is asked for.
+    ///
+    /// # Errors
+    /// There can be no supervisor, or the mode that is demanded does not work.
+    pub(super) async fn find(settings: &Supervision) -> io::Result<Self> {
+        let program = settings.program.clone().unwrap_or_else(own_program);
+        let wanted = match settings.guard {
+            Guard::Auto => None,
+            Guard::PidNamespace => Some(Mode::PidNamespace),
+            Guard::Subreaper => Some(Mode::Subreaper),
+        };
+        let limits = Limits {
+            processes: Some(settings.max_processes),
+            memory: settings.max_memory,
+        };
+        let findings = probe(&program, wanted, limits).await.map_err(|error| {
+            let program = program.display();
+            io::Error::other(format!("cannot run {program} as a supervisor: {error}"))
+        })?;
+        let mode = findings.mode.map_err(|reason| {
+            let guard = settings.guard;
+            io::Error::other(format!("the guard {guard} does not work here: {reason}"))
+        })?;
+        Ok(Self {
+            program,
+            mode,
+            processes: Limit::of(limits.processes, findings.processes),
+            memory: Limit::of(limits.memory, findings.memory),
+        })
+    }
+
+    /// The program of the supervisors.
+    pub(super) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// How a stage's processes are held together.
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The limits that can be set.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            processes: self.processes.value(),
+            memory: self.memory.value(),
+        }
+    }
+}
+
+impl fmt::Display for Guards {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self.mode {
+            Mode::PidNamespace => "a PID namespace each",
+            Mode::Subreaper => "a subreaper each, which careless commands do not escape",
+            Mode::ProcessGroup => "a process group each, which a daemon escapes",
+        })?;
+        match &self.processes {
+            Limit::Set(most, version) => write!(out, "; at most {most} processes ({version})")?,
+            Limit::Absent(reason) => write!(out, "; processes not limited ({reason})")?,
+            Limit::Unset => write!(out, "; processes not limited")?,
+        }
+        match &self.memory {
+            Limit::Set(most, version) => {
+                write!(out, "; at most {most} bytes of memory ({version})")
+            }
+            Limit::Absent(reason) => write!(out, "; memory not limited ({reason})"),
+            Limit::Unset => write!(out, "; memory not limited"),
+        }
+    }
+}
+
+impl Limit {
+    fn of(wanted: Option<u64>, found: Option<Result<CgroupVersion, String>>) -> Self {
+        match wanted.zip(found) {
+            None => Self::Unset,
+            Some((_, Err(reason))) => Self::Absent(reason),
+            Some((most, Ok(version))) => Self::Set(most, version),
+        }
+    }
+
+    fn value(&self) -> Option<u64> {
+        match self {
+            Self::Set(most, _) => Some(*most),
+            Self::Unset | Self::Absent(_) => None,
+        }
+    }
+}
+
+fn own_program() -> PathBuf {
+    match cfg!(target_os = "linux") {
+        // The program that runs, even when another has taken its place on disk.
+        true => "/proc/self/exe".into(),
+        false => std::env::current_exe().unwrap_or_else(|_| "pipewright".into()),
+    }
+}
+
+async fn probe(program: &Path, mode: Option<Mode>, limits: Limits) -> io::Result<Findings> {
+    let mut child = Command::new(program)
+        .arg(supervisor::ARGUMENT)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let mut line = serde_json::to_vec(&Task::Probe { mode, limits })?;
+    line.push(b'\n');
+    let mut control = child.stdin.take().expect("it was asked for");
+    control.write_all(&line).await?;
+    let output = child.wait_with_output().await?;
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

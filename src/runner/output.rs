@@ -1,0 +1,50 @@
+//! What a stage's processes write.
+
+use std::io;
+
+use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver};
+use tokio_util::sync::CancellationToken;
+
+/// Most that is read after the hang-up; no pipe holds more for a user without
+/// privileges.
+const LEFT_IN_PIPE: usize = 1024 * 1024;
+
+/// The output of all processes of a command.
+pub(super) struct Output {
+    pipe: Receiver,
+    /// Cancelled when whoever still holds the other end is not waited for.
+    pub(super) hang_up: CancellationToken,
+    left: usize,
+}
+
+impl Output {
+    pub(super) fn new(pipe: Receiver) -> Self {
+        Self {
+            pipe,
+            hang_up: CancellationToken::new(),
+            left: LEFT_IN_PIPE,
+        }
+    }
+
+    /// Reads what there is, waiting for at least one byte; 0 is the end.
+    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.hang_up.is_cancelled() {
+            tokio::select! {
+                biased;
+                read = self.pipe.read(buffer) => return read,
+                () = self.hang_up.cancelled() => {}
+            }
+        }
+        self.read_left(buffer)
+    }
+
+    /// After the hang-up: what is still in the pipe was written before and counts,
+    /// however slow the reader was, but there has to be an end to it.
+    fn read_left(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let room = buffer.len().min(self.left);
+        match self.pipe.try_read(&mut buffer[..room]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            read => read.inspect(|read| self.left -= read),
+        }
+    }
+}
