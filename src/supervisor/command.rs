@@ -8,21 +8,21 @@ use std::{
 
 use nix::{
     sys::signal::SigSet,
-    unistd::{ForkResult, Pid},
+    unistd::{ForkResult, Pid, setpgid},
 };
 
-use super::{Command, cgroup::Cgroup, system};
+use super::{Command, Mode, Report, Spec, cgroup::Cgroup, serve, system};
 
 /// Starts the command as the leader of a process group of its own inside `cgroup`,
 /// with this process's standard error for both of its outputs.
 ///
 /// Answers when the program runs: until then a signal to the group could miss it.
-pub(super) fn start(command: &Command, cgroup: &Cgroup) -> io::Result<Pid> {
+pub(super) fn start(spec: &Spec, cgroup: &Cgroup) -> io::Result<Pid> {
     // Both ends close on exec, so the reader's end of file means that it runs.
     let (mut reader, writer) = io::pipe()?;
     let child = match system::fork()? {
         ForkResult::Parent { child } => child,
-        ForkResult::Child => become_command(command, cgroup, writer),
+        ForkResult::Child => become_command(spec, cgroup, writer),
     };
     drop(writer);
     let mut complaint = String::new();
@@ -33,14 +33,33 @@ pub(super) fn start(command: &Command, cgroup: &Cgroup) -> io::Result<Pid> {
     }
 }
 
-fn become_command(command: &Command, cgroup: &Cgroup, mut complaints: PipeWriter) -> ! {
-    let error = match cgroup.enter() {
-        Ok(()) => exec(command),
+fn become_command(spec: &Spec, cgroup: &Cgroup, mut complaints: PipeWriter) -> ! {
+    let prepared = || {
+        lead_a_group(spec.mode)?;
+        cgroup.enter()
+    };
+    let error = match prepared() {
+        Ok(()) => exec(&spec.command),
         Err(error) => error,
     };
     // If it cannot be told, it can only be seen.
     let _ = write!(complaints, "{error}");
     process::exit(127)
+}
+
+/// The runner hears of the group before the command runs: it has to kill it if the
+/// supervisor is killed, which may be at any moment.
+fn lead_a_group(mode: Mode) -> io::Result<()> {
+    let own = Pid::this();
+    setpgid(own, own)?;
+    match mode {
+        // The number means another process to the runner, and the kernel ends a
+        // namespace with its init.
+        Mode::PidNamespace => Ok(()),
+        Mode::Subreaper | Mode::ProcessGroup => serve::tell(&Report::Started {
+            group: own.as_raw(),
+        }),
+    }
 }
 
 fn exec(command: &Command) -> io::Error {
@@ -61,7 +80,6 @@ fn exec(command: &Command) -> io::Error {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
-            .process_group(0)
             .exec())
     };
     exec().unwrap_or_else(|error| error)

@@ -81,7 +81,7 @@ pub enum Order {
 /// The supervisor's word on a command.
 #[derive(Debug, Deserialize, Serialize)]
 pub enum Report {
-    /// It runs; the process group that a runner may kill if the supervisor is lost.
+    /// It is about to run; the process group to kill if the supervisor is lost.
     Started {
         /// As the runner sees it.
         group: i32,

@@ -21,7 +21,7 @@ use super::{
     command,
     control::Control,
     events::{Event, Events},
-    serve, system,
+    system,
 };
 
 /// Time between two looks at a process group whose members are not children here.
@@ -56,21 +56,14 @@ impl Stage {
         control: Control,
         parent: Option<UnixStream>,
     ) -> io::Result<Self> {
-        let leader = command::start(&spec.command, cgroup)?;
-        let stage = Self {
+        let leader = command::start(spec, cgroup)?;
+        Ok(Self {
             mode: spec.mode,
             leader,
             grace: spec.grace,
             events: Events::new(control, parent, spec.deadline)?,
             status: None,
-        };
-        // In a namespace the number means another process to the runner, and init's
-        // death ends all of it anyway.
-        if spec.mode != Mode::PidNamespace {
-            let group = leader.as_raw();
-            serve::tell(&Report::Started { group })?;
-        }
-        Ok(stage)
+        })
     }
 
     fn run(mut self) -> Ended {

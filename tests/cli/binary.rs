@@ -229,7 +229,3 @@ impl Served {
 pub(crate) fn gate(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
-
-pub(crate) fn is_alive(pid: &str) -> bool {
-    Path::new("/proc").join(pid.trim()).exists()
-}

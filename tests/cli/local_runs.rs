@@ -4,7 +4,10 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::binary::{Running, assert_shown, gate, is_alive, pipewright, run};
+use crate::{
+    binary::{Running, assert_shown, gate, pipewright, run},
+    processes::living,
+};
 
 #[test]
 fn hello_runs_and_shows_each_stage() {
@@ -117,13 +120,9 @@ fn a_clean_run_starts_in_an_empty_workspace_with_a_short_environment() {
 #[test]
 fn an_interrupt_cancels_the_job_and_ends_its_processes() {
     let directory = tempfile::tempdir().unwrap();
-    let (pid, never) = (directory.path().join("pid"), directory.path().join("never"));
+    let never = directory.path().join("never");
     gate(&never);
-    let command = format!(
-        "echo $$ > {}; echo ready; cat {}",
-        pid.display(),
-        never.display()
-    );
+    let command = format!("echo ready; cat {}", never.display());
     let pipeline = serde_json::json!({
         "name": "p",
         "stages": [{ "name": "s", "command": command }, { "name": "t", "command": "true" }],
@@ -135,14 +134,14 @@ fn an_interrupt_cancels_the_job_and_ends_its_processes() {
     running.signal(Signal::INT);
     let ran = running.finish();
     assert_eq!(ran.code, Some(130), "{ran:?}");
-    assert!(!is_alive(&fs::read_to_string(&pid).unwrap()));
+    assert_eq!(living(never.to_str().unwrap()), []);
     assert_shown!(ran.shown());
 }
 
 #[test]
 fn a_second_interrupt_kills_what_does_not_end() {
     let directory = tempfile::tempdir().unwrap();
-    let command = "trap '' TERM; echo $$; while :; do sleep 0.1 || :; done";
+    let command = "trap '' TERM; echo ready; while :; do sleep 0.1 || :; done";
     let pipeline = serde_json::json!({
         "name": "p",
         "stages": [{ "name": "s", "command": command }],
@@ -153,13 +152,13 @@ fn a_second_interrupt_kills_what_does_not_end() {
     let temporary = directory.path().join("tmp");
     fs::create_dir(&temporary).unwrap();
     let mut running = Running::start(command.env("TMPDIR", &temporary));
-    let line = running.until_stdout("[s] ");
+    running.until_stdout("ready");
     running.signal(Signal::INT);
     running.until_stderr("once more");
     running.signal(Signal::INT);
     let ran = running.finish();
     assert_eq!(ran.code, Some(130), "{ran:?}");
-    while is_alive(line.trim_start_matches("[s] ")) {
+    while !living(temporary.to_str().unwrap()).is_empty() {
         std::thread::yield_now();
     }
     assert_eq!(

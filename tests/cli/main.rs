@@ -10,5 +10,7 @@ mod client_commands;
 #[path = "../support/git_server.rs"]
 mod git_server;
 mod local_runs;
+#[path = "../support/processes.rs"]
+mod processes;
 mod serving;
 mod watching;

@@ -4,30 +4,54 @@ use std::{collections::HashSet, fs};
 
 use rustix::process::Signal;
 
-use crate::binary::{Served, assert_shown, is_alive, run};
+use crate::{
+    binary::{Served, assert_shown, run},
+    processes::living,
+};
 
 #[test]
 fn a_service_says_that_it_serves_and_ends_cleanly_on_each_signal() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut served = Served::start(&[]);
         assert_eq!(served.run(&["health"]).ok(), "SERVING\n");
-        let pid = served.path("pid");
-        let command = format!(
-            "echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000",
-            pid.display()
-        );
+        let started = served.path("started");
+        let command = format!("touch {}; exec sleep 1000", started.display());
         served.create("p", &command);
         served.trigger("p");
-        while !pid.exists() {
+        while !started.exists() {
             std::thread::yield_now();
         }
         served.process.signal(signal);
         assert_eq!(served.process.wait().code(), Some(0));
-        assert!(!is_alive(&fs::read_to_string(&pid).unwrap()));
+        assert_eq!(living(served.directory.path().to_str().unwrap()), []);
         let refused = served.run(&["health"]);
         assert_eq!(refused.code, Some(7));
         if signal == Signal::TERM {
             assert_shown!(refused.shown());
+        }
+    }
+}
+
+#[test]
+fn a_service_that_is_killed_leaves_no_process_of_a_stage() {
+    for guard in ["auto", "subreaper"] {
+        let mut served = Served::start(&["--guard", guard]);
+        let guarded = served.process.until_stderr("stages are guarded: ");
+        println!("{guarded}");
+        let started = served.path("started");
+        let command = format!(
+            "trap '' TERM; (setsid sh -c 'touch {}; sleep 999; :' &); while :; do sleep 1 || :; done",
+            started.display()
+        );
+        served.create("p", &command);
+        served.trigger("p");
+        while !started.exists() {
+            std::thread::yield_now();
+        }
+        served.process.signal(Signal::KILL);
+        served.process.wait();
+        while !living(served.directory.path().to_str().unwrap()).is_empty() {
+            std::thread::yield_now();
         }
     }
 }

@@ -11,6 +11,8 @@ mod lists;
 mod log_limits;
 mod logs;
 mod pipelines;
+#[path = "../support/processes.rs"]
+mod processes;
 mod secrets;
 mod service;
 mod service_life;

@@ -12,7 +12,10 @@ use tonic_health::pb::{
 };
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
-use crate::service::{Service, open, pipeline, refusal, stage};
+use crate::{
+    processes::living,
+    service::{Service, open, pipeline, refusal, stage},
+};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -171,18 +174,18 @@ async fn a_carried_log_that_expired_is_a_gap() {
 #[tokio::test]
 async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
     let mut service = Service::start().await;
-    let pid = service.path("pid");
+    let ready = service.path("ready");
     // Says goodbye on TERM, once the test has seen that new jobs are refused.
     let gate = service.gate("gate");
 
     let command = format!(
-        "echo $$ > {pid}; trap 'cat {gate}; exit 0' TERM; touch {pid}.ready; sleep 1000 & wait",
-        pid = pid.display(),
+        "trap 'cat {gate}; exit 0' TERM; touch {ready}; sleep 1000 & wait",
+        ready = ready.display(),
         gate = gate.display(),
     );
     let created = service.create(pipeline("p", [stage("s", &command)])).await;
     let job = service.trigger(&created).await;
-    while !service.path("pid.ready").exists() {
+    while !ready.exists() {
         tokio::task::yield_now().await;
     }
     service.begin_stop();
@@ -212,9 +215,8 @@ async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
     assert_eq!(status.status(), ServingStatus::NotServing);
 
     open(&gate, "").await;
-    let pid = std::fs::read_to_string(pid).unwrap();
     service.stopped().await.unwrap();
-    assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
+    assert_eq!(living(&job.id), []);
 }
 
 #[tokio::test]

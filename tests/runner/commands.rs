@@ -8,7 +8,10 @@ use std::{
 use pipewright::{domain::Outcome, runner::StageWork};
 use secrecy::SecretString;
 
-use crate::world::{World, text, work, work_with_fifo};
+use crate::{
+    processes::living,
+    world::{World, text, work, work_with_fifo},
+};
 
 #[tokio::test]
 async fn output_is_shipped_as_the_bytes_that_were_written() {
@@ -101,10 +104,19 @@ async fn a_timeout_ends_even_what_ignores_sigterm() {
     world.finish().await;
 }
 
+/// A stage with a short grace: a shell's child that SIGTERM hits between its fork and
+/// its exec loses the signal, and lives until the grace is over.
+fn tidying(command: &str) -> StageWork {
+    StageWork {
+        kill_grace: Duration::from_secs(3),
+        ..work(command)
+    }
+}
+
 #[tokio::test]
 async fn a_cancelled_command_may_tidy_up() {
     let world = World::isolated();
-    let run = world.leases.give(work(
+    let run = world.leases.give(tidying(
         "trap 'echo tidied; exit 0' TERM; echo ready; sleep 1000 >/dev/null 2>&1 & wait",
     ));
     run.logged("ready").await;
@@ -122,7 +134,7 @@ async fn children_may_tidy_up_after_their_shell_is_gone() {
         "trap 'sleep 0.2; echo tidied; exit 0' TERM; echo ready; sleep 1000 >/dev/null 2>&1 & wait";
     let run = world
         .leases
-        .give(work(&format!("sh -c \"{child}\"; echo never")));
+        .give(tidying(&format!("sh -c \"{child}\"; echo never")));
     run.logged("ready").await;
     run.0.change(|state| state.cancel = true);
     let (_, log) = run.done().await;
@@ -149,19 +161,24 @@ async fn what_a_command_leaves_in_its_group_is_swept() {
 #[tokio::test]
 async fn an_output_held_open_from_outside_delays_the_end_only_a_little() {
     let world = World::isolated();
-    let fifo = world.fifo("pid");
+    let fifo = world.fifo("go");
+    let marker = fifo.to_str().unwrap();
+    let run = world
+        .leases
+        .give(work_with_fifo("echo ready; read go <\"$FIFO\"", &fifo));
+    run.logged("ready").await;
+    let (pid, _) = living(marker)[0];
+    let held = fs::OpenOptions::new()
+        .write(true)
+        .open(format!("/proc/{pid}/fd/1"))
+        .unwrap();
     let started = Instant::now();
-    let (completion, log) = world
-        .run(work_with_fifo(
-            "setsid sh -c 'echo $$ >\"$FIFO\"; exec sleep 60' &\nread pid <\"$FIFO\"; echo $pid",
-            &fifo,
-        ))
-        .await;
+    tokio::fs::write(&fifo, "go\n").await.unwrap();
+    let (completion, log) = run.done().await;
     assert_eq!(completion.outcome, Outcome::Succeeded);
+    assert_eq!(text(&log), "ready\n");
     assert!(started.elapsed() < Duration::from_secs(30));
-    let escaped = text(&log).trim().parse().unwrap();
-    let escaped = rustix::process::Pid::from_raw(escaped).unwrap();
-    rustix::process::kill_process(escaped, rustix::process::Signal::KILL).unwrap();
+    drop(held);
     world.finish().await;
 }
 

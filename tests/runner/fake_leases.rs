@@ -131,7 +131,7 @@ impl Leases for FakeLeases {
         run.0.look(|state| match state.lost {
             true => Err(LeaseError::Lost),
             false => Ok(Renewed {
-                ttl: TTL,
+                ttl: state.ttl.unwrap_or(TTL),
                 directive: state.directive(),
                 commit_id: state.commit.clone(),
             }),
@@ -190,6 +190,8 @@ pub(crate) struct RunState {
     pub(crate) log: Vec<u8>,
     pub(crate) cancel: bool,
     pub(crate) lost: bool,
+    /// Lifetime that a renewal gives; the usual one when none.
+    pub(crate) ttl: Option<Duration>,
     /// Appends that fail from now on.
     pub(crate) log_failures: usize,
     pub(crate) renewals: usize,

@@ -1,9 +1,12 @@
 //! What the runner makes of the service's word.
 
+use std::time::Duration;
+
 use pipewright::{domain::Outcome, runner::LeaseError};
 
 use crate::{
     fake_leases::RunState,
+    processes::living,
     world::{World, text, work, work_with_fifo},
 };
 
@@ -60,6 +63,23 @@ async fn a_lost_lease_kills_at_once_and_says_nothing() {
     run.0.change(|state| state.lost = true);
     assert_eq!(gone.await.unwrap().unwrap(), b"");
     world.finish().await;
+    run.0.look(|state| assert!(state.completion.is_none()));
+}
+
+#[tokio::test]
+async fn a_lease_that_is_not_renewed_in_time_is_given_up() {
+    let world = World::isolated();
+    let fifo = world.fifo("held");
+    // Over before the next renewal is answered.
+    let state = RunState {
+        ttl: Some(Duration::from_secs(1)),
+        ..RunState::default()
+    };
+    let stage = work_with_fifo("trap '' TERM; while :; do sleep 1 || :; done", &fifo);
+    let run = world.leases.give_in_state(stage, state);
+    run.0.until(|state| state.renewals == 2).await;
+    world.finish().await;
+    assert_eq!(living(fifo.to_str().unwrap()), []);
     run.0.look(|state| assert!(state.completion.is_none()));
 }
 

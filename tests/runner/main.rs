@@ -10,5 +10,9 @@ mod commands;
 mod fake_leases;
 #[path = "../support/git_server.rs"]
 mod git_server;
+mod guards;
 mod leases;
+#[path = "../support/processes.rs"]
+mod processes;
+mod supervisors;
 mod world;

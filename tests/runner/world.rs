@@ -92,6 +92,11 @@ impl World {
         self.runner.abort();
     }
 
+    /// Waits for a runner that cannot start.
+    pub(crate) async fn fails(self) -> io::Error {
+        self.runner.await.unwrap().unwrap_err()
+    }
+
     /// Waits for a runner that ends by itself.
     pub(crate) async fn ends_by_itself(self) {
         let (stop, runner) = (self.stop, self.runner);

@@ -1,0 +1,277 @@
+//! What a stage's command may try, in each guard mode that this machine offers.
+
+use std::{
+    fs, io,
+    io::Write,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use pipewright::{
+    config::{Guard, Supervision},
+    domain::Outcome,
+    runner::StageWork,
+    supervisor::{self, Findings, Limits, Mode, Task},
+};
+
+use crate::{
+    processes::living,
+    world::{World, supervision, text, work, work_with_fifo},
+};
+
+const GRACE: Duration = Duration::from_millis(300);
+
+/// Each leaves something behind, which opens `$FIFO` when it is there.
+const DAEMONS: [(&str, &str); 7] = [
+    ("setsid", "setsid sh -c \"$UP; exec sleep 999\" &"),
+    ("double fork", "(setsid sh -c \"$UP; sleep 999; :\" &)"),
+    ("nohup", "nohup sh -c \"$UP; exec sleep 999\" >/dev/null &"),
+    (
+        "ignores SIGTERM",
+        "setsid sh -c \"trap '' TERM; $UP; sleep 999; :\" &",
+    ),
+    ("stopped", "sh -c \"$UP; kill -STOP \\$\\$; sleep 999\" &"),
+    (
+        "no output",
+        "setsid sh -c \"$UP; exec sleep 999\" >&- 2>&- &",
+    ),
+    (
+        "forgets its variables",
+        "setsid env -i PATH=\"$PATH\" sh -c \"$UP; sleep 999; :\" &",
+    ),
+];
+
+fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        .arg(supervisor::ARGUMENT)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = serde_json::to_vec(&Task::Probe { mode, limits }).unwrap();
+    line.push(b'\n');
+    child.stdin.take().unwrap().write_all(&line).unwrap();
+    serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+/// The guards that work here.
+pub(crate) fn offered() -> Vec<(Guard, Mode)> {
+    let guards = [
+        (Guard::PidNamespace, Mode::PidNamespace),
+        (Guard::Subreaper, Mode::Subreaper),
+    ];
+    let works = |mode| probe(Some(mode), Limits::default()).mode.is_ok();
+    guards
+        .into_iter()
+        .filter(|(_, mode)| works(*mode))
+        .inspect(|(guard, _)| println!("tried with the guard {guard}"))
+        .collect()
+}
+
+fn guarded(guard: Guard) -> World {
+    World::guarded(Supervision {
+        guard,
+        ..supervision()
+    })
+}
+
+/// A stage that starts a daemon and goes on when that is up. All of its processes have
+/// the fifo's path in an argument or a variable.
+fn with_daemon(world: &World, name: &str, daemon: &str, then: &str) -> (StageWork, String) {
+    let fifo = world.fifo(&name.replace(' ', "-"));
+    let marker = fifo.to_str().unwrap().to_owned();
+    let command = format!("UP='echo up >{marker}'\n{daemon}\nread up <\"$FIFO\"\n{then}");
+    (work_with_fifo(&command, &fifo), marker)
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_command_that_ends() {
+    for (guard, _) in offered() {
+        let world = guarded(guard);
+        for (name, daemon) in DAEMONS {
+            let (stage, marker) = with_daemon(&world, name, daemon, "echo over");
+            let started = Instant::now();
+            let (completion, log) = world.run(stage).await;
+            assert_eq!(living(&marker), [], "{guard}, {name}");
+            assert_eq!(completion.outcome, Outcome::Succeeded, "{guard}, {name}");
+            assert!(text(&log).ends_with("over\n"), "{guard}, {name}");
+            assert!(
+                started.elapsed() < Duration::from_secs(2),
+                "{guard}, {name}"
+            );
+        }
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_command_that_is_cancelled() {
+    for (guard, _) in offered() {
+        let world = guarded(guard);
+        for (name, daemon) in DAEMONS {
+            let stubborn = "trap '' TERM; echo ready; while :; do sleep 1 || :; done";
+            let (mut stage, marker) = with_daemon(&world, name, daemon, stubborn);
+            stage.kill_grace = GRACE;
+            let run = world.leases.give(stage);
+            run.logged("ready").await;
+            let asked = Instant::now();
+            run.0.change(|state| state.cancel = true);
+            let (completion, _) = run.done().await;
+            assert_eq!(living(&marker), [], "{guard}, {name}");
+            assert_eq!(completion.outcome, Outcome::Cancelled, "{guard}, {name}");
+            assert!(
+                asked.elapsed() < GRACE + Duration::from_secs(2),
+                "{guard}, {name}"
+            );
+        }
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_supervisor_that_is_killed_takes_the_command_with_it() {
+    for (guard, _) in offered() {
+        let world = guarded(guard);
+        let fifo = world.fifo("never");
+        let marker = fifo.to_str().unwrap();
+        let run = world
+            .leases
+            .give(work_with_fifo("echo ready; read never <\"$FIFO\"", &fifo));
+        run.logged("ready").await;
+        for (pid, _) in supervisors_of(marker) {
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        let (completion, _) = run.done().await;
+        assert_eq!(completion.outcome, Outcome::RunnerError, "{guard}");
+        assert_eq!(completion.message, "the stage's supervisor was killed");
+        while !living(marker).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        world.finish().await;
+    }
+}
+
+/// The outermost supervisors of the marked processes: children of this process.
+fn supervisors_of(marker: &str) -> Vec<(i32, String)> {
+    let own = std::process::id().to_string();
+    let parent = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned());
+        fields.and_then(|fields| Some(fields.split(' ').nth(1)?.to_owned()))
+    };
+    let mut found = Vec::new();
+    for (mut pid, shown) in living(marker) {
+        while let Some(above) = parent(pid).filter(|above| *above != own) {
+            pid = above.parse().unwrap();
+        }
+        found.push((pid, shown));
+    }
+    found.sort_unstable();
+    found.dedup_by_key(|(pid, _)| *pid);
+    found
+}
+
+#[tokio::test]
+async fn secrets_reach_the_command_alone_and_as_they_are() {
+    for (guard, _) in offered() {
+        let world = guarded(guard);
+        let fifo = world.fifo("go");
+        let secret = "s3cr\u{e9}t 'x' \"y\"\n$(id) \\ \u{1f511}\t";
+        let mut stage = work_with_fifo("printf %s \"$SECRET\"; read go <\"$FIFO\"", &fifo);
+        stage.variables.insert("SECRET".into(), secret.into());
+        let run = world.leases.give(stage);
+        run.logged(secret).await;
+        let marker = fifo.to_str().unwrap();
+        let seen = living("s3cr\u{e9}t");
+        assert!(
+            !seen.is_empty() && seen == living(marker),
+            "{guard}: {seen:?}"
+        );
+        let is_supervisor = |(_, shown): &(i32, String)| shown.contains(supervisor::ARGUMENT);
+        assert!(!seen.iter().any(is_supervisor), "{guard}: {seen:?}");
+        tokio::fs::write(&fifo, "go\n").await.unwrap();
+        let (completion, log) = run.done().await;
+        assert_eq!(completion.message, "");
+        assert_eq!(text(&log), secret);
+        world.finish().await;
+    }
+}
+
+/// What is over a limit is stopped, where limits hold; where not, that is told, and
+/// nothing is tried.
+#[tokio::test]
+async fn what_is_over_a_limit_fails_alone() {
+    const PROCESSES: u64 = 64;
+    const MEMORY: u64 = 128 << 20;
+    let limits = Limits {
+        processes: Some(PROCESSES),
+        memory: Some(MEMORY),
+    };
+    let found = probe(None, limits);
+    println!("limits: {:?}, {:?}", found.processes, found.memory);
+    for (guard, _) in offered() {
+        let world = World::guarded(Supervision {
+            guard,
+            max_processes: PROCESSES,
+            max_memory: Some(MEMORY),
+            ..supervision()
+        });
+        let bystander = world.fifo("bystander");
+        let bystander_run = world
+            .leases
+            .give(work_with_fifo("echo ready; read go <\"$FIFO\"", &bystander));
+        bystander_run.logged("ready").await;
+
+        let in_force = in_force(&world, &["pids.max"], PROCESSES).await;
+        assert_eq!(in_force, found.processes.as_ref().unwrap().is_ok());
+        if in_force {
+            let bomb = "i=0; while [ $i -lt 200 ]; do sleep 999 & i=$((i+1)); done";
+            let (completion, _) = world.run(work(bomb)).await;
+            assert_eq!(completion.outcome, Outcome::CommandFailed, "{guard}");
+        }
+        let files = ["memory.max", "memory.limit_in_bytes"];
+        let in_force = self::in_force(&world, &files, MEMORY).await;
+        assert_eq!(in_force, found.memory.as_ref().unwrap().is_ok());
+        if in_force {
+            let (completion, _) = world
+                .run(work("dd if=/dev/zero of=/dev/null bs=1G count=1"))
+                .await;
+            assert_eq!(completion.outcome, Outcome::CommandFailed, "{guard}");
+            let told = "killed: it used more than its memory limit of 134217728 bytes";
+            assert!(completion.message.starts_with(told), "{completion:?}");
+        }
+        tokio::fs::write(&bystander, "go\n").await.unwrap();
+        let (completion, _) = bystander_run.done().await;
+        assert_eq!(completion.outcome, Outcome::Succeeded, "{guard}");
+        world.finish().await;
+    }
+}
+
+/// Whether a harmless stage finds the limit in a file of its own groups.
+async fn in_force(world: &World, files: &[&str], limit: u64) -> bool {
+    let (_, log) = world.run(work("cat /proc/self/cgroup")).await;
+    let log = text(&log);
+    let own = log.lines().filter_map(|line| line.rsplit_once('/'));
+    if !own.clone().any(|(_, name)| name.starts_with("pipewright-")) {
+        return false;
+    }
+    let look = "cut -d: -f3 /proc/self/cgroup | grep pipewright- | sort -u | while read group; do \
+                for file in $FILES; do cat /sys/fs/cgroup*$group/$file \
+                /sys/fs/cgroup/*$group/$file 2>/dev/null || :; done; done";
+    let mut stage = work(look);
+    stage.variables.insert("FILES".into(), files.join(" "));
+    let (_, log) = world.run(stage).await;
+    text(&log).lines().any(|line| line == limit.to_string())
+}
+
+#[tokio::test]
+async fn a_guard_that_does_not_work_is_an_error_at_the_start() {
+    let world = World::guarded(Supervision {
+        program: Some("/dev/null".into()),
+        ..supervision()
+    });
+    let error: io::Error = world.fails().await;
+    let told = "cannot run /dev/null as a supervisor: ";
+    assert!(error.to_string().starts_with(told), "{error}");
+}
