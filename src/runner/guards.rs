@@ -52,7 +52,10 @@ impl Guards {
         })?;
         let mode = findings.mode.map_err(|reason| {
             let guard = settings.guard;
-            io::Error::other(format!("the guard {guard} does not work here: {reason}"))
+            io::Error::other(format!(
+                "the guard {guard} does not work here: {reason}; \
+                 a PID namespace needs CAP_SYS_ADMIN, --guard auto takes what there is"
+            ))
         })?;
         Ok(Self {
             program,

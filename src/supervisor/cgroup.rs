@@ -8,6 +8,9 @@ use std::{
 
 use super::{CgroupVersion, Limits, clock, hierarchy::Hierarchy};
 
+/// What the names of groups begin with; the number of their supervisor follows.
+const PREFIX: &str = "pipewright-";
+
 /// Groups with limits, removed when dropped; nothing may be in them by then.
 #[derive(Default)]
 pub(super) struct Cgroup {
@@ -23,7 +26,7 @@ impl Cgroup {
     /// For people: a limit cannot be had here.
     pub(super) fn create(limits: Limits) -> io::Result<Self> {
         let mut cgroup = Self::default();
-        let name = format!("pipewright-{}-{}", process::id(), clock::now());
+        let name = format!("{PREFIX}{}-{}", process::id(), clock::now());
         if let Some(processes) = limits.processes {
             let (_, group) = cgroup.join("pids", &name)?;
             set(&group.join("pids.max"), processes)?;
@@ -64,6 +67,19 @@ impl Cgroup {
             .lines()
             .filter_map(|line| line.strip_prefix("oom_kill "));
         kills.any(|count| count != "0")
+    }
+}
+
+/// Removes what supervisors left that were killed. A group in use cannot be removed.
+pub(super) fn remove_abandoned(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let supervisor = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if let Some((supervisor, _)) = supervisor.and_then(|rest| rest.split_once('-'))
+            && !Path::new("/proc").join(supervisor).exists()
+        {
+            let _ = fs::remove_dir(entry.path());
+        }
     }
 }
 

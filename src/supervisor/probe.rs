@@ -4,7 +4,12 @@ use std::{io, process};
 
 use nix::{sys::wait::WaitPidFlag, unistd::ForkResult};
 
-use super::{CgroupVersion, Findings, Limits, Mode, cgroup::Cgroup, hierarchy::Hierarchy, system};
+use super::{
+    CgroupVersion, Findings, Limits, Mode,
+    cgroup::{self, Cgroup},
+    hierarchy::Hierarchy,
+    system,
+};
 
 /// Tries each guard in turn.
 pub(super) fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
@@ -32,9 +37,10 @@ pub(super) fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
 
 fn limited(controller: &str, limits: Limits) -> Result<CgroupVersion, String> {
     let tried = || -> io::Result<_> {
-        let cgroup = Cgroup::create(limits)?;
-        enter_and_leave(&cgroup)?;
-        Ok(Hierarchy::of(controller)?.version)
+        let Hierarchy { version, directory } = Hierarchy::of(controller)?;
+        cgroup::remove_abandoned(&directory);
+        enter_and_leave(&Cgroup::create(limits)?)?;
+        Ok(version)
     };
     tried().map_err(|error| error.to_string())
 }
