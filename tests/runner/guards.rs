@@ -2,8 +2,6 @@
 
 use std::{
     fs, io,
-    io::Write,
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -11,10 +9,11 @@ use pipewright::{
     config::{Guard, Supervision},
     domain::Outcome,
     runner::StageWork,
-    supervisor::{self, Findings, Limits, Mode, Task},
+    supervisor::{self, Limits},
 };
 
 use crate::{
+    offered::{offered, probe},
     processes::living,
     world::{World, supervision, text, work, work_with_fifo},
 };
@@ -40,33 +39,6 @@ const DAEMONS: [(&str, &str); 7] = [
         "setsid env -i PATH=\"$PATH\" sh -c \"$UP; sleep 999; :\" &",
     ),
 ];
-
-fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
-        .arg(supervisor::ARGUMENT)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = serde_json::to_vec(&Task::Probe { mode, limits }).unwrap();
-    line.push(b'\n');
-    child.stdin.take().unwrap().write_all(&line).unwrap();
-    serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
-}
-
-/// The guards that work here.
-pub(crate) fn offered() -> Vec<(Guard, Mode)> {
-    let guards = [
-        (Guard::PidNamespace, Mode::PidNamespace),
-        (Guard::Subreaper, Mode::Subreaper),
-    ];
-    let works = |mode| probe(Some(mode), Limits::default()).mode.is_ok();
-    guards
-        .into_iter()
-        .filter(|(_, mode)| works(*mode))
-        .inspect(|(guard, _)| println!("tried with the guard {guard}"))
-        .collect()
-}
 
 fn guarded(guard: Guard) -> World {
     World::guarded(Supervision {

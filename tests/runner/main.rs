@@ -12,6 +12,8 @@ mod fake_leases;
 mod git_server;
 mod guards;
 mod leases;
+#[path = "../support/offered.rs"]
+mod offered;
 #[path = "../support/processes.rs"]
 mod processes;
 mod supervisors;

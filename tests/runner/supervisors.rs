@@ -10,7 +10,7 @@ use std::{
 use pipewright::supervisor::{self, Cut, Ended, Limits, Mode, Order, Report, Spec, Task, clock};
 use tempfile::TempDir;
 
-use crate::{guards::offered, processes::living};
+use crate::{offered::offered, processes::living};
 
 /// Nobody waits for it.
 const GRACE: Duration = Duration::from_secs(300);
