@@ -151,12 +151,17 @@ impl Leases for Engine {
             return Err(LeaseError::Hole { committed });
         }
         self.resolve_commit(lease, completion.commit_id).await?;
-        let is_returned = completion.outcome == Outcome::Returned;
+        // What has written a log was started, and another attempt would write to it.
+        let outcome = match completion.outcome {
+            Outcome::Returned if committed > 0 => Outcome::RunnerError,
+            outcome => outcome,
+        };
+        let is_returned = outcome == Outcome::Returned;
         let finish = Command::Finish {
             run: lease.run,
             token: lease.holder.token,
             result: StageResult {
-                outcome: completion.outcome,
+                outcome,
                 exit_code: completion.exit_code,
                 message: completion.message,
                 log_size: committed,

@@ -435,6 +435,35 @@ async fn a_log_is_taken_from_whoever_gets_a_returned_stage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stage_that_was_started_cannot_be_returned() {
+    let world = World::new();
+    let runner = world.runner(1).await;
+    let job = world.trigger(vec![stage("s")], false).await;
+    let lease = runner.started(SECOND).await;
+    let append = LogAppend {
+        offset: 0,
+        dropped: 0,
+        data: Bytes::from_static(b"x"),
+    };
+    let appended = world.engine.append_log(lease.proof, append);
+    assert_eq!(appended.await.unwrap().committed, 1);
+    let short = runner.complete(lease.proof, Outcome::Returned).await;
+    assert!(matches!(short, Err(LeaseError::Hole { committed: 1 })));
+    let returned = Completion {
+        outcome: Outcome::Returned,
+        exit_code: None,
+        message: String::new(),
+        log_size: 1,
+        log_incomplete: false,
+        commit_id: None,
+    };
+    world.engine.complete(lease.proof, returned).await.unwrap();
+    let ended = world.engine.load_job(job).await.unwrap();
+    let reason = ended.failure.as_ref().unwrap().reason;
+    assert_eq!(reason, FailureReason::RunnerError);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stage_ends_by_the_services_own_deadline() {
     let world = World::new();
     let runner = world.runner(1).await;
