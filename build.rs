@@ -4,13 +4,16 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 const PROTO_ROOT: &str = "proto";
-const PROTO_FILES: [&str; 2] = [
+const PROTO_FILES: [&str; 4] = [
     "pipewright/v1/pipeline_service.proto",
     "pipewright/v1/job_service.proto",
+    "pipewright/v1/runner_service.proto",
+    "pipewright/runner/v1/lease_service.proto",
 ];
-const SECRET_MESSAGES: [&str; 2] = [
+const SECRET_MESSAGES: [&str; 3] = [
     ".pipewright.v1.Pipeline",
     ".pipewright.v1.TriggerPipelineRequest",
+    ".pipewright.runner.v1.StageWork",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,6 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".")
         // They carry secrets; the crate has a `Debug` for them that shows none.
         .skip_debug(SECRET_MESSAGES)
+        // That goes for what is inside of them, too.
+        .type_attribute(".pipewright.runner.v1.StageWork.action", "#[derive(Debug)]")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! The settings of a service, as one plain struct.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -100,6 +104,26 @@ pub enum Execution {
         /// Where commands start.
         directory: PathBuf,
     },
+}
+
+impl Execution {
+    /// Parent of the workspaces, if it is not a temporary one.
+    pub fn workspace_dir(&self) -> Option<&Path> {
+        match self {
+            Self::Isolated { workspace_dir, .. } => workspace_dir.as_deref(),
+            Self::InPlace { .. } => None,
+        }
+    }
+
+    /// Whether workspaces are left behind when their job is over.
+    pub fn keeps_workspaces(&self) -> bool {
+        match self {
+            Self::Isolated {
+                keep_workspaces, ..
+            } => *keep_workspaces,
+            Self::InPlace { .. } => false,
+        }
+    }
 }
 
 /// What holds the processes of a stage within bounds.

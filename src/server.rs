@@ -22,20 +22,22 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::layer::util::{Identity, Stack};
 
 use crate::{
-    api::{AuthLayer, Jobs, Pipelines, RefusalLayer},
+    api::{AuthLayer, Jobs, LeaseCalls, Pipelines, RefusalLayer, Runners},
     auth::Authenticator,
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
-    runner::{self, RunnerSettings},
+    runner::{self, RunnerError, RunnerSettings},
     store::{
         MemoryStore,
         logs::{FileLogs, LogLimits},
     },
     wire::{
         FILE_DESCRIPTOR_SET,
+        runner_v1::lease_service_server::{LeaseServiceServer, SERVICE_NAME as LEASE_SERVICE},
         v1::{
             job_service_server::{JobServiceServer, SERVICE_NAME as JOB_SERVICE},
             pipeline_service_server::{PipelineServiceServer, SERVICE_NAME as PIPELINE_SERVICE},
+            runner_service_server::{RunnerServiceServer, SERVICE_NAME as RUNNER_SERVICE},
         },
     },
 };
@@ -68,7 +70,7 @@ pub enum ServeError {
     },
     /// The embedded runner ended.
     #[error("the embedded runner failed: {0}")]
-    Runner(#[source] io::Error),
+    Runner(#[from] RunnerError),
     /// The reflection service could not read the contract.
     #[error("server reflection could not be set up: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -154,7 +156,7 @@ pub async fn run_in(
 
     tokio::select! {
         // Neither ends by itself unless it fails.
-        ended = &mut runner => return ended.map_err(io::Error::other).flatten().map_err(ServeError::Runner),
+        ended = &mut runner => return Ok(ended.map_err(io::Error::other).map_err(ServeError::Task)??),
         ended = &mut serving => return Ok(ended.map_err(io::Error::other).map_err(ServeError::Task)??),
         () = shutdown => {}
     }
@@ -177,7 +179,7 @@ async fn run_stages(
     engine: Arc<Engine>,
     settings: Option<EmbeddedRunner>,
     stop: CancellationToken,
-) -> io::Result<()> {
+) -> Result<(), RunnerError> {
     let Some(settings) = settings else {
         stop.cancelled().await;
         return Ok(());
@@ -188,6 +190,7 @@ async fn run_stages(
         capacity: settings.workers,
         execution: settings.execution,
         supervision: settings.supervision,
+        keeps_id: false,
     };
     runner::run(engine, settings, stop).await
 }
@@ -233,12 +236,20 @@ async fn routes(
         .add_service(PipelineServiceServer::new(Pipelines::new(Arc::clone(
             engine,
         ))))
-        .add_service(JobServiceServer::new(Jobs::new(Arc::clone(engine))));
+        .add_service(JobServiceServer::new(Jobs::new(Arc::clone(engine))))
+        .add_service(RunnerServiceServer::new(Runners::new(Arc::clone(engine))))
+        .add_service(LeaseServiceServer::new(LeaseCalls::new(engine.clone())));
     Ok((health, router))
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", PIPELINE_SERVICE, JOB_SERVICE] {
+    for service in [
+        "",
+        PIPELINE_SERVICE,
+        JOB_SERVICE,
+        RUNNER_SERVICE,
+        LEASE_SERVICE,
+    ] {
         health.set_service_status(service, status).await;
     }
 }

@@ -2,15 +2,20 @@
 
 mod auth;
 mod job_service;
+mod lease_service;
+mod lease_status;
 mod mask;
 mod page;
 mod pipeline_service;
 mod refusals;
 mod request;
+mod runner_service;
 mod status;
 mod streams;
 
 pub use auth::AuthLayer;
 pub use job_service::Jobs;
+pub use lease_service::LeaseCalls;
 pub use pipeline_service::Pipelines;
 pub use refusals::RefusalLayer;
+pub use runner_service::Runners;

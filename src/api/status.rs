@@ -85,8 +85,19 @@ pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
     refuse(code, reason, message, ErrorDetails::new())
 }
 
-fn refuse(code: Code, reason: &str, message: String, mut details: ErrorDetails) -> Status {
-    details.set_error_info(reason, DOMAIN, HashMap::new());
+fn refuse(code: Code, reason: &str, message: String, details: ErrorDetails) -> Status {
+    refuse_with(code, reason, message, details, HashMap::new())
+}
+
+/// A refusal with facts for programs in its `ErrorInfo`.
+pub(super) fn refuse_with(
+    code: Code,
+    reason: &str,
+    message: String,
+    mut details: ErrorDetails,
+    facts: HashMap<String, String>,
+) -> Status {
+    details.set_error_info(reason, DOMAIN, facts);
     Status::with_error_details(code, cut(message), details)
 }
 
@@ -229,7 +240,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-fn precondition(kind: &str, subject: String, must: impl Into<String>) -> ErrorDetails {
+pub(super) fn precondition(kind: &str, subject: String, must: impl Into<String>) -> ErrorDetails {
     let violation = PreconditionViolation::new(kind, subject, must);
     ErrorDetails::with_precondition_failure(vec![violation])
 }

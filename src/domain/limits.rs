@@ -31,6 +31,18 @@ pub const MAX_ANNOTATIONS: usize = 16 * 1024;
 pub const MAX_LABELS: usize = 64;
 /// Characters of a label's key or value.
 pub const MAX_LABEL: usize = 63;
+/// Characters of a runner's name.
+pub const MAX_RUNNER_NAME: usize = 128;
+/// Characters of the version of a runner's program.
+pub const MAX_RUNNER_VERSION: usize = 64;
+/// Stages that a runner may offer to run at once.
+pub const MAX_CAPACITY: i32 = 10_000;
+/// Jobs of which a runner may say that it holds a workspace.
+pub const MAX_HELD_JOBS: usize = 10_000;
+/// Longest that a call for work is held.
+pub const MAX_WORK_WAIT: Duration = Duration::from_secs(50);
+/// Bytes of one append to a log: 256 KiB.
+pub const MAX_LOG_CHUNK: usize = 256 * 1024;
 /// Bytes of a git ref.
 pub const MAX_GIT_REF: usize = 1024;
 /// Bytes of a repository's URL.

@@ -10,6 +10,7 @@ mod event;
 mod graph;
 mod ids;
 mod job;
+pub mod lease;
 pub mod limits;
 mod loss;
 mod outcome;

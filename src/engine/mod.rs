@@ -33,7 +33,6 @@ pub use environment::{Clock, IdSource, SystemClock, UuidV7};
 pub use error::Error;
 pub use jobs::{JobView, TriggerRequest};
 pub use pipelines::Update;
-pub use runners::{RunnerView, RunningStage};
 pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use watch::{Opening, Watch};
 

@@ -1,49 +1,12 @@
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
 use crate::{
-    domain::{JobId, RunnerId},
+    domain::RunnerId,
     store::Labels,
+    wire::{RunnerView, RunningStage},
 };
 
 use super::{Engine, Error, leases::LiveLease};
-
-/// A runner as it is now.
-#[derive(Clone, Debug)]
-pub struct RunnerView {
-    /// Names it.
-    pub id: RunnerId,
-    /// For people.
-    pub display_name: String,
-    /// What it offers.
-    pub labels: Labels,
-    /// Stages that it runs at once.
-    pub capacity: usize,
-    /// Version of its program.
-    pub version: String,
-    /// It was heard of within a lease's life.
-    pub is_online: bool,
-    /// It is given no more stages.
-    pub is_draining: bool,
-    /// The stages that it runs.
-    pub stages: Vec<RunningStage>,
-    /// When this process of it came.
-    pub register_time: SystemTime,
-    /// When it was heard of last.
-    pub last_seen_time: SystemTime,
-}
-
-/// A stage that a runner holds a live lease on.
-#[derive(Clone, Debug)]
-pub struct RunningStage {
-    /// Its job.
-    pub job_id: JobId,
-    /// Its name.
-    pub stage_name: String,
-    /// Attempt at it.
-    pub attempt: u32,
-    /// When the runner took it.
-    pub start_time: Option<SystemTime>,
-}
 
 impl Engine {
     /// A runner that is known.

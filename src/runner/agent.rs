@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    Acquired, Lease, LeaseError, Leases, Registered, Registration, WorkRequest, guards::Guards,
-    retry::delay, stage, workspace::Workspaces,
+    Acquired, Lease, LeaseError, Leases, Refusal, Registered, Registration, WorkRequest,
+    guards::Guards, home::Home, retry::delay, stage, workspace::Workspaces,
 };
 use crate::{
     config::{Execution, Supervision},
@@ -36,6 +36,26 @@ pub struct RunnerSettings {
     pub execution: Execution,
     /// What holds them within bounds.
     pub supervision: Supervision,
+    /// Keeps its id in the directory of its workspaces, if that is given, and has that
+    /// directory alone: a process that follows this one is the same runner, and removes
+    /// what it left behind.
+    pub keeps_id: bool,
+}
+
+/// Why a runner cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The directory of the workspaces cannot be used.
+    #[error(transparent)]
+    Workspaces(#[from] io::Error),
+    /// The service will never take it.
+    #[error("the service does not take this runner: {message}")]
+    Refused {
+        /// What is wrong.
+        why: Refusal,
+        /// For people.
+        message: String,
+    },
 }
 
 /// Runs stages until `stop`, or until the service says that it is stopping, and then
@@ -44,30 +64,35 @@ pub struct RunnerSettings {
 /// Dropping the future kills them instead, without grace.
 ///
 /// # Errors
-/// The directory of the workspaces cannot be used, or the guards that the settings
-/// demand are not to be had.
+/// The directory of the workspaces cannot be used, the guards that the settings demand
+/// are not to be had, or the service refuses the runner.
 pub async fn run(
     leases: Arc<dyn Leases>,
     settings: RunnerSettings,
     stop: CancellationToken,
-) -> io::Result<()> {
+) -> Result<(), RunnerError> {
     let guards = Guards::find(&settings.supervision).await?;
     info!("stages are guarded: {guards}");
-    let mut agent = Agent::new(leases, settings, guards)?;
-    tokio::select! {
-        () = agent.take_work() => {}
-        () = stop.cancelled() => {}
-    }
+    // Tidying up may take a while, and removing files blocks.
+    let made = spawn_blocking(move || Agent::new(leases, settings, guards));
+    let mut agent = made.await.map_err(io::Error::other)??;
+    let ended = tokio::select! {
+        ended = agent.take_work() => ended,
+        () = stop.cancelled() => Ok(()),
+    };
     while agent.tasks.join_next().await.is_some() {}
     // Workspaces may be large, and removing files blocks.
-    spawn_blocking(move || drop(agent)).await?;
-    Ok(())
+    spawn_blocking(move || drop(agent))
+        .await
+        .map_err(io::Error::other)?;
+    ended
 }
 
 struct Agent {
     leases: Arc<dyn Leases>,
     registration: Registration,
     guards: Arc<Guards>,
+    home: Option<Home>,
     workspaces: Workspaces,
     slots: Arc<Semaphore>,
     /// Running stages, and removals of workspaces.
@@ -82,8 +107,16 @@ impl Agent {
             capacity,
             execution,
             supervision: _,
+            keeps_id,
         } = settings;
         let capacity = capacity.max(1);
+        let directory = execution.workspace_dir().filter(|_| keeps_id);
+        let home = directory.map(Home::take).transpose()?;
+        if let Some(home) = &home
+            && !execution.keeps_workspaces()
+        {
+            home.tidy_up()?;
+        }
         Ok(Self {
             leases,
             registration: Registration {
@@ -92,19 +125,20 @@ impl Agent {
                 capacity,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 session_id: SessionId(Uuid::new_v4()),
-                runner_id: None,
+                runner_id: home.as_ref().and_then(Home::runner_id),
             },
             guards: Arc::new(guards),
-            workspaces: Workspaces::new(execution)?,
+            workspaces: Workspaces::new(execution, home.as_ref())?,
+            home,
             slots: Arc::new(Semaphore::new(capacity)),
             tasks: JoinSet::new(),
         })
     }
 
     /// Ends when the service is stopping.
-    async fn take_work(&mut self) {
-        let Some(mut runner) = self.register().await else {
-            return;
+    async fn take_work(&mut self) -> Result<(), RunnerError> {
+        let Some(mut runner) = self.register().await? else {
+            return Ok(());
         };
         let mut request_id = Uuid::new_v4();
         let mut failures = 0;
@@ -114,16 +148,20 @@ impl Agent {
                 Ok(acquired) => {
                     failures = 0;
                     request_id = Uuid::new_v4();
-                    self.start(acquired, slot);
+                    self.start(acquired, slot, runner.lease_ttl);
                     continue;
                 }
-                Err(LeaseError::Stopping) => return,
-                Err(LeaseError::Lost | LeaseError::Unregistered) => match self.register().await {
+                Err(LeaseError::Stopping) => return Ok(()),
+                Err(LeaseError::Lost | LeaseError::Unregistered) => match self.register().await? {
                     Some(registered) => runner = registered,
-                    None => return,
+                    None => return Ok(()),
                 },
                 // Asked again under the same id: the answer may be what was lost.
-                Err(reason @ (LeaseError::Hole { .. } | LeaseError::Failed(_))) => {
+                Err(
+                    reason @ (LeaseError::Hole { .. }
+                    | LeaseError::Refused { .. }
+                    | LeaseError::Failed(_)),
+                ) => {
                     warn!(%reason, "could not ask for work");
                 }
             }
@@ -143,20 +181,34 @@ impl Agent {
     }
 
     /// None: the service is stopping.
-    async fn register(&mut self) -> Option<Registered> {
+    async fn register(&mut self) -> Result<Option<Registered>, RunnerError> {
         let mut failures = 0;
         loop {
             match self.leases.register(self.registration.clone()).await {
                 Ok(registered) => {
-                    self.registration.runner_id = Some(registered.runner_id);
-                    return Some(registered);
+                    self.keep_id(&registered)?;
+                    return Ok(Some(registered));
                 }
-                Err(LeaseError::Stopping) => return None,
+                Err(LeaseError::Stopping) => return Ok(None),
+                Err(LeaseError::Refused { why, message }) => {
+                    return Err(RunnerError::Refused { why, message });
+                }
                 Err(reason) => warn!(%reason, "could not register"),
             }
             failures += 1;
             sleep(delay(failures)).await;
         }
+    }
+
+    fn keep_id(&mut self, registered: &Registered) -> io::Result<()> {
+        let id = Some(registered.runner_id);
+        if self.registration.runner_id != id
+            && let Some(home) = &self.home
+        {
+            home.keep(registered.runner_id)?;
+        }
+        self.registration.runner_id = id;
+        Ok(())
     }
 
     async fn free_slot(&self) -> OwnedSemaphorePermit {
@@ -167,7 +219,7 @@ impl Agent {
             .expect("the semaphore is never closed")
     }
 
-    fn start(&mut self, acquired: Acquired, slot: OwnedSemaphorePermit) {
+    fn start(&mut self, acquired: Acquired, slot: OwnedSemaphorePermit, life: Duration) {
         let Acquired { lease, ended_jobs } = acquired;
         let removed = self.workspaces.remove(&ended_jobs);
         if !removed.is_empty() {
@@ -181,11 +233,11 @@ impl Agent {
         {
             // Here and not in the stage, so that the next request for work already
             // names the job among those held.
-            let workspace = self.workspaces.open(work.job_id);
+            let workspace = self.workspaces.open(work.job_id, work.workspace_exists);
             let leases = Arc::clone(&self.leases);
             let guards = Arc::clone(&self.guards);
             self.tasks.spawn(async move {
-                stage::run(leases, &guards, proof, work, workspace).await;
+                stage::run(leases, &guards, proof, life, work, workspace).await;
                 drop(slot);
             });
         }

@@ -13,6 +13,8 @@ const MESSAGE_LIMIT: usize = 2 * 1024;
 /// Why a stage's command did not run to an end.
 pub(super) enum Failure {
     Stopped(Cause),
+    /// The workspace that it was to go on in is gone.
+    Returned,
     /// For people.
     Checkout(String),
     /// For people.
@@ -32,6 +34,10 @@ pub(super) fn completion(
     let (outcome, exit_code, message) = match result {
         Ok(ended) => ending(work, &ended),
         Err(Failure::Stopped(cause)) => stop_ending(work, cause),
+        Err(Failure::Returned) => {
+            let message = "the workspace of the job's earlier stages is gone".to_owned();
+            (Outcome::Returned, None, message)
+        }
         Err(Failure::Checkout(message)) => (Outcome::CheckoutFailed, None, message),
         Err(Failure::Runner(message)) => (Outcome::RunnerError, None, message),
     };

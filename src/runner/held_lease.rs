@@ -17,23 +17,24 @@ use super::{
 };
 use crate::supervisor::clock;
 
-/// How long the service may hold a renewal: a third of a lease's life.
-const HOLD: Duration = Duration::from_secs(10);
-
 /// One lease, and the word to stop the stage that runs under it.
 pub(super) struct HeldLease {
     leases: Arc<dyn Leases>,
     pub(super) proof: LeaseProof,
+    /// How long it lives after a renewal, and how long a call that has to be answered
+    /// is tried: after that it would be refused.
+    life: Duration,
     commit: OnceLock<String>,
     pub(super) stop: Stop,
     pub(super) deadline: Deadline,
 }
 
 impl HeldLease {
-    pub(super) fn new(leases: Arc<dyn Leases>, proof: LeaseProof) -> Self {
+    pub(super) fn new(leases: Arc<dyn Leases>, proof: LeaseProof, life: Duration) -> Self {
         Self {
             leases,
             proof,
+            life,
             commit: OnceLock::new(),
             stop: Stop::new(),
             deadline: Deadline::new(),
@@ -42,7 +43,10 @@ impl HeldLease {
 
     /// Tells the service that the stage is about to start, and learns whether it may.
     pub(super) async fn confirm(&self) -> Result<Directive, LeaseError> {
-        let renewed = retried(|| self.renew(Directive::Continue, Duration::ZERO)).await?;
+        let renewed = retried(self.life / 2, || {
+            self.renew(Directive::Continue, Duration::ZERO)
+        })
+        .await?;
         Ok(self.heed(renewed.directive))
     }
 
@@ -52,7 +56,7 @@ impl HeldLease {
     pub(super) async fn keep(&self, mut known: Directive) -> Infallible {
         let mut failures = 0;
         loop {
-            match self.renew(known, HOLD).await {
+            match self.renew(known, self.life / 3).await {
                 Ok(renewed) => {
                     failures = 0;
                     known = self.heed(renewed.directive);
@@ -62,6 +66,7 @@ impl HeldLease {
                     LeaseError::Unregistered
                     | LeaseError::Stopping
                     | LeaseError::Hole { .. }
+                    | LeaseError::Refused { .. }
                     | LeaseError::Failed(_),
                 ) => {
                     failures += 1;
@@ -119,6 +124,8 @@ impl HeldLease {
 
     /// Ends the lease. If the service has lost some of the log since it took it, the
     /// log is given up: there is nothing left to send.
+    ///
+    /// Tried for as long as the lease can live without a renewal.
     pub(super) async fn complete(&self, completion: Completion) -> Result<(), LeaseError> {
         let answer = self.try_to_complete(completion.clone()).await;
         if !matches!(answer, Err(LeaseError::Hole { .. })) {
@@ -132,12 +139,15 @@ impl HeldLease {
     }
 
     async fn try_to_complete(&self, completion: Completion) -> Result<(), LeaseError> {
-        retried(|| self.leases.complete(self.proof, completion.clone())).await
+        retried(self.life, || {
+            self.leases.complete(self.proof, completion.clone())
+        })
+        .await
     }
 
     async fn report(&self, report: Report) -> Result<Renewed, LeaseError> {
         let send = || self.send(report.clone(), Directive::Continue, Duration::ZERO);
-        let renewed = self.check(retried(send).await)?;
+        let renewed = self.check(retried(self.life, send).await)?;
         self.heed(renewed.directive);
         Ok(renewed)
     }

@@ -14,19 +14,22 @@ mod git;
 mod git_error;
 mod guards;
 mod held_lease;
+mod home;
 mod lease;
 mod log;
 mod mask;
 mod output;
 mod process;
 mod progress;
+mod remote;
 mod retry;
 mod stage;
 mod stop;
 mod workspace;
 
-pub use agent::{RunnerSettings, run};
+pub use agent::{RunnerError, RunnerSettings, run};
 pub use lease::{
     Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
-    Registered, Registration, Renewed, Report, StageWork, WorkRequest,
+    Refusal, Registered, Registration, Renewed, Report, StageWork, WorkRequest,
 };
+pub use remote::RemoteLeases;

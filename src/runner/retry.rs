@@ -2,40 +2,70 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use super::LeaseError;
 
-/// How often a call that has to end is tried; with the delays, about 3 s.
-const TRIES: u32 = 6;
-
-/// Delay before the next try after `failures` in a row: 100 ms, doubling up to 5 s.
+/// Delay before the next try after `failures` in a row: 100 ms, doubling up to 5 s,
+/// shortened by up to a half at random, so that runners that lost the same service do
+/// not return as one.
 pub(super) fn delay(failures: u32) -> Duration {
+    longest(failures).mul_f64(rand::random_range(0.5..=1.0))
+}
+
+fn longest(failures: u32) -> Duration {
     let factor = 2u32.saturating_pow(failures.saturating_sub(1));
     (Duration::from_millis(100) * factor.min(50)).min(Duration::from_secs(5))
 }
 
-/// Makes the call until it answers, is refused for good, or has failed `TRIES` times.
-pub(super) async fn retried<T, F>(mut call: impl FnMut() -> F) -> Result<T, LeaseError>
+/// Makes the call until it answers, is refused for good, or fails when `limit` has
+/// passed: a service may be away for a while.
+pub(super) async fn retried<T, F>(
+    limit: Duration,
+    mut call: impl FnMut() -> F,
+) -> Result<T, LeaseError>
 where
     F: Future<Output = Result<T, LeaseError>>,
 {
+    let until = Instant::now() + limit;
     let mut failures = 0;
     loop {
         match call().await {
-            Err(LeaseError::Failed(_)) if failures + 1 < TRIES => failures += 1,
+            Err(LeaseError::Failed(_)) if Instant::now() < until => failures += 1,
             answer => return answer,
         }
-        tokio::time::sleep(delay(failures)).await;
+        sleep(delay(failures)).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
-    fn delays_double_up_to_a_bound() {
-        let millis = |failures| delay(failures).as_millis();
+    fn delays_double_up_to_a_bound_and_differ() {
+        let millis = |failures| longest(failures).as_millis();
         assert_eq!([1, 2, 3].map(millis), [100, 200, 400]);
         assert_eq!(millis(u32::MAX), 5_000);
+        let full = Duration::from_secs(5);
+        let delays: Vec<_> = (0..10).map(|_| delay(u32::MAX)).collect();
+        assert!(delays.iter().all(|delay| (full / 2..=full).contains(delay)));
+        assert!(delays.iter().any(|delay| *delay != delays[0]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_made_until_its_limit_and_no_longer() {
+        let calls = Cell::new(0);
+        let began = Instant::now();
+        let answer: Result<(), _> = retried(Duration::from_secs(30), async || {
+            calls.set(calls.get() + 1);
+            Err(LeaseError::Failed("away".to_owned()))
+        })
+        .await;
+        assert!(matches!(answer, Err(LeaseError::Failed(_))));
+        let took = began.elapsed().as_secs();
+        assert!((30..=35).contains(&took), "{took} s, {} calls", calls.get());
     }
 }

@@ -1,7 +1,7 @@
 //! One stage, from the lease's confirmation to its completion.
 
 use std::{
-    collections::BTreeMap, convert::Infallible, env, ffi::OsString, io, path::Path, sync::Arc,
+    collections::BTreeMap, convert::Infallible, env, ffi::OsString, path::Path, sync::Arc,
     time::Duration,
 };
 
@@ -21,23 +21,24 @@ use super::{
     process::{Ended, Launcher},
     progress,
     stop::Cause,
-    workspace::Workspace,
+    workspace::{OpenError, Workspace},
 };
 use crate::supervisor::Command;
 
 /// Most bytes of one append to the log; no service allows less.
 const MAX_APPEND: usize = 256 * 1024;
 
-/// Runs one stage under its lease. Every way out but a refused or lost lease
-/// completes it.
+/// Runs one stage under its lease, which lives for `life` after a renewal. Every way
+/// out but a refused or lost lease completes it.
 pub(super) async fn run(
     leases: Arc<dyn Leases>,
     guards: &Guards,
     proof: LeaseProof,
+    life: Duration,
     work: StageWork,
-    workspace: io::Result<Arc<Workspace>>,
+    workspace: Result<Arc<Workspace>, OpenError>,
 ) {
-    let lease = HeldLease::new(leases, proof);
+    let lease = HeldLease::new(leases, proof, life);
     // Refused: the stage is another runner's by now, and nothing has been started.
     let Ok(known) = lease.confirm().await else {
         return;
@@ -69,12 +70,13 @@ async fn execute(
     lease: &HeldLease,
     guards: &Guards,
     work: &StageWork,
-    workspace: io::Result<Arc<Workspace>>,
+    workspace: Result<Arc<Workspace>, OpenError>,
 ) -> Result<Ended<Shipped>, Failure> {
-    let workspace = workspace.map_err(|error| {
-        Failure::Runner(format!(
+    let workspace = workspace.map_err(|error| match error {
+        OpenError::Gone => Failure::Returned,
+        OpenError::Io(error) => Failure::Runner(format!(
             "could not create a workspace: {error}; check the runner's workspace directory"
-        ))
+        )),
     })?;
     let launcher = Launcher {
         guards,

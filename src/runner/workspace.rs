@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 
+use super::home::{self, Home};
 use crate::{
     config::Execution,
     domain::{JobId, LeaseId},
@@ -20,30 +21,36 @@ use crate::{
 /// The workspaces of the jobs that this runner has had stages of.
 pub(super) struct Workspaces {
     execution: Execution,
+    /// Keeps away from their directory whoever wants it alone.
+    _shared: Option<fs::File>,
     jobs: Mutex<HashMap<JobId, Arc<Workspace>>>,
 }
 
 impl Workspaces {
-    /// Creates the parent of the workspaces if need be.
-    pub(super) fn new(execution: Execution) -> io::Result<Self> {
-        if let Execution::Isolated {
-            workspace_dir: Some(parent),
-            ..
-        } = &execution
-        {
+    /// Creates the parent of the workspaces if need be. A runner that has a `home` has
+    /// it there.
+    pub(super) fn new(execution: Execution, home: Option<&Home>) -> io::Result<Self> {
+        let mut shared = None;
+        if let (None, Some(parent)) = (home, execution.workspace_dir()) {
             fs::create_dir_all(parent)?;
+            shared = Some(home::share(parent)?);
         }
         Ok(Self {
             execution,
+            _shared: shared,
             jobs: Mutex::default(),
         })
     }
 
-    /// The workspace of a job, created when this is the job's first stage.
-    pub(super) fn open(&self, job: JobId) -> io::Result<Arc<Workspace>> {
+    /// The workspace of a job, created when this is the job's first stage: one that
+    /// `must_exist` is never made anew, without the files that its stage goes on with.
+    pub(super) fn open(&self, job: JobId, must_exist: bool) -> Result<Arc<Workspace>, OpenError> {
         let mut jobs = self.jobs.lock();
         if let Some(workspace) = jobs.get(&job) {
             return Ok(Arc::clone(workspace));
+        }
+        if must_exist {
+            return Err(OpenError::Gone);
         }
         let workspace = Arc::new(Workspace::create(job, &self.execution)?);
         jobs.insert(job, Arc::clone(&workspace));
@@ -61,6 +68,17 @@ impl Workspaces {
         let mut kept = self.jobs.lock();
         jobs.iter().filter_map(|job| kept.remove(job)).collect()
     }
+}
+
+/// Why there is no workspace.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// It was there, and is not any more.
+    #[error("the workspace is gone")]
+    Gone,
+    /// It could not be made.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// The directory of one job, shared by its stages.
@@ -163,12 +181,20 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        let root = self.scratch.path();
-        // Some tools leave read-only directories (Go's module cache), which only
-        // root could remove as they are. What is left goes with `scratch`.
-        if !self.keep && fs::remove_dir_all(root).is_err() {
-            make_writable(root);
+        // What is left after this goes with `scratch`.
+        if !self.keep {
+            remove(self.scratch.path());
         }
+    }
+}
+
+/// Removes a workspace, as far as that goes.
+pub(super) fn remove(root: &Path) {
+    // Some tools leave read-only directories (Go's module cache), which only root could
+    // remove as they are.
+    if fs::remove_dir_all(root).is_err() {
+        make_writable(root);
+        let _ = fs::remove_dir_all(root);
     }
 }
 
@@ -197,11 +223,11 @@ mod tests {
     use super::*;
 
     fn isolated(parent: &Path, keep_workspaces: bool) -> Workspaces {
-        Workspaces::new(Execution::Isolated {
+        let execution = Execution::Isolated {
             workspace_dir: Some(parent.join("jobs")),
             keep_workspaces,
-        })
-        .unwrap()
+        };
+        Workspaces::new(execution, None).unwrap()
     }
 
     fn job() -> JobId {
@@ -217,9 +243,9 @@ mod tests {
         let parent = TempDir::new().unwrap();
         let workspaces = isolated(parent.path(), false);
         let id = job();
-        let first = workspaces.open(id).unwrap();
-        let second = workspaces.open(id).unwrap();
-        let other = workspaces.open(job()).unwrap();
+        let first = workspaces.open(id, false).unwrap();
+        let second = workspaces.open(id, false).unwrap();
+        let other = workspaces.open(job(), false).unwrap();
         assert_eq!(first.source, second.source);
         assert_ne!(first.source, other.source);
         assert_eq!(mode(first.scratch.path()), 0o700);
@@ -227,11 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn a_workspace_that_has_to_be_there_is_not_made() {
+        let parent = TempDir::new().unwrap();
+        let workspaces = isolated(parent.path(), false);
+        let id = job();
+        assert!(matches!(workspaces.open(id, true), Err(OpenError::Gone)));
+        workspaces.open(id, false).unwrap();
+        workspaces.open(id, true).unwrap();
+    }
+
+    #[test]
     fn workspaces_go_at_the_end_unless_kept() {
         for keep in [false, true] {
             let parent = TempDir::new().unwrap();
             let workspaces = isolated(parent.path(), keep);
-            let source = workspaces.open(job()).unwrap().source.clone();
+            let source = workspaces.open(job(), false).unwrap().source.clone();
             drop(workspaces);
             assert_eq!(source.exists(), keep);
         }
@@ -241,7 +277,7 @@ mod tests {
     fn a_directory_outside_is_refused() {
         let parent = TempDir::new().unwrap();
         let workspaces = isolated(parent.path(), false);
-        let workspace = workspaces.open(job()).unwrap();
+        let workspace = workspaces.open(job(), false).unwrap();
         let source = &workspace.source;
         fs::create_dir(source.join("inside")).unwrap();
         fs::write(source.join("file"), "").unwrap();

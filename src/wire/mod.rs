@@ -4,13 +4,16 @@
 
 mod event;
 mod job;
+pub mod lease;
 mod pipeline;
 mod redacted;
+mod runner;
 mod time;
 
 pub use event::event_to_proto;
 pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};
 pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_to_proto};
+pub use runner::{RunnerView, RunningStage, runner_to_proto};
 pub use time::duration_from_proto;
 
 /// Messages, clients and servers generated from `proto/pipewright/v1`.
@@ -23,6 +26,18 @@ pub mod v1 {
         rustdoc::all
     )]
     tonic::include_proto!("pipewright.v1");
+}
+
+/// Messages, clients and servers generated from `proto/pipewright/runner/v1`.
+pub mod runner_v1 {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::unwrap_used,
+        rustdoc::all
+    )]
+    tonic::include_proto!("pipewright.runner.v1");
 }
 
 /// The encoded `FileDescriptorSet` of `proto/`, imports and comments included.

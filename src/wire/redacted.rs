@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::v1;
+use super::{runner_v1, v1};
 
 /// Names without values.
 struct Names<'a>(&'a BTreeMap<String, String>);
@@ -15,8 +15,8 @@ impl fmt::Debug for Names<'_> {
 }
 
 macro_rules! debug_without_secrets {
-    ($message:ident: $($field:ident),*) => {
-        impl fmt::Debug for v1::$message {
+    ($package:ident::$message:ident: $($field:ident),*) => {
+        impl fmt::Debug for $package::$message {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let Self { $($field,)* secret_variables } = self;
                 f.debug_struct(stringify!($message))
@@ -29,13 +29,18 @@ macro_rules! debug_without_secrets {
 }
 
 debug_without_secrets!(
-    Pipeline: id, project, name, git_repository, default_ref, stages, parallel, variables,
+    v1::Pipeline: id, project, name, git_repository, default_ref, stages, parallel, variables,
     concurrency_policy, annotations, revision, etag, create_time, update_time, creator,
     secret_variable_names
 );
 debug_without_secrets!(
-    TriggerPipelineRequest: pipeline_id, revision, git_ref, variables, priority, request_id,
+    v1::TriggerPipelineRequest: pipeline_id, revision, git_ref, variables, priority, request_id,
     validate_only
+);
+
+debug_without_secrets!(
+    runner_v1::StageWork: job_id, stage_name, attempt, timeout, git_repository, git_ref, commit_id,
+    variables, working_directory, kill_grace, workspace_exists, action
 );
 
 #[cfg(test)]
@@ -53,10 +58,18 @@ mod tests {
             ..Default::default()
         };
         let trigger = v1::TriggerPipelineRequest {
+            secret_variables: secrets.clone(),
+            ..Default::default()
+        };
+        let work = runner_v1::StageWork {
             secret_variables: secrets,
             ..Default::default()
         };
-        for shown in [format!("{create:?}"), format!("{trigger:?}")] {
+        for shown in [
+            format!("{create:?}"),
+            format!("{trigger:?}"),
+            format!("{work:?}"),
+        ] {
             assert!(
                 shown.contains("TOKEN") && !shown.contains("hunter2"),
                 "{shown}"

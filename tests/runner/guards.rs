@@ -1,7 +1,7 @@
 //! What a stage's command may try, in each guard mode that this machine offers.
 
 use std::{
-    fs, io,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -243,7 +243,7 @@ async fn a_guard_that_does_not_work_is_an_error_at_the_start() {
         program: Some("/dev/null".into()),
         ..supervision()
     });
-    let error: io::Error = world.fails().await;
+    let error = world.fails().await;
     let told = "cannot run /dev/null as a supervisor: ";
     assert!(error.to_string().starts_with(told), "{error}");
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pipewright::{domain::Outcome, runner::LeaseError};
+use pipewright::{
+    domain::Outcome,
+    runner::{LeaseError, StageWork},
+};
 
 use crate::{
     fake_leases::RunState,
@@ -174,6 +177,29 @@ async fn the_workspace_of_an_ended_job_goes() {
         .board
         .until(|board| board.held.is_empty())
         .await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_stage_whose_workspace_is_gone_is_given_back() {
+    let world = World::isolated();
+    let marker = world.dir.path().join("marker");
+    let stage = StageWork {
+        workspace_exists: true,
+        ..work(&format!("touch {}", marker.display()))
+    };
+    let (completion, _) = world.run(stage).await;
+    assert_eq!(completion.outcome, Outcome::Returned);
+    assert!(!marker.exists());
+    // One that is there is used.
+    let first = work("echo made > file");
+    let second = StageWork {
+        workspace_exists: true,
+        job_id: first.job_id,
+        ..work("cat file")
+    };
+    world.run(first).await;
+    assert_eq!(text(&world.run(second).await.1), "made\n");
     world.finish().await;
 }
 

@@ -1,14 +1,14 @@
 //! A running runner and what a test needs around it.
 
 use std::{
-    collections::BTreeMap, fs, io, os::unix::ffi::OsStrExt, path::PathBuf, process::Command,
-    sync::Arc, time::Duration,
+    collections::BTreeMap, fs, os::unix::ffi::OsStrExt, path::PathBuf, process::Command, sync::Arc,
+    time::Duration,
 };
 
 use pipewright::{
     config::{Execution, Supervision},
     domain::JobId,
-    runner::{self, Completion, RunnerSettings, StageWork},
+    runner::{self, Completion, RunnerError, RunnerSettings, StageWork},
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ pub(crate) struct World {
     pub(crate) leases: Arc<FakeLeases>,
     pub(crate) dir: TempDir,
     stop: DropGuard,
-    runner: JoinHandle<io::Result<()>>,
+    runner: JoinHandle<Result<(), RunnerError>>,
 }
 
 impl World {
@@ -56,6 +56,7 @@ impl World {
             capacity: 2,
             execution,
             supervision,
+            keeps_id: false,
         };
         let runner = tokio::spawn(runner::run(leases.clone(), settings, stop.clone()));
         Self {
@@ -93,7 +94,7 @@ impl World {
     }
 
     /// Waits for a runner that cannot start.
-    pub(crate) async fn fails(self) -> io::Error {
+    pub(crate) async fn fails(self) -> RunnerError {
         self.runner.await.unwrap().unwrap_err()
     }
 

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use secrecy::ExposeSecret;
 
 use super::{
-    GraphError, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables, limits,
+    GraphError, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables,
+    lease::Registration, limits,
 };
 use values::{
-    annotations, command, git_ref_or_empty, git_repository, is_label, name, shown, size_of,
-    stage_name, variable_name, variable_value, working_directory,
+    annotations, command, git_ref_or_empty, git_repository, is_label, name, short_text, shown,
+    size_of, stage_name, variable_name, variable_value, working_directory,
 };
 
 /// One thing that is wrong with a request.
@@ -137,6 +138,34 @@ pub fn cancel_reason(reason: &str) -> Vec<Violation> {
     vec![Violation::new("reason", "must be at most 512 characters")]
 }
 
+/// Checks what a runner says of itself, but for its capacity.
+pub fn runner(runner: &Registration) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut check = Check {
+        prefix: String::new(),
+        found: &mut violations,
+    };
+    check.that(
+        "display_name",
+        short_text(&runner.display_name, limits::MAX_RUNNER_NAME),
+    );
+    check.that(
+        "version",
+        short_text(&runner.version, limits::MAX_RUNNER_VERSION),
+    );
+    check_labels(&mut check, "labels", &runner.labels);
+    violations
+}
+
+/// Checks the commit that a runner says it has checked out.
+pub fn commit_id(commit_id: &str) -> Result<(), String> {
+    let is_hash = matches!(commit_id.len(), 40 | 64);
+    match is_hash && commit_id.chars().all(|c| c.is_ascii_hexdigit()) {
+        true => Ok(()),
+        false => Err("must be the full id of a commit, 40 or 64 hex digits".to_owned()),
+    }
+}
+
 fn check_stages(check: &mut Check<'_>, stages: &[Stage]) {
     match stages.len() {
         0 => check.refuse("stages", "must have at least one stage"),
@@ -177,7 +206,7 @@ fn check_stage(check: &mut Check<'_>, stage: &Stage) {
         );
     }
     check_variables(check, "variables", &stage.variables);
-    check_labels(check, &stage.runner_labels);
+    check_labels(check, "runner_labels", &stage.runner_labels);
     check.that(
         "working_directory",
         working_directory(&stage.working_directory),
@@ -275,14 +304,14 @@ fn check_variable(check: &mut Check<'_>, field: &str, name: &str, value: &str) {
     check.that(&path, variable_value(value));
 }
 
-fn check_labels(check: &mut Check<'_>, labels: &BTreeMap<String, String>) {
+fn check_labels(check: &mut Check<'_>, field: &str, labels: &BTreeMap<String, String>) {
     if labels.len() > limits::MAX_LABELS {
-        check.refuse("runner_labels", "has more than 64 labels");
+        check.refuse(field, "has more than 64 labels");
     }
     for (key, value) in labels.iter().take(limits::MAX_LABELS) {
         if !(is_label(key) && (value.is_empty() || is_label(value))) {
             check.refuse(
-                &format!("runner_labels[\"{}\"]", shown(key)),
+                &format!("{field}[\"{}\"]", shown(key)),
                 "keys and values must be 1 to 63 of A-Z, a-z, 0-9, '.', '_', '/' and '-'; a value may be empty",
             );
         }

@@ -28,6 +28,14 @@ pub(super) fn name(name: &str, most: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// Text that may be empty.
+pub(super) fn short_text(text: &str, most: usize) -> Result<(), String> {
+    match text.is_empty() {
+        true => Ok(()),
+        false => name(text, most),
+    }
+}
+
 pub(super) fn stage_name(text: &str) -> Result<(), String> {
     name(text, limits::MAX_STAGE_NAME)?;
     if text.starts_with(|c: char| c.is_ascii_digit()) {

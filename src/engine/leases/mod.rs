@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use tokio::time::{self, Instant};
 
 use crate::{
-    domain::{Command, Outcome, RunnerId, StageResult},
+    domain::{Command, Outcome, RunnerId, StageResult, limits},
     runner::{
         Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
         Registered, Registration, Renewed, Report, WorkRequest,
@@ -26,11 +26,6 @@ use super::{Engine, Error};
 pub(super) use expiry::expire;
 use table::LeaseState;
 pub(super) use table::{LeaseTable, LiveLease, Now};
-
-/// Most bytes of one append: 256 KiB.
-const MAX_LOG_CHUNK: usize = 256 * 1024;
-/// Longest that a call for work is held.
-const MAX_WAIT: Duration = Duration::from_secs(50);
 
 /// Tokens go up across restarts too: the clock's microseconds are further on than
 /// any number of leases that an earlier process can have handed out.
@@ -57,14 +52,14 @@ impl Leases for Engine {
         Ok(Registered {
             runner_id: id,
             lease_ttl: self.leases.ttl,
-            max_log_chunk: MAX_LOG_CHUNK,
+            max_log_chunk: limits::MAX_LOG_CHUNK,
         })
     }
 
     async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
         let (id, session_id) = (request.runner_id, request.session_id);
         let received = Instant::now();
-        let until = received + request.max_wait.min(MAX_WAIT);
+        let until = received + request.max_wait.min(limits::MAX_WORK_WAIT);
         let _waiting = self.leases.wait(id, session_id, self.both_times())?;
         loop {
             // Registered before the look, so that no wake-up is missed in between.

@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+/// Of a lease; nothing here is about it.
+const LIFE: Duration = Duration::from_secs(30);
 const MAX_APPEND: usize = 256 * 1024;
 /// What a pipe holds.
 const PIPE: usize = 64 * 1024;
@@ -135,7 +137,7 @@ fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
         lease_id: LeaseId(Uuid::nil()),
         token: FencingToken(1),
     };
-    let lease = HeldLease::new(Arc::clone(service) as Arc<dyn Leases>, proof);
+    let lease = HeldLease::new(Arc::clone(service) as Arc<dyn Leases>, proof, LIFE);
     let masker = Masker::new(iter::empty());
     let shipping = tokio::spawn(async move { ship(&lease, output, masker, MAX_APPEND).await });
     (command, shipping)

@@ -1,0 +1,263 @@
+//! Leases of a service that is reached over the network.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::timeout;
+use tonic::{
+    Code, Response, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+use tracing::{info, warn};
+
+use super::{
+    Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
+    Refusal, Registered, Registration, Renewed, Report, WorkRequest,
+};
+use crate::{
+    domain::Outcome,
+    wire::{
+        lease::{
+            Offer, acquired_from_proto, append_to_proto, appended_from_proto, completion_to_proto,
+            registered_from_proto, registration_to_proto, renewal_to_proto, renewed_from_proto,
+            work_request_to_proto,
+        },
+        runner_v1::lease_service_client::LeaseServiceClient,
+    },
+};
+
+/// How long an answer may be on its way, beyond the time for which it is held back: a
+/// network that is cut gives none.
+const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// Stages whose calls share a connection. Each may have four open at once, and a
+/// service lets a connection have 256.
+const STAGES_PER_CONNECTION: usize = 50;
+
+/// A client of `LeaseService`.
+///
+/// A service that is stopping or away is one to be tried again: a runner outlives it.
+pub struct RemoteLeases {
+    address: String,
+    clients: Vec<LeaseServiceClient<Channel>>,
+}
+
+impl RemoteLeases {
+    /// A client of the service at `server` for a runner of this capacity. Connects with
+    /// the first call, and again whenever a connection is lost.
+    pub fn new(server: &Endpoint, capacity: usize) -> Self {
+        let endpoint = server
+            .clone()
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(false)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let connections = capacity.div_ceil(STAGES_PER_CONNECTION).max(1);
+        let connect = || LeaseServiceClient::new(endpoint.connect_lazy());
+        Self {
+            address: server.uri().to_string(),
+            clients: std::iter::repeat_with(connect).take(connections).collect(),
+        }
+    }
+
+    /// The client for calls that are about no lease yet.
+    fn client(&self) -> LeaseServiceClient<Channel> {
+        self.clients[0].clone()
+    }
+
+    /// The client for the calls of a lease.
+    fn client_of(&self, proof: LeaseProof) -> LeaseServiceClient<Channel> {
+        // The last bytes of a lease's id are random.
+        let (_, random) = proof.lease_id.0.as_u64_pair();
+        let connections = self.clients.len() as u64;
+        let index = usize::try_from(random % connections).unwrap_or(0);
+        self.clients[index].clone()
+    }
+
+    /// Gives back a stage that this version cannot run. If that fails, the lease is not
+    /// confirmed in time, which comes to the same.
+    async fn give_back(&self, proof: LeaseProof) {
+        warn!(lease.id = %proof.lease_id, "this version cannot run a stage of this kind");
+        let completion = Completion {
+            outcome: Outcome::Returned,
+            exit_code: None,
+            message: "the runner's version does not know the stage's action".to_owned(),
+            log_size: 0,
+            log_incomplete: false,
+            commit_id: None,
+        };
+        let report = Report::default();
+        let confirmed = self.renew(proof, report, Directive::Continue, Duration::ZERO);
+        if confirmed.await.is_ok()
+            && let Err(reason) = self.complete(proof, completion).await
+        {
+            warn!(%reason, lease.id = %proof.lease_id, "could not give a stage back");
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for RemoteLeases {
+    async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
+        let mut client = self.client();
+        let request = registration_to_proto(runner);
+        let answer = within(PATIENCE, client.register_runner(request)).await;
+        let answer =
+            answer.map_err(|status| refused_for_good(&status).unwrap_or_else(|| lost(&status)))?;
+        let registered = registered_from_proto(answer).map_err(LeaseError::Failed)?;
+        info!(server = self.address, runner.id = %registered.runner_id, "registered");
+        Ok(registered)
+    }
+
+    async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
+        let mut client = self.client();
+        let patience = request.max_wait + PATIENCE;
+        let request = work_request_to_proto(request);
+        let answer = within(patience, client.acquire_lease(request)).await;
+        let answer = answer.map_err(|status| lost(&status))?;
+        let (offer, ended_jobs) = acquired_from_proto(answer).map_err(LeaseError::Failed)?;
+        let lease: Option<Lease> = match offer {
+            Offer::Nothing => None,
+            Offer::Stage(lease) => Some(*lease),
+            Offer::Unknown(proof) => {
+                self.give_back(proof).await;
+                None
+            }
+        };
+        Ok(Acquired { lease, ended_jobs })
+    }
+
+    async fn renew(
+        &self,
+        proof: LeaseProof,
+        report: Report,
+        known: Directive,
+        max_wait: Duration,
+    ) -> Result<Renewed, LeaseError> {
+        let mut client = self.client_of(proof);
+        let request = renewal_to_proto(proof, report, known, max_wait);
+        let answer = within(max_wait + PATIENCE, client.renew_lease(request)).await;
+        let answer = answer.map_err(|status| lost(&status))?;
+        renewed_from_proto(answer).map_err(LeaseError::Failed)
+    }
+
+    async fn append_log(
+        &self,
+        proof: LeaseProof,
+        append: LogAppend,
+    ) -> Result<Appended, LeaseError> {
+        let mut client = self.client_of(proof);
+        let request = append_to_proto(proof, append);
+        let answer = within(PATIENCE, client.append_log(request)).await;
+        let answer = answer.map_err(|status| lost(&status))?;
+        appended_from_proto(answer).map_err(LeaseError::Failed)
+    }
+
+    async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
+        let mut client = self.client_of(proof);
+        let request = completion_to_proto(proof, completion);
+        let answer = within(PATIENCE, client.complete_lease(request)).await;
+        answer.map(drop).map_err(|status| lost(&status))
+    }
+}
+
+/// An answer, if it comes in time.
+async fn within<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    match timeout(patience, call).await {
+        Ok(answer) => answer.map(Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded("the service did not answer")),
+    }
+}
+
+/// What the runner makes of a call that failed.
+fn lost(status: &Status) -> LeaseError {
+    match status.code() {
+        Code::FailedPrecondition => LeaseError::Lost,
+        Code::NotFound => LeaseError::Unregistered,
+        Code::OutOfRange => match committed_offset(status) {
+            Some(committed) => LeaseError::Hole { committed },
+            None => LeaseError::Failed(told(status)),
+        },
+        _ => LeaseError::Failed(told(status)),
+    }
+}
+
+/// What no later call would change.
+fn refused_for_good(status: &Status) -> Option<LeaseError> {
+    let why = match status.code() {
+        Code::InvalidArgument => Refusal::Invalid,
+        Code::Unauthenticated | Code::PermissionDenied => Refusal::NotAllowed,
+        Code::Unimplemented => Refusal::NotSupported,
+        _ => return None,
+    };
+    let message = told(status);
+    Some(LeaseError::Refused { why, message })
+}
+
+fn committed_offset(status: &Status) -> Option<u64> {
+    let info = status.get_details_error_info()?;
+    info.metadata.get("committed_offset")?.parse().ok()
+}
+
+/// The message, or where there is none but the transport's, its innermost cause, such
+/// as "connection refused".
+fn told(status: &Status) -> String {
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(status);
+    let mut text = status.message().to_owned();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    format!("{text} ({:?})", status.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn of(code: Code) -> LeaseError {
+        lost(&Status::new(code, "why"))
+    }
+
+    #[test]
+    fn codes_mean_what_the_contract_says() {
+        assert!(matches!(of(Code::FailedPrecondition), LeaseError::Lost));
+        assert!(matches!(of(Code::NotFound), LeaseError::Unregistered));
+        for code in [
+            Code::Unavailable,
+            Code::Internal,
+            Code::DeadlineExceeded,
+            Code::OutOfRange,
+        ] {
+            assert!(matches!(of(code), LeaseError::Failed(_)), "{code:?}");
+        }
+        let facts = [("committed_offset".to_owned(), "7".to_owned())];
+        let details = ErrorDetails::with_error_info("LOG_INCOMPLETE", "pipewright", facts);
+        let hole = Status::with_error_details(Code::OutOfRange, "", details);
+        assert!(matches!(lost(&hole), LeaseError::Hole { committed: 7 }));
+    }
+
+    #[test]
+    fn only_some_refusals_are_for_good() {
+        let why = |code| match refused_for_good(&Status::new(code, "")) {
+            Some(LeaseError::Refused { why, .. }) => Some(why),
+            _ => None,
+        };
+        assert_eq!(why(Code::InvalidArgument), Some(Refusal::Invalid));
+        assert_eq!(why(Code::Unauthenticated), Some(Refusal::NotAllowed));
+        assert_eq!(why(Code::Unimplemented), Some(Refusal::NotSupported));
+        assert_eq!(why(Code::Unavailable), None);
+    }
+}
