@@ -16,6 +16,7 @@ use crate::{
     },
     wire::v1::{
         job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
+        runner_service_client::RunnerServiceClient,
     },
 };
 
@@ -28,11 +29,12 @@ const CONNECTION_WINDOW: u32 = 2 * 256 * STREAM_WINDOW;
 
 type Transport = InterceptedService<Channel, Bearer>;
 
-/// Clients of both services on one connection; cheap to clone.
+/// Clients of the services on one connection; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) pipelines: PipelineServiceClient<Transport>,
     pub(crate) jobs: JobServiceClient<Transport>,
+    pub(crate) runners: RunnerServiceClient<Transport>,
     server: Endpoint,
     timeout: Duration,
 }
@@ -48,7 +50,8 @@ impl Client {
         let transport = InterceptedService::new(channel, bearer);
         Self {
             pipelines: PipelineServiceClient::new(transport.clone()),
-            jobs: JobServiceClient::new(transport),
+            jobs: JobServiceClient::new(transport.clone()),
+            runners: RunnerServiceClient::new(transport),
             server: server.clone(),
             timeout,
         }

@@ -48,6 +48,8 @@ pub(crate) enum Failure {
     Invalid(String),
     /// Nothing has this name.
     NotFound(String),
+    /// The service does not let this one in.
+    NotAllowed(String),
     /// The service could not be started or has died.
     Service(String),
     /// The service refused, or could not be reached.
@@ -63,6 +65,7 @@ impl Failure {
             Self::Usage(_) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
             Self::NotFound(_) => Exit::NotFound,
+            Self::NotAllowed(_) => Exit::NotAllowed,
             Self::Status(status) => exit_of(status.code()),
             // A reader that has seen enough, such as `head`, is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -76,6 +79,7 @@ impl Failure {
             Self::Usage(text)
             | Self::Invalid(text)
             | Self::NotFound(text)
+            | Self::NotAllowed(text)
             | Self::Service(text) => Some(text.clone()),
             Self::Status(status) => Some(describe(status)),
             Self::Output(_) if self.exit() == Exit::Ok => None,

@@ -21,6 +21,7 @@ mod page;
 mod pipeline;
 mod remote;
 mod run;
+mod runner;
 mod screen;
 mod secret_vars;
 mod serve;
@@ -60,6 +61,7 @@ enum Command {
     Run(run::RunArgs),
     Pipeline(pipeline::PipelineArgs),
     Job(job::JobArgs),
+    Runner(runner::RunnerArgs),
     Health(health::HealthArgs),
 }
 
@@ -89,6 +91,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(args).await,
         Command::Pipeline(args) => pipeline::pipeline(args).await,
         Command::Job(args) => job::job(args).await,
+        Command::Runner(args) => runner::runner(args).await,
         Command::Health(args) => health::health(args).await,
     }
 }

@@ -31,6 +31,16 @@ pub(crate) struct Page {
 }
 
 impl Paging {
+    /// The whole list.
+    pub(crate) fn all() -> Self {
+        Self {
+            limit: 0,
+            all: true,
+            page_size: 0,
+            page_token: String::new(),
+        }
+    }
+
     /// The first page.
     pub(crate) fn first(&self) -> Option<Page> {
         self.page(0, self.page_token.clone())

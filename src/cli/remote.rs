@@ -78,7 +78,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("a variable is written KEY=VALUE".to_owned()),
+        _ => Err("it is written KEY=VALUE".to_owned()),
     }
 }
 

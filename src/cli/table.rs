@@ -116,6 +116,41 @@ pub(crate) fn stage_runs(job: &v1::Job) -> String {
     table(header, job.stage_runs.iter().map(row))
 }
 
+/// Runners, one a line.
+pub(crate) fn runners(runners: &[v1::Runner]) -> String {
+    let row = |runner: &v1::Runner| {
+        [
+            runner.id.clone(),
+            runner.display_name.clone(),
+            words::runner_state(runner),
+            format!("{} of {}", runner.stages.len(), runner.capacity),
+            words::labels(&runner.labels),
+            words::moment(runner.last_seen_time),
+        ]
+    };
+    let header = ["ID", "NAME", "STATE", "STAGES", "LABELS", "SEEN"];
+    table(header, runners.iter().map(row))
+}
+
+/// A runner and the stages that it runs.
+pub(crate) fn runner(runner: &v1::Runner) -> String {
+    let text = runners(std::slice::from_ref(runner));
+    if runner.stages.is_empty() {
+        return text;
+    }
+    let row = |stage: &v1::runner::RunningStage| {
+        [
+            stage.job_id.clone(),
+            stage.stage_name.clone(),
+            stage.attempt.to_string(),
+            words::elapsed(stage.start_time, None),
+        ]
+    };
+    let header = ["JOB", "STAGE", "ATTEMPT", "TIME"];
+    let stages = table(header, runner.stages.iter().map(row));
+    format!("{text}\n\n{stages}")
+}
+
 #[cfg(test)]
 mod tests {
     use prost_types::Timestamp;
@@ -168,6 +203,30 @@ mod tests {
             stage_runs: vec![run("build", State::Succeeded), failed, skipped],
             failure: Some(failure),
             ..Default::default()
+        });
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn a_runner_at_work() {
+        let told = runner(&v1::Runner {
+            id: "0190b2f0-0000-7000-8000-000000000001".into(),
+            display_name: "evil\x1b]0;title\x07 name".into(),
+            labels: [("os", "linux"), ("gpu", "")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            capacity: 4,
+            version: "1.2.3".into(),
+            state: v1::runner::State::Online.into(),
+            draining: true,
+            stages: vec![v1::runner::RunningStage {
+                job_id: "0190b2f0-0000-7000-8000-000000000002".into(),
+                stage_name: "build".into(),
+                attempt: 2,
+                start_time: None,
+            }],
+            register_time: at(1_700_000_000),
+            last_seen_time: at(1_700_000_060),
         });
         insta::assert_snapshot!(told);
     }

@@ -30,6 +30,10 @@ fn help_texts() {
     for name in ["create", "get", "list", "update", "delete", "trigger"] {
         insta::assert_snapshot!(format!("help_pipeline_{name}"), help(&["pipeline", name]));
     }
+    insta::assert_snapshot!("help_runner", help(&["runner"]));
+    for name in ["list", "get", "drain", "resume"] {
+        insta::assert_snapshot!(format!("help_runner_{name}"), help(&["runner", name]));
+    }
     for name in ["get", "list", "watch", "log", "cancel", "retry"] {
         insta::assert_snapshot!(format!("help_job_{name}"), help(&["job", name]));
     }
@@ -49,6 +53,10 @@ fn arguments_that_are_refused() {
         "job list --state done",
         "job list --all --limit 3",
         "health --server https://ci.test",
+        "runner --capacity 0",
+        "runner --capacity 10001",
+        "runner --labels gpu",
+        "runner --capacity 3 list",
     ];
     let report: Vec<_> = refused
         .iter()

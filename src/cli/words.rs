@@ -1,6 +1,9 @@
 //! States, reasons and times in words.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use prost_types::Timestamp;
 
@@ -22,6 +25,24 @@ pub(crate) fn run_state(state: v1::stage_run::State) -> String {
 /// A stage's type.
 pub(crate) fn stage_type(kind: v1::stage::Type) -> String {
     word(kind.as_str_name(), "TYPE_")
+}
+
+/// A runner's state, and whether it takes work.
+pub(crate) fn runner_state(runner: &v1::Runner) -> String {
+    let state = word(runner.state().as_str_name(), "STATE_");
+    match runner.draining {
+        true => format!("{state}, draining"),
+        false => state,
+    }
+}
+
+/// Labels as they are given, `a=1,b=2`.
+pub(crate) fn labels(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<_> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(",")
 }
 
 /// `STATE_NO_SUCH_THING` as "no such thing".

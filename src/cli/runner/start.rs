@@ -1,0 +1,147 @@
+//! `pipewright runner`.
+
+use std::{collections::BTreeMap, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+
+use clap::{Args, value_parser};
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+
+use crate::{
+    cli::{
+        duration,
+        exit::{Exit, Failure},
+        guard::GuardArgs,
+        interrupt::Interrupts,
+        out,
+        remote::key_value,
+    },
+    config::Execution,
+    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings},
+    server, telemetry,
+};
+
+/// What the runner offers, and where it runs it.
+#[derive(Args, Debug)]
+pub(crate) struct StartArgs {
+    /// What this runner offers beside os and arch, or instead of them
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = key_value)]
+    labels: Vec<(String, String)>,
+    /// Stages that run at once
+    #[arg(
+        long,
+        env = "JOB_WORKERS",
+        hide_env_values = true,
+        default_value_t = 2,
+        value_parser = value_parser!(u16).range(1..=10_000)
+    )]
+    capacity: u16,
+    /// Name of this runner for people; the machine's when unset
+    #[arg(long)]
+    name: Option<String>,
+    /// Parent directory of the workspaces, this runner's alone; it also keeps the runner's
+    /// id there, so that its next start is the same runner. A temporary one when unset
+    #[arg(long)]
+    workspace_dir: Option<PathBuf>,
+    /// Leave workspaces behind when their job is over, for debugging
+    #[arg(long)]
+    keep_workspaces: bool,
+    #[command(flatten)]
+    guard: GuardArgs,
+    /// How long a stop waits for running stages; a second signal does not wait
+    #[arg(long, default_value = "30s", value_parser = duration::parse)]
+    drain: Duration,
+}
+
+impl StartArgs {
+    /// Runs stages until SIGINT or SIGTERM.
+    pub(super) async fn run(self, server: &Endpoint) -> Result<Exit, Failure> {
+        telemetry::init("info");
+        let mut interrupts = Interrupts::listen()?;
+        let drain = self.drain;
+        let leases = RemoteLeases::new(server, self.capacity.into());
+        let stop = CancellationToken::new();
+        // Dropped, it kills what still runs.
+        let mut running = pin!(runner::run(Arc::new(leases), self.settings(), stop.clone()));
+        tokio::select! {
+            ended = &mut running => return ended.map(|()| Exit::Ok).map_err(failure),
+            () = interrupts.next() => {}
+        }
+        tracing::info!("stopping: taking no more stages, waiting for those that run");
+        stop.cancel();
+        tokio::select! {
+            ended = running => ended.map(|()| Exit::Ok).map_err(failure),
+            () = interrupts.next() => Ok(Exit::Interrupted),
+            () = time::sleep(drain) => {
+                out::notice("stages that still ran were killed; the service sees them lost");
+                Ok(Exit::Ok)
+            }
+        }
+    }
+
+    fn settings(self) -> RunnerSettings {
+        RunnerSettings {
+            display_name: self.name.unwrap_or_else(machine),
+            labels: labels(self.labels),
+            capacity: self.capacity.into(),
+            execution: Execution::Isolated {
+                workspace_dir: self.workspace_dir,
+                keep_workspaces: self.keep_workspaces,
+            },
+            supervision: self.guard.into(),
+            keeps_id: true,
+        }
+    }
+}
+
+fn labels(given: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut labels = server::embedded_labels();
+    labels.extend(given);
+    labels
+}
+
+fn machine() -> String {
+    // A machine without a name is no reason not to start.
+    nix::unistd::gethostname().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn failure(error: RunnerError) -> Failure {
+    let message = error.to_string();
+    match error {
+        RunnerError::Refused { why, .. } => match why {
+            Refusal::Invalid => Failure::Invalid(message),
+            Refusal::NotAllowed => Failure::NotAllowed(message),
+            Refusal::NotSupported => Failure::Service(message),
+        },
+        RunnerError::Workspaces(_) => Failure::Service(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: StartArgs,
+    }
+
+    #[test]
+    fn labels_add_to_the_machines_own_and_override_them() {
+        let line = ["runner", "--labels", "gpu=a100,os=plan9", "--labels", "eu="];
+        let settings = Line::parse_from(line).args.settings();
+        let label = |key: &str| settings.labels.get(key).map(String::as_str);
+        assert_eq!(label("gpu"), Some("a100"));
+        assert_eq!(label("os"), Some("plan9"));
+        assert_eq!(label("eu"), Some(""));
+        assert_eq!(label("arch"), Some(std::env::consts::ARCH));
+        assert_eq!(settings.labels.len(), 4);
+        assert!(!settings.display_name.is_empty());
+    }
+}
