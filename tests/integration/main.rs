@@ -7,12 +7,15 @@
 
 mod failing_store;
 mod jobs;
+mod leases;
 mod lists;
 mod log_limits;
 mod logs;
 mod pipelines;
 #[path = "../support/processes.rs"]
 mod processes;
+mod raw_runner;
+mod runners;
 mod secrets;
 mod service;
 mod service_life;

@@ -15,6 +15,7 @@ use pipewright::{
     server::{self, Environment, ServeError},
     wire::v1::{
         self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
+        runner_service_client::RunnerServiceClient,
     },
 };
 use tempfile::TempDir;
@@ -110,6 +111,10 @@ impl Service {
 
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn runners(&self) -> RunnerServiceClient<Channel> {
+        RunnerServiceClient::new(self.channel.clone())
     }
 
     /// Where stages and the test may leave things for each other.
