@@ -176,8 +176,12 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_at("127.0.0.1:0", arguments)
+    }
+
+    pub(crate) fn start_at(address: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut command = pipewright(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = pipewright(&["serve", "--listen", address]);
         // Killed at the end of the test, it cannot remove what it put there itself.
         command.args(arguments).env("TMPDIR", directory.path());
         let mut process = Running::start(&mut command);

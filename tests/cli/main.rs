@@ -12,5 +12,6 @@ mod git_server;
 mod local_runs;
 #[path = "../support/processes.rs"]
 mod processes;
+mod runners;
 mod serving;
 mod watching;
