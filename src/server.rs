@@ -26,7 +26,7 @@ use crate::{
     auth::Authenticator,
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
-    runner::{self, RunnerError, RunnerSettings},
+    runner::{Leases, Runner, RunnerError, RunnerSettings},
     store::{
         MemoryStore,
         logs::{FileLogs, LogLimits},
@@ -141,15 +141,12 @@ pub async fn run_in(
             lease_ttl: config.lease_ttl,
         },
     );
+    let runner = embedded_runner(&engine, config.runner).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "listening; the store is in memory and ends with this process");
     }
     let stop_runner = CancellationToken::new();
-    let mut runner = tokio::spawn(run_stages(
-        Arc::clone(&engine),
-        config.runner,
-        stop_runner.clone(),
-    ));
+    let mut runner = tokio::spawn(run_stages(runner, stop_runner.clone()));
     let (health, router) = routes(&engine, config.access).await?;
     let (close, closed) = oneshot::channel();
     let mut serving = tokio::spawn(serve(router, listener, closed));
@@ -174,15 +171,13 @@ pub async fn run_in(
     Ok(())
 }
 
-/// Runs stages in this process, if that is asked for, until `stop`.
-async fn run_stages(
-    engine: Arc<Engine>,
+/// A runner in this process, if that is asked for.
+async fn embedded_runner(
+    engine: &Arc<Engine>,
     settings: Option<EmbeddedRunner>,
-    stop: CancellationToken,
-) -> Result<(), RunnerError> {
+) -> Result<Option<Runner>, RunnerError> {
     let Some(settings) = settings else {
-        stop.cancelled().await;
-        return Ok(());
+        return Ok(None);
     };
     let settings = RunnerSettings {
         display_name: "embedded".to_owned(),
@@ -192,7 +187,17 @@ async fn run_stages(
         supervision: settings.supervision,
         keeps_id: false,
     };
-    runner::run(engine, settings, stop).await
+    let leases: Arc<dyn Leases> = Arc::<Engine>::clone(engine);
+    Runner::prepare(leases, settings).await.map(Some)
+}
+
+/// Runs stages until `stop`.
+async fn run_stages(runner: Option<Runner>, stop: CancellationToken) -> Result<(), RunnerError> {
+    let Some(runner) = runner else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    runner.run(stop).await
 }
 
 /// The labels of the embedded runner: the operating system and the architecture, as

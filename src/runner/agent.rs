@@ -58,34 +58,60 @@ pub enum RunnerError {
     },
 }
 
-/// Runs stages until `stop`, or until the service says that it is stopping, and then
-/// until the stages that still run are over.
-///
-/// Dropping the future kills them instead, without grace.
+/// Prepares a runner and runs stages: [`Runner::prepare`], then [`Runner::run`].
 ///
 /// # Errors
-/// The directory of the workspaces cannot be used, the guards that the settings demand
-/// are not to be had, or the service refuses the runner.
+/// Those of either.
 pub async fn run(
     leases: Arc<dyn Leases>,
     settings: RunnerSettings,
     stop: CancellationToken,
 ) -> Result<(), RunnerError> {
-    let guards = Guards::find(&settings.supervision).await?;
-    info!("stages are guarded: {guards}");
-    // Tidying up may take a while, and removing files blocks.
-    let made = spawn_blocking(move || Agent::new(leases, settings, guards));
-    let mut agent = made.await.map_err(io::Error::other)??;
-    let ended = tokio::select! {
-        ended = agent.take_work() => ended,
-        () = stop.cancelled() => Ok(()),
-    };
-    while agent.tasks.join_next().await.is_some() {}
-    // Workspaces may be large, and removing files blocks.
-    spawn_blocking(move || drop(agent))
-        .await
-        .map_err(io::Error::other)?;
-    ended
+    let runner = Runner::prepare(leases, settings).await?;
+    runner.run(stop).await
+}
+
+/// A runner that has what it needs, and has not asked for work yet.
+pub struct Runner(Agent);
+
+impl Runner {
+    /// Finds out which guards there are, says so, and takes the directory of the
+    /// workspaces.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or the guards that the settings demand are not to
+    /// be had.
+    pub async fn prepare(
+        leases: Arc<dyn Leases>,
+        settings: RunnerSettings,
+    ) -> Result<Self, RunnerError> {
+        let guards = Guards::find(&settings.supervision).await?;
+        info!("stages are guarded: {guards}");
+        // Tidying up may take a while, and removing files blocks.
+        let made = spawn_blocking(move || Agent::new(leases, settings, guards));
+        Ok(Self(made.await.map_err(io::Error::other)??))
+    }
+
+    /// Runs stages until `stop`, or until the service says that it is stopping, and
+    /// then until the stages that still run are over.
+    ///
+    /// Dropping the future kills them instead, without grace.
+    ///
+    /// # Errors
+    /// The service refuses the runner.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunnerError> {
+        let Self(mut agent) = self;
+        let ended = tokio::select! {
+            ended = agent.take_work() => ended,
+            () = stop.cancelled() => Ok(()),
+        };
+        while agent.tasks.join_next().await.is_some() {}
+        // Workspaces may be large, and removing files blocks.
+        spawn_blocking(move || drop(agent))
+            .await
+            .map_err(io::Error::other)?;
+        ended
+    }
 }
 
 struct Agent {

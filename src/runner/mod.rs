@@ -1,7 +1,7 @@
 //! Runs stages: takes leases, prepares the workspace, supervises the command and
 //! ships its log. Knows who hands out work only through [`Leases`].
 //!
-//! [`run`] is the whole of it; a stage goes through `stage`, which is a story of
+//! [`Runner`] is the whole of it; a stage goes through `stage`, which is a story of
 //! `workspace`, `checkout`, `process` and `log`. Whatever may cut it short says so
 //! to one `Stop`.
 
@@ -27,7 +27,7 @@ mod stage;
 mod stop;
 mod workspace;
 
-pub use agent::{RunnerError, RunnerSettings, run};
+pub use agent::{Runner, RunnerError, RunnerSettings, run};
 pub use lease::{
     Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
     Refusal, Registered, Registration, Renewed, Report, StageWork, WorkRequest,

@@ -107,6 +107,10 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
@@ -172,6 +176,8 @@ pub(crate) struct Served {
     pub(crate) process: Running,
     pub(crate) address: SocketAddr,
     pub(crate) directory: tempfile::TempDir,
+    /// What it said until it listened.
+    pub(crate) said: String,
 }
 
 impl Served {
@@ -185,13 +191,14 @@ impl Served {
         // Killed at the end of the test, it cannot remove what it put there itself.
         command.args(arguments).env("TMPDIR", directory.path());
         let mut process = Running::start(&mut command);
-        let line = process.until_stderr("listening");
-        let (_, address) = line.split_once("address=").unwrap();
+        let said = process.until_stderr("listening");
+        let (_, address) = said.split_once("address=").unwrap();
         let address = address.split_whitespace().next().unwrap().parse().unwrap();
         Self {
             process,
             address,
             directory,
+            said,
         }
     }
 

@@ -7,9 +7,12 @@
 
 mod binary;
 mod client_commands;
+mod faults;
 #[path = "../support/git_server.rs"]
 mod git_server;
 mod local_runs;
+#[path = "../support/offered.rs"]
+mod offered;
 #[path = "../support/processes.rs"]
 mod processes;
 mod runners;
