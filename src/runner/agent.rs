@@ -174,7 +174,7 @@ impl Agent {
                 Ok(acquired) => {
                     failures = 0;
                     request_id = Uuid::new_v4();
-                    self.start(acquired, slot, runner.lease_ttl);
+                    self.start(acquired, slot, runner);
                     continue;
                 }
                 Err(LeaseError::Stopping) => return Ok(()),
@@ -245,7 +245,7 @@ impl Agent {
             .expect("the semaphore is never closed")
     }
 
-    fn start(&mut self, acquired: Acquired, slot: OwnedSemaphorePermit, life: Duration) {
+    fn start(&mut self, acquired: Acquired, slot: OwnedSemaphorePermit, terms: Registered) {
         let Acquired { lease, ended_jobs } = acquired;
         let removed = self.workspaces.remove(&ended_jobs);
         if !removed.is_empty() {
@@ -263,7 +263,7 @@ impl Agent {
             let leases = Arc::clone(&self.leases);
             let guards = Arc::clone(&self.guards);
             self.tasks.spawn(async move {
-                stage::run(leases, &guards, proof, life, work, workspace).await;
+                stage::run(leases, &guards, proof, &terms, work, workspace).await;
                 drop(slot);
             });
         }

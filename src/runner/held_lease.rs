@@ -10,7 +10,7 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Renewed, Report,
+    Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Registered, Renewed, Report,
     deadline::Deadline,
     retry::{delay, retried},
     stop::{Cause, Stop},
@@ -24,17 +24,20 @@ pub(super) struct HeldLease {
     /// How long it lives after a renewal, and how long a call that has to be answered
     /// is tried: after that it would be refused.
     life: Duration,
+    /// Most bytes of one append to the log.
+    pub(super) max_log_chunk: usize,
     commit: OnceLock<String>,
     pub(super) stop: Stop,
     pub(super) deadline: Deadline,
 }
 
 impl HeldLease {
-    pub(super) fn new(leases: Arc<dyn Leases>, proof: LeaseProof, life: Duration) -> Self {
+    pub(super) fn new(leases: Arc<dyn Leases>, proof: LeaseProof, terms: &Registered) -> Self {
         Self {
             leases,
             proof,
-            life,
+            life: terms.lease_ttl,
+            max_log_chunk: terms.max_log_chunk,
             commit: OnceLock::new(),
             stop: Stop::new(),
             deadline: Deadline::new(),

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use tracing::warn;
 
 use super::{
-    LeaseProof, Leases, StageWork,
+    LeaseProof, Leases, Registered, StageWork,
     checkout::{self, CheckoutError, Source},
     completion::{Failure, completion},
     environment::{self, inherited},
@@ -25,20 +25,17 @@ use super::{
 };
 use crate::supervisor::Command;
 
-/// Most bytes of one append to the log; no service allows less.
-const MAX_APPEND: usize = 256 * 1024;
-
-/// Runs one stage under its lease, which lives for `life` after a renewal. Every way
+/// Runs one stage under its lease, on the service's terms. Every way
 /// out but a refused or lost lease completes it.
 pub(super) async fn run(
     leases: Arc<dyn Leases>,
     guards: &Guards,
     proof: LeaseProof,
-    life: Duration,
+    terms: &Registered,
     work: StageWork,
     workspace: Result<Arc<Workspace>, OpenError>,
 ) {
-    let lease = HeldLease::new(leases, proof, life);
+    let lease = HeldLease::new(leases, proof, terms);
     // Refused: the stage is another runner's by now, and nothing has been started.
     let Ok(known) = lease.confirm().await else {
         return;
@@ -107,9 +104,7 @@ async fn execute(
         environment: environment.into_iter().collect(),
     };
     let masker = masker(&work.secret_variables).await;
-    let running = launcher.run(command, |output| {
-        log::ship(lease, output, masker, MAX_APPEND)
-    });
+    let running = launcher.run(command, |output| log::ship(lease, output, masker));
     let ended = tokio::select! {
         ended = running => ended,
         never = progress::report(lease, &progress) => match never {},

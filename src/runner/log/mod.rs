@@ -50,26 +50,20 @@ pub(super) struct Shipped {
     pub(super) is_incomplete: bool,
 }
 
-/// Ships until the output's end has arrived, or cannot arrive; at most `max_append`
-/// bytes an append.
+/// Ships until the output's end has arrived, or cannot arrive.
 ///
 /// Sends at once when idle. While an append is on its way the output gathers up to the
 /// size of the next append, and then in the pipe, so that the writers wait. They do not
 /// wait for a service that cannot be reached: see [`PATIENCE`]. Memory is bounded by an
 /// append and a backlog.
-pub(super) async fn ship<S: Source>(
-    lease: &HeldLease,
-    output: S,
-    masker: Masker,
-    max_append: usize,
-) -> Shipped {
+pub(super) async fn ship<S: Source>(lease: &HeldLease, output: S, masker: Masker) -> Shipped {
     let mut log = Log {
         output: Some(output),
         ended: None,
         masker,
         buffer: vec![0; READ],
         backlog: Backlog::default(),
-        max_append,
+        max_append: lease.max_log_chunk,
     };
     let arrived = log.ship(lease).await;
     Shipped {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Shipped, Source, backlog, ship};
 use crate::{
-    domain::{FencingToken, LeaseId},
+    domain::{FencingToken, LeaseId, RunnerId},
     runner::{
         Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
         Registered, Registration, Renewed, Report, WorkRequest, held_lease::HeldLease,
@@ -137,9 +137,14 @@ fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
         lease_id: LeaseId(Uuid::nil()),
         token: FencingToken(1),
     };
-    let lease = HeldLease::new(Arc::clone(service) as Arc<dyn Leases>, proof, LIFE);
+    let terms = Registered {
+        runner_id: RunnerId(Uuid::nil()),
+        lease_ttl: LIFE,
+        max_log_chunk: MAX_APPEND,
+    };
+    let lease = HeldLease::new(Arc::clone(service) as Arc<dyn Leases>, proof, &terms);
     let masker = Masker::new(iter::empty());
-    let shipping = tokio::spawn(async move { ship(&lease, output, masker, MAX_APPEND).await });
+    let shipping = tokio::spawn(async move { ship(&lease, output, masker).await });
     (command, shipping)
 }
 
