@@ -26,6 +26,12 @@ install_grpcurl() {
             go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
 }
 
+# Any Python 3 that can make virtual environments; the packages in them are pinned.
+install_python() {
+    python3 -c 'import ensurepip, venv' 2>/dev/null ||
+        { apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv; }
+}
+
 # Without optimization: half the time to build, and a check takes a second either way.
 install_cargo_deny() {
     have cargo-deny "$CARGO_DENY_VERSION" ||
