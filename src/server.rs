@@ -26,7 +26,7 @@ use crate::{
     auth::Authenticator,
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
-    runner::{Leases, Runner, RunnerError, RunnerSettings},
+    runner::{Leases, Runner, RunnerError, RunnerSettings, ServicePlace},
     store::{
         MemoryStore,
         logs::{FileLogs, LogLimits},
@@ -185,7 +185,7 @@ async fn embedded_runner(
         capacity: settings.workers,
         execution: settings.execution,
         supervision: settings.supervision,
-        keeps_id: false,
+        service: ServicePlace::ThisProcess,
     };
     let leases: Arc<dyn Leases> = Arc::<Engine>::clone(engine);
     Runner::prepare(leases, settings).await.map(Some)

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     config::{Execution, Supervision},
     domain::SessionId,
+    supervisor::Clock,
 };
 
 /// How long the service may hold a request for work.
@@ -36,10 +37,30 @@ pub struct RunnerSettings {
     pub execution: Execution,
     /// What holds them within bounds.
     pub supervision: Supervision,
-    /// Keeps its id in the directory of its workspaces, if that is given, and has that
-    /// directory alone: a process that follows this one is the same runner, and removes
-    /// what it left behind.
-    pub keeps_id: bool,
+    /// Where its service is.
+    pub service: ServicePlace,
+}
+
+/// Where the service of a runner is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServicePlace {
+    /// In the runner's own process: they start and end together, and stand still
+    /// together while the machine is suspended.
+    ThisProcess,
+    /// On another machine, or as good as that. The runner keeps its id in the directory
+    /// of its workspaces, if that is given, and has that directory alone: a process
+    /// that follows this one is the same runner, and removes what it left behind.
+    Elsewhere,
+}
+
+impl ServicePlace {
+    /// The clock that does what the service's does while this machine is suspended.
+    fn clock(self) -> Clock {
+        match self {
+            Self::ThisProcess => Clock::Awake,
+            Self::Elsewhere => Clock::Wall,
+        }
+    }
 }
 
 /// Why a runner cannot work.
@@ -118,6 +139,7 @@ struct Agent {
     leases: Arc<dyn Leases>,
     registration: Registration,
     guards: Arc<Guards>,
+    clock: Clock,
     home: Option<Home>,
     workspaces: Workspaces,
     slots: Arc<Semaphore>,
@@ -133,10 +155,12 @@ impl Agent {
             capacity,
             execution,
             supervision: _,
-            keeps_id,
+            service,
         } = settings;
         let capacity = capacity.max(1);
-        let directory = execution.workspace_dir().filter(|_| keeps_id);
+        let directory = execution
+            .workspace_dir()
+            .filter(|_| service == ServicePlace::Elsewhere);
         let home = directory.map(Home::take).transpose()?;
         if let Some(home) = &home
             && !execution.keeps_workspaces()
@@ -154,6 +178,7 @@ impl Agent {
                 runner_id: home.as_ref().and_then(Home::runner_id),
             },
             guards: Arc::new(guards),
+            clock: service.clock(),
             workspaces: Workspaces::new(execution, home.as_ref())?,
             home,
             slots: Arc::new(Semaphore::new(capacity)),
@@ -262,8 +287,9 @@ impl Agent {
             let workspace = self.workspaces.open(work.job_id, work.workspace_exists);
             let leases = Arc::clone(&self.leases);
             let guards = Arc::clone(&self.guards);
+            let clock = self.clock;
             self.tasks.spawn(async move {
-                stage::run(leases, &guards, proof, &terms, work, workspace).await;
+                stage::run(leases, &guards, proof, &terms, clock, work, workspace).await;
                 drop(slot);
             });
         }

@@ -4,18 +4,29 @@ use std::time::Duration;
 
 use tokio::{sync::watch, time::sleep};
 
-use crate::supervisor::clock;
+use crate::supervisor::Clock;
 
 /// Longest time between two looks at a clock that no timer here counts on.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The moment from which on nothing may run under a lease any more, on the
-/// supervisor's clock; none before the lease is confirmed.
-pub(super) struct Deadline(watch::Sender<Option<u64>>);
+/// The moment from which on nothing may run under a lease any more; none before the
+/// lease is confirmed.
+pub(super) struct Deadline {
+    clock: Clock,
+    at: watch::Sender<Option<u64>>,
+}
 
 impl Deadline {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::new(None))
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            at: watch::Sender::new(None),
+        }
+    }
+
+    /// What it is counted on.
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// A lease is good for `ttl` from `sent` on. A sixth of it is left for the kill,
@@ -24,7 +35,7 @@ impl Deadline {
         let fence = u64::try_from((ttl - ttl / 6).as_nanos()).unwrap_or(u64::MAX);
         let deadline = Some(sent.saturating_add(fence));
         // Two calls may overlap, and the answer to the earlier one come last.
-        self.0.send_if_modified(|known| {
+        self.at.send_if_modified(|known| {
             let later = deadline > *known;
             if later {
                 *known = deadline;
@@ -34,24 +45,24 @@ impl Deadline {
     }
 
     pub(super) fn get(&self) -> Option<u64> {
-        *self.0.borrow()
+        *self.at.borrow()
     }
 
     /// What is set from now on.
     pub(super) fn changes(&self) -> Changes {
-        Changes(self.0.subscribe())
+        Changes(self.at.subscribe())
     }
 
     /// Waits until it has passed.
     pub(super) async fn passed(&self) {
         loop {
-            let left = self
-                .get()
-                .map_or(u64::MAX, |deadline| deadline.saturating_sub(clock::now()));
+            let left = self.get().map_or(u64::MAX, |deadline| {
+                deadline.saturating_sub(self.clock.now())
+            });
             if left == 0 {
                 return;
             }
-            // Not for longer: this clock stands still while the machine is suspended.
+            // Not for longer: the timer stands still while the machine is suspended.
             sleep(LOOK.min(Duration::from_nanos(left))).await;
         }
     }
@@ -80,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_does_not_shorten_it() {
-        let deadline = Deadline::new();
+        let deadline = Deadline::new(Clock::Wall);
         deadline.extend(1_000_000_000, Duration::from_secs(30));
         assert_eq!(deadline.get(), Some(26_000_000_000));
         deadline.extend(0, Duration::from_secs(30));
@@ -89,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_passes() {
-        let deadline = Deadline::new();
+        let deadline = Deadline::new(Clock::Wall);
         deadline.extend(0, Duration::ZERO);
         deadline.passed().await;
     }

@@ -15,7 +15,7 @@ use super::{
     retry::{delay, retried},
     stop::{Cause, Stop},
 };
-use crate::supervisor::clock;
+use crate::supervisor::Clock;
 
 /// One lease, and the word to stop the stage that runs under it.
 pub(super) struct HeldLease {
@@ -32,7 +32,12 @@ pub(super) struct HeldLease {
 }
 
 impl HeldLease {
-    pub(super) fn new(leases: Arc<dyn Leases>, proof: LeaseProof, terms: &Registered) -> Self {
+    pub(super) fn new(
+        leases: Arc<dyn Leases>,
+        proof: LeaseProof,
+        terms: &Registered,
+        clock: Clock,
+    ) -> Self {
         Self {
             leases,
             proof,
@@ -40,7 +45,7 @@ impl HeldLease {
             max_log_chunk: terms.max_log_chunk,
             commit: OnceLock::new(),
             stop: Stop::new(),
-            deadline: Deadline::new(),
+            deadline: Deadline::new(clock),
         }
     }
 
@@ -169,7 +174,7 @@ impl HeldLease {
         known: Directive,
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError> {
-        let sent = clock::now();
+        let sent = self.deadline.clock().now();
         let renewal = self.leases.renew(self.proof, report, known, max_wait);
         renewal
             .await

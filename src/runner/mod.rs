@@ -27,7 +27,7 @@ mod stage;
 mod stop;
 mod workspace;
 
-pub use agent::{Runner, RunnerError, RunnerSettings, run};
+pub use agent::{Runner, RunnerError, RunnerSettings, ServicePlace, run};
 pub use lease::{
     Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
     Refusal, Registered, Registration, Renewed, Report, StageWork, WorkRequest,

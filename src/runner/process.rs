@@ -112,6 +112,7 @@ impl Launcher<'_> {
             mode: self.guards.mode(),
             command,
             grace: self.grace,
+            clock: self.deadline.clock(),
             deadline: self.deadline.get(),
             limits: self.guards.limits(),
         }

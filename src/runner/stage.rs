@@ -23,7 +23,7 @@ use super::{
     stop::Cause,
     workspace::{OpenError, Workspace},
 };
-use crate::supervisor::Command;
+use crate::supervisor::{Clock, Command};
 
 /// Runs one stage under its lease, on the service's terms. Every way
 /// out but a refused or lost lease completes it.
@@ -32,10 +32,11 @@ pub(super) async fn run(
     guards: &Guards,
     proof: LeaseProof,
     terms: &Registered,
+    clock: Clock,
     work: StageWork,
     workspace: Result<Arc<Workspace>, OpenError>,
 ) {
-    let lease = HeldLease::new(leases, proof, terms);
+    let lease = HeldLease::new(leases, proof, terms, clock);
     // Refused: the stage is another runner's by now, and nothing has been started.
     let Ok(known) = lease.confirm().await else {
         return;

@@ -6,7 +6,7 @@ use std::{
     process,
 };
 
-use super::{CgroupVersion, Limits, clock, hierarchy::Hierarchy};
+use super::{CgroupVersion, Clock, Limits, hierarchy::Hierarchy};
 
 /// What the names of groups begin with; the number of their supervisor follows.
 const PREFIX: &str = "pipewright-";
@@ -26,7 +26,7 @@ impl Cgroup {
     /// For people: a limit cannot be had here.
     pub(super) fn create(limits: Limits) -> io::Result<Self> {
         let mut cgroup = Self::default();
-        let name = format!("{PREFIX}{}-{}", process::id(), clock::now());
+        let name = format!("{PREFIX}{}-{}", process::id(), Clock::Wall.now());
         if let Some(processes) = limits.processes {
             let (_, group) = cgroup.join("pids", &name)?;
             set(&group.join("pids.max"), processes)?;

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Cut, Order, control::Control, wake::Wake};
+use super::{Clock, Cut, Order, control::Control, wake::Wake};
 
 /// Something to act on.
 pub(super) enum Event {
@@ -34,9 +34,10 @@ impl Events {
     pub(super) fn new(
         control: Control,
         parent: Option<UnixStream>,
+        clock: Clock,
         deadline: Option<u64>,
     ) -> io::Result<Self> {
-        let mut wake = Wake::new()?;
+        let mut wake = Wake::new(clock)?;
         deadline.map_or(Ok(()), |deadline| wake.set_deadline(deadline))?;
         Ok(Self {
             wake,

@@ -8,7 +8,7 @@
 //! `namespace`, `descendants`, or no more than the process group.
 
 mod cgroup;
-pub mod clock;
+mod clock;
 mod command;
 mod control;
 #[cfg(target_os = "linux")]
@@ -28,6 +28,7 @@ mod wake;
 
 use std::{env, process::ExitCode};
 
+pub use clock::Clock;
 pub use protocol::{
     CgroupVersion, Command, Cut, Ended, Findings, Limits, Mode, Order, Report, Spec, Task,
 };

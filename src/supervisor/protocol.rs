@@ -4,6 +4,8 @@ use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::Clock;
+
 /// The runner's first line.
 #[derive(Deserialize, Serialize)]
 pub enum Task {
@@ -27,7 +29,9 @@ pub struct Spec {
     pub command: Command,
     /// Time between the polite and the sure kill.
     pub grace: Duration,
-    /// When it is killed come what may, on [`super::clock`].
+    /// What its deadlines are counted on.
+    pub clock: Clock,
+    /// When it is killed come what may.
     pub deadline: Option<u64>,
     /// What all its processes together may use.
     pub limits: Limits,

@@ -61,7 +61,7 @@ impl Stage {
             mode: spec.mode,
             leader,
             grace: spec.grace,
-            events: Events::new(control, parent, spec.deadline)?,
+            events: Events::new(control, parent, spec.clock, spec.deadline)?,
             status: None,
         })
     }

@@ -1,5 +1,4 @@
-//! What wakes the supervisor, on Linux: no tick, and a clock that counts while the
-//! machine is suspended.
+//! What wakes the supervisor, on Linux: no tick, and a timer on either clock.
 
 use std::{
     io,
@@ -17,6 +16,8 @@ use nix::{
         timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
     },
 };
+
+use super::Clock;
 
 /// Ended children and the deadline.
 pub(super) struct Wake {
@@ -36,15 +37,19 @@ pub(super) struct Woken {
 
 impl Wake {
     /// Needs SIGCHLD to be blocked already, lest one be lost.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(clock: Clock) -> io::Result<Self> {
         let mask = SigSet::from(Signal::SIGCHLD);
+        let clock = match clock {
+            Clock::Wall => ClockId::CLOCK_BOOTTIME,
+            Clock::Awake => ClockId::CLOCK_MONOTONIC,
+        };
         Ok(Self {
             children: SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?,
-            deadline: TimerFd::new(ClockId::CLOCK_BOOTTIME, TimerFlags::TFD_CLOEXEC)?,
+            deadline: TimerFd::new(clock, TimerFlags::TFD_CLOEXEC)?,
         })
     }
 
-    /// Sets the deadline, on [`super::clock`].
+    /// Sets the deadline.
     pub(super) fn set_deadline(&mut self, deadline: u64) -> io::Result<()> {
         // Zero would be no deadline at all.
         let at = TimeSpec::from_duration(Duration::from_nanos(deadline.max(1)));

@@ -13,11 +13,12 @@ use nix::{
     sys::signal::{SigSet, Signal},
 };
 
-use super::clock;
+use super::Clock;
 
 /// Ended children and the deadline.
 pub(super) struct Wake {
     children: PipeReader,
+    clock: Clock,
     deadline: Option<u64>,
 }
 
@@ -34,17 +35,18 @@ pub(super) struct Woken {
 impl Wake {
     /// Needs SIGCHLD to be blocked already, lest one be lost. Starts a thread, so
     /// nothing may be forked any more.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(clock: Clock) -> io::Result<Self> {
         let (children, mut signalled) = io::pipe()?;
         let mask = SigSet::from(Signal::SIGCHLD);
         thread::spawn(move || while mask.wait().is_ok() && signalled.write_all(&[0]).is_ok() {});
         Ok(Self {
             children,
+            clock,
             deadline: None,
         })
     }
 
-    /// Sets the deadline, on [`super::clock`].
+    /// Sets the deadline.
     pub(super) fn set_deadline(&mut self, deadline: u64) -> io::Result<()> {
         self.deadline = Some(deadline);
         Ok(())
@@ -58,7 +60,7 @@ impl Wake {
     ) -> io::Result<Woken> {
         let left = self
             .deadline
-            .map(|deadline| Duration::from_nanos(deadline.saturating_sub(clock::now())));
+            .map(|deadline| Duration::from_nanos(deadline.saturating_sub(self.clock.now())));
         let mut polled: Vec<_> = [self.children.as_fd()]
             .iter()
             .chain(others)
@@ -82,7 +84,7 @@ impl Wake {
             children: happened[0],
             deadline: self
                 .deadline
-                .is_some_and(|deadline| deadline <= clock::now()),
+                .is_some_and(|deadline| deadline <= self.clock.now()),
             others: happened[1..].to_vec(),
         })
     }

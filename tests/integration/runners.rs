@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pipewright::{
     config::{Access, Execution, Supervision},
-    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings},
+    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
     wire::v1::{self, stage_run::PendingReason},
 };
 use tokio_util::sync::CancellationToken;
@@ -191,7 +191,7 @@ async fn remote(service: &Service, name: &str) -> Result<(), RunnerError> {
             program: Some(env!("CARGO_BIN_EXE_pipewright").into()),
             ..Supervision::default()
         },
-        keeps_id: true,
+        service: ServicePlace::Elsewhere,
     };
     let leases = RemoteLeases::new(&server, settings.capacity);
     runner::run(Arc::new(leases), settings, CancellationToken::new()).await

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use pipewright::supervisor::{self, Cut, Ended, Limits, Mode, Order, Report, Spec, Task, clock};
+use pipewright::supervisor::{self, Clock, Cut, Ended, Limits, Mode, Order, Report, Spec, Task};
 use tempfile::TempDir;
 
 use crate::{offered::offered, processes::living};
@@ -24,7 +24,7 @@ struct Supervised {
 }
 
 impl Supervised {
-    fn start(mode: Mode, deadline: Option<u64>) -> Self {
+    fn start(mode: Mode, deadline: Option<(Clock, u64)>) -> Self {
         let directory = TempDir::new().unwrap();
         let fifo = directory.path().join("up");
         let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
@@ -69,7 +69,7 @@ impl Supervised {
     }
 }
 
-fn spec(mode: Mode, fifo: &Path, deadline: Option<u64>) -> Spec {
+fn spec(mode: Mode, fifo: &Path, deadline: Option<(Clock, u64)>) -> Spec {
     let script = "trap '' TERM; setsid sh -c 'echo up >\"$FIFO\"; sleep 999; :' & \
                   while :; do sleep 1 || :; done";
     let environment = [
@@ -85,7 +85,8 @@ fn spec(mode: Mode, fifo: &Path, deadline: Option<u64>) -> Spec {
             environment: environment.into(),
         },
         grace: GRACE,
-        deadline,
+        clock: deadline.map_or(Clock::Wall, |(clock, _)| clock),
+        deadline: deadline.map(|(_, deadline)| deadline),
         limits: Limits::default(),
     }
 }
@@ -93,23 +94,23 @@ fn spec(mode: Mode, fifo: &Path, deadline: Option<u64>) -> Spec {
 #[test]
 fn a_deadline_kills_without_grace_whatever_the_runner_does() {
     for (_, mode) in offered() {
-        let supervised = Supervised::start(mode, Some(clock::now() + SECOND));
-        let ended = supervised.ended();
-        assert_eq!(
-            (ended.status, ended.cut),
-            (9, Some(Cut::Deadline)),
-            "{mode:?}"
-        );
+        for clock in [Clock::Wall, Clock::Awake] {
+            let supervised = Supervised::start(mode, Some((clock, clock.now() + SECOND)));
+            let ended = supervised.ended();
+            let told = (ended.status, ended.cut);
+            assert_eq!(told, (9, Some(Cut::Deadline)), "{mode:?} {clock:?}");
+        }
     }
 }
 
 #[test]
 fn a_deadline_may_be_moved_even_while_the_command_is_to_end() {
     for (_, mode) in offered() {
-        let mut supervised = Supervised::start(mode, Some(clock::now() + 600 * SECOND));
-        supervised.say(&Order::Deadline(clock::now() + 700 * SECOND));
+        let mut supervised =
+            Supervised::start(mode, Some((Clock::Wall, Clock::Wall.now() + 600 * SECOND)));
+        supervised.say(&Order::Deadline(Clock::Wall.now() + 700 * SECOND));
         supervised.say(&Order::Stop);
-        supervised.say(&Order::Deadline(clock::now()));
+        supervised.say(&Order::Deadline(Clock::Wall.now()));
         assert_eq!(supervised.ended().cut, Some(Cut::Deadline), "{mode:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use pipewright::{
     config::{Execution, Supervision},
     domain::JobId,
-    runner::{self, Completion, RunnerError, RunnerSettings, StageWork},
+    runner::{self, Completion, RunnerError, RunnerSettings, ServicePlace, StageWork},
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -56,7 +56,7 @@ impl World {
             capacity: 2,
             execution,
             supervision,
-            keeps_id: false,
+            service: ServicePlace::ThisProcess,
         };
         let runner = tokio::spawn(runner::run(leases.clone(), settings, stop.clone()));
         Self {

@@ -17,7 +17,7 @@ use crate::{
         remote::key_value,
     },
     config::Execution,
-    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings},
+    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
     server, telemetry,
 };
 
@@ -89,7 +89,7 @@ impl StartArgs {
                 keep_workspaces: self.keep_workspaces,
             },
             supervision: self.guard.into(),
-            keeps_id: true,
+            service: ServicePlace::Elsewhere,
         }
     }
 }

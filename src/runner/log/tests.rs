@@ -18,6 +18,7 @@ use crate::{
         Registered, Registration, Renewed, Report, WorkRequest, held_lease::HeldLease,
         mask::Masker,
     },
+    supervisor::Clock,
 };
 
 /// Of a lease; nothing here is about it.
@@ -142,7 +143,12 @@ fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
         lease_ttl: LIFE,
         max_log_chunk: MAX_APPEND,
     };
-    let lease = HeldLease::new(Arc::clone(service) as Arc<dyn Leases>, proof, &terms);
+    let lease = HeldLease::new(
+        Arc::clone(service) as Arc<dyn Leases>,
+        proof,
+        &terms,
+        Clock::Wall,
+    );
     let masker = Masker::new(iter::empty());
     let shipping = tokio::spawn(async move { ship(&lease, output, masker).await });
     (command, shipping)
