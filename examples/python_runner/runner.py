@@ -1,4 +1,4 @@
-"""A Pipewright runner in 40 lines: one stage at a time, a directory for each job."""
+"""A Pipewright runner in under 50 lines: one stage at a time, a directory for each job."""
 import os, signal, subprocess, sys, tempfile, threading, uuid
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -25,9 +25,14 @@ def run(work, proof):
     service.RenewLease(pb.RenewLeaseRequest(proof=proof), timeout=10)  # confirms: nothing may start before its OK
     if work.WhichOneof("action") != "command" or work.git_repository or (work.workspace_exists and work.job_id not in directories):
         return pb.CompleteLeaseRequest(proof=proof, outcome=pb.OUTCOME_RETURNED)  # another runner may have it
-    directory = os.path.join(directories.setdefault(work.job_id, tempfile.TemporaryDirectory()).name, work.working_directory)
-    process = subprocess.Popen(["/bin/sh", "-ec", work.command], cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={"PATH": os.environ["PATH"], **work.variables, **work.secret_variables}, start_new_session=True)
+    directory = directories.setdefault(work.job_id, tempfile.TemporaryDirectory()).name
+    os.makedirs(source := os.path.join(directory, "src"), exist_ok=True)
+    own = {"PATH": os.environ["PATH"], "PIPEWRIGHT_PROGRESS": os.path.join(directory, "progress")}
+    try:
+        process = subprocess.Popen(["/bin/sh", "-ec", work.command], cwd=os.path.join(source, work.working_directory),
+            env={**own, **work.variables, **work.secret_variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    except OSError as error:
+        return pb.CompleteLeaseRequest(proof=proof, outcome=pb.OUTCOME_RUNNER_ERROR, message=f"could not start: {error}")
     size, stopped = 0, []
     threading.Thread(target=renew, args=(proof, process, stopped), daemon=True).start()
     threading.Timer(work.timeout.seconds, stop, (process, pb.OUTCOME_TIMED_OUT, stopped)).start()
@@ -35,7 +40,7 @@ def run(work, proof):
         size = service.AppendLog(pb.AppendLogRequest(proof=proof, offset=size, data=data), timeout=10).committed_offset
     ended = pb.OUTCOME_SUCCEEDED if process.wait() == 0 else pb.OUTCOME_COMMAND_FAILED
     return pb.CompleteLeaseRequest(proof=proof, outcome=(stopped + [ended])[0], log_size_bytes=size,
-        exit_code=process.returncode if process.returncode >= 0 else None)
+        message=f"exited with status {process.returncode}", exit_code=process.returncode if process.returncode >= 0 else None)
 
 while True:
     got = service.AcquireLease(pb.AcquireLeaseRequest(runner_id=me.runner_id, session_id=session,

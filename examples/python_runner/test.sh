@@ -69,6 +69,15 @@ if ((status != 1)); then
     exit 1
 fi
 grep -q 'made by make' "$work/job.log"
+grep -q 'failed in .*: \[use\] exited with status 3' "$work/job.log"
+"$PIPEWRIGHT" pipeline create --data '{
+    "name": "nowhere", "stages": [{"name": "a", "command": "true", "workingDirectory": "none"}]
+}' >"$work/created.log"
+"$PIPEWRIGHT" pipeline trigger nowhere --watch >>"$work/job.log" 2>&1 || true
+grep -q 'could not start: .*none' "$work/job.log"
+# The one that its README runs.
+"$PIPEWRIGHT" pipeline create --file examples/hello.yaml >"$work/created.log"
+"$PIPEWRIGHT" pipeline trigger hello --watch >>"$work/job.log" 2>&1
 until_in "$work/runner.log" 'make attempt 1 OUTCOME_SUCCEEDED'
 until_in "$work/runner.log" 'use attempt 1 OUTCOME_COMMAND_FAILED'
 cat "$work/runner.log" "$work/job.log"
