@@ -68,6 +68,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The embedded runner does not have what it needs.
+    #[error(transparent)]
+    Unprepared(RunnerError),
     /// The embedded runner ended.
     #[error("the embedded runner failed: {0}")]
     Runner(#[from] RunnerError),
@@ -175,7 +178,7 @@ pub async fn run_in(
 async fn embedded_runner(
     engine: &Arc<Engine>,
     settings: Option<EmbeddedRunner>,
-) -> Result<Option<Runner>, RunnerError> {
+) -> Result<Option<Runner>, ServeError> {
     let Some(settings) = settings else {
         return Ok(None);
     };
@@ -188,7 +191,8 @@ async fn embedded_runner(
         service: ServicePlace::ThisProcess,
     };
     let leases: Arc<dyn Leases> = Arc::<Engine>::clone(engine);
-    Runner::prepare(leases, settings).await.map(Some)
+    let prepared = Runner::prepare(leases, settings).await;
+    prepared.map(Some).map_err(ServeError::Unprepared)
 }
 
 /// Runs stages until `stop`.

@@ -107,7 +107,10 @@ impl Runner {
         settings: RunnerSettings,
     ) -> Result<Self, RunnerError> {
         let guards = Guards::find(&settings.supervision).await?;
-        info!("stages are guarded: {guards}");
+        match guards.lacks_memory_limit() {
+            true => warn!("stages are guarded: {guards}"),
+            false => info!("stages are guarded: {guards}"),
+        }
         // Tidying up may take a while, and removing files blocks.
         let made = spawn_blocking(move || Agent::new(leases, settings, guards));
         Ok(Self(made.await.map_err(io::Error::other)??))

@@ -75,6 +75,12 @@ impl Guards {
         self.mode
     }
 
+    /// Whether a limit on memory was asked for and does not hold. The one on processes
+    /// is there by default, and where it cannot be had nobody was promised it.
+    pub(super) fn lacks_memory_limit(&self) -> bool {
+        matches!(self.memory, Limit::Absent(_))
+    }
+
     /// The limits that can be set.
     pub(super) fn limits(&self) -> Limits {
         Limits {

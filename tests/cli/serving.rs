@@ -36,8 +36,11 @@ fn a_service_says_that_it_serves_and_ends_cleanly_on_each_signal() {
 fn a_service_that_is_killed_leaves_no_process_of_a_stage() {
     for guard in ["auto", "subreaper"] {
         let mut served = Served::start(&["--guard", guard]);
-        let guarded = served.process.until_stderr("stages are guarded: ");
-        println!("{guarded}");
+        assert!(
+            served.said.contains("stages are guarded: "),
+            "{}",
+            served.said
+        );
         let started = served.path("started");
         let command = format!(
             "trap '' TERM; (setsid sh -c 'touch {}; sleep 999; :' &); while :; do sleep 1 || :; done",
