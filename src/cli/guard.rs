@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum, builder::PossibleValue, value_parser};
 
 use crate::{
-    cli::bytes,
+    cli::size,
     config::{Guard, Supervision},
 };
 
@@ -17,7 +17,7 @@ pub(crate) struct GuardArgs {
     #[arg(long, default_value_t = 4_096, value_parser = value_parser!(u64).range(1..))]
     max_stage_processes: u64,
     /// Memory of a stage, such as 512MiB, where cgroups can be written; unlimited when unset
-    #[arg(long, value_parser = bytes::parse)]
+    #[arg(long, value_name = "SIZE", value_parser = size::stage_memory)]
     max_stage_memory: Option<u64>,
 }
 

@@ -2,7 +2,6 @@
 
 mod backoff;
 mod bars;
-mod bytes;
 mod client;
 mod duration;
 mod exit;

@@ -3,6 +3,9 @@
 /// Least that a log can be limited to, in bytes.
 const LEAST_LOG: u64 = 1024;
 
+/// Least memory that a stage can be limited to, in bytes: a shell needs about as much.
+const LEAST_MEMORY: u64 = 1 << 20;
+
 const UNITS: [(&str, u64); 5] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -23,6 +26,17 @@ pub(crate) fn stage_log(text: &str) -> Result<u64, String> {
     let size = parse(text)?;
     match size < LEAST_LOG {
         true => Err(format!("a log has to have room for {LEAST_LOG} bytes")),
+        false => Ok(size),
+    }
+}
+
+/// The same for the memory of a stage.
+pub(crate) fn stage_memory(text: &str) -> Result<u64, String> {
+    let size = parse(text)?;
+    match size < LEAST_MEMORY {
+        true => Err(format!(
+            "a stage has to have at least {LEAST_MEMORY} bytes, 1MiB"
+        )),
         false => Ok(size),
     }
 }
@@ -81,6 +95,15 @@ mod tests {
             "99999999TiB",
         ] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stage_needs_some_memory() {
+        assert_eq!(stage_memory("1MiB"), Ok(1 << 20));
+        assert_eq!(stage_memory("1.5GiB"), Ok(3 << 29));
+        for too_little in ["0", "1", "1023KiB", "nothing"] {
+            assert!(stage_memory(too_little).is_err(), "{too_little}");
         }
     }
 

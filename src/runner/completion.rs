@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 
 use humantime::format_duration;
 
-use super::{Completion, StageWork, log::Shipped, process::Ended, stop::Cause};
+use super::{Completion, StageWork, guards::size, log::Shipped, process::Ended, stop::Cause};
 use crate::domain::Outcome;
 
 /// Longest message of a completion, in bytes.
@@ -63,8 +63,9 @@ fn ending(work: &StageWork, ended: &Ended<Shipped>) -> (Outcome, Option<i32>, St
 
 fn memory_ending(status: ExitStatus, limit: u64) -> (Outcome, Option<i32>, String) {
     let message = format!(
-        "killed: it used more than its memory limit of {limit} bytes; \
-         if it needs more, raise --max-stage-memory"
+        "killed: it used more than its memory limit of {}; \
+         if it needs more, raise --max-stage-memory",
+        size(limit)
     );
     (Outcome::CommandFailed, status.code(), message)
 }

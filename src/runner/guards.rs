@@ -104,7 +104,7 @@ impl fmt::Display for Guards {
         }
         match &self.memory {
             Limit::Set(most, version) => {
-                write!(out, "; at most {most} bytes of memory ({version})")
+                write!(out, "; at most {} of memory ({version})", size(*most))
             }
             Limit::Absent(reason) => write!(out, "; memory not limited ({reason})"),
             Limit::Unset => write!(out, "; memory not limited"),
@@ -126,6 +126,18 @@ impl Limit {
             Self::Set(most, _) => Some(*most),
             Self::Unset | Self::Absent(_) => None,
         }
+    }
+}
+
+/// A size as it is given on the command line: in the largest unit that says it exactly.
+pub(super) fn size(bytes: u64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let exact = units
+        .into_iter()
+        .find(|(_, unit)| bytes.is_multiple_of(*unit));
+    match exact {
+        Some((name, unit)) if bytes > 0 => format!("{}{name}", bytes / unit),
+        _ => format!("{bytes} bytes"),
     }
 }
 
@@ -151,4 +163,23 @@ async fn probe(program: &Path, mode: Option<Mode>, limits: Limits) -> io::Result
     control.write_all(&line).await?;
     let output = child.wait_with_output().await?;
     Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_as_they_are_given() {
+        for (bytes, told) in [
+            (2 << 30, "2GiB"),
+            (1536 << 20, "1536MiB"),
+            (128 << 20, "128MiB"),
+            (4 << 10, "4KiB"),
+            (1_000_001, "1000001 bytes"),
+            (0, "0 bytes"),
+        ] {
+            assert_eq!(size(bytes), told);
+        }
+    }
 }

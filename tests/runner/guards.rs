@@ -210,7 +210,7 @@ async fn what_is_over_a_limit_fails_alone() {
                 .run(work("dd if=/dev/zero of=/dev/null bs=1G count=1"))
                 .await;
             assert_eq!(completion.outcome, Outcome::CommandFailed, "{guard}");
-            let told = "killed: it used more than its memory limit of 134217728 bytes";
+            let told = "killed: it used more than its memory limit of 128MiB;";
             assert!(completion.message.starts_with(told), "{completion:?}");
         }
         tokio::fs::write(&bystander, "go\n").await.unwrap();
