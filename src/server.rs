@@ -295,7 +295,9 @@ fn check_workspaces(runner: Option<&EmbeddedRunner>) -> Result<(), ServeError> {
             ..
         } = &runner.execution
     {
-        fs::create_dir_all(directory).map_err(unusable("workspace directory", directory))?;
+        fs::create_dir_all(directory)
+            .and_then(|()| tempfile::tempfile_in(directory).map(drop))
+            .map_err(unusable("workspace directory", directory))?;
     }
     Ok(())
 }

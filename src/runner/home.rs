@@ -29,9 +29,12 @@ impl Home {
     /// # Errors
     /// Another runner has it, or it cannot be used.
     pub(super) fn take(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
-        let lock = File::open(directory)?;
+        let lock = fs::create_dir_all(directory)
+            .and_then(|()| File::open(directory))
+            .map_err(|error| unusable(&error, directory))?;
         lock.try_lock().map_err(|error| taken(error, directory))?;
+        // Found out now, and not once the service counts on this runner.
+        tempfile::tempfile_in(directory).map_err(|error| unusable(&error, directory))?;
         Ok(Self {
             directory: directory.to_owned(),
             _lock: lock,
@@ -85,6 +88,13 @@ pub(super) fn share(directory: &Path) -> io::Result<File> {
     lock.try_lock_shared()
         .map_err(|error| taken(error, directory))?;
     Ok(lock)
+}
+
+fn unusable(error: &io::Error, directory: &Path) -> io::Error {
+    let directory = directory.display();
+    io::Error::other(format!(
+        "cannot use the workspace directory {directory}: {error}"
+    ))
 }
 
 fn taken(error: TryLockError, directory: &Path) -> io::Error {

@@ -335,3 +335,17 @@ fn entries(directory: &Path) -> Vec<String> {
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
+    let served = service(&[]);
+    let file = served.path("file");
+    fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let refused = served.run(&["runner", "--workspace-dir", file]);
+    assert_eq!(refused.code, Some(7));
+    let told = format!("cannot use the workspace directory {file}: ");
+    assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    let listed = served.run(&["runner", "list", "-o", "json"]).json();
+    assert_eq!(listed["runners"], serde_json::Value::Null, "{listed}");
+}
