@@ -207,7 +207,12 @@ impl Agent {
                 }
                 Err(LeaseError::Stopping) => return Ok(()),
                 Err(LeaseError::Lost | LeaseError::Unregistered) => match self.register().await? {
-                    Some(registered) => runner = registered,
+                    Some(registered) => {
+                        runner = registered;
+                        // The service is there: a runner that waits as long as it did
+                        // before would look lost again.
+                        failures = 0;
+                    }
                     None => return Ok(()),
                 },
                 // Asked again under the same id: the answer may be what was lost.
@@ -216,7 +221,7 @@ impl Agent {
                     | LeaseError::Refused { .. }
                     | LeaseError::Failed(_)),
                 ) => {
-                    warn!(%reason, "could not ask for work");
+                    warn!(%reason, "could not ask for work, trying again");
                 }
             }
             failures += 1;
@@ -247,7 +252,7 @@ impl Agent {
                 Err(LeaseError::Refused { why, message }) => {
                     return Err(RunnerError::Refused { why, message });
                 }
-                Err(reason) => warn!(%reason, "could not register"),
+                Err(reason) => warn!(%reason, "could not register, trying again"),
             }
             failures += 1;
             sleep(delay(failures)).await;

@@ -72,6 +72,14 @@ impl RemoteLeases {
         self.clients[0].clone()
     }
 
+    /// As [`lost`], and says which service it is that fails.
+    fn lost(&self, status: &Status) -> LeaseError {
+        match lost(status) {
+            LeaseError::Failed(why) => LeaseError::Failed(format!("{}: {why}", self.address)),
+            other => other,
+        }
+    }
+
     /// The client for the calls of a lease.
     fn client_of(&self, proof: LeaseProof) -> LeaseServiceClient<Channel> {
         // The last bytes of a lease's id are random.
@@ -109,8 +117,8 @@ impl Leases for RemoteLeases {
         let mut client = self.client();
         let request = registration_to_proto(runner);
         let answer = within(PATIENCE, client.register_runner(request)).await;
-        let answer =
-            answer.map_err(|status| refused_for_good(&status).unwrap_or_else(|| lost(&status)))?;
+        let answer = answer
+            .map_err(|status| refused_for_good(&status).unwrap_or_else(|| self.lost(&status)))?;
         let registered = registered_from_proto(answer).map_err(LeaseError::Failed)?;
         info!(server = self.address, runner.id = %registered.runner_id, "registered");
         Ok(registered)
@@ -121,7 +129,7 @@ impl Leases for RemoteLeases {
         let patience = request.max_wait + PATIENCE;
         let request = work_request_to_proto(request);
         let answer = within(patience, client.acquire_lease(request)).await;
-        let answer = answer.map_err(|status| lost(&status))?;
+        let answer = answer.map_err(|status| self.lost(&status))?;
         let (offer, ended_jobs) = acquired_from_proto(answer).map_err(LeaseError::Failed)?;
         let lease: Option<Lease> = match offer {
             Offer::Nothing => None,

@@ -7,7 +7,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::spawn_blocking;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     LeaseProof, Leases, Registered, StageWork,
@@ -41,6 +41,7 @@ pub(super) async fn run(
     let Ok(known) = lease.confirm().await else {
         return;
     };
+    info!(job.id = %work.job_id, stage = ?work.stage_name, attempt = work.attempt, "stage started");
     let result = tokio::select! {
         result = execute(&lease, guards, &work, workspace) => result,
         never = lease.keep(known) => match never {},
@@ -48,12 +49,17 @@ pub(super) async fn run(
         never = expire(&lease, work.timeout) => match never {},
     };
     if lease.stop.cause() == Some(Cause::LeaseLost) {
+        warn!(job.id = %work.job_id, stage = ?work.stage_name, attempt = work.attempt,
+            "stage killed, as its lease was lost");
         return;
     }
     let completion = completion(&work, result, lease.commit());
-    if let Err(reason) = lease.complete(completion).await {
-        warn!(job.id = %work.job_id, lease.id = %proof.lease_id, %reason,
-            "could not report a stage's end");
+    let outcome = completion.outcome;
+    match lease.complete(completion).await {
+        Ok(()) => info!(job.id = %work.job_id, stage = ?work.stage_name,
+            attempt = work.attempt, ?outcome, "stage ended"),
+        Err(reason) => warn!(job.id = %work.job_id, lease.id = %proof.lease_id, %reason,
+            "could not report a stage's end"),
     }
 }
 

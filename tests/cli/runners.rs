@@ -349,3 +349,22 @@ fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
     let listed = served.run(&["runner", "list", "-o", "json"]).json();
     assert_eq!(listed["runners"], serde_json::Value::Null, "{listed}");
 }
+
+#[test]
+fn a_runner_says_which_stages_it_runs_and_which_service_it_misses() {
+    let served = service(&[]);
+    let address = served.address.to_string();
+    served.create("p", "exit 3");
+    let mut runner = runner(&served, "one", &[]);
+    let job = served.trigger("p");
+    for told in ["stage started", "stage ended"] {
+        let line = runner.until_stderr(told);
+        assert!(
+            line.contains(&job) && line.contains("stage=\"s\""),
+            "{line}"
+        );
+    }
+    drop(served);
+    let line = runner.until_stderr("trying again");
+    assert!(line.contains(&address), "{line}");
+}

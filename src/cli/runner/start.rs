@@ -13,7 +13,6 @@ use crate::{
         exit::{Exit, Failure},
         guard::GuardArgs,
         interrupt::Interrupts,
-        out,
         remote::key_value,
     },
     config::Execution,
@@ -69,14 +68,17 @@ impl StartArgs {
         }
         tracing::info!("stopping: taking no more stages, waiting for those that run");
         stop.cancel();
-        tokio::select! {
-            ended = running => ended.map(|()| Exit::Ok).map_err(failure),
-            () = interrupts.next() => Ok(Exit::Interrupted),
-            () = time::sleep(drain) => {
-                out::notice("stages that still ran were killed; the service sees them lost");
-                Ok(Exit::Ok)
+        let exit = tokio::select! {
+            ended = running => {
+                ended.map_err(failure)?;
+                tracing::info!("stopped");
+                return Ok(Exit::Ok);
             }
-        }
+            () = interrupts.next() => Exit::Interrupted,
+            () = time::sleep(drain) => Exit::Ok,
+        };
+        tracing::warn!("stopped; stages that still ran are killed, and the service sees them lost");
+        Ok(exit)
     }
 
     fn settings(self) -> RunnerSettings {

@@ -74,17 +74,16 @@ impl Engine {
             Err(Error::JobNotFound(_)) => return Ok(()),
             job => job?,
         };
-        let is_held = |key| {
-            job.run(key)
-                .is_some_and(|run| run.holder == Some(lease.holder))
-        };
-        if !is_held(lease.run) {
+        let held = job
+            .run(lease.run)
+            .filter(|run| run.holder == Some(lease.holder));
+        let Some(run) = held else {
             // It was not confirmed: somebody else gets it, and it counts as no attempt.
             let (job_id, run) = (job_id, lease.run);
             return self.put_back(ReadyStage { job_id, run }, runner_id).await;
-        }
-        tracing::warn!(job.id = %job_id, runner.id = %runner_id, overran = lease.overran,
-            "a lease is over");
+        };
+        tracing::warn!(job.id = %job_id, stage = ?job.stage(run).name, attempt = run.attempt,
+            runner.id = %runner_id, overran = lease.overran, "stage taken from its runner");
         let log_size = self.logs.size(lease.log_key());
         if !lease.overran {
             // Noted first: whoever is given the next attempt is not sent to it.
