@@ -337,17 +337,14 @@ fn entries(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
+fn a_watch_tells_why_nothing_runs() {
     let served = service(&[]);
-    let file = served.path("file");
-    fs::write(&file, "").unwrap();
-    let file = file.to_str().unwrap();
-    let refused = served.run(&["runner", "--workspace-dir", file]);
-    assert_eq!(refused.code, Some(7));
-    let told = format!("cannot use the workspace directory {file}: ");
-    assert!(refused.stderr.contains(&told), "{}", refused.stderr);
-    let listed = served.run(&["runner", "list", "-o", "json"]).json();
-    assert_eq!(listed["runners"], serde_json::Value::Null, "{listed}");
+    served.create("p", "true");
+    let mut command = served.command(&["pipeline", "trigger", "p", "--watch"]);
+    let mut watch = Running::start(&mut command);
+    watch.until_stderr("[s] waits: no matching runner");
+    let _runner = runner(&served, "one", &[]);
+    assert_eq!(watch.wait().code(), Some(0));
 }
 
 #[test]
@@ -367,4 +364,18 @@ fn a_runner_says_which_stages_it_runs_and_which_service_it_misses() {
     drop(served);
     let line = runner.until_stderr("trying again");
     assert!(line.contains(&address), "{line}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
+    let served = service(&[]);
+    let file = served.path("file");
+    fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let refused = served.run(&["runner", "--workspace-dir", file]);
+    assert_eq!(refused.code, Some(7));
+    let told = format!("cannot use the workspace directory {file}: ");
+    assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    let listed = served.run(&["runner", "list", "-o", "json"]).json();
+    assert_eq!(listed["runners"], serde_json::Value::Null, "{listed}");
 }

@@ -1,10 +1,12 @@
 //! Following a job to its end: what `run`, `job watch` and `--watch` do.
 
 mod display;
+mod waits;
 
 use std::time::Duration;
 
 use clap::Args;
+use tokio::time::sleep_until;
 
 use crate::{
     cli::{
@@ -20,6 +22,7 @@ use crate::{
     wire::v1::{self, job::State},
 };
 use display::Display;
+use waits::Waits;
 
 /// Longest wait for a terminal that stands still when a person wants to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -27,7 +30,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// What Ctrl-C does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnInterrupt {
-    /// The job runs on without a watcher.
+    /// The job goes on without a watcher.
     Leave,
     /// The job is cancelled and its end waited for; the second one leaves.
     Cancel,
@@ -93,6 +96,7 @@ pub(crate) async fn follow(
         job_id,
         watch: Watch::new(client.clone(), job_id.to_owned(), view),
         display: Display::new(client, job_id, screen, style),
+        waits: Waits::new(style.format),
         interrupts: Interrupts::listen()?,
         on_interrupt: style.on_interrupt,
     };
@@ -106,6 +110,7 @@ struct Following<'a> {
     job_id: &'a str,
     watch: Watch,
     display: Display,
+    waits: Waits,
     interrupts: Interrupts,
     on_interrupt: OnInterrupt,
 }
@@ -115,7 +120,7 @@ impl Following<'_> {
         let is_cancelled = match self.watch_or_interrupt().await? {
             Ended::ByItself => false,
             Ended::Interrupted if self.on_interrupt == OnInterrupt::Leave => {
-                out::notice(&format!("job {} runs on", self.job_id));
+                out::notice(&format!("job {} goes on", self.job_id));
                 return Ok(Exit::Interrupted);
             }
             Ended::Interrupted => match self.cancel_or_interrupt().await? {
@@ -139,9 +144,15 @@ impl Following<'_> {
         loop {
             tokio::select! {
                 news = self.watch.next() => match news? {
-                    Some(progress) => self.display.show(self.watch.view(), progress).await,
+                    Some(progress) => {
+                        self.waits.moved();
+                        self.display.show(self.watch.view(), progress).await;
+                    }
                     None => return Ok(Ended::ByItself),
                 },
+                () = sleep_until(self.waits.due()), if self.waits.stands_still(self.watch.view()) => {
+                    self.waits.tell(self.client, self.job_id).await;
+                }
                 () = self.interrupts.next() => return Ok(Ended::Interrupted),
                 () = self.display.closed(), if self.on_interrupt == OnInterrupt::Leave => {
                     return Ok(Ended::Interrupted);
