@@ -104,10 +104,17 @@ pub(crate) fn job_detail(job: &v1::Job) -> String {
     match &job.failure {
         Some(cause) if !cause.stage_name.is_empty() => {
             let stage = text::one_line(&cause.stage_name);
-            format!("[{stage}] {}", failure(Some(cause), None))
+            let why = failure(Some(cause), exit_code(job, &cause.stage_name));
+            format!("[{stage}] {why}").trim_end().to_owned()
         }
         cause => failure(cause.as_ref(), None),
     }
+}
+
+/// With what the newest attempt at a stage ended.
+fn exit_code(job: &v1::Job, stage_name: &str) -> Option<i32> {
+    let mut runs = job.stage_runs.iter().rev();
+    runs.find(|run| run.stage_name == stage_name)?.exit_code
 }
 
 /// Time from one moment to the other, or until now; empty before the first.
@@ -136,4 +143,33 @@ fn system_time(at: Timestamp) -> SystemTime {
         return SystemTime::UNIX_EPOCH;
     }
     time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_without_a_message_is_told_by_its_exit_code() {
+        let run = |stage: &str, attempt, exit_code| v1::StageRun {
+            stage_name: stage.into(),
+            attempt,
+            exit_code,
+            ..Default::default()
+        };
+        let mut job = v1::Job {
+            failure: Some(v1::Failure {
+                stage_name: "test".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(job_detail(&job), "[test]");
+        job.stage_runs = vec![
+            run("build", 1, Some(0)),
+            run("test", 1, None),
+            run("test", 2, Some(3)),
+        ];
+        assert_eq!(job_detail(&job), "[test] exit code 3");
+    }
 }
