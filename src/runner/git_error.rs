@@ -68,11 +68,10 @@ impl GitError {
 
     /// What happened and what to do.
     pub(super) fn explain(&self, url: &str, reference: &str) -> String {
-        let shown = masked(url);
         match self {
             Self::Stopped => "stopped".to_owned(),
             Self::NoGit => "the runner has no git; install it there".to_owned(),
-            Self::NoRef => format!("ref '{reference}' not found in {shown}"),
+            Self::NoRef => format!("ref '{reference}' not found"),
             Self::NoRepository => {
                 "repository not found; check the URL, and that the runner may read it".to_owned()
             }

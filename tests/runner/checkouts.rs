@@ -247,7 +247,7 @@ async fn what_is_wrong_is_told() {
         (
             url.as_str(),
             "nosuch",
-            "ref 'nosuch' not found in http://me:***@127.0.0.1",
+            "could not check out http://me:***@127.0.0.1",
         ),
         (url.as_str(), missing.as_str(), "ref '1234567890"),
         (&format!("{url}-no"), "main", "repository not found"),
