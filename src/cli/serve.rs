@@ -26,7 +26,7 @@ pub(crate) struct ServeArgs {
     /// Allow an address that others can reach; whoever reaches it can run commands
     #[arg(long)]
     insecure: bool,
-    /// Stages that run at once
+    /// Stages that run at once in this process
     #[arg(
         long,
         env = "JOB_WORKERS",
@@ -52,7 +52,7 @@ pub(crate) struct ServeArgs {
     keep_workspaces: bool,
     #[command(flatten)]
     guard: GuardArgs,
-    /// Run no stages in this process
+    /// Run no stages in this process but leave them all to `pipewright runner`
     #[arg(long)]
     no_embedded_runner: bool,
     /// Ended jobs to keep

@@ -13,6 +13,9 @@ use crate::{
 };
 
 /// Give a runner no more stages; those that it runs go on
+///
+/// A job of which the runner has the files goes on there alone: its next stages wait until
+/// the runner is resumed.
 #[derive(Args, Debug)]
 pub(crate) struct DrainArgs {
     #[command(flatten)]

@@ -23,7 +23,8 @@ use crate::{
 /// What the runner offers, and where it runs it.
 #[derive(Args, Debug)]
 pub(crate) struct StartArgs {
-    /// What this runner offers beside os and arch, or instead of them
+    /// What this runner offers beside os and arch, or instead of them; may be repeated, or
+    /// several with commas between
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = key_value)]
     labels: Vec<(String, String)>,
     /// Stages that run at once
