@@ -246,7 +246,7 @@ fn progress(job: &Job) -> u8 {
         return 100;
     }
     let weight = |run: &StageRun| u128::from(job.weights.get(run.stage).copied().unwrap_or(1));
-    let of_run = |run: &StageRun| match run.state.is_terminal() {
+    let of_run = |run: &StageRun| match run.state.is_terminal() && !is_lost(run) {
         true => 100,
         false => u128::from(run.progress_percent),
     };
@@ -254,6 +254,12 @@ fn progress(job: &Job) -> u8 {
     let all: u128 = job.newest_runs().map(|run| weight(run)).sum();
     let share = u8::try_from(over / all.max(1)).unwrap_or(99).min(99);
     share.max(job.progress_percent)
+}
+
+/// What was lost with its runner is not work that is over: it may be done again.
+fn is_lost(run: &StageRun) -> bool {
+    let reason = run.failure.as_ref().map(|failure| failure.reason);
+    reason == Some(FailureReason::RunnerLost)
 }
 
 /// The longest beginning of a text that has at most so many bytes.

@@ -36,7 +36,7 @@ impl Draft {
         let lost = self.running(run, token)?.clone();
         let again = self.may_run_again(&lost);
         let message = match again {
-            true => "its runner was lost; the stage is given to another one",
+            true => "its runner was lost; the stage is tried once more",
             false => self.why_not_again(&lost),
         };
         let message = message.to_owned();

@@ -90,6 +90,7 @@ fn a_run_or_build_stage_gets_one_new_attempt() {
         assert_eq!(states(&job), [StageState::Failed, StageState::Queued]);
         assert_eq!(job.state, JobState::Running);
         assert_eq!(job.run(run(0, 1)).unwrap().log_size, 5);
+        assert_eq!(job.progress_percent, 0, "what is lost is not over");
 
         let ended = finish(&start(&job, run(0, 2), 2), run(0, 2), 2, Outcome::Succeeded);
         assert_eq!(ended.state, JobState::Succeeded);

@@ -1,9 +1,9 @@
 //! One log: two files, and what is known of them.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -182,9 +182,14 @@ impl Log {
         if let Some(file) = file {
             return Ok(Arc::clone(file));
         }
-        fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
+        // What stages say is for those whom the service lets read it.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.path.parent().unwrap_or(Path::new(".")))?;
         let opened = OpenOptions::new()
             .create(true)
+            .mode(0o600)
             .truncate(false)
             .read(true)
             .write(true)

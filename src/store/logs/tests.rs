@@ -407,3 +407,28 @@ fn a_directory_is_for_one_service_and_what_it_left_is_removed() {
     drop(logs);
     assert!(FileLogs::new(root.to_owned(), UNLIMITED).is_ok());
 }
+
+#[tokio::test]
+async fn what_is_kept_is_for_the_service_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let root = TempDir::new().unwrap();
+    let logs = FileLogs::new(root.path().to_owned(), UNLIMITED).unwrap();
+    let (job_id, run) = (
+        JobId(Uuid::from_u128(1)),
+        RunKey {
+            stage: 0,
+            attempt: 1,
+        },
+    );
+    let hello = Bytes::from_static(b"hello");
+    logs.append(LogKey { job_id, run }, 0, 0, hello)
+        .await
+        .unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let job = root.path().join(job_id.to_string());
+    assert_eq!(mode(&job), 0o700);
+    for file in fs::read_dir(job).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0o600);
+    }
+}
