@@ -26,25 +26,45 @@ impl Engine {
     ) -> Result<(), LeaseError> {
         let job = self.load_job(lease.job_id).await?;
         let run = job.run(lease.run).ok_or(LeaseError::Lost)?;
-        if run.holder != Some(lease.holder) {
-            let start = Command::Start {
-                run: lease.run,
-                holder: lease.holder,
-            };
-            let started = self.ask(lease.job_id, start).await;
-            if let Err(LeaseError::Lost) = started {
-                self.drop_lease(proof.lease_id);
-            }
-            started?;
+        let is_first = run.holder != Some(lease.holder);
+        if is_first {
+            self.start_stage(proof, lease).await?;
         }
         let limit = job.stage(run).timeout + self.settings.kill_grace + REPORT_TIME;
         let expires = received + self.leases.ttl;
-        self.leases.update(proof, Instant::now(), |lease| {
+        let is_kept = self.leases.update(proof, Instant::now(), |lease| {
             lease.state = LeaseState::Confirmed;
             lease.ends_by.get_or_insert(received + limit);
             lease.expires = lease.expires.max(expires);
         });
-        Ok(())
+        if is_kept {
+            return Ok(());
+        }
+        if is_first {
+            // Given up as one that was never started, while it was: nobody else would
+            // end it.
+            let lease_id = LeaseId(self.ids.next(self.now()));
+            self.leases.abandon(lease_id, lease, Instant::now());
+        }
+        Err(LeaseError::Lost)
+    }
+
+    async fn start_stage(&self, proof: LeaseProof, lease: LiveLease) -> Result<(), LeaseError> {
+        let start = Command::Start {
+            run: lease.run,
+            holder: lease.holder,
+        };
+        let started = self.ask(lease.job_id, start).await;
+        let Err(LeaseError::Lost) = started else {
+            return started;
+        };
+        // A call of the same runner that overlaps with this one may have been first.
+        let job = self.load_job(lease.job_id).await?;
+        if self.renewed(&job, lease).is_some() {
+            return Ok(());
+        }
+        self.drop_lease(proof.lease_id);
+        started
     }
 
     /// What a renewal answers; none once the stage is no longer the holder's.

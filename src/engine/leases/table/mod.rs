@@ -115,21 +115,36 @@ impl LeaseTable {
         lease.is_ok_and(|lease| lease.state == LeaseState::Ended)
     }
 
-    /// Changes a lease that is live.
+    /// Changes a lease that is live; false if it is not.
     pub(in crate::engine) fn update(
         &self,
         proof: LeaseProof,
         now: Instant,
         change: impl FnOnce(&mut LiveLease),
-    ) {
+    ) -> bool {
         let mut inner = self.inner.lock();
-        if let Ok(mut lease) = inner.find(proof)
-            && lease.is_live(now)
-        {
-            change(&mut lease);
-            inner.put(proof.lease_id, lease);
-            self.changed.notify_one();
-        }
+        let Some(mut lease) = inner.find(proof).ok().filter(|lease| lease.is_live(now)) else {
+            return false;
+        };
+        change(&mut lease);
+        inner.put(proof.lease_id, lease);
+        self.changed.notify_one();
+        true
+    }
+
+    /// Takes in a lease that is void from the start: its stage is given up, as often as
+    /// it takes.
+    pub(in crate::engine) fn abandon(&self, lease_id: LeaseId, lease: LiveLease, now: Instant) {
+        self.inner.lock().put(
+            lease_id,
+            LiveLease {
+                state: LeaseState::Void,
+                expires: now,
+                ends_by: None,
+                ..lease
+            },
+        );
+        self.changed.notify_one();
     }
 
     pub(in crate::engine) fn remove(&self, lease_id: LeaseId) {
