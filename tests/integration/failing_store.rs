@@ -353,3 +353,21 @@ async fn a_confirmation_that_comes_too_late_leaves_no_stage_without_a_lease() {
     world.renew(again.proof).await.unwrap();
     assert_eq!(world.states(job).await.last(), Some(&StageState::Running));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_is_not_lost_with_the_store() {
+    let world = World::new();
+    world.job(1).await;
+    let runner = world.runner(1).await;
+    world.slow(10);
+    let breaks = async {
+        // The claim is the first call; what follows it fails, and so does the way back.
+        sleep(Duration::from_millis(15)).await;
+        world.broken(true);
+    };
+    let (asked, ()) = tokio::join!(world.ask(&runner), breaks);
+    assert!(matches!(asked, Err(LeaseError::Failed(_))), "{asked:?}");
+    world.broken(false);
+    world.slow(0);
+    assert!(world.ask(&runner).await.unwrap().is_some());
+}

@@ -106,6 +106,18 @@ impl Engine {
         self.let_go(ready.job_id, runner_id).await
     }
 
+    /// Puts a stage back, by the task that gives up leases if the store cannot do it now.
+    pub(super) async fn put_back_surely(&self, ready: ReadyStage, runner_id: RunnerId) {
+        let Err(error) = self.put_back(ready, runner_id).await else {
+            return;
+        };
+        let lease_id = LeaseId(self.ids.next(self.now()));
+        let until = Instant::now() + AGAIN;
+        let never_given = LiveLease::never_given(ready, runner_id, until);
+        self.leases.abandon(lease_id, never_given, until);
+        tracing::error!(%error, job.id = %ready.job_id, "a stage is not put back yet");
+    }
+
     /// Lets a job go from a runner on which nothing of it was started.
     async fn let_go(&self, job_id: JobId, runner_id: RunnerId) -> Result<(), Error> {
         if let Some(job) = self.store.job(job_id).await?

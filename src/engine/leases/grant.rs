@@ -57,11 +57,11 @@ impl Engine {
                 Ok(Granted::Lease(lease)) => return Ok(Some(*lease)),
                 Ok(Granted::NotReady) => {}
                 Ok(Granted::NoRoom) => {
-                    self.put_back(ready, claim.runner_id).await?;
+                    self.put_back_surely(ready, claim.runner_id).await;
                     return Ok(None);
                 }
                 Err(error) => {
-                    self.put_back(ready, claim.runner_id).await?;
+                    self.put_back_surely(ready, claim.runner_id).await;
                     return Err(error.into());
                 }
             }

@@ -2,8 +2,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    domain::{FencingToken, Holder, JobId, LeaseId, RunKey},
+    domain::{FencingToken, Holder, JobId, LeaseId, RunKey, RunnerId},
     runner::LeaseProof,
+    store::ReadyStage,
 };
 
 /// A stage that was given out.
@@ -37,6 +38,28 @@ pub(in crate::engine) enum LeaseState {
 }
 
 impl LiveLease {
+    /// For a stage that was claimed for a runner and that the runner never got.
+    pub(in crate::engine) fn never_given(
+        ready: ReadyStage,
+        runner_id: RunnerId,
+        now: Instant,
+    ) -> Self {
+        let ReadyStage { job_id, run } = ready;
+        // No lease that is given out has this token.
+        let token = FencingToken(0);
+        Self {
+            job_id,
+            run,
+            holder: Holder { runner_id, token },
+            request_id: Uuid::nil(),
+            workspace_exists: false,
+            state: LeaseState::Void,
+            expires: now,
+            ends_by: None,
+            overran: false,
+        }
+    }
+
     pub(in crate::engine) fn is_live(&self, now: Instant) -> bool {
         let held = matches!(self.state, LeaseState::Offered | LeaseState::Confirmed);
         held && now < self.due()

@@ -134,12 +134,12 @@ impl LeaseTable {
 
     /// Takes in a lease that is void from the start: its stage is given up, as often as
     /// it takes.
-    pub(in crate::engine) fn abandon(&self, lease_id: LeaseId, lease: LiveLease, now: Instant) {
+    pub(in crate::engine) fn abandon(&self, lease_id: LeaseId, lease: LiveLease, until: Instant) {
         self.inner.lock().put(
             lease_id,
             LiveLease {
                 state: LeaseState::Void,
-                expires: now,
+                expires: until,
                 ends_by: None,
                 ..lease
             },
