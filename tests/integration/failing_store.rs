@@ -371,3 +371,19 @@ async fn what_was_claimed_is_not_lost_with_the_store() {
     world.slow(0);
     assert!(world.ask(&runner).await.unwrap().is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_stays_with_the_runner_that_still_has_one_of_its_stages() {
+    let world = World::new();
+    world.job(3).await;
+    let (first, second) = (world.runner(2).await, world.runner(2).await);
+    world.take(&first).await;
+    sleep(TTL / 4).await;
+    let later = world.take(&first).await.proof;
+    // The first one was never confirmed.
+    sleep(TTL / 3).await;
+    world.renew(later).await.unwrap();
+    let elsewhere = world.ask(&second);
+    let none = tokio::time::timeout(TTL / 2, elsewhere).await;
+    assert!(none.is_err(), "it has no workspace of the job: {none:?}");
+}

@@ -118,10 +118,12 @@ impl Engine {
         tracing::error!(%error, job.id = %ready.job_id, "a stage is not put back yet");
     }
 
-    /// Lets a job go from a runner on which nothing of it was started.
+    /// Lets a job go from a runner on which nothing of it was started, nor may be in a
+    /// moment.
     async fn let_go(&self, job_id: JobId, runner_id: RunnerId) -> Result<(), Error> {
         if let Some(job) = self.store.job(job_id).await?
             && !self.has_workspace(&job, runner_id)
+            && !self.leases.has_stage_of(job_id, runner_id, Instant::now())
         {
             self.store.unbind(job_id, runner_id).await?;
         }

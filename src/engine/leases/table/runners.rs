@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    domain::{LeaseId, RunnerId, SessionId},
+    domain::{JobId, LeaseId, RunnerId, SessionId},
     runner::{LeaseError, Registration},
     store::Labels,
 };
@@ -107,6 +107,21 @@ impl LeaseTable {
             .retain(|_, runner| runner.waiting > 0 || !forgotten(runner));
         let silent = |id: &&RunnerId| !inner.is_online(**id, ttl, now);
         inner.runners.keys().filter(silent).copied().collect()
+    }
+
+    /// Whether a runner holds a lease on a stage of a job, confirmed or not.
+    pub(in crate::engine) fn has_stage_of(
+        &self,
+        job_id: JobId,
+        id: RunnerId,
+        now: Instant,
+    ) -> bool {
+        let inner = self.inner.lock();
+        let of_job = |lease: &LiveLease| lease.job_id == job_id && lease.is_live(now);
+        inner.runners.get(&id).is_some_and(|runner| {
+            let mut leases = runner.leases.iter();
+            leases.any(|lease_id| of_job(&inner.leases[lease_id]))
+        })
     }
 
     pub(in crate::engine) fn labels(&self, id: RunnerId) -> Labels {
