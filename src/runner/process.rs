@@ -130,6 +130,7 @@ impl Launcher<'_> {
         &self,
         command: supervisor::Command,
         mut control: ChildStdin,
+        supervisor: &Child,
     ) -> Infallible {
         let ordering = async {
             let mut deadlines = self.deadline.changes();
@@ -139,16 +140,16 @@ impl Launcher<'_> {
                 tokio::select! {
                     biased;
                     () = self.stop.at_once() => {
-                        say(&mut control, &Order::Kill).await?;
+                        order(&mut control, supervisor, Order::Kill).await?;
                         // Kept open: its end would say the same.
                         return Ok::<_, io::Error>(control);
                     }
                     () = self.stop.asked(), if !asked => {
                         asked = true;
-                        say(&mut control, &Order::Stop).await?;
+                        order(&mut control, supervisor, Order::Stop).await?;
                     }
                     deadline = deadlines.next() => {
-                        say(&mut control, &Order::Deadline(deadline)).await?;
+                        order(&mut control, supervisor, Order::Deadline(deadline)).await?;
                     }
                 }
             }
@@ -157,6 +158,16 @@ impl Launcher<'_> {
         let _kept = ordering.await;
         std::future::pending().await
     }
+}
+
+/// Gives an order and sees to it that it is heard: a command may have stopped its
+/// supervisor, which then would not even keep to the deadline.
+async fn order(control: &mut ChildStdin, supervisor: &Child, order: Order) -> io::Result<()> {
+    say(control, &order).await?;
+    if let Some(group) = supervisor.id() {
+        let _ = killpg(Pid::from_raw(group.cast_signed()), Signal::SIGCONT);
+    }
+    Ok(())
 }
 
 async fn say(control: &mut ChildStdin, message: &impl Serialize) -> io::Result<()> {
@@ -208,7 +219,7 @@ impl Supervisor {
         } = self;
         let ended = tokio::select! {
             ended = listen(&mut reports, &child) => ended,
-            never = launcher.give_orders(command, control) => match never {},
+            never = launcher.give_orders(command, control, &child) => match never {},
         };
         // After its last word it only exits. Reaped here, so that the output can end.
         let _ = child.wait().await;

@@ -247,3 +247,21 @@ async fn a_guard_that_does_not_work_is_an_error_at_the_start() {
     let told = "cannot run /dev/null as a supervisor: ";
     assert!(error.to_string().starts_with(told), "{error}");
 }
+
+#[tokio::test]
+async fn a_command_that_stops_its_supervisor_is_over_at_its_timeout() {
+    for (guard, _) in offered() {
+        let world = World::guarded(Supervision {
+            guard,
+            ..supervision()
+        });
+        let work = StageWork {
+            timeout: Duration::from_secs(1),
+            kill_grace: Duration::ZERO,
+            ..work("kill -STOP $PPID || true; sleep 999")
+        };
+        let (completion, _) = world.run(work).await;
+        assert_eq!(completion.outcome, Outcome::TimedOut, "{guard}");
+        world.finish().await;
+    }
+}
