@@ -2,7 +2,8 @@
 
 use std::{convert::Infallible, path::Path, time::Duration};
 
-use tokio::{fs::File, io::AsyncReadExt, time};
+use nix::libc::O_NONBLOCK;
+use tokio::{fs::OpenOptions, io::AsyncReadExt, time};
 
 use super::held_lease::HeldLease;
 
@@ -28,7 +29,10 @@ pub(super) async fn report(lease: &HeldLease, file: &Path) -> Infallible {
 
 async fn read(file: &Path) -> Option<u8> {
     let mut text = String::new();
-    let file = File::open(file).await.ok()?;
+    // The command may have put a FIFO there: opening that would keep a thread for ever.
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(O_NONBLOCK);
+    let file = options.open(file).await.ok()?;
     file.take(MOST).read_to_string(&mut text).await.ok()?;
     percent(&text)
 }
@@ -43,7 +47,26 @@ fn percent(text: &str) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_fifo_keeps_nobody_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("progress");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let read = time::timeout(INTERVAL, read(&path)).await;
+        // Lets a thread go that waits for a writer.
+        let mut options = OpenOptions::new();
+        let _ = options
+            .write(true)
+            .custom_flags(O_NONBLOCK)
+            .open(&path)
+            .await;
+        assert_eq!(read, Ok(None));
+    }
 
     #[test]
     fn the_last_number_counts() {
