@@ -64,7 +64,12 @@ impl HeldLease {
     pub(super) async fn keep(&self, mut known: Directive) -> Infallible {
         let mut failures = 0;
         loop {
-            match self.renew(known, self.life / 3).await {
+            // After a failure the deadline may come before the end of a call that is held.
+            let max_wait = match failures {
+                0 => self.life / 3,
+                _ => Duration::ZERO,
+            };
+            match self.renew(known, max_wait).await {
                 Ok(renewed) => {
                     failures = 0;
                     known = self.heed(renewed.directive);

@@ -122,10 +122,17 @@ impl Leases for FakeLeases {
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError> {
         let run = self.run(proof);
+        let mut fails = false;
         run.0.change(|state| {
             state.renewals += 1;
+            state.waits.push(max_wait);
+            fails = !max_wait.is_zero() && state.renewal_failures > 0;
+            state.renewal_failures -= usize::from(fails);
             state.commit = state.commit.take().or(report.commit_id);
         });
+        if fails {
+            return Err(LeaseError::Failed("away".to_owned()));
+        }
         let news = |state: &RunState| state.lost || state.directive() != known;
         let _ = timeout(max_wait, run.0.until(news)).await;
         run.0.look(|state| match state.lost {
@@ -195,6 +202,10 @@ pub(crate) struct RunState {
     /// Appends that fail from now on.
     pub(crate) log_failures: usize,
     pub(crate) renewals: usize,
+    /// For how long each renewal was to be held.
+    pub(crate) waits: Vec<Duration>,
+    /// Renewals that are to be held, and that fail from now on.
+    pub(crate) renewal_failures: usize,
     pub(crate) commit: Option<String>,
     pub(crate) completion: Option<Completion>,
 }

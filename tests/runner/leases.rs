@@ -87,6 +87,23 @@ async fn a_lease_that_is_not_renewed_in_time_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_renewal_after_one_that_failed_is_not_held() {
+    let world = World::isolated();
+    let state = RunState {
+        renewal_failures: 1,
+        ..RunState::default()
+    };
+    let run = world.leases.give_in_state(work("sleep 999"), state);
+    run.0.until(|state| state.waits.len() == 4).await;
+    let held = run.0.look(|state| state.waits.clone());
+    let held: Vec<u64> = held.iter().map(Duration::as_secs).collect();
+    assert_eq!(held, [0, 10, 0, 10]);
+    run.0.change(|state| state.cancel = true);
+    run.done().await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_dropped_runner_leaves_nothing_running() {
     let world = World::isolated();
     let fifo = world.fifo("held");
