@@ -22,8 +22,6 @@ use super::LiveLease;
 
 /// Time until what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Longest sleep; a wake-up comes earlier when anything is due earlier.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// Gives up leases as they run out, and the workspaces of runners that went silent.
 /// `changed` wakes it when something may be due earlier than it was.
@@ -51,7 +49,8 @@ impl Engine {
                 Err(error) => self.settle_later(lease_id, &error),
             }
         }
-        let mut next = now + LONGEST;
+        // A runner that goes silent from now on is so after this time: nobody tells.
+        let mut next = now + self.leases.ttl;
         for runner_id in self.leases.silent(now) {
             if let Err(error) = self.forsake(runner_id).await {
                 tracing::error!(%error, runner.id = %runner_id, "its workspaces are not given up");

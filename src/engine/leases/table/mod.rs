@@ -89,7 +89,7 @@ impl LeaseTable {
             _ => return false,
         };
         inner.put(lease_id, lease);
-        self.changed.notify_one();
+        self.tell_if_first(&inner, lease_id);
         true
     }
 
@@ -128,8 +128,23 @@ impl LeaseTable {
         };
         change(&mut lease);
         inner.put(proof.lease_id, lease);
-        self.changed.notify_one();
+        if lease.state == LeaseState::Ended {
+            inner.take_from_session(proof.lease_id, lease);
+        }
+        self.tell_if_first(&inner, proof.lease_id);
         true
+    }
+
+    /// Only the first end can be due earlier than it was: whoever waits for it looks for
+    /// the one that is first by then.
+    fn tell_if_first(&self, inner: &Inner, lease_id: LeaseId) {
+        if inner
+            .due
+            .first()
+            .is_some_and(|(_, first)| *first == lease_id)
+        {
+            self.changed.notify_one();
+        }
     }
 
     /// Takes in a lease that is void from the start: its stage is given up, as often as
@@ -282,6 +297,10 @@ impl Inner {
             return;
         };
         self.due.remove(&(lease.due(), lease_id));
+        self.take_from_session(lease_id, lease);
+    }
+
+    fn take_from_session(&mut self, lease_id: LeaseId, lease: LiveLease) {
         if let Some(runner) = self.runners.get_mut(&lease.holder.runner_id) {
             runner.leases.remove(&lease_id);
         }

@@ -23,6 +23,7 @@ pub(in crate::engine) struct KnownRunner {
     pub(super) last_seen: Instant,
     /// Calls of it that wait for work right now.
     pub(super) waiting: usize,
+    /// Those that have not ended.
     pub(super) leases: BTreeSet<LeaseId>,
 }
 
@@ -194,7 +195,5 @@ impl Drop for Waiting<'_> {
             // It was there until now, whoever ended the call.
             runner.last_seen = Instant::now();
         }
-        drop(inner);
-        self.table.changed.notify_one();
     }
 }
