@@ -548,6 +548,35 @@ async fn a_silent_runner_is_not_counted_on() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_comes_back_counts_its_own_calls() {
+    let world = World::new();
+    let mut runner = world.runner(1).await;
+    let ask = |runner: &Runner| {
+        let runner = runner.clone();
+        Box::pin(async move { runner.take(TTL).await })
+    };
+    let mut earlier = ask(&runner);
+    assert!(is_pending(&mut earlier).await);
+    // Another process takes its place for a moment, and the call is not answered yet.
+    runner.restarted().await;
+    runner.register(1, Some(runner.id)).await;
+    let mut later = ask(&runner);
+    assert!(is_pending(&mut later).await);
+    drop(earlier);
+    sleep(TTL + SECOND).await;
+    let is_online = async || world.engine.get_runner(runner.id).await.unwrap().is_online;
+    assert!(is_online().await, "a call of it waits");
+    drop(later);
+    sleep(TTL + SECOND).await;
+    assert!(!is_online().await);
+}
+
+/// Whether a future that was polled once goes on.
+async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
+    tokio::time::timeout(Duration::ZERO, future).await.is_err()
+}
+
 /// From when to when a runner worked on a stage.
 type Work = (Instant, Instant);
 

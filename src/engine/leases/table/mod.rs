@@ -257,7 +257,7 @@ impl Inner {
     fn is_online(&self, id: RunnerId, ttl: Duration, now: Instant) -> bool {
         self.runners.get(&id).is_some_and(|runner| {
             let holds = |lease_id: &LeaseId| self.leases[lease_id].is_live(now);
-            runner.waiting > 0 || now < runner.last_seen + ttl || runner.leases.iter().any(holds)
+            runner.waits() || now < runner.last_seen + ttl || runner.leases.iter().any(holds)
         })
     }
 

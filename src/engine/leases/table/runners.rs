@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -21,8 +22,8 @@ pub(in crate::engine) struct KnownRunner {
     pub(in crate::engine) register_time: SystemTime,
     pub(in crate::engine) is_draining: bool,
     pub(super) last_seen: Instant,
-    /// Calls of it that wait for work right now.
-    pub(super) waiting: usize,
+    /// Each call of this session that waits for work right now has a copy.
+    calls: Arc<()>,
     /// Those that have not ended.
     pub(super) leases: BTreeSet<LeaseId>,
 }
@@ -49,7 +50,7 @@ impl LeaseTable {
             register_time: now.time,
             is_draining: false,
             last_seen: now.instant,
-            waiting: 0,
+            calls: Arc::default(),
             leases: BTreeSet::new(),
         };
         let earlier = inner.runners.insert(id, runner);
@@ -75,12 +76,11 @@ impl LeaseTable {
     ) -> Result<Waiting<'_>, LeaseError> {
         let mut inner = self.inner.lock();
         let runner = inner.session(id, session_id)?;
-        runner.waiting += 1;
         runner.last_seen = now.instant;
         Ok(Waiting {
+            call: Arc::clone(&runner.calls),
             table: self,
             id,
-            session_id,
         })
     }
 
@@ -105,7 +105,7 @@ impl LeaseTable {
             |runner: &KnownRunner| runner.leases.is_empty() && now >= runner.last_seen + REMEMBERED;
         inner
             .runners
-            .retain(|_, runner| runner.waiting > 0 || !forgotten(runner));
+            .retain(|_, runner| runner.waits() || !forgotten(runner));
         let silent = |id: &&RunnerId| !inner.is_online(**id, ttl, now);
         inner.runners.keys().filter(silent).copied().collect()
     }
@@ -170,28 +170,36 @@ impl LeaseTable {
         let confirmed = leases
             .filter(|lease| lease.state == LeaseState::Confirmed && lease.is_live(now.instant));
         let is_online = inner.is_online(id, self.ttl, now.instant);
-        let silence = match runner.waiting {
-            0 => now.instant.saturating_duration_since(runner.last_seen),
-            _ => Duration::ZERO,
+        let silence = match runner.waits() {
+            true => Duration::ZERO,
+            false => now.instant.saturating_duration_since(runner.last_seen),
         };
         let last_seen = now.time.checked_sub(silence).unwrap_or(now.time);
         Some(look(runner, is_online, last_seen, confirmed.collect()))
     }
 }
 
+impl KnownRunner {
+    /// Whether a call of it waits for work.
+    pub(super) fn waits(&self) -> bool {
+        Arc::strong_count(&self.calls) > 1
+    }
+}
+
 /// A call that waits for work; a runner that waits is there.
 pub(in crate::engine) struct Waiting<'a> {
+    call: Arc<()>,
     table: &'a LeaseTable,
     id: RunnerId,
-    session_id: SessionId,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut inner = self.table.inner.lock();
-        // A later session counts its own calls.
-        if let Ok(runner) = inner.session(self.id, self.session_id) {
-            runner.waiting -= 1;
+        // The calls of a later session are its own, even if it goes by the same id.
+        if let Some(runner) = inner.runners.get_mut(&self.id)
+            && Arc::ptr_eq(&runner.calls, &self.call)
+        {
             // It was there until now, whoever ended the call.
             runner.last_seen = Instant::now();
         }
