@@ -57,7 +57,7 @@ impl Engine {
                 next = now + AGAIN;
             }
         }
-        let due = self.leases.next_due(Instant::now());
+        let due = self.leases.next_due(now);
         due.map_or(next, |due| due.min(next))
     }
 
