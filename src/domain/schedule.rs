@@ -43,15 +43,16 @@ pub fn workspace_owner(bound: &Bindings, wanted: &Variables) -> Option<RunnerId>
 }
 
 /// Why a ready stage waits, by the rule that a claim goes by. `runners` are those
-/// that are connected and take work.
+/// that are connected, with their labels, and whether they take only stages of jobs
+/// that are bound to them.
 pub fn waits_for<'a>(
     bound: &Bindings,
     wanted: &Variables,
-    mut runners: impl Iterator<Item = (RunnerId, &'a Variables)>,
+    mut runners: impl Iterator<Item = (RunnerId, &'a Variables, bool)>,
 ) -> PendingReason {
-    let may_have_it = |(id, offered): (RunnerId, &Variables)| {
-        has_labels(offered, wanted)
-            && workspace_owner(bound, wanted).is_none_or(|owner| owner == id)
+    let owner = workspace_owner(bound, wanted);
+    let may_have_it = |(id, offered, only_bound): (RunnerId, &Variables, bool)| {
+        has_labels(offered, wanted) && owner.map_or(!only_bound, |owner| owner == id)
     };
     match runners.any(may_have_it) {
         true => PendingReason::RunnersBusy,

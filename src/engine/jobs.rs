@@ -146,8 +146,11 @@ impl Engine {
     pub async fn view(&self, job: Arc<Job>) -> Result<JobView, Error> {
         let offers = self.offers();
         let bound = self.store.bindings(job.id).await?;
-        let waits_for =
-            |wanted: &Variables| waits_for(&bound, wanted, offers.iter().map(|(id, l)| (*id, l)));
+        let waits_for = |wanted: &Variables| {
+            let runners = offers.iter();
+            let runners = runners.map(|offer| (offer.runner_id, &offer.labels, offer.only_bound));
+            waits_for(&bound, wanted, runners)
+        };
         let stages = job.stage_runs.iter().map(|run| {
             let key = LogKey {
                 job_id: job.id,

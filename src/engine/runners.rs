@@ -1,8 +1,6 @@
-use std::collections::BTreeMap;
-
 use crate::{
     domain::RunnerId,
-    store::Labels,
+    store::Claim,
     wire::{RunnerView, RunningStage},
 };
 
@@ -32,7 +30,7 @@ impl Engine {
         Ok(runners)
     }
 
-    /// Gives a runner no more stages, or gives it stages again.
+    /// Gives a runner no new jobs, or gives it jobs again.
     pub async fn drain_runner(&self, id: RunnerId, drain: bool) -> Result<RunnerView, Error> {
         let known = self.leases.set_draining(id, drain);
         known.ok_or_else(|| Error::RunnerNotFound(id.to_string()))?;
@@ -42,8 +40,8 @@ impl Engine {
         self.get_runner(id).await
     }
 
-    /// The runners that are connected and take work.
-    pub(super) fn offers(&self) -> BTreeMap<RunnerId, Labels> {
+    /// What the runners that are connected might claim.
+    pub(super) fn offers(&self) -> Vec<Claim> {
         self.leases.offers(self.both_times().instant)
     }
 

@@ -30,8 +30,11 @@ use crate::{
 /// How long an answer may be on its way, beyond the time for which it is held back: a
 /// network that is cut gives none.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a renewal, beyond the time for which it may be held: a connection that
+/// died without a word has to be given up while there is time for another try.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_secs(5);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
@@ -151,7 +154,7 @@ impl Leases for RemoteLeases {
     ) -> Result<Renewed, LeaseError> {
         let mut client = self.client_of(proof);
         let request = renewal_to_proto(proof, report, known, max_wait);
-        let answer = within(max_wait + PATIENCE, client.renew_lease(request)).await;
+        let answer = within(max_wait + RENEWAL_PATIENCE, client.renew_lease(request)).await;
         let answer = answer.map_err(|status| lost(&status))?;
         renewed_from_proto(answer).map_err(LeaseError::Failed)
     }

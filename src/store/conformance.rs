@@ -503,6 +503,7 @@ async fn claim_of(store: &Tested, runner: u128, labels: &[(&str, &str)]) -> Opti
     let claim = Claim {
         runner_id: RunnerId(id(runner)),
         labels: label_map(labels),
+        only_bound: false,
     };
     store.claim(&claim).await.unwrap()
 }

@@ -237,6 +237,8 @@ pub struct Claim {
     pub runner_id: RunnerId,
     /// What it offers.
     pub labels: Labels,
+    /// It takes only stages of jobs that are bound to it already.
+    pub only_bound: bool,
 }
 
 /// A stage that was taken out of the queue.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use nix::sys::signal::SigSet;
 use serde::Serialize;
 
-use super::{Mode, Report, Spec, Task, cgroup::Cgroup, control::Control, probe, stage};
+use super::{Mode, Report, Spec, Task, cgroup::Cgroup, control::Control, probe, stage, system};
 
 /// Does what the runner's first line says.
 ///
@@ -14,6 +14,7 @@ use super::{Mode, Report, Spec, Task, cgroup::Cgroup, control::Control, probe, s
 pub(super) fn serve() -> io::Result<()> {
     // Blocked and not ignored, which the command would inherit. SIGCHLD waits for its reader.
     SigSet::all().thread_block()?;
+    system::close_inherited_on_exec();
     let mut control = Control::inherited()?;
     match control.wait()? {
         Task::Probe { mode, limits } => tell(&probe::probe(mode, limits)),

@@ -1,7 +1,8 @@
-//! The two system calls that no safe function covers.
+//! The system calls that no safe function covers.
 #![expect(
     unsafe_code,
-    reason = "fork is unsafe, and the safe waitpid fails on what it has no name for"
+    reason = "fork is unsafe, the safe waitpid fails on what it has no name for, and nothing \
+              else closes descriptors of which only the number is known"
 )]
 
 use nix::{
@@ -18,6 +19,21 @@ pub(super) fn fork() -> nix::Result<ForkResult> {
     // before its last fork: no lock can be held by a thread that the child lacks.
     unsafe { unistd::fork() }
 }
+
+/// Keeps from the command what somebody left open in the service before it started.
+#[cfg(target_os = "linux")]
+pub(super) fn close_inherited_on_exec() {
+    // SAFETY: nothing is closed now, so no descriptor becomes invalid for its owner.
+    // Fails on kernels before 5.11, where the command sees what the service inherited.
+    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, CLOSE_ON_EXEC) };
+}
+
+#[cfg(target_os = "linux")]
+const CLOSE_ON_EXEC: libc::c_int = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+
+/// There is no such call elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn close_inherited_on_exec() {}
 
 /// Reaps an ended child, and answers with its raw status; `None` if no child has ended
 /// and `flags` say not to wait.

@@ -21,7 +21,7 @@ pub struct RunnerView {
     pub version: String,
     /// It was heard of within a lease's life.
     pub is_online: bool,
-    /// It is given no more stages.
+    /// It is given no new jobs.
     pub is_draining: bool,
     /// The stages that it runs.
     pub stages: Vec<RunningStage>,

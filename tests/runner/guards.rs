@@ -265,3 +265,21 @@ async fn a_command_that_stops_its_supervisor_is_over_at_its_timeout() {
         world.finish().await;
     }
 }
+
+#[tokio::test]
+async fn a_command_sees_nothing_that_the_service_has_open() {
+    // As a careless parent of the service leaves it: open across an exec.
+    let (reader, _writer) = std::io::pipe().unwrap();
+    rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty()).unwrap();
+    let number = std::os::fd::AsRawFd::as_raw_fd(&reader);
+    let known = fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
+    for (guard, _) in offered() {
+        let world = guarded(guard);
+        let look = work("for fd in /proc/self/fd/*; do readlink \"$fd\" || :; done");
+        let (_, log) = world.run(look).await;
+        let log = text(&log);
+        assert!(log.contains("/dev/null"), "{log}");
+        assert!(!log.contains(known.to_str().unwrap()), "{log}");
+        world.finish().await;
+    }
+}

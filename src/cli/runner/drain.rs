@@ -12,7 +12,7 @@ use crate::{
     wire::v1,
 };
 
-/// Give a runner no more stages; those that it runs go on
+/// Give a runner no new jobs; those that it has begun go on to their end
 ///
 /// A job of which the runner has the files goes on there alone: its next stages wait until
 /// the runner is resumed.

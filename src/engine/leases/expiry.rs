@@ -177,10 +177,15 @@ impl Engine {
         job_id: JobId,
     ) -> Result<(), Error> {
         for lost in self.leases.lost_workspaces(job_id) {
-            match self.command(job_id, Command::LoseWorkspace(lost)).await {
-                Err(Error::JobNotFound(_)) => return Ok(()),
+            let is_over = match self.command(job_id, Command::LoseWorkspace(lost)).await {
+                Err(Error::JobNotFound(_)) => true,
                 // Never refused: a job that has ended has nothing to lose.
-                answer => drop(answer?),
+                answer => answer?.is_ok_and(|job| job.state.is_terminal()),
+            };
+            if is_over {
+                // It may have been noted after the job's end.
+                self.leases.forget(job_id);
+                break;
             }
         }
         Ok(())

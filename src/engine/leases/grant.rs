@@ -25,19 +25,13 @@ impl Engine {
             let job = self.load_job(lease.job_id).await?;
             return Ok(self.lease(proof, lease, &job, received));
         }
-        let Some(labels) = self.leases.room(id, request.session_id)? else {
+        let Some(claim) = self.leases.room(id, request.session_id)? else {
             return Ok(None);
         };
         let Some(engine) = self.me.upgrade() else {
             return Err(LeaseError::Stopping);
         };
-        let (claim, request) = (
-            Claim {
-                runner_id: id,
-                labels,
-            },
-            request.clone(),
-        );
+        let request = request.clone();
         // A task of its own: a caller that goes away between the claim and the lease
         // would take the stage with it.
         let given = tokio::spawn(async move { engine.give(claim, request, received).await });
@@ -53,7 +47,7 @@ impl Engine {
         received: Instant,
     ) -> Result<Option<Lease>, LeaseError> {
         while let Some(ready) = self.store.claim(&claim).await.map_err(Error::from)? {
-            match self.grant(ready, &request, received).await {
+            match self.grant(ready, &claim, &request, received).await {
                 Ok(Granted::Lease(lease)) => return Ok(Some(*lease)),
                 Ok(Granted::NotReady) => {}
                 Ok(Granted::NoRoom) => {
@@ -72,6 +66,7 @@ impl Engine {
     async fn grant(
         &self,
         ready: ReadyStage,
+        claim: &Claim,
         request: &WorkRequest,
         received: Instant,
     ) -> Result<Granted, Error> {
@@ -102,7 +97,8 @@ impl Engine {
             ends_by: None,
             overran: false,
         };
-        if !self.leases.grant(proof.lease_id, request.session_id, lease) {
+        let session_id = request.session_id;
+        if !self.leases.grant(proof.lease_id, session_id, lease, claim) {
             return Ok(Granted::NoRoom);
         }
         let lease = self.lease(proof, lease, &job, received);

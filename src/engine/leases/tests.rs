@@ -485,10 +485,11 @@ async fn a_stage_ends_by_the_services_own_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drained_runner_gets_nothing_and_keeps_what_it_has() {
+async fn a_drained_runner_gets_no_new_job_and_ends_those_it_has() {
     let world = World::new();
     let runner = world.runner(2).await;
-    world.trigger(vec![stage("s")], false).await;
+    let stages = vec![stage("first"), stage("rest")];
+    let begun = world.trigger(stages, false).await;
     let lease = runner.started(SECOND).await;
     let view = world.engine.drain_runner(runner.id, true).await.unwrap();
     assert!(view.is_draining && view.is_online);
@@ -499,6 +500,13 @@ async fn a_drained_runner_gets_nothing_and_keeps_what_it_has() {
     assert_eq!(reason, Some(PendingReason::NoMatchingRunner));
     runner
         .complete(lease.proof, Outcome::Succeeded)
+        .await
+        .unwrap();
+    // What it has begun it brings to an end: the workspace is there and nowhere else.
+    let rest = runner.started(SECOND).await;
+    assert_eq!((rest.work.job_id, &*rest.work.stage_name), (begun, "rest"));
+    runner
+        .complete(rest.proof, Outcome::Succeeded)
         .await
         .unwrap();
     let waits = tokio::spawn({

@@ -57,10 +57,17 @@ impl ReadyQueue {
 
     /// Takes the first stage that the runner may have, and binds its job to the runner.
     pub(super) fn claim(&mut self, claim: &Claim) -> Option<ReadyStage> {
-        self.set_aside(claim);
+        match claim.only_bound {
+            true => self.call_in(claim.runner_id),
+            false => self.set_aside(claim),
+        }
         let own = self.bound.get(&claim.runner_id);
         let own = own.and_then(|queues| queues.first(&claim.labels));
-        let (wanted, place) = [self.open.first(&claim.labels), own]
+        let open = match claim.only_bound {
+            true => None,
+            false => self.open.first(&claim.labels),
+        };
+        let (wanted, place) = [open, own]
             .into_iter()
             .flatten()
             .min_by_key(|(_, place)| *place)?;
@@ -139,6 +146,28 @@ impl ReadyQueue {
         }
     }
 
+    /// Moves all that a runner has to have to its own queues. Looks at every stage that
+    /// waits, so it is for runners that are about to go.
+    fn call_in(&mut self, runner_id: RunnerId) {
+        let Some(jobs) = self.jobs.get(&runner_id) else {
+            return;
+        };
+        let is_its_own = |wanted: &Labels, (_, job_id, _): &Place| {
+            let bound = self.bindings.get(job_id).filter(|_| jobs.contains(job_id));
+            bound.and_then(|bound| workspace_owner(bound, wanted)) == Some(runner_id)
+        };
+        let places = self
+            .open
+            .all()
+            .filter(|(wanted, place)| is_its_own(wanted, place));
+        let places: Vec<(Labels, Place)> = places.map(|(l, place)| (l.clone(), place)).collect();
+        for (wanted, place) in places {
+            self.open.remove(&wanted, place);
+            let own = self.bound.entry(runner_id).or_default();
+            own.insert(&wanted, place);
+        }
+    }
+
     /// The other runner that has to have a stage, if there is one.
     fn owner(&self, job_id: JobId, wanted: &Labels, claim: &Claim) -> Option<RunnerId> {
         let owner = workspace_owner(self.bindings.get(&job_id)?, wanted);
@@ -193,13 +222,16 @@ impl Queues {
         self.heads(labels).min_by_key(|(_, place)| *place)
     }
 
+    fn all(&self) -> impl Iterator<Item = (&Labels, Place)> {
+        let queues = self.0.iter();
+        queues.flat_map(|(labels, queue)| queue.iter().map(move |place| (labels, *place)))
+    }
+
     fn take_job(&mut self, job_id: JobId) -> Vec<(Labels, Place)> {
         let places: Vec<(Labels, Place)> = self
-            .0
-            .iter()
-            .flat_map(|(labels, queue)| queue.iter().map(move |place| (labels, place)))
+            .all()
             .filter(|(_, (_, id, _))| *id == job_id)
-            .map(|(labels, place)| (labels.clone(), *place))
+            .map(|(labels, place)| (labels.clone(), place))
             .collect();
         for (labels, place) in &places {
             self.remove(labels, *place);
@@ -244,6 +276,7 @@ mod tests {
         },
         Claim {
             runner: u8,
+            only_bound: bool,
         },
         Unbind {
             job: u8,
@@ -255,7 +288,8 @@ mod tests {
         prop_oneof![
             4 => (0..4u8, 0..8u8, 0..6u8, 0..4u8)
                 .prop_map(|(job, stage, rank, wants)| Step::Add { job, stage, rank, wants }),
-            4 => (0..4u8).prop_map(|runner| Step::Claim { runner }),
+            4 => (0..4u8, prop::bool::weighted(0.2))
+                .prop_map(|(runner, only_bound)| Step::Claim { runner, only_bound }),
             1 => (0..4u8, 0..4u8).prop_map(|(job, runner)| Step::Unbind { job, runner }),
         ]
     }
@@ -273,8 +307,9 @@ mod tests {
     }
 
     /// Runners differ in their labels; two pairs are alike.
-    fn claim(number: u8) -> Claim {
+    fn claim(number: u8, only_bound: bool) -> Claim {
         Claim {
+            only_bound,
             runner_id: RunnerId(Uuid::from_u128(number.into())),
             labels: labels([3, 3, 1, 0][usize::from(number)]),
         }
@@ -302,8 +337,9 @@ mod tests {
             let may_have = |(_, job_id, _): &Place, wanted: &Labels| {
                 let bound = self.bindings.get(job_id).cloned().unwrap_or_default();
                 let owner = workspace_owner(&bound, wanted);
+                let is_its_own = owner == Some(claim.runner_id);
                 has_labels(&claim.labels, wanted)
-                    && owner.is_none_or(|owner| owner == claim.runner_id)
+                    && (is_its_own || (owner.is_none() && !claim.only_bound))
             };
             let (place, _) = self
                 .waiting
@@ -335,11 +371,12 @@ mod tests {
                             plain.waiting.insert(place, labels(wants));
                         }
                     }
-                    Step::Claim { runner } => {
-                        prop_assert_eq!(queue.claim(&claim(runner)), plain.claim(&claim(runner)));
+                    Step::Claim { runner, only_bound } => {
+                        let claim = claim(runner, only_bound);
+                        prop_assert_eq!(queue.claim(&claim), plain.claim(&claim));
                     }
                     Step::Unbind { job, runner } => {
-                        let runner_id = claim(runner).runner_id;
+                        let runner_id = claim(runner, false).runner_id;
                         queue.unbind(job_id(job), runner_id);
                         if let Some(bound) = plain.bindings.get_mut(&job_id(job)) {
                             bound.retain(|(id, _)| *id != runner_id);

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::{
     domain::{JobId, LeaseId, LostWorkspace, RunnerId, SessionId},
     runner::{LeaseError, LeaseProof},
+    store::Claim,
 };
 
 pub(in crate::engine) use lease::{LeaseState, LiveLease};
@@ -74,18 +75,21 @@ impl LeaseTable {
     }
 
     /// Gives a lease out, to be confirmed within half a lease's life. False when the
-    /// session has no room for it, or is gone.
+    /// session has no room for it, drains, or is gone.
     pub(in crate::engine) fn grant(
         &self,
         lease_id: LeaseId,
         session_id: SessionId,
         lease: LiveLease,
+        claim: &Claim,
     ) -> bool {
         let mut inner = self.inner.lock();
         let id = lease.holder.runner_id;
         let has_room = inner.has_room(id);
         match inner.session(id, session_id) {
-            Ok(runner) if has_room && !runner.is_draining => runner.leases.insert(lease_id),
+            Ok(runner) if has_room && (claim.only_bound || !runner.is_draining) => {
+                runner.leases.insert(lease_id)
+            }
             _ => return false,
         };
         inner.put(lease_id, lease);

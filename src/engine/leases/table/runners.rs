@@ -1,7 +1,7 @@
 //! Who is there.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     domain::{JobId, LeaseId, RunnerId, SessionId},
     runner::{LeaseError, Registration},
-    store::Labels,
+    store::{Claim, Labels},
 };
 
 use super::{LeaseState, LeaseTable, LiveLease, Now, REMEMBERED};
@@ -84,17 +84,20 @@ impl LeaseTable {
         })
     }
 
-    /// The labels of a session that may have another lease; none while it has to wait.
+    /// What a session may ask for; none while it has all that it can hold.
     pub(in crate::engine) fn room(
         &self,
         id: RunnerId,
         session_id: SessionId,
-    ) -> Result<Option<Labels>, LeaseError> {
+    ) -> Result<Option<Claim>, LeaseError> {
         let mut inner = self.inner.lock();
         let has_room = inner.has_room(id);
         let runner = inner.session(id, session_id)?;
-        let labels = &runner.registration.labels;
-        Ok((has_room && !runner.is_draining).then(|| labels.clone()))
+        Ok(has_room.then(|| Claim {
+            runner_id: id,
+            labels: runner.registration.labels.clone(),
+            only_bound: runner.is_draining,
+        }))
     }
 
     /// Runners that have gone silent since; those that went long ago are forgotten.
@@ -133,13 +136,17 @@ impl LeaseTable {
             .unwrap_or_default()
     }
 
-    /// The runners that are connected and take work, with their labels.
-    pub(in crate::engine) fn offers(&self, now: Instant) -> BTreeMap<RunnerId, Labels> {
+    /// What the runners that are connected might claim, if they had room.
+    pub(in crate::engine) fn offers(&self, now: Instant) -> Vec<Claim> {
         let inner = self.inner.lock();
-        let runners = inner.runners.iter();
-        runners
-            .filter(|(id, runner)| !runner.is_draining && inner.is_online(**id, self.ttl, now))
-            .map(|(id, runner)| (*id, runner.registration.labels.clone()))
+        let online = inner.runners.iter();
+        let online = online.filter(|(id, _)| inner.is_online(**id, self.ttl, now));
+        online
+            .map(|(id, runner)| Claim {
+                runner_id: *id,
+                labels: runner.registration.labels.clone(),
+                only_bound: runner.is_draining,
+            })
             .collect()
     }
 
