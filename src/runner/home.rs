@@ -75,7 +75,7 @@ impl Home {
                 continue;
             }
             info!(path = %entry.path().display(), "removing a workspace that was left behind");
-            super::workspace::remove(&entry.path());
+            super::removal::remove(&entry.path());
         }
         Ok(())
     }

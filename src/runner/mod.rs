@@ -22,6 +22,7 @@ mod output;
 mod process;
 mod progress;
 mod remote;
+mod removal;
 mod retry;
 mod stage;
 mod stop;

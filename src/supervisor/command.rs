@@ -11,7 +11,7 @@ use nix::{
     unistd::{ForkResult, Pid, setpgid},
 };
 
-use super::{Command, Mode, Report, Spec, cgroup::Cgroup, serve, system};
+use super::{Command, Mode, Report, Spec, cgroup::Cgroup, control, system};
 
 /// Starts the command as the leader of a process group of its own inside `cgroup`,
 /// with this process's standard error for both of its outputs.
@@ -56,7 +56,7 @@ fn lead_a_group(mode: Mode) -> io::Result<()> {
         // The number means another process to the runner, and the kernel ends a
         // namespace with its init.
         Mode::PidNamespace => Ok(()),
-        Mode::Subreaper | Mode::ProcessGroup => serve::tell(&Report::Started {
+        Mode::Subreaper | Mode::ProcessGroup => control::tell(&Report::Started {
             group: own.as_raw(),
         }),
     }

@@ -1,12 +1,12 @@
-//! The runner's lines, as they come in.
+//! The runner's lines as they come in, and what is said back.
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::fd::{AsFd, BorrowedFd},
 };
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The reading end of the runner's pipe, and what was read of it.
 ///
@@ -64,4 +64,12 @@ impl AsFd for Control {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
+}
+
+/// Says a line to the runner.
+pub(super) fn tell(message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    io::stdout().write_all(&line)?;
+    io::stdout().flush()
 }

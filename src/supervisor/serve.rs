@@ -1,11 +1,15 @@
 //! The supervisor's one task, from the runner's first line to the answer.
 
-use std::io::{self, Write};
+use std::io;
 
 use nix::sys::signal::SigSet;
-use serde::Serialize;
 
-use super::{Mode, Report, Spec, Task, cgroup::Cgroup, control::Control, probe, stage, system};
+use super::{
+    Mode, Report, Spec, Task,
+    cgroup::Cgroup,
+    control::{Control, tell},
+    probe, stage, system,
+};
 
 /// Does what the runner's first line says.
 ///
@@ -20,14 +24,6 @@ pub(super) fn serve() -> io::Result<()> {
         Task::Probe { mode, limits } => tell(&probe::probe(mode, limits)),
         Task::Run(spec) => tell(&run(&spec, control)?),
     }
-}
-
-/// Says a line to the runner.
-pub(super) fn tell(message: &impl Serialize) -> io::Result<()> {
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
-    io::stdout().write_all(&line)?;
-    io::stdout().flush()
 }
 
 fn run(spec: &Spec, control: Control) -> io::Result<Report> {
