@@ -49,6 +49,8 @@ pub struct WorkRequest {
     pub max_wait: Duration,
     /// Jobs of which the runner keeps a workspace.
     pub held_jobs: Vec<JobId>,
+    /// It takes only stages of jobs that it has begun, from now on.
+    pub leaving: bool,
 }
 
 /// Answer to [`Leases::acquire`].

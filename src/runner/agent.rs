@@ -117,7 +117,9 @@ impl Runner {
     }
 
     /// Runs stages until `stop`, or until the service says that it is stopping, and
-    /// then until the stages that still run are over.
+    /// then until the stages that still run are over. A runner that leaves its service
+    /// behind runs also the other stages of the jobs that it has begun: their
+    /// workspaces are here and nowhere else.
     ///
     /// Dropping the future kills them instead, without grace.
     ///
@@ -125,10 +127,14 @@ impl Runner {
     /// The service refuses the runner.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunnerError> {
         let Self(mut agent) = self;
-        let ended = tokio::select! {
+        let mut ended = tokio::select! {
             ended = agent.take_work() => ended,
             () = stop.cancelled() => Ok(()),
         };
+        if stop.is_cancelled() && agent.service == ServicePlace::Elsewhere {
+            agent.leaving = true;
+            ended = agent.take_work().await;
+        }
         while agent.tasks.join_next().await.is_some() {}
         // Workspaces may be large, and removing files blocks.
         spawn_blocking(move || drop(agent))
@@ -142,8 +148,12 @@ struct Agent {
     leases: Arc<dyn Leases>,
     registration: Registration,
     guards: Arc<Guards>,
-    clock: Clock,
+    service: ServicePlace,
     home: Option<Home>,
+    /// Of the request for work that is or was on its way: its answer may be a lease.
+    request_id: Uuid,
+    /// Takes no new jobs.
+    leaving: bool,
     workspaces: Workspaces,
     slots: Arc<Semaphore>,
     /// Running stages, and removals of workspaces.
@@ -181,7 +191,9 @@ impl Agent {
                 runner_id: home.as_ref().and_then(Home::runner_id),
             },
             guards: Arc::new(guards),
-            clock: service.clock(),
+            service,
+            request_id: Uuid::new_v4(),
+            leaving: false,
             workspaces: Workspaces::new(execution, home.as_ref())?,
             home,
             slots: Arc::new(Semaphore::new(capacity)),
@@ -189,20 +201,26 @@ impl Agent {
         })
     }
 
-    /// Ends when the service is stopping.
+    /// Ends when the service is stopping, or when the last of the jobs is over that a
+    /// runner that leaves has begun.
     async fn take_work(&mut self) -> Result<(), RunnerError> {
+        if self.has_left() {
+            return Ok(());
+        }
         let Some(mut runner) = self.register().await? else {
             return Ok(());
         };
-        let mut request_id = Uuid::new_v4();
         let mut failures = 0;
         loop {
             let slot = self.free_slot().await;
-            match self.leases.acquire(self.request(&runner, request_id)).await {
+            match self.leases.acquire(self.request(&runner)).await {
                 Ok(acquired) => {
                     failures = 0;
-                    request_id = Uuid::new_v4();
+                    self.request_id = Uuid::new_v4();
                     self.start(acquired, slot, runner);
+                    if self.has_left() {
+                        return Ok(());
+                    }
                     continue;
                 }
                 Err(LeaseError::Stopping) => return Ok(()),
@@ -229,13 +247,18 @@ impl Agent {
         }
     }
 
-    fn request(&self, runner: &Registered, request_id: Uuid) -> WorkRequest {
+    fn has_left(&self) -> bool {
+        self.leaving && self.workspaces.held().is_empty()
+    }
+
+    fn request(&self, runner: &Registered) -> WorkRequest {
         WorkRequest {
             runner_id: runner.runner_id,
             session_id: self.registration.session_id,
-            request_id,
+            request_id: self.request_id,
             max_wait: MAX_WAIT,
             held_jobs: self.workspaces.held(),
+            leaving: self.leaving,
         }
     }
 
@@ -295,7 +318,7 @@ impl Agent {
             let workspace = self.workspaces.open(work.job_id, work.workspace_exists);
             let leases = Arc::clone(&self.leases);
             let guards = Arc::clone(&self.guards);
-            let clock = self.clock;
+            let clock = self.service.clock();
             self.tasks.spawn(async move {
                 stage::run(leases, &guards, proof, &terms, clock, work, workspace).await;
                 drop(slot);

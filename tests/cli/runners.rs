@@ -379,3 +379,37 @@ fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
     let listed = served.run(&["runner", "list", "-o", "json"]).json();
     assert_eq!(listed["runners"], serde_json::Value::Null, "{listed}");
 }
+
+#[test]
+fn a_runner_that_is_stopped_ends_the_jobs_that_it_has_begun() {
+    let served = service(&[]);
+    let (started, go_on) = (served.path("started"), served.path("go-on"));
+    gate(&started);
+    gate(&go_on);
+    let first = format!(
+        "echo made >file; echo >{}; read x <{}",
+        started.display(),
+        go_on.display()
+    );
+    let data = serde_json::json!({
+        "name": "two",
+        "stages": [{ "name": "first", "command": first }, { "name": "second", "command": "cat file" }],
+    });
+    let data = data.to_string();
+    served.run(&["pipeline", "create", "--data", &data]).ok();
+    let mut one = runner(&served, "one", &["--capacity", "1"]);
+    let begun = served.trigger("two");
+    fs::read(&started).unwrap();
+    one.signal(Signal::TERM);
+    one.until_stderr("stopping");
+    // It takes no new job, and says so to whoever looks.
+    served.create("other", "true");
+    let other = served.trigger("other");
+    fs::write(&go_on, "\n").unwrap();
+    served.run(&["job", "watch", &begun]).ok();
+    assert_eq!(served.run(&["job", "log", &begun, "second"]).ok(), "made\n");
+    assert_eq!(one.wait().code(), Some(0));
+    assert_eq!(show(&served, "one")["draining"], true);
+    let waits = served.run(&["job", "get", &other, "-o", "json"]).json();
+    assert_eq!(waits["state"], "STATE_QUEUED");
+}

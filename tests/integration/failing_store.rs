@@ -277,6 +277,7 @@ impl World {
             request_id: Uuid::nil(),
             max_wait: Duration::from_secs(50),
             held_jobs: Vec::new(),
+            leaving: false,
         }
     }
 

@@ -276,6 +276,7 @@ async fn a_workspace_of_a_job_that_is_over_can_go() {
             nanos: 0,
         }),
         held_job_ids: vec![job.id.clone()],
+        leaving: false,
     };
     let mut client = runner.client.clone();
     let (answer, ()) = tokio::join!(client.acquire_lease(ask()), runner.succeed(&lease));

@@ -84,6 +84,7 @@ impl RawRunner {
             request_id: request_id.to_owned(),
             max_wait: Some(max_wait.try_into().unwrap()),
             held_job_ids: Vec::new(),
+            leaving: false,
         };
         let answer = self.client.clone().acquire_lease(request).await?;
         Ok(answer.into_inner())

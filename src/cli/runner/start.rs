@@ -48,7 +48,7 @@ pub(crate) struct StartArgs {
     keep_workspaces: bool,
     #[command(flatten)]
     guard: GuardArgs,
-    /// How long a stop waits for running stages; a second signal does not wait
+    /// How long a stop waits for the jobs that were begun; a second signal does not wait
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     drain: Duration,
 }
@@ -67,7 +67,7 @@ impl StartArgs {
             ended = &mut running => return ended.map(|()| Exit::Ok).map_err(failure),
             () = interrupts.next() => {}
         }
-        tracing::info!("stopping: taking no more stages, waiting for those that run");
+        tracing::info!("stopping: taking no new jobs, waiting for those that were begun");
         stop.cancel();
         let exit = tokio::select! {
             ended = running => {

@@ -61,6 +61,9 @@ impl Leases for Engine {
         let received = Instant::now();
         let until = received + request.max_wait.min(limits::MAX_WORK_WAIT);
         let _waiting = self.leases.wait(id, session_id, self.both_times())?;
+        if request.leaving {
+            self.leases.set_draining(id, true);
+        }
         loop {
             // Registered before the look, so that no wake-up is missed in between.
             let progress = self.progress.notified();

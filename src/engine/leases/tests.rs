@@ -172,6 +172,7 @@ impl Runner {
             request_id,
             max_wait: wait,
             held_jobs: Vec::new(),
+            leaving: false,
         };
         let acquired = self.engine.acquire(request).await?;
         Ok(acquired.lease)

@@ -68,6 +68,7 @@ pub fn work_request_from_proto(request: v1::AcquireLeaseRequest) -> Read<WorkReq
         request_id,
         max_wait,
         held_job_ids,
+        leaving,
     } = request;
     let mut fields = Fields::default();
     let runner_id = fields.id("runner_id", &runner_id);
@@ -95,6 +96,7 @@ pub fn work_request_from_proto(request: v1::AcquireLeaseRequest) -> Read<WorkReq
         request_id,
         max_wait: max_wait.min(limits::MAX_WORK_WAIT),
         held_jobs,
+        leaving,
     })
 }
 

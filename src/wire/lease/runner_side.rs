@@ -77,6 +77,7 @@ pub fn work_request_to_proto(request: WorkRequest) -> v1::AcquireLeaseRequest {
         request_id,
         max_wait,
         held_jobs,
+        leaving,
     } = request;
     v1::AcquireLeaseRequest {
         runner_id: runner_id.to_string(),
@@ -84,6 +85,7 @@ pub fn work_request_to_proto(request: WorkRequest) -> v1::AcquireLeaseRequest {
         request_id: request_id.to_string(),
         max_wait: Some(duration_to_proto(max_wait)),
         held_job_ids: held_jobs.iter().map(ToString::to_string).collect(),
+        leaving,
     }
 }
 
