@@ -25,7 +25,7 @@ pub struct Registration {
     pub runner_id: Option<RunnerId>,
 }
 
-/// Answer to [`Leases::register`].
+/// Answer to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// The runner's id from now on.
@@ -53,7 +53,7 @@ pub struct WorkRequest {
     pub leaving: bool,
 }
 
-/// Answer to [`Leases::acquire`].
+/// Answer to a request for work.
 #[derive(Debug, Default)]
 pub struct Acquired {
     /// None: nothing to do yet, ask again.
@@ -134,7 +134,7 @@ pub struct Report {
     pub progress_percent: Option<u8>,
 }
 
-/// Answer to [`Leases::renew`].
+/// Answer to a renewal.
 #[derive(Clone, Debug)]
 pub struct Renewed {
     /// Time left, counted from when the call was sent.
@@ -156,7 +156,7 @@ pub struct LogAppend {
     pub data: Bytes,
 }
 
-/// Answer to [`Leases::append_log`].
+/// Answer to bytes for a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Everything below is stored, or known to be missing.

@@ -37,7 +37,11 @@ impl Engine {
         let given = tokio::spawn(async move { engine.give(claim, request, received).await });
         given
             .await
-            .unwrap_or_else(|error| Err(LeaseError::Failed(error.to_string())))
+            .unwrap_or_else(|error| match error.is_cancelled() {
+                // Nobody cancels it but the end of the process.
+                true => Err(LeaseError::Stopping),
+                false => Err(LeaseError::Failed(error.to_string())),
+            })
     }
 
     async fn give(
