@@ -25,8 +25,8 @@ RUN touch build.rs src/lib.rs src/main.rs \
     && cargo build --release --locked
 
 FROM ${RUNTIME_IMAGE}
-# Stages check out repositories over HTTPS and SSH. tini is process 1: stages may
-# leave processes behind, and the service reaps only those it has started itself.
+# Stages check out repositories over HTTPS and SSH. tini is process 1: it
+# reaps what has lost its supervisor.
 # The fixed uid is what a volume's or a cluster's settings can name.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates git openssh-client tini \
