@@ -1,6 +1,6 @@
 //! Stages run for real, in the order that the pipeline gives them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use pipewright::wire::v1::{
     self, RunCondition,
@@ -344,4 +344,28 @@ async fn a_stage_reports_its_progress_in_a_file() {
     let progressed =
         |event: &&v1::JobEvent| matches!(event.change, Some(Change::StageProgressed(_)));
     assert_eq!(events.iter().filter(progressed).count(), 1);
+}
+
+#[tokio::test]
+async fn a_job_weighs_its_stages_by_how_long_they_took_before() {
+    let service = Service::start().await;
+    let (short, long) = (service.gate("short"), service.gate("long"));
+    let wait = |gate: &std::path::Path| format!("cat {}", gate.display());
+    let stages = [stage("short", &wait(&short)), stage("long", &wait(&long))];
+    let created = service.create(pipeline("p", stages)).await;
+    let mut halfway = Vec::new();
+    for _ in 0..2 {
+        let job = service.trigger(&created).await;
+        service.until_running(&job.id, "short").await;
+        service.clock.advance(Duration::from_secs(100));
+        open(&short, "go").await;
+        service.until_running(&job.id, "long").await;
+        halfway.push(service.get(&job.id).await.progress_percent);
+        service.clock.advance(Duration::from_secs(900));
+        open(&long, "go").await;
+        assert_eq!(service.ended(&job.id).await.progress_percent, 100);
+    }
+    // Alike when nothing is known; a tenth of the whole once it is.
+    assert_eq!(halfway[0], 50);
+    assert!((9..=11).contains(&halfway[1]), "{halfway:?}");
 }
