@@ -69,6 +69,14 @@ fn started(served: &Served) -> (String, JoinHandle<Vec<u8>>) {
     (job, gone)
 }
 
+/// Waits until nothing holds the gate, no longer than the lease can live.
+fn assert_gone_within_the_lease(served: &Served, gone: JoinHandle<Vec<u8>>, fault: SystemTime) {
+    gone.join().unwrap();
+    let took = fault.elapsed().unwrap();
+    assert!(took <= TTL, "the command lived on for {took:?}");
+    assert_none_is_left(served);
+}
+
 /// All processes of the stage have the gate's path in their environment.
 fn assert_none_is_left(served: &Served) {
     let held = served.path("held");
@@ -123,12 +131,7 @@ fn a_runner_that_is_killed_loses_its_stage_to_another() {
     let fault = SystemTime::now();
     first.signal(Signal::KILL);
     // Long before the lease is over: the supervisor sees its runner die.
-    gone.join().unwrap();
-    assert!(
-        fault.elapsed().unwrap() < TTL,
-        "the command outlived its runner"
-    );
-    assert_none_is_left(&served);
+    assert_gone_within_the_lease(&served, gone, fault);
     assert_given_to_another(&ended(&served, &id), fault);
 }
 
@@ -142,12 +145,7 @@ fn a_runner_that_is_stopped_outlives_its_lease_but_not_its_stage() {
     let fault = SystemTime::now();
     first.signal(Signal::STOP);
     // The supervisor keeps the deadline by itself.
-    gone.join().unwrap();
-    assert!(
-        fault.elapsed().unwrap() <= TTL,
-        "the command outlived the lease"
-    );
-    assert_none_is_left(&served);
+    assert_gone_within_the_lease(&served, gone, fault);
     let before = ended(&served, &id);
     assert_given_to_another(&before, fault);
     let log = first_log(&served, &id);
@@ -172,12 +170,7 @@ fn a_runner_that_is_cut_off_ends_its_stage_and_comes_back() {
     let _second = runner(&served, served.address, "second");
     let fault = SystemTime::now();
     proxy.set_cut(true);
-    gone.join().unwrap();
-    assert!(
-        fault.elapsed().unwrap() <= TTL,
-        "the command outlived the lease"
-    );
-    assert_none_is_left(&served);
+    assert_gone_within_the_lease(&served, gone, fault);
     let before = ended(&served, &id);
     assert_given_to_another(&before, fault);
     let log = first_log(&served, &id);
