@@ -15,7 +15,7 @@ use std::{
 use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 
 /// What each module may name of the others.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &[]),
@@ -29,13 +29,17 @@ const LAYERS: [(&str, &[&str]); 12] = [
         "api",
         &["domain", "wire", "store", "engine", "runner", "auth"],
     ),
+    ("http", &["auth", "config"]),
     (
         "server",
         &[
-            "domain", "wire", "store", "runner", "engine", "auth", "api", "config",
+            "domain", "wire", "store", "runner", "engine", "auth", "api", "http", "config",
         ],
     ),
-    ("cli", &["wire", "server", "runner", "config", "telemetry"]),
+    (
+        "cli",
+        &["wire", "server", "runner", "auth", "config", "telemetry"],
+    ),
 ];
 
 /// What must not be named in a module, and why.

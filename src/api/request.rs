@@ -1,6 +1,6 @@
 //! What requests have in common: ids, who calls, and whether it is a repetition.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -24,10 +24,10 @@ pub(super) trait Repeatable: Message {
 
 /// Takes a request apart into who calls and what is asked.
 pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
-    let principal = request.extensions().get::<Principal>().cloned();
+    let principal = request.extensions().get::<Arc<Principal>>();
     let call = Call {
         // Without the layer that names callers there is nobody to tell apart.
-        principal: principal.map_or_else(String::new, |Principal(name)| name),
+        principal: principal.map_or_else(String::new, |principal| principal.name.clone()),
         request: None,
     };
     (call, request.into_inner())

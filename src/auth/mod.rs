@@ -1,11 +1,15 @@
 //! Who calls. Knows nothing of how the call arrived.
 
+mod peer;
+mod roles;
+
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-/// The name under which a call acts, as it stands in what the call makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal(pub String);
+pub use peer::Peer;
+pub use roles::{ALL_PROJECTS, Authority, Denied, Grants, Principal, Role, UnknownRole};
 
 /// Tells callers by their credentials.
 #[derive(Debug)]
@@ -19,16 +23,23 @@ pub enum Authenticator {
 impl Authenticator {
     /// The caller who sent these credentials, the value of an `authorization`
     /// header; none for one to be refused.
-    pub fn authenticate(&self, authorization: Option<&[u8]>) -> Option<Principal> {
+    pub fn authenticate(&self, authorization: Option<&[u8]>) -> Option<Arc<Principal>> {
         match self {
-            Self::Open => Some(Principal("anonymous".to_owned())),
+            Self::Open => Some(everybody("anonymous")),
             Self::Token(token) => {
                 let sent = authorization?.strip_prefix(b"Bearer ")?;
                 let is_same = sent.ct_eq(token.expose_secret().as_bytes());
-                bool::from(is_same).then(|| Principal("local".to_owned()))
+                bool::from(is_same).then(|| everybody("local"))
             }
         }
     }
+}
+
+fn everybody(name: &str) -> Arc<Principal> {
+    Arc::new(Principal {
+        name: name.to_owned(),
+        grants: Grants::everything(),
+    })
 }
 
 #[cfg(test)]
@@ -38,7 +49,7 @@ mod tests {
     #[test]
     fn a_token_admits_only_its_holder() {
         let auth = Authenticator::Token("secret".into());
-        let local = Some(Principal("local".into()));
+        let local = Some(everybody("local"));
         assert_eq!(auth.authenticate(Some(b"Bearer secret")), local);
         for wrong in [
             &b"Bearer secreT"[..],

@@ -106,6 +106,7 @@ impl ServeArgs {
             kill_grace: self.kill_grace,
             lease_ttl: self.lease_ttl,
             drain: self.drain,
+            ..Config::default()
         }
     }
 }

@@ -1,0 +1,11 @@
+use std::net::SocketAddr;
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The certificate by which it proved who it is, as DER; it was checked against
+    /// the configured authorities.
+    pub certificate: Option<Vec<u8>>,
+}
