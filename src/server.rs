@@ -22,7 +22,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::layer::util::{Identity, Stack};
 
 use crate::{
-    api::{AuthLayer, Jobs, LeaseCalls, Pipelines, RefusalLayer, Runners},
+    api::{AuditLayer, AuthLayer, Jobs, LeaseCalls, Pipelines, RefusalLayer, Runners},
     auth::Authenticator,
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
@@ -53,7 +53,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What stands before the services: refusals are completed outermost, then nobody
 /// passes who is not known.
-type Layers = Stack<AuthLayer, Stack<RefusalLayer, Identity>>;
+type Layers = Stack<AuditLayer, Stack<AuthLayer, Stack<RefusalLayer, Identity>>>;
 
 /// Why a service could not start, or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +142,9 @@ pub async fn run_in(
             retain_jobs_for: config.retain_jobs_for,
             kill_grace: config.kill_grace,
             lease_ttl: config.lease_ttl,
+            max_active_jobs: config.limits.max_active_jobs,
+            max_queued_stages: config.limits.max_queued_stages,
+            max_runners: config.limits.max_runners,
         },
     );
     let runner = embedded_runner(&engine, config.runner).await?;
@@ -239,6 +242,7 @@ async fn routes(
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(RefusalLayer)
         .layer(AuthLayer::new(authenticator))
+        .layer(AuditLayer)
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)

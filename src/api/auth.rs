@@ -5,17 +5,19 @@ use std::{
 };
 
 use http::{Request, Response, header};
+use tonic::Status;
 use tower::{Layer, Service};
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Authority, Principal};
 
-use super::status;
+use super::{
+    access::{self, Method, Rule},
+    status,
+};
 
-/// Services that anybody may call: a health check has no credentials.
-const OPEN: [&str; 1] = ["/grpc.health.v1.Health/"];
-
-/// Lets nobody in who is not known; everything else is inside it. What passes
-/// carries its [`Principal`](crate::auth::Principal) in the request's extensions.
+/// Lets nobody in who is not known, or not allowed by the table of methods;
+/// everything else is inside it. What passes carries its
+/// [`Authority`](crate::auth::Authority) in the request's extensions.
 #[derive(Clone)]
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,
@@ -64,8 +66,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let path = request.uri().path();
-        if OPEN.iter().any(|open| path.starts_with(open)) {
+        let method = access::method(request.uri().path());
+        if method.is_some_and(|method| method.rule == Rule::Open) {
             return Box::pin(self.inner.call(request));
         }
         let credentials = request.headers().get(header::AUTHORIZATION);
@@ -73,11 +75,23 @@ where
             .authenticator
             .authenticate(credentials.map(|value| value.as_bytes()))
         {
-            Some(principal) => {
-                request.extensions_mut().insert(principal);
-                Box::pin(self.inner.call(request))
-            }
+            Some(principal) => match admit(method, &principal, request.uri().path()) {
+                Ok(authority) => {
+                    request.extensions_mut().insert(authority);
+                    Box::pin(self.inner.call(request))
+                }
+                Err(refusal) => Box::pin(async move { Ok(refusal.into_http()) }),
+            },
             None => Box::pin(async { Ok(status::unauthenticated().into_http()) }),
         }
     }
+}
+
+fn admit(
+    method: Option<&Method>,
+    principal: &Arc<Principal>,
+    path: &str,
+) -> Result<Authority, Status> {
+    let method = method.ok_or_else(|| status::method_unknown(path))?;
+    method.rule.admit(principal)
 }

@@ -1,4 +1,4 @@
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use tonic::{Request, Response, Status, async_trait};
@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    audit::Audit,
     page::PageRequest,
     request::{Repeatable, filter, id, non_negative, open, open_repeatable},
     status::{invalid, invalid_field},
@@ -45,8 +46,8 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::GetJobResponse>, Status> {
-        let v1::GetJobRequest { job_id } = request.into_inner();
-        let view = self.engine.get_job(id("job_id", &job_id)?).await?;
+        let (call, v1::GetJobRequest { job_id }) = open(request);
+        let view = self.engine.get_job(&call, id("job_id", &job_id)?).await?;
         let job = Some(job_to_proto(&view.job, &view.stages));
         Ok(Response::new(v1::GetJobResponse { job }))
     }
@@ -55,7 +56,7 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
-        let mut message = request.into_inner();
+        let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
         let page = PageRequest::new("ListJobs", page_size, &page_token, &message)?;
@@ -67,7 +68,7 @@ impl JobService for Jobs {
             states,
         } = message;
         let wanted = JobFilter {
-            project: filter(project),
+            projects: filter(project).map(|project| BTreeSet::from([project])),
             pipeline_id: filter(pipeline_id)
                 .map(|text| id("pipeline_id", &text))
                 .transpose()?,
@@ -76,7 +77,7 @@ impl JobService for Jobs {
         let before = page.after.map(JobId);
         let found = self
             .engine
-            .list_jobs(&wanted, before, page.lookahead())
+            .list_jobs(&call, wanted, before, page.lookahead())
             .await?;
         let (jobs, next_page_token) = page.cut(
             found
@@ -93,17 +94,18 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
+        let (call, message) = open(request);
         let v1::WatchJobRequest {
             job_id,
             last_seen_sequence,
             heartbeat_interval,
-        } = request.into_inner();
+        } = message;
         let id = id("job_id", &job_id)?;
         let heartbeat = read_heartbeat(heartbeat_interval)?;
         if let Some(seen) = last_seen_sequence {
             non_negative("last_seen_sequence", seen)?;
         }
-        let (opening, watch) = self.engine.watch_job(id, last_seen_sequence).await?;
+        let (opening, watch) = self.engine.watch_job(&call, id, last_seen_sequence).await?;
         let engine = Arc::clone(&self.engine);
         let stream = streams::watch(opening, watch, heartbeat);
         Ok(Response::new(Box::pin(streams::until_closing(
@@ -115,6 +117,7 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ReadStageLogRequest>,
     ) -> Result<Response<Self::ReadStageLogStream>, Status> {
+        let (call, message) = open(request);
         let v1::ReadStageLogRequest {
             job_id,
             stage_name,
@@ -122,20 +125,21 @@ impl JobService for Jobs {
             offset,
             limit_bytes,
             follow,
-        } = request.into_inner();
+        } = message;
         if !(1..=limits::MAX_STAGE_NAME).contains(&stage_name.chars().count()) {
             return Err(invalid_field("stage_name", "must have 1 to 64 characters"));
         }
         let attempt = non_negative("attempt", i64::from(attempt))?;
-        let log = self.engine.open_log(LogRequest {
+        let wanted = LogRequest {
             job_id: id("job_id", &job_id)?,
             stage_name,
             attempt: attempt.map(|attempt| u32::try_from(attempt).unwrap_or(u32::MAX)),
             offset,
             limit: non_negative("limit_bytes", limit_bytes)?,
             follow,
-        });
-        let stream = streams::stage_log(log.await?);
+        };
+        let log = self.engine.open_log(&call, wanted).await?;
+        let stream = streams::stage_log(log);
         let engine = Arc::clone(&self.engine);
         Ok(Response::new(Box::pin(streams::until_closing(
             engine, stream,
@@ -146,7 +150,9 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::CancelJobRequest>,
     ) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let audit = Audit::of(&request);
         let (call, v1::CancelJobRequest { job_id, reason }) = open(request);
+        audit.about("job", &job_id);
         let id = id("job_id", &job_id)?;
         let view = self.engine.cancel_job(&call, id, reason).await?;
         let job = Some(job_to_proto(&view.job, &view.stages));
@@ -157,14 +163,17 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::RetryJobRequest>,
     ) -> Result<Response<v1::RetryJobResponse>, Status> {
+        let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::RetryJobRequest {
             job_id,
             scope,
             request_id: _,
         } = message;
+        audit.about("job", &job_id);
         let id = id("job_id", &job_id)?;
         let job = self.engine.retry_job(&call, id, read_scope(scope)?).await?;
+        audit.about("job", &job.id.to_string());
         let job = Some(job_to_proto(&job, &[]));
         Ok(Response::new(v1::RetryJobResponse { job }))
     }

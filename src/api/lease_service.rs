@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::status::invalid;
+use super::{audit::Audit, request::open, status::invalid};
 
 /// `pipewright.runner.v1.LeaseService`.
 pub struct LeaseCalls {
@@ -34,8 +34,12 @@ impl LeaseService for LeaseCalls {
         &self,
         request: Request<v1::RegisterRunnerRequest>,
     ) -> Result<Response<v1::RegisterRunnerResponse>, Status> {
-        let runner = registration_from_proto(request.into_inner()).map_err(invalid)?;
+        let audit = Audit::of(&request);
+        let (call, message) = open(request);
+        let owner = call.authority.principal.name.clone();
+        let runner = registration_from_proto(message, owner).map_err(invalid)?;
         let registered = self.leases.register(runner).await?;
+        audit.about("runner", &registered.runner_id.to_string());
         Ok(Response::new(registered_to_proto(registered)))
     }
 

@@ -7,7 +7,7 @@ use tonic_types::ErrorDetails;
 
 use crate::runner::LeaseError;
 
-use super::status::{precondition, refuse_with};
+use super::status::{precondition, quota, refuse_with};
 
 impl From<LeaseError> for Status {
     fn from(error: LeaseError) -> Self {
@@ -21,6 +21,13 @@ impl From<LeaseError> for Status {
             }
             LeaseError::Unregistered => {
                 (Code::NotFound, "RUNNER_NOT_REGISTERED", ErrorDetails::new())
+            }
+            LeaseError::TooManyRunners { limit } => {
+                let details = quota(
+                    "runners".to_owned(),
+                    format!("at most {limit} (max_runners)"),
+                );
+                (Code::ResourceExhausted, "TOO_MANY_RUNNERS", details)
             }
             LeaseError::Stopping => (Code::Unavailable, "SERVER_STOPPING", ErrorDetails::new()),
             LeaseError::Hole { committed } => {

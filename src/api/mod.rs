@@ -1,5 +1,7 @@
 //! The gRPC services: parse, check, call the engine, answer.
 
+mod access;
+mod audit;
 mod auth;
 mod job_service;
 mod lease_service;
@@ -13,6 +15,8 @@ mod runner_service;
 mod status;
 mod streams;
 
+pub use access::max_message;
+pub use audit::AuditLayer;
 pub use auth::AuthLayer;
 pub use job_service::Jobs;
 pub use lease_service::LeaseCalls;

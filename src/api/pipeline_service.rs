@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
@@ -14,9 +14,10 @@ use crate::{
 };
 
 use super::{
+    audit::Audit,
     mask::Mask,
     page::PageRequest,
-    request::{Repeatable, filter, id, non_negative, open_repeatable, within},
+    request::{Repeatable, filter, id, non_negative, open, open_repeatable, within},
     status::{invalid, invalid_field},
 };
 
@@ -42,12 +43,14 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::CreatePipelineRequest>,
     ) -> Result<Response<v1::CreatePipelineResponse>, Status> {
+        let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::CreatePipelineRequest {
             pipeline,
             request_id: _,
             validate_only,
         } = message;
+        audit.only_checks(validate_only);
         let mut draft = read(required(pipeline)?)?;
         // Of what is not there, an empty value removes nothing.
         draft.spec.secret_variables = Secrets::default().changed(&draft.spec.secret_variables);
@@ -56,10 +59,15 @@ impl PipelineService for Pipelines {
             true => DEFAULT_PROJECT.to_owned(),
             false => draft.project,
         };
+        audit.about("project", &project);
         let created = self
             .engine
             .create_pipeline(&call, project, draft.spec, validate_only);
-        let mut pipeline = show(&*created.await.map_err(within_pipeline)?, validate_only);
+        let created = created.await.map_err(within_pipeline)?;
+        if !validate_only {
+            audit.about("pipeline", &created.id.to_string());
+        }
+        let mut pipeline = show(&created, validate_only);
         if let (true, Some(pipeline)) = (validate_only, &mut pipeline) {
             pipeline.id.clear();
             pipeline.create_time = None;
@@ -71,14 +79,15 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::GetPipelineRequest>,
     ) -> Result<Response<v1::GetPipelineResponse>, Status> {
+        let (call, message) = open(request);
         let v1::GetPipelineRequest {
             pipeline_id,
             revision,
-        } = request.into_inner();
+        } = message;
         let id = id("pipeline_id", &pipeline_id)?;
         let found = self
             .engine
-            .get_pipeline(id, read_revision(revision)?)
+            .get_pipeline(&call, id, read_revision(revision)?)
             .await?;
         let pipeline = Some(pipeline_to_proto(&found));
         Ok(Response::new(v1::GetPipelineResponse { pipeline }))
@@ -88,7 +97,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::ListPipelinesRequest>,
     ) -> Result<Response<v1::ListPipelinesResponse>, Status> {
-        let mut message = request.into_inner();
+        let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
         let page = PageRequest::new("ListPipelines", page_size, &page_token, &message)?;
@@ -100,14 +109,14 @@ impl PipelineService for Pipelines {
             git_repository,
         } = message;
         let wanted = PipelineFilter {
-            project: filter(project),
+            projects: filter(project).map(|project| BTreeSet::from([project])),
             name: filter(name),
             git_repository: filter(git_repository),
         };
         let before = page.after.map(PipelineId);
         let found = self
             .engine
-            .list_pipelines(&wanted, before, page.lookahead())
+            .list_pipelines(&call, wanted, before, page.lookahead())
             .await?;
         let (pipelines, next_page_token) = page.cut(
             found
@@ -124,6 +133,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::UpdatePipelineRequest>,
     ) -> Result<Response<v1::UpdatePipelineResponse>, Status> {
+        let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::UpdatePipelineRequest {
             pipeline,
@@ -132,6 +142,8 @@ impl PipelineService for Pipelines {
             request_id: _,
         } = message;
         let mut pipeline = required(pipeline)?;
+        audit.about("pipeline", &pipeline.id);
+        audit.only_checks(validate_only);
         let mask = Mask::new(update_mask, &pipeline)?;
         mask.leave_only_its_fields(&mut pipeline);
         let draft = read(pipeline)?;
@@ -154,6 +166,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::DeletePipelineRequest>,
     ) -> Result<Response<v1::DeletePipelineResponse>, Status> {
+        let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::DeletePipelineRequest {
             pipeline_id,
@@ -161,6 +174,7 @@ impl PipelineService for Pipelines {
             force,
             request_id: _,
         } = message;
+        audit.about("pipeline", &pipeline_id);
         let id = id("pipeline_id", &pipeline_id)?;
         self.engine.delete_pipeline(&call, id, &etag, force).await?;
         Ok(Response::new(v1::DeletePipelineResponse {}))
@@ -170,6 +184,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::TriggerPipelineRequest>,
     ) -> Result<Response<v1::TriggerPipelineResponse>, Status> {
+        let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::TriggerPipelineRequest {
             pipeline_id,
@@ -181,6 +196,8 @@ impl PipelineService for Pipelines {
             validate_only,
             secret_variables,
         } = message;
+        audit.about("pipeline", &pipeline_id);
+        audit.only_checks(validate_only);
         let trigger = TriggerRequest {
             pipeline_id: id("pipeline_id", &pipeline_id)?,
             revision: read_revision(revision)?,
@@ -195,6 +212,8 @@ impl PipelineService for Pipelines {
         if validate_only {
             job.id.clear();
             job.create_time = None;
+        } else {
+            audit.about("job", &job.id);
         }
         Ok(Response::new(v1::TriggerPipelineResponse {
             job: Some(job),

@@ -1,6 +1,6 @@
 //! What requests have in common: ids, who calls, and whether it is a repetition.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -8,7 +8,7 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::{
-    auth::Principal,
+    auth::Authority,
     domain::Violation,
     engine::{Call, RequestIdentity},
 };
@@ -24,10 +24,10 @@ pub(super) trait Repeatable: Message {
 
 /// Takes a request apart into who calls and what is asked.
 pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
-    let principal = request.extensions().get::<Arc<Principal>>();
+    let authority = request.extensions().get::<Authority>().cloned();
     let call = Call {
-        // Without the layer that names callers there is nobody to tell apart.
-        principal: principal.map_or_else(String::new, |principal| principal.name.clone()),
+        // What did not pass the layer that names callers may do nothing.
+        authority: authority.unwrap_or_else(Authority::of_nobody),
         request: None,
     };
     (call, request.into_inner())

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{page::PageRequest, request::id};
+use super::{audit::Audit, page::PageRequest, request::id};
 
 /// `pipewright.v1.RunnerService`.
 pub struct Runners {
@@ -24,7 +24,13 @@ impl Runners {
         Self { engine }
     }
 
-    async fn drain(&self, runner_id: &str, drain: bool) -> Result<Option<v1::Runner>, Status> {
+    async fn drain(
+        &self,
+        audit: &Audit,
+        runner_id: &str,
+        drain: bool,
+    ) -> Result<Option<v1::Runner>, Status> {
+        audit.about("runner", runner_id);
         let id = id("runner_id", runner_id)?;
         let runner = self.engine.drain_runner(id, drain).await?;
         Ok(Some(runner_to_proto(runner)))
@@ -70,8 +76,9 @@ impl RunnerService for Runners {
         &self,
         request: Request<v1::DrainRunnerRequest>,
     ) -> Result<Response<v1::DrainRunnerResponse>, Status> {
+        let audit = Audit::of(&request);
         let v1::DrainRunnerRequest { runner_id } = request.into_inner();
-        let runner = self.drain(&runner_id, true).await?;
+        let runner = self.drain(&audit, &runner_id, true).await?;
         Ok(Response::new(v1::DrainRunnerResponse { runner }))
     }
 
@@ -79,8 +86,9 @@ impl RunnerService for Runners {
         &self,
         request: Request<v1::ResumeRunnerRequest>,
     ) -> Result<Response<v1::ResumeRunnerResponse>, Status> {
+        let audit = Audit::of(&request);
         let v1::ResumeRunnerRequest { runner_id } = request.into_inner();
-        let runner = self.drain(&runner_id, false).await?;
+        let runner = self.drain(&audit, &runner_id, false).await?;
         Ok(Response::new(v1::ResumeRunnerResponse { runner }))
     }
 }

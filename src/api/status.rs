@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
-use crate::{domain::Violation, engine::Error};
+use crate::{auth::Role, domain::Violation, engine::Error};
 
 const DOMAIN: &str = "pipewright";
 /// What all violations of a refusal may have, in bytes: more than about 4 KiB of
@@ -66,15 +66,32 @@ pub(super) fn unauthenticated() -> Status {
     )
 }
 
+/// A refusal of a caller who lacks a role.
+pub(super) fn role_required(needed: Role, place: &str) -> Status {
+    refuse(
+        Code::PermissionDenied,
+        "ROLE_REQUIRED",
+        format!("this needs the role {needed} in {place}"),
+        ErrorDetails::new(),
+    )
+}
+
+/// A refusal of a call of a method that there is not.
+pub(super) fn method_unknown(path: &str) -> Status {
+    refuse(
+        Code::Unimplemented,
+        "METHOD_UNKNOWN",
+        format!("there is no method {path}; reflection lists those there are"),
+        ErrorDetails::new(),
+    )
+}
+
 /// A refusal that came without details, from below the services. `path` is the
 /// method that was called.
 pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
     let message = told.message().to_owned();
     let (code, reason, message) = match told.code() {
-        Code::Unimplemented => {
-            let message = format!("there is no method {path}; reflection lists those there are");
-            (Code::Unimplemented, "METHOD_UNKNOWN", message)
-        }
+        Code::Unimplemented => return method_unknown(path),
         // The codec's words for a message over the limit, and for bytes that are no message.
         Code::OutOfRange => (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message),
         Code::Internal if message.contains("decode") => {
@@ -116,6 +133,12 @@ fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
                 "was already used for a different request; use a new UUID",
             )]),
         ),
+        Error::ProjectNotFound(name) => (
+            Code::NotFound,
+            "PROJECT_NOT_FOUND",
+            resource("Project", name),
+        ),
+        Error::RoleLacking { .. } => (Code::PermissionDenied, "ROLE_REQUIRED", ErrorDetails::new()),
         Error::PipelineNotFound(id) => (
             Code::NotFound,
             "PIPELINE_NOT_FOUND",
@@ -245,6 +268,6 @@ pub(super) fn precondition(kind: &str, subject: String, must: impl Into<String>)
     ErrorDetails::with_precondition_failure(vec![violation])
 }
 
-fn quota(subject: String, limit: String) -> ErrorDetails {
+pub(super) fn quota(subject: String, limit: String) -> ErrorDetails {
     ErrorDetails::with_quota_failure(vec![QuotaViolation::new(subject, limit)])
 }

@@ -143,6 +143,18 @@ pub enum Denied {
 }
 
 impl Authority {
+    /// Of a caller who may do nothing.
+    pub fn of_nobody() -> Self {
+        let principal = Principal {
+            name: String::new(),
+            grants: Grants::default(),
+        };
+        Self {
+            principal: Arc::new(principal),
+            needed: Role::Admin,
+        }
+    }
+
     /// Whether the call may do its work in a project.
     ///
     /// # Errors

@@ -57,10 +57,6 @@ pub const MAX_PRIORITY: i32 = 100;
 pub const MAX_CANCEL_REASON: usize = 512;
 /// Bytes of a failure's message: 2 KiB.
 pub const MAX_FAILURE_MESSAGE: usize = 2048;
-/// Active jobs of one pipeline.
-pub const MAX_ACTIVE_JOBS: usize = 1_000;
-/// Stages that wait for a runner, in the whole service.
-pub const MAX_QUEUED_STAGES: usize = 100_000;
 /// Violations told of one request; more than about 4 KiB of details break clients.
 pub const MAX_VIOLATIONS: usize = 20;
 /// Newest revisions kept of a pipeline; those of kept jobs are kept besides.

@@ -7,7 +7,7 @@ use crate::{
     store::{Answer, Batch, CommitError, JobWrite, KeptAnswer, RequestKey},
 };
 
-use super::{Call, Engine, Error};
+use super::{Call, Engine, Error, access};
 
 /// What a call wants to change, and what it answers if that succeeds.
 pub(super) struct Plan {
@@ -186,7 +186,7 @@ impl Effect {
 
 fn request_key(call: &Call, method: &'static str) -> Option<RequestKey> {
     call.request.map(|request| RequestKey {
-        principal: call.principal.clone(),
+        principal: call.principal().to_owned(),
         method,
         request_id: request.id,
     })
@@ -194,7 +194,10 @@ fn request_key(call: &Call, method: &'static str) -> Option<RequestKey> {
 
 fn repeated(call: &Call, kept: KeptAnswer) -> Result<Answer, Error> {
     match call.request {
-        Some(request) if request.fingerprint == kept.fingerprint => Ok(kept.answer),
+        Some(request) if request.fingerprint == kept.fingerprint => {
+            access::check_answer(call, &kept.answer)?;
+            Ok(kept.answer)
+        }
         _ => Err(Error::RequestIdReused),
     }
 }

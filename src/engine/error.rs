@@ -1,6 +1,7 @@
 use std::io;
 
 use crate::{
+    auth::Role,
     domain::{JobState, Violation},
     store::StoreError,
 };
@@ -14,6 +15,17 @@ pub enum Error {
     /// The request id was used for another request.
     #[error("request_id was already used for a different request; use a new UUID")]
     RequestIdReused,
+    /// There is no such project, or none that the caller may see.
+    #[error("project '{0}' was not found, or you have no role in it")]
+    ProjectNotFound(String),
+    /// The caller has a lesser role than the call needs.
+    #[error("this needs the role {needed} in project '{project}'")]
+    RoleLacking {
+        /// The role.
+        needed: Role,
+        /// The project.
+        project: String,
+    },
     /// There is no such pipeline.
     #[error("pipeline {0} was not found")]
     PipelineNotFound(String),
@@ -82,7 +94,7 @@ pub enum Error {
     NothingToRetry(String),
     /// The pipeline has too many active jobs.
     #[error(
-        "pipeline {id} has {limit} active jobs, the most that are allowed; wait for one to end"
+        "pipeline {id} has {limit} active jobs, the most that are allowed (max_active_jobs); wait for one to end"
     )]
     TooManyActiveJobs {
         /// The pipeline.
@@ -91,7 +103,9 @@ pub enum Error {
         limit: usize,
     },
     /// Too many stages wait for runners.
-    #[error("{limit} stages wait for a runner, the most that are allowed; try again later")]
+    #[error(
+        "{limit} stages wait for a runner, the most that are allowed (max_queued_stages); try again later"
+    )]
     QueueFull {
         /// The limit.
         limit: usize,

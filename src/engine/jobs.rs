@@ -4,14 +4,14 @@ use crate::{
     domain::{
         Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
         PendingReason, Pipeline, PipelineId, Refusal, RetryScope, Secrets, StageRun, StageState,
-        Trigger, TriggerSource, Variables, admission, create, limits, retried_runs, stage_weights,
+        Trigger, TriggerSource, Variables, admission, create, retried_runs, stage_weights,
         validate, waits_for,
     },
     store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
     wire::StageView,
 };
 
-use super::{Call, Engine, Error, commit::Plan};
+use super::{Call, Engine, Error, access, commit::Plan};
 
 /// What starts a job.
 #[derive(Clone, Debug)]
@@ -60,8 +60,9 @@ impl Engine {
                 return Err(Error::Invalid(violations));
             }
             loop {
-                let state = self.load_pipeline(request.pipeline_id).await?;
+                let state = self.pipeline_for(call, request.pipeline_id).await?;
                 let new = self.triggered(call, &request, &state).await?;
+                access::check_stages(call, &new.pipeline)?;
                 let plan = self.plan_job(&state, new).await?;
                 if request.validate_only {
                     return Ok(plan.answer);
@@ -84,7 +85,8 @@ impl Engine {
         const METHOD: &str = "RetryJob";
         let attempt = async {
             loop {
-                let job = self.load_job(id).await?;
+                let job = self.job_for(call, id).await?;
+                access::check_stages(call, &job.pipeline)?;
                 let new = self.retried(call, &job, scope).await?;
                 let state = self.store.pipeline(job.pipeline.id).await?;
                 let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()))?;
@@ -112,10 +114,11 @@ impl Engine {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
+        self.job_for(call, id).await?;
         let cancel = Command::Cancel(Cancellation {
             cause: CancelCause::Requested,
             reason,
-            principal: call.principal.clone(),
+            principal: call.principal().to_owned(),
         });
         match self.command(id, cancel).await? {
             Ok(job) => self.view(job).await,
@@ -128,18 +131,23 @@ impl Engine {
     }
 
     /// A job with its stage runs.
-    pub async fn get_job(&self, id: JobId) -> Result<JobView, Error> {
-        self.view(self.load_job(id).await?).await
+    pub async fn get_job(&self, call: &Call, id: JobId) -> Result<JobView, Error> {
+        self.view(self.job_for(call, id).await?).await
     }
 
-    /// The newest jobs that a filter matches, older than `before`.
+    /// The newest jobs that a filter matches and the caller sees, older than `before`.
     pub async fn list_jobs(
         &self,
-        filter: &JobFilter,
+        call: &Call,
+        filter: JobFilter,
         before: Option<JobId>,
         limit: usize,
     ) -> Result<Vec<Arc<Job>>, Error> {
-        Ok(self.store.list_jobs(filter, before, limit).await?)
+        let filter = JobFilter {
+            projects: access::narrowed(&call.authority, filter.projects),
+            ..filter
+        };
+        Ok(self.store.list_jobs(&filter, before, limit).await?)
     }
 
     /// Adds to a job what is known only while it is read.
@@ -186,7 +194,7 @@ impl Engine {
             commit_id: String::new(),
             trigger: Trigger {
                 source: TriggerSource::Api,
-                principal: call.principal.clone(),
+                principal: call.principal().to_owned(),
             },
             variables: request.variables.clone(),
             secret_variables: request.secret_variables.clone(),
@@ -210,7 +218,7 @@ impl Engine {
             commit_id: job.commit_id.clone(),
             trigger: Trigger {
                 source: TriggerSource::Retry,
-                principal: call.principal.clone(),
+                principal: call.principal().to_owned(),
             },
             variables: job.variables.clone(),
             secret_variables: job.secret_variables.clone(),
@@ -272,15 +280,15 @@ impl Engine {
         if self.stopping.is_cancelled() {
             return Err(Error::Stopping);
         }
-        if state.active_jobs.len() >= limits::MAX_ACTIVE_JOBS {
+        if state.active_jobs.len() >= self.settings.max_active_jobs {
             return Err(Error::TooManyActiveJobs {
                 id: state.pipeline.id.to_string(),
-                limit: limits::MAX_ACTIVE_JOBS,
+                limit: self.settings.max_active_jobs,
             });
         }
-        if self.store.ready_stages().await? >= limits::MAX_QUEUED_STAGES {
+        if self.store.ready_stages().await? >= self.settings.max_queued_stages {
             return Err(Error::QueueFull {
-                limit: limits::MAX_QUEUED_STAGES,
+                limit: self.settings.max_queued_stages,
             });
         }
         Ok(())
@@ -299,7 +307,7 @@ impl Engine {
             states: states.collect(),
             ..JobFilter::default()
         };
-        self.list_jobs(&filter, before, limit).await
+        Ok(self.store.list_jobs(&filter, before, limit).await?)
     }
 
     fn new_job_id(&self) -> JobId {

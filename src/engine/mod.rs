@@ -1,6 +1,7 @@
 //! What the service does: loads a scope, decides purely, commits, and wakes those
 //! who wait for it. Knows nothing of how it is called.
 
+mod access;
 mod commit;
 mod environment;
 mod error;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    auth::Authority,
     domain::PipelineId,
     store::{Store, logs::FileLogs},
 };
@@ -75,15 +77,42 @@ pub struct Settings {
     pub kill_grace: Duration,
     /// Lifetime of a lease; a runner renews it every third of that.
     pub lease_ttl: Duration,
+    /// Active jobs of one pipeline.
+    pub max_active_jobs: usize,
+    /// Stages that wait for a runner, in the whole service.
+    pub max_queued_stages: usize,
+    /// Runners that are known.
+    pub max_runners: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retain_jobs: 10_000,
+            retain_jobs_for: Duration::from_secs(60 * 60),
+            kill_grace: Duration::from_secs(10),
+            lease_ttl: Duration::from_secs(30),
+            max_active_jobs: 1_000,
+            max_queued_stages: 100_000,
+            max_runners: 10_000,
+        }
+    }
 }
 
 /// Who calls, and whether the call may be a repetition.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Name of the caller.
-    pub principal: String,
+    /// Who calls, and what for.
+    pub authority: Authority,
     /// Set when the caller gave a request id.
     pub request: Option<RequestIdentity>,
+}
+
+impl Call {
+    /// Name of the caller.
+    fn principal(&self) -> &str {
+        &self.authority.principal.name
+    }
 }
 
 /// Tells a repeated call from another one.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
@@ -8,7 +8,7 @@ use crate::{
     store::{Answer, Batch, JobWrite, PipelineFilter, PipelineState, PipelineWrite},
 };
 
-use super::{Call, Engine, Error, commit::Plan};
+use super::{Call, Engine, Error, access, commit::Plan};
 
 /// A change of a pipeline's spec, worked out on the newest revision.
 pub struct Update<'a> {
@@ -33,9 +33,10 @@ impl Engine {
     ) -> Result<Arc<Pipeline>, Error> {
         const METHOD: &str = "CreatePipeline";
         let attempt = async {
+            access::check_project(call, &project)?;
             let now = self.now();
             let id = PipelineId(self.ids.next(now));
-            let pipeline = Pipeline::new(id, project, spec, call.principal.clone(), now)
+            let pipeline = Pipeline::new(id, project, spec, call.principal().to_owned(), now)
                 .map(Arc::new)
                 .map_err(Error::Invalid)?;
             let plan = || Plan {
@@ -58,21 +59,27 @@ impl Engine {
     /// A pipeline as it is, or as it was at a revision.
     pub async fn get_pipeline(
         &self,
+        call: &Call,
         id: PipelineId,
         revision: Option<i64>,
     ) -> Result<Arc<Pipeline>, Error> {
-        let newest = self.load_pipeline(id).await?.pipeline;
+        let newest = self.pipeline_for(call, id).await?.pipeline;
         self.revision_of(newest, revision).await
     }
 
-    /// The newest pipelines that a filter matches, older than `before`.
+    /// The newest pipelines that a filter matches and the caller sees, older than `before`.
     pub async fn list_pipelines(
         &self,
-        filter: &PipelineFilter,
+        call: &Call,
+        filter: PipelineFilter,
         before: Option<PipelineId>,
         limit: usize,
     ) -> Result<Vec<Arc<Pipeline>>, Error> {
-        Ok(self.store.list_pipelines(filter, before, limit).await?)
+        let filter = PipelineFilter {
+            projects: access::narrowed(&call.authority, filter.projects),
+            ..filter
+        };
+        Ok(self.store.list_pipelines(&filter, before, limit).await?)
     }
 
     /// Changes a pipeline; one that already is so makes no revision.
@@ -84,7 +91,7 @@ impl Engine {
         const METHOD: &str = "UpdatePipeline";
         let attempt = async {
             loop {
-                let state = self.load_pipeline(update.id).await?;
+                let state = self.pipeline_for(call, update.id).await?;
                 let plan = self.plan_update(&update, state)?;
                 if update.validate_only {
                     let pipeline = pipeline_of(plan.answer)?;
@@ -110,7 +117,7 @@ impl Engine {
         const METHOD: &str = "DeletePipeline";
         let attempt = async {
             loop {
-                let state = self.load_pipeline(id).await?;
+                let state = self.pipeline_for(call, id).await?;
                 let plan = self.plan_delete(call, state, etag, force).await?;
                 if let Some(answer) = self.try_commit(call, METHOD, plan).await? {
                     return Ok(answer);
@@ -138,7 +145,7 @@ impl Engine {
         let cancellation = Cancellation {
             cause: CancelCause::PipelineDeleted,
             reason: String::new(),
-            principal: call.principal.clone(),
+            principal: call.principal().to_owned(),
         };
         Ok(Plan {
             batch: Batch {
@@ -215,7 +222,7 @@ impl Engine {
     /// Refuses a name that another pipeline has, where no commit would.
     async fn check_name(&self, pipeline: &Pipeline) -> Result<(), Error> {
         let filter = PipelineFilter {
-            project: Some(pipeline.project.clone()),
+            projects: Some(BTreeSet::from([pipeline.project.clone()])),
             name: Some(pipeline.spec.name.clone()),
             git_repository: None,
         };

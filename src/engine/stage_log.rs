@@ -8,7 +8,7 @@ use crate::{
     store::logs::{GapReason, LogKey, LogRead},
 };
 
-use super::{Engine, Error, feed::Follow};
+use super::{Call, Engine, Error, feed::Follow};
 
 /// Most bytes of a log in one message: 64 KiB.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -67,10 +67,14 @@ pub enum LogPiece {
 
 impl Engine {
     /// Opens the log of a stage run.
-    pub async fn open_log(self: &Arc<Self>, request: LogRequest) -> Result<StageLog, Error> {
+    pub async fn open_log(
+        self: &Arc<Self>,
+        call: &Call,
+        request: LogRequest,
+    ) -> Result<StageLog, Error> {
         let follow = self.signals.follow(request.job_id);
         let changes = follow.changes();
-        let job = self.load_job(request.job_id).await?;
+        let job = self.job_for(call, request.job_id).await?;
         let run = find_run(&job, &request)?;
         let key = LogKey {
             job_id: run.carried_from.unwrap_or(job.id),

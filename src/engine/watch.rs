@@ -7,7 +7,7 @@ use tokio::{
 
 use crate::{domain::JobId, wire::v1};
 
-use super::{Engine, Error, JobView, feed::Follow};
+use super::{Call, Engine, Error, JobView, feed::Follow};
 
 /// Once this much waits, it is sent without gathering more.
 const GATHER_BYTES: usize = 4 * 1024;
@@ -42,13 +42,14 @@ impl Engine {
     /// Watches a job from after an event that is known, or from now on.
     pub async fn watch_job(
         self: &Arc<Self>,
+        call: &Call,
         id: JobId,
         last_seen: Option<i64>,
     ) -> Result<(Opening, Watch), Error> {
         // Followed before it is read: what changes in between is seen as a change.
         let follow = self.signals.follow(id);
         let changes = follow.changes();
-        let view = self.get_job(id).await?;
+        let view = self.get_job(call, id).await?;
         let newest = view.job.last_sequence;
         let (opening, cursor) = match last_seen {
             None => (Opening::Snapshot(view), newest),

@@ -189,6 +189,7 @@ impl Agent {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 session_id: SessionId(Uuid::new_v4()),
                 runner_id: home.as_ref().and_then(Home::runner_id),
+                owner: String::new(),
             },
             guards: Arc::new(guards),
             service,
@@ -236,6 +237,7 @@ impl Agent {
                 // Asked again under the same id: the answer may be what was lost.
                 Err(
                     reason @ (LeaseError::Hole { .. }
+                    | LeaseError::TooManyRunners { .. }
                     | LeaseError::Refused { .. }
                     | LeaseError::Failed(_)),
                 ) => {

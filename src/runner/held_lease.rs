@@ -78,6 +78,7 @@ impl HeldLease {
                 Err(
                     LeaseError::Unregistered
                     | LeaseError::Stopping
+                    | LeaseError::TooManyRunners { .. }
                     | LeaseError::Hole { .. }
                     | LeaseError::Refused { .. }
                     | LeaseError::Failed(_),

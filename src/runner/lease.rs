@@ -65,6 +65,12 @@ pub enum LeaseError {
         /// Everything below is stored.
         committed: u64,
     },
+    /// The service knows as many runners as it may.
+    #[error("{limit} runners are registered, the most that are allowed (max_runners)")]
+    TooManyRunners {
+        /// The limit.
+        limit: usize,
+    },
     /// The service is stopping; there will be no more work.
     #[error("the service is stopping")]
     Stopping,

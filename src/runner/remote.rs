@@ -132,7 +132,14 @@ impl Leases for RemoteLeases {
         let patience = request.max_wait + PATIENCE;
         let request = work_request_to_proto(request);
         let answer = within(patience, client.acquire_lease(request)).await;
-        let answer = answer.map_err(|status| self.lost(&status))?;
+        let answer = answer.map_err(|status| match refused_for_good(&status) {
+            // Its credentials were taken away: to register again tells for sure.
+            Some(LeaseError::Refused {
+                why: Refusal::NotAllowed,
+                ..
+            }) => LeaseError::Unregistered,
+            _ => self.lost(&status),
+        })?;
         let (offer, ended_jobs) = acquired_from_proto(answer).map_err(LeaseError::Failed)?;
         let lease: Option<Lease> = match offer {
             Offer::Nothing => None,

@@ -2,6 +2,7 @@
 //! `conformance::suite!(new_store())` in its tests.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -402,7 +403,7 @@ pub(crate) async fn pipelines_are_listed_newest_first(store: Tested) {
     let list = async |project: &str, name: &str, repository: &str, before: u128, limit| {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let filter = PipelineFilter {
-            project: text(project),
+            projects: text(project).map(|project| BTreeSet::from([project])),
             name: text(name),
             git_repository: text(repository),
         };
@@ -483,15 +484,24 @@ pub(crate) async fn jobs_are_listed_by_state(store: Tested) {
     };
     assert_eq!(list(&[], of_q(), 0, 100).await, [18, 15, 12]);
     let in_default = JobFilter {
-        project: Some("default".to_owned()),
+        projects: Some(BTreeSet::from(["default".to_owned()])),
         ..of_q()
     };
     assert_eq!(list(&[], in_default, 0, 100).await, [0u128; 0]);
-    let in_other = JobFilter {
-        project: Some("other".to_owned()),
+    let of = |projects: &[&str]| JobFilter {
+        projects: Some(projects.iter().map(|name| (*name).to_owned()).collect()),
         ..JobFilter::default()
     };
-    assert_eq!(list(&[], in_other, 0, 2).await, [18, 15]);
+    assert_eq!(list(&[], of(&["other"]), 0, 2).await, [18, 15]);
+    assert_eq!(
+        list(&[], of(&["other", "default", "none"]), 17, 3).await,
+        [16, 15, 14]
+    );
+    assert_eq!(
+        list(&[Running], of(&["other", "default"]), 0, 9).await,
+        [16, 13, 10]
+    );
+    assert_eq!(list(&[], of(&[]), 0, 9).await, [0u128; 0]);
 }
 
 /// A claim of one and the same runner.

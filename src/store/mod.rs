@@ -9,7 +9,11 @@ mod conformance;
 pub mod logs;
 mod memory;
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -145,8 +149,8 @@ pub struct PipelineState {
 /// Which pipelines to list; an unset part matches all.
 #[derive(Clone, Debug, Default)]
 pub struct PipelineFilter {
-    /// Only of this project.
-    pub project: Option<String>,
+    /// Only of these projects.
+    pub projects: Option<BTreeSet<String>>,
     /// Only of exactly this name.
     pub name: Option<String>,
     /// Only of exactly this repository.
@@ -156,8 +160,8 @@ pub struct PipelineFilter {
 /// Which jobs to list; an unset part matches all.
 #[derive(Clone, Debug, Default)]
 pub struct JobFilter {
-    /// Only of this project.
-    pub project: Option<String>,
+    /// Only of these projects.
+    pub projects: Option<BTreeSet<String>>,
     /// Only of this pipeline.
     pub pipeline_id: Option<PipelineId>,
     /// Only in one of these states; all when empty.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use pipewright::{
+    auth::{Authority, Grants, Principal, Role},
     domain::{
         Bindings, Event, Job, JobId, Pipeline, PipelineId, PipelineSpec, RunnerId, SessionId,
         Stage, StageState, limits,
@@ -201,10 +202,17 @@ impl World {
                 retain_jobs_for: Duration::from_secs(60),
                 kill_grace: Duration::from_secs(1),
                 lease_ttl: TTL,
+                ..Settings::default()
             },
         );
         let call = Call {
-            principal: "somebody".to_owned(),
+            authority: Authority {
+                principal: Arc::new(Principal {
+                    name: "somebody".to_owned(),
+                    grants: Grants::everything(),
+                }),
+                needed: Role::Admin,
+            },
             request: None,
         };
         Self {
@@ -269,6 +277,7 @@ impl World {
             version: "0".to_owned(),
             session_id,
             runner_id: None,
+            owner: String::new(),
         };
         let registered = self.engine.register(registration).await.unwrap();
         WorkRequest {
@@ -300,7 +309,7 @@ impl World {
     }
 
     async fn states(&self, job: JobId) -> Vec<StageState> {
-        let job = self.engine.get_job(job).await.unwrap().job;
+        let job = self.engine.get_job(&self.call, job).await.unwrap().job;
         job.stage_runs.iter().map(|run| run.state).collect()
     }
 }

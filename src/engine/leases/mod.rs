@@ -39,10 +39,16 @@ pub(super) fn first_token(now: SystemTime) -> i64 {
 #[async_trait]
 impl Leases for Engine {
     async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
-        let known = runner.runner_id.filter(|id| self.leases.knows(*id));
+        let known = runner.runner_id;
+        let known = known.filter(|id| self.leases.knows(*id, &runner.owner));
+        let limit = self.settings.max_runners;
+        if known.is_none() && self.leases.runners() >= limit {
+            return Err(LeaseError::TooManyRunners { limit });
+        }
         let id = known.unwrap_or_else(|| RunnerId(self.ids.next(self.now())));
         tracing::info!(runner.id = %id, name = runner.display_name, labels = ?runner.labels,
-            capacity = runner.capacity, version = runner.version, "runner registered");
+            capacity = runner.capacity, version = runner.version, owner = runner.owner,
+            "runner registered");
         if self.leases.register(id, runner, self.both_times()) {
             // The session before had its workspaces, and they went with it.
             self.forsake(id).await?;

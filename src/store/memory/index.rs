@@ -1,10 +1,7 @@
 //! Ordered indexes of what lists show, the newest last, so that a page is a walk
 //! backwards from a place that a tree finds.
 
-use std::{
-    collections::{BTreeSet, btree_set},
-    iter::{Peekable, Rev},
-};
+use std::{collections::BTreeSet, iter::Peekable};
 
 use uuid::Uuid;
 
@@ -45,10 +42,12 @@ impl PipelineIndex {
         filter: &PipelineFilter,
         before: Option<PipelineId>,
     ) -> impl Iterator<Item = PipelineId> {
-        let key = narrowest_key(filter);
-        let first = (key.clone(), PipelineId(Uuid::nil()));
-        let end = (key, before.unwrap_or(PipelineId(Uuid::max())));
-        self.entries.range(first..end).rev().map(|(_, id)| *id)
+        let before = before.unwrap_or(PipelineId(Uuid::max()));
+        let under = |key: PipelineKey| {
+            let range = (key.clone(), PipelineId(Uuid::nil()))..(key, before);
+            self.entries.range(range).rev().map(|(_, id)| *id)
+        };
+        Merged::of(narrowest_keys(filter).into_iter().map(under))
     }
 }
 
@@ -65,15 +64,24 @@ fn pipeline_keys(pipeline: &Pipeline) -> impl Iterator<Item = PipelineKey> + use
     .into_iter()
 }
 
-fn narrowest_key(filter: &PipelineFilter) -> PipelineKey {
-    match (&filter.name, &filter.project, &filter.git_repository) {
-        (Some(name), _, _) => PipelineKey::Name(name.clone()),
-        (None, Some(project), Some(repository)) => {
-            PipelineKey::ProjectRepository(project.clone(), repository.clone())
+/// The keys under which everything is that a filter matches, and the least else.
+fn narrowest_keys(filter: &PipelineFilter) -> Vec<PipelineKey> {
+    let repository = filter.git_repository.as_ref();
+    match (&filter.name, &filter.projects) {
+        (Some(name), _) => vec![PipelineKey::Name(name.clone())],
+        (None, Some(projects)) => {
+            let key = |project: &String| match repository {
+                Some(repository) => {
+                    PipelineKey::ProjectRepository(project.clone(), repository.clone())
+                }
+                None => PipelineKey::Project(project.clone()),
+            };
+            projects.iter().map(key).collect()
         }
-        (None, Some(project), None) => PipelineKey::Project(project.clone()),
-        (None, None, Some(repository)) => PipelineKey::Repository(repository.clone()),
-        (None, None, None) => PipelineKey::All,
+        (None, None) => vec![match repository {
+            Some(repository) => PipelineKey::Repository(repository.clone()),
+            None => PipelineKey::All,
+        }],
     }
 }
 
@@ -82,7 +90,7 @@ impl PipelineFilter {
         let is = |wanted: &Option<String>, value: &String| {
             wanted.as_ref().is_none_or(|wanted| wanted == value)
         };
-        is(&self.project, &pipeline.project)
+        is_among(&self.projects, &pipeline.project)
             && is(&self.name, &pipeline.spec.name)
             && is(&self.git_repository, &pipeline.spec.git_repository)
     }
@@ -124,20 +132,22 @@ impl JobIndex {
         filter: &JobFilter,
         before: Option<JobId>,
     ) -> impl Iterator<Item = JobId> {
-        let key = match (&filter.pipeline_id, &filter.project) {
-            (Some(id), _) => JobKey::Pipeline(*id),
-            (None, Some(project)) => JobKey::Project(project.clone()),
-            (None, None) => JobKey::All,
+        let keys = match (&filter.pipeline_id, &filter.projects) {
+            (Some(id), _) => vec![JobKey::Pipeline(*id)],
+            (None, Some(projects)) => projects.iter().cloned().map(JobKey::Project).collect(),
+            (None, None) => vec![JobKey::All],
         };
-        let end = before.unwrap_or(JobId(Uuid::max()));
-        let range = |state: &JobState| {
-            let first = (key.clone(), *state, JobId(Uuid::nil()));
-            let end = (key.clone(), *state, end);
-            self.entries.range(first..end).rev().peekable()
-        };
-        let wanted = |state: &&JobState| filter.states.is_empty() || filter.states.contains(state);
-        let of_state = JobState::ALL.iter().filter(wanted).map(range).collect();
-        Merged { of_state }
+        let before = before.unwrap_or(JobId(Uuid::max()));
+        let wanted = |state: &JobState| filter.states.is_empty() || filter.states.contains(state);
+        let states: Vec<JobState> = JobState::ALL.into_iter().filter(wanted).collect();
+        let in_states = keys
+            .iter()
+            .flat_map(|key| states.iter().map(move |state| (key, *state)));
+        Merged::of(in_states.map(|(key, state)| {
+            let first = (key.clone(), state, JobId(Uuid::nil()));
+            let end = (key.clone(), state, before);
+            self.entries.range(first..end).rev().map(|(_, _, id)| *id)
+        }))
     }
 }
 
@@ -152,30 +162,39 @@ fn job_keys(job: &Job) -> [JobKey; 3] {
 impl JobFilter {
     /// The index told the state a moment ago; the job itself has the last word.
     pub(super) fn matches(&self, job: &Job) -> bool {
-        let is_in_project = self
-            .project
-            .as_ref()
-            .is_none_or(|project| *project == job.pipeline.project);
-        is_in_project && (self.states.is_empty() || self.states.contains(&job.state))
+        is_among(&self.projects, &job.pipeline.project)
+            && (self.states.is_empty() || self.states.contains(&job.state))
     }
 }
 
-type NewestFirst<'a> = Peekable<Rev<btree_set::Range<'a, (JobKey, JobState, JobId)>>>;
-
-/// One list out of one per state, the newest first.
-struct Merged<'a> {
-    of_state: Vec<NewestFirst<'a>>,
+fn is_among(wanted: &Option<BTreeSet<String>>, project: &str) -> bool {
+    wanted
+        .as_ref()
+        .is_none_or(|wanted| wanted.contains(project))
 }
 
-impl Iterator for Merged<'_> {
-    type Item = JobId;
+/// One list out of several, each of which has its newest first.
+struct Merged<List: Iterator> {
+    lists: Vec<Peekable<List>>,
+}
 
-    fn next(&mut self) -> Option<JobId> {
-        let heads = self.of_state.iter_mut().map(|list| {
-            let head = list.peek().map(|(_, _, id)| *id);
+impl<List: Iterator> Merged<List> {
+    fn of(lists: impl Iterator<Item = List>) -> Self {
+        Self {
+            lists: lists.map(Iterator::peekable).collect(),
+        }
+    }
+}
+
+impl<Id: Copy + Ord, List: Iterator<Item = Id>> Iterator for Merged<List> {
+    type Item = Id;
+
+    fn next(&mut self) -> Option<Id> {
+        let heads = self.lists.iter_mut().map(|list| {
+            let head = list.peek().copied();
             (head, list)
         });
         let (_, newest) = heads.max_by_key(|(head, _)| *head)?;
-        newest.next().map(|(_, _, id)| *id)
+        newest.next()
     }
 }

@@ -146,11 +146,11 @@ impl Store for MemoryStore {
             index.newest_first(filter, before).take(count).collect()
         };
         let job = |id| self.current_job(id).filter(|found| filter.matches(found));
-        if let (Some(_), Some(project)) = (filter.pipeline_id, &filter.project) {
+        if let (Some(_), Some(projects)) = (filter.pipeline_id, &filter.projects) {
             // All jobs of a pipeline are of one project: the newest tells for all.
             let newest: Vec<JobId> = ids(None, 1);
             let newest = newest.first().and_then(|id| self.current_job(*id));
-            if newest.is_none_or(|job| job.pipeline.project != *project) {
+            if newest.is_none_or(|job| !projects.contains(&job.pipeline.project)) {
                 return Ok(Vec::new());
             }
         }

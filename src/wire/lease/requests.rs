@@ -28,8 +28,11 @@ pub struct Renewal {
     pub max_wait: Duration,
 }
 
-/// Reads a registration.
-pub fn registration_from_proto(request: v1::RegisterRunnerRequest) -> Read<Registration> {
+/// Reads a registration that a principal sent.
+pub fn registration_from_proto(
+    request: v1::RegisterRunnerRequest,
+    owner: String,
+) -> Read<Registration> {
     let v1::RegisterRunnerRequest {
         display_name,
         labels,
@@ -55,6 +58,7 @@ pub fn registration_from_proto(request: v1::RegisterRunnerRequest) -> Read<Regis
         version,
         session_id,
         runner_id,
+        owner,
     };
     fields.0.extend(validate::runner(&registration));
     fields.done(registration)

@@ -39,6 +39,7 @@ pub fn registration_to_proto(registration: Registration) -> v1::RegisterRunnerRe
         version,
         session_id,
         runner_id,
+        owner: _,
     } = registration;
     v1::RegisterRunnerRequest {
         display_name,

@@ -62,9 +62,17 @@ impl LeaseTable {
         is_replaced
     }
 
-    /// Whether a runner of this id was ever registered under this session or another.
-    pub(in crate::engine) fn knows(&self, id: RunnerId) -> bool {
-        self.inner.lock().runners.contains_key(&id)
+    /// Whether a runner of this id was ever registered, under this session or another,
+    /// by this principal: nobody takes over the runner of somebody else.
+    pub(in crate::engine) fn knows(&self, id: RunnerId, owner: &str) -> bool {
+        let inner = self.inner.lock();
+        let known = inner.runners.get(&id);
+        known.is_some_and(|runner| runner.registration.owner == owner)
+    }
+
+    /// How many runners are known.
+    pub(in crate::engine) fn runners(&self) -> usize {
+        self.inner.lock().runners.len()
     }
 
     /// Notes that a session waits for work, until the answer is dropped.

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::{
+    auth::{Authority, Grants, Principal, Role},
     domain::{
         JobId, Outcome, PendingReason, PipelineSpec, RunCondition, RunnerId, SessionId, Stage,
         StageState, StageType, Variables,
@@ -56,6 +57,7 @@ impl World {
             retain_jobs_for: Duration::from_secs(3600),
             kill_grace: Duration::from_secs(10),
             lease_ttl: TTL,
+            ..Settings::default()
         };
         let engine = Engine::start(
             Arc::new(MemoryStore::default()),
@@ -71,10 +73,7 @@ impl World {
     }
 
     pub(super) async fn trigger(&self, stages: Vec<Stage>, parallel: bool) -> JobId {
-        let call = Call {
-            principal: "somebody".to_owned(),
-            request: None,
-        };
+        let call = somebody();
         let spec = PipelineSpec {
             name: Uuid::new_v4().to_string(),
             stages,
@@ -118,8 +117,22 @@ impl World {
     }
 
     pub(super) async fn pending_reason(&self, id: JobId) -> Option<PendingReason> {
-        let view = self.engine.get_job(id).await.unwrap();
+        let view = self.engine.get_job(&somebody(), id).await.unwrap();
         view.stages.last().unwrap().pending_reason
+    }
+}
+
+fn somebody() -> Call {
+    let principal = Principal {
+        name: "somebody".to_owned(),
+        grants: Grants::everything(),
+    };
+    Call {
+        authority: Authority {
+            principal: Arc::new(principal),
+            needed: Role::Viewer,
+        },
+        request: None,
     }
 }
 
@@ -139,6 +152,7 @@ impl Runner {
             version: "0".to_owned(),
             session_id: self.session_id,
             runner_id,
+            owner: "runners".to_owned(),
         };
         self.id = self.engine.register(registration).await.unwrap().runner_id;
     }

@@ -1,0 +1,234 @@
+//! Who may call what: the one table of methods. A method that is not in it is
+//! refused, whoever calls; a test holds it against what reflection lists.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use crate::auth::{Authority, Principal, Role};
+
+use super::status;
+
+/// What a method needs of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Nothing: a health check has no credentials.
+    Open,
+    /// To be known.
+    Known,
+    /// The role in the project that the call concerns, which the engine checks.
+    InProject(Role),
+    /// The role in all projects: the call concerns what they share.
+    Everywhere(Role),
+}
+
+/// A method as the layers before the services know it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Method {
+    /// `/package.Service/Method`.
+    pub(super) path: &'static str,
+    /// Who may call it.
+    pub(super) rule: Rule,
+    /// It changes something that people ask after: who did this?
+    pub(super) is_audited: bool,
+    /// Most bytes of a request message, where less than elsewhere is enough.
+    pub(super) max_message: Option<u64>,
+}
+
+/// Enough for ids, names, filters and reasons.
+const SMALL: u64 = 64 * 1024;
+/// Enough for the variables of a trigger, twice 64 KiB with what is around them.
+const TRIGGER: u64 = 256 * 1024;
+/// Enough for a chunk of a log, 256 KiB with what is around it.
+const LOG_CHUNK: u64 = 260 * 1024;
+/// Enough for the ids of 10,000 held jobs.
+const HELD_JOBS: u64 = 512 * 1024;
+
+const METHODS: [Method; 25] = {
+    use Role::{Admin, Developer, Runner, Viewer};
+    use Rule::{Everywhere, InProject, Known, Open};
+    [
+        reads("/grpc.health.v1.Health/Check", Open),
+        reads("/grpc.health.v1.Health/Watch", Open),
+        reads(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            Known,
+        ),
+        reads(
+            "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            Known,
+        ),
+        changes(
+            "/pipewright.v1.PipelineService/CreatePipeline",
+            InProject(Admin),
+            None,
+        ),
+        reads(
+            "/pipewright.v1.PipelineService/GetPipeline",
+            InProject(Viewer),
+        ),
+        reads(
+            "/pipewright.v1.PipelineService/ListPipelines",
+            InProject(Viewer),
+        ),
+        changes(
+            "/pipewright.v1.PipelineService/UpdatePipeline",
+            InProject(Admin),
+            None,
+        ),
+        changes(
+            "/pipewright.v1.PipelineService/DeletePipeline",
+            InProject(Admin),
+            Some(SMALL),
+        ),
+        // Deployer, if the pipeline has a stage that deploys; the engine sees to that.
+        changes(
+            "/pipewright.v1.PipelineService/TriggerPipeline",
+            InProject(Developer),
+            Some(TRIGGER),
+        ),
+        reads("/pipewright.v1.JobService/GetJob", InProject(Viewer)),
+        reads("/pipewright.v1.JobService/ListJobs", InProject(Viewer)),
+        reads("/pipewright.v1.JobService/WatchJob", InProject(Viewer)),
+        reads("/pipewright.v1.JobService/ReadStageLog", InProject(Viewer)),
+        changes(
+            "/pipewright.v1.JobService/CancelJob",
+            InProject(Developer),
+            Some(SMALL),
+        ),
+        changes(
+            "/pipewright.v1.JobService/RetryJob",
+            InProject(Developer),
+            Some(SMALL),
+        ),
+        // What a runner runs is of any project.
+        reads("/pipewright.v1.RunnerService/GetRunner", Everywhere(Viewer)),
+        reads(
+            "/pipewright.v1.RunnerService/ListRunners",
+            Everywhere(Viewer),
+        ),
+        changes(
+            "/pipewright.v1.RunnerService/DrainRunner",
+            Everywhere(Admin),
+            Some(SMALL),
+        ),
+        changes(
+            "/pipewright.v1.RunnerService/ResumeRunner",
+            Everywhere(Admin),
+            Some(SMALL),
+        ),
+        changes(
+            "/pipewright.runner.v1.LeaseService/RegisterRunner",
+            Everywhere(Runner),
+            Some(SMALL),
+        ),
+        works("/pipewright.runner.v1.LeaseService/AcquireLease", HELD_JOBS),
+        works("/pipewright.runner.v1.LeaseService/RenewLease", SMALL),
+        works("/pipewright.runner.v1.LeaseService/AppendLog", LOG_CHUNK),
+        works("/pipewright.runner.v1.LeaseService/CompleteLease", SMALL),
+    ]
+};
+
+const fn reads(path: &'static str, rule: Rule) -> Method {
+    Method {
+        path,
+        rule,
+        is_audited: false,
+        max_message: Some(SMALL),
+    }
+}
+
+const fn changes(path: &'static str, rule: Rule, max_message: Option<u64>) -> Method {
+    Method {
+        path,
+        rule,
+        is_audited: true,
+        max_message,
+    }
+}
+
+/// A runner's work shows in the jobs' events, many times a second.
+const fn works(path: &'static str, max_message: u64) -> Method {
+    Method {
+        path,
+        rule: Rule::Everywhere(Role::Runner),
+        is_audited: false,
+        max_message: Some(max_message),
+    }
+}
+
+/// The row of a method; none for one that there is not.
+pub(super) fn method(path: &str) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.path == path)
+}
+
+/// Most bytes of a request message of a method, where `limit` is the most of any.
+pub fn max_message(path: &str, limit: u64) -> u64 {
+    let own = method(path).and_then(|method| method.max_message);
+    own.map_or(limit, |own| own.min(limit))
+}
+
+impl Rule {
+    /// Lets a known caller through, with the role that the rest of its way needs.
+    pub(super) fn admit(self, principal: &Arc<Principal>) -> Result<Authority, Status> {
+        let authority = |needed| Authority {
+            principal: Arc::clone(principal),
+            needed,
+        };
+        let grants = &principal.grants;
+        match self {
+            Self::Open | Self::Known => Ok(authority(Role::Viewer)),
+            // Which project it is about is known once the request is read. Who has a
+            // role in none, a runner for one, need not get that far.
+            Self::InProject(needed) if grants.allow_somewhere(Role::Viewer) => {
+                Ok(authority(needed))
+            }
+            Self::Everywhere(needed) if grants.allow_everywhere(needed) => Ok(authority(needed)),
+            Self::InProject(needed) => Err(status::role_required(needed, "the project")),
+            Self::Everywhere(needed) => Err(status::role_required(needed, "all projects")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost_reflect::DescriptorPool;
+
+    use crate::wire::FILE_DESCRIPTOR_SET;
+
+    use super::*;
+
+    /// Every method that the service serves, as reflection tells of it.
+    fn served() -> BTreeSet<String> {
+        let mut pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+        for set in [
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ] {
+            pool.decode_file_descriptor_set(set).unwrap();
+        }
+        let methods = pool.services().flat_map(|service| {
+            let path = |method: prost_reflect::MethodDescriptor| {
+                format!("/{}/{}", service.full_name(), method.name())
+            };
+            service.methods().map(path).collect::<Vec<_>>()
+        });
+        methods.collect()
+    }
+
+    #[test]
+    fn every_method_has_a_row_and_every_row_a_method() {
+        let rows: BTreeSet<String> = METHODS.iter().map(|row| row.path.to_owned()).collect();
+        assert_eq!(rows, served());
+        assert_eq!(rows.len(), METHODS.len(), "a method has two rows");
+    }
+
+    #[test]
+    fn what_has_no_row_is_for_nobody() {
+        assert!(method("/pipewright.v1.PipelineService/EatPipeline").is_none());
+        assert!(method("/pipewright.v1.PipelineService/GetPipeline/").is_none());
+    }
+}

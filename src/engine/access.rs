@@ -1,0 +1,99 @@
+//! Who may touch what. A scope is loaded for a call only through here: what the
+//! caller may not see is as if it were not there.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::{
+    auth::{Authority, Denied, Role},
+    domain::{Job, JobId, Pipeline, PipelineId, StageType},
+    store::{Answer, PipelineState},
+};
+
+use super::{Call, Engine, Error};
+
+impl Engine {
+    /// A pipeline, if the call may do its work there.
+    pub(super) async fn pipeline_for(
+        &self,
+        call: &Call,
+        id: PipelineId,
+    ) -> Result<PipelineState, Error> {
+        let state = self.load_pipeline(id).await?;
+        check_pipeline(call, &state.pipeline)?;
+        Ok(state)
+    }
+
+    /// A job, if the call may do its work there.
+    pub(super) async fn job_for(&self, call: &Call, id: JobId) -> Result<Arc<Job>, Error> {
+        let job = self.load_job(id).await?;
+        check_job(call, &job)?;
+        Ok(job)
+    }
+}
+
+/// Refuses a project that the caller may not work in.
+pub(super) fn check_project(call: &Call, project: &str) -> Result<(), Error> {
+    let absent = || Error::ProjectNotFound(project.to_owned());
+    check(call.authority.over(project), project, absent)
+}
+
+/// Refuses to start stages that deploy for one who may only start others.
+pub(super) fn check_stages(call: &Call, pipeline: &Pipeline) -> Result<(), Error> {
+    let deploys = |stage_type| stage_type == StageType::Deploy;
+    let stages = &pipeline.spec.stages;
+    if !stages.iter().any(|stage| deploys(stage.stage_type)) {
+        return Ok(());
+    }
+    let needed = call.authority.needed.max(Role::Deployer);
+    let absent = || Error::PipelineNotFound(pipeline.id.to_string());
+    let project = &pipeline.project;
+    check(call.authority.over_with(project, needed), project, absent)
+}
+
+/// Refuses to repeat an answer to one who may no longer see what it shows.
+pub(super) fn check_answer(call: &Call, answer: &Answer) -> Result<(), Error> {
+    match answer {
+        Answer::Pipeline(pipeline) => check_pipeline(call, pipeline),
+        Answer::Job(job) => check_job(call, job),
+        Answer::Deleted => Ok(()),
+    }
+}
+
+fn check_pipeline(call: &Call, pipeline: &Pipeline) -> Result<(), Error> {
+    let absent = || Error::PipelineNotFound(pipeline.id.to_string());
+    let project = &pipeline.project;
+    check(call.authority.over(project), project, absent)
+}
+
+fn check_job(call: &Call, job: &Job) -> Result<(), Error> {
+    let absent = || Error::JobNotFound(job.id.to_string());
+    let project = &job.pipeline.project;
+    check(call.authority.over(project), project, absent)
+}
+
+fn check(
+    allowed: Result<(), Denied>,
+    project: &str,
+    absent: impl FnOnce() -> Error,
+) -> Result<(), Error> {
+    allowed.map_err(|denied| match denied {
+        Denied::Hidden => absent(),
+        Denied::Lacks(needed) => Error::RoleLacking {
+            needed,
+            project: project.to_owned(),
+        },
+    })
+}
+
+/// The projects of a list: those that are asked for, of those that the caller sees.
+pub(super) fn narrowed(
+    authority: &Authority,
+    wanted: Option<BTreeSet<String>>,
+) -> Option<BTreeSet<String>> {
+    let seen = authority.principal.grants.projects(authority.needed);
+    match (wanted, seen) {
+        (wanted, None) => wanted,
+        (None, seen) => seen,
+        (Some(wanted), Some(seen)) => Some(wanted.intersection(&seen).cloned().collect()),
+    }
+}
