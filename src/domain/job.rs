@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{
-    FencingToken, JobId, Pipeline, RunnerId, Secrets, Stage, Variables, event::Change, event::Event,
+    FencingToken, JobId, Pipeline, RunnerId, Secrets, Stage, TraceContext, Variables,
+    event::Change, event::Event,
 };
 
 /// One execution of one revision of a pipeline: what its events add up to.
@@ -377,6 +378,8 @@ pub struct Trigger {
     pub source: TriggerSource,
     /// Name of the principal that asked.
     pub principal: String,
+    /// The trace that the asking was part of; the job's commands go on with it.
+    pub trace: Option<TraceContext>,
 }
 
 /// What asked for a job.

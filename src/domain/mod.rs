@@ -20,6 +20,7 @@ mod schedule;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod trace;
 pub mod validate;
 mod weights;
 
@@ -40,5 +41,6 @@ pub use schedule::{
     Admission, Bindings, QueueRank, admission, has_labels, waits_for, workspace_owner,
 };
 pub use secrets::Secrets;
+pub use trace::TraceContext;
 pub use validate::Violation;
 pub use weights::stage_weights;

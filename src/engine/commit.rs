@@ -7,7 +7,10 @@ use crate::{
     store::{Answer, Batch, CommitError, JobWrite, KeptAnswer, RequestKey},
 };
 
-use super::{Call, Engine, Error, access};
+use super::{
+    Call, Engine, Error, access,
+    stats::{Count, counts},
+};
 
 /// What a call wants to change, and what it answers if that succeeds.
 pub(super) struct Plan {
@@ -116,7 +119,9 @@ impl Engine {
     /// away cannot keep a committed change from being told.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
         let effects: Vec<Effect> = batch.jobs.iter().map(Effect::of).collect();
+        let counts: Vec<Count> = batch.jobs.iter().flat_map(counts).collect();
         self.store.commit(batch).await?;
+        counts.iter().for_each(Count::add);
         effects.iter().for_each(|effect| self.tell(effect));
         Ok(())
     }

@@ -19,7 +19,12 @@ pub(super) struct Signals {
     jobs: DashMap<JobId, Arc<Signal>>,
     /// Woken when a job is read no more.
     retention: Arc<Notify>,
+    /// Each open stream has a copy.
+    watchers: Arc<()>,
 }
+
+/// Counts as an open stream until it is dropped.
+pub(super) struct Watcher(#[expect(dead_code, reason = "what counts is that it is there")] Arc<()>);
 
 /// What the followers of one job share.
 pub(super) struct Signal {
@@ -40,7 +45,18 @@ impl Signals {
         Self {
             jobs: DashMap::new(),
             retention,
+            watchers: Arc::default(),
         }
+    }
+
+    /// Counts a stream.
+    pub(super) fn watcher(&self) -> Watcher {
+        Watcher(Arc::clone(&self.watchers))
+    }
+
+    /// How many streams are open.
+    pub(super) fn watchers(&self) -> usize {
+        Arc::strong_count(&self.watchers) - 1
     }
 
     /// Follows a job. Whoever then reads the job misses no later change of it.

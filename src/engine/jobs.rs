@@ -195,6 +195,7 @@ impl Engine {
             trigger: Trigger {
                 source: TriggerSource::Api,
                 principal: call.principal().to_owned(),
+                trace: call.trace.clone(),
             },
             variables: request.variables.clone(),
             secret_variables: request.secret_variables.clone(),
@@ -219,6 +220,7 @@ impl Engine {
             trigger: Trigger {
                 source: TriggerSource::Retry,
                 principal: call.principal().to_owned(),
+                trace: call.trace.clone(),
             },
             variables: job.variables.clone(),
             secret_variables: job.secret_variables.clone(),

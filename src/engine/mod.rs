@@ -12,6 +12,7 @@ mod leases;
 mod pipelines;
 mod runners;
 mod stage_log;
+mod stats;
 mod watch;
 
 use std::{
@@ -25,7 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::Authority,
-    domain::PipelineId,
+    domain::{PipelineId, TraceContext},
     store::{Store, logs::FileLogs},
 };
 
@@ -36,6 +37,7 @@ pub use error::Error;
 pub use jobs::{JobView, TriggerRequest};
 pub use pipelines::Update;
 pub use stage_log::{LogPiece, LogRequest, StageLog};
+pub use stats::Stats;
 pub use watch::{Opening, Watch};
 
 use feed::Signals;
@@ -106,6 +108,8 @@ pub struct Call {
     pub authority: Authority,
     /// Set when the caller gave a request id.
     pub request: Option<RequestIdentity>,
+    /// The trace that the call is part of.
+    pub trace: Option<TraceContext>,
 }
 
 impl Call {

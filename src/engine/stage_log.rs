@@ -8,7 +8,10 @@ use crate::{
     store::logs::{GapReason, LogKey, LogRead},
 };
 
-use super::{Call, Engine, Error, feed::Follow};
+use super::{
+    Call, Engine, Error,
+    feed::{Follow, Watcher},
+};
 
 /// Most bytes of a log in one message: 64 KiB.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -48,6 +51,7 @@ pub struct StageLog {
     left: u64,
     /// Where a reader that does not follow stops.
     present_end: Option<u64>,
+    _watcher: Watcher,
 }
 
 /// What comes next of a log.
@@ -93,6 +97,7 @@ impl Engine {
             left: request.limit.unwrap_or(u64::MAX),
             present_end: (!request.follow).then_some(size),
             job,
+            _watcher: self.signals.watcher(),
         })
     }
 

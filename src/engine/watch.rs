@@ -7,7 +7,10 @@ use tokio::{
 
 use crate::{domain::JobId, wire::v1};
 
-use super::{Call, Engine, Error, JobView, feed::Follow};
+use super::{
+    Call, Engine, Error, JobView,
+    feed::{Follow, Watcher},
+};
 
 /// Once this much waits, it is sent without gathering more.
 const GATHER_BYTES: usize = 4 * 1024;
@@ -26,6 +29,7 @@ pub struct Watch {
     /// Sequence of the newest event that was taken.
     cursor: i64,
     last_taken: Option<Instant>,
+    _watcher: Watcher,
 }
 
 /// How a watch begins.
@@ -63,6 +67,7 @@ impl Engine {
             changes,
             cursor,
             last_taken: None,
+            _watcher: self.signals.watcher(),
         };
         // The events of a job that has ended are all here from now on, even if the
         // job was about to expire while this watch began.

@@ -130,6 +130,7 @@ fn new_job(pipeline: &Arc<Pipeline>, number: u128, priority: i32, time: SystemTi
         trigger: Trigger {
             source: TriggerSource::Api,
             principal: "somebody".to_owned(),
+            trace: None,
         },
         variables: Default::default(),
         secret_variables: Default::default(),

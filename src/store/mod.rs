@@ -91,6 +91,9 @@ pub trait Store: Send + Sync + 'static {
     /// Stages that wait in the queue.
     async fn ready_stages(&self) -> Result<usize, StoreError>;
 
+    /// The stage at the head of the queue, whoever may have it.
+    async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError>;
+
     /// Of the ended jobs beyond the newest `keep`, those that ended before a time,
     /// the oldest first.
     async fn expired_jobs(

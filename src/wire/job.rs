@@ -211,7 +211,11 @@ fn cancellation_to_proto(cancellation: &Cancellation) -> v1::Cancellation {
 }
 
 fn trigger_to_proto(trigger: &Trigger) -> v1::Trigger {
-    let Trigger { source, principal } = trigger;
+    let Trigger {
+        source,
+        principal,
+        trace: _,
+    } = trigger;
     let source = match source {
         TriggerSource::Api => v1::trigger::Source::Api,
         TriggerSource::Retry => v1::trigger::Source::Retry,

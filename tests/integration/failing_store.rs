@@ -138,6 +138,11 @@ impl Store for Failing {
         self.inner.unbind(id, runner_id).await
     }
 
+    async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError> {
+        self.check().await?;
+        self.inner.head_of_queue().await
+    }
+
     async fn ready_stages(&self) -> Result<usize, StoreError> {
         self.check().await?;
         self.inner.ready_stages().await
@@ -214,6 +219,7 @@ impl World {
                 needed: Role::Admin,
             },
             request: None,
+            trace: None,
         };
         Self {
             store,

@@ -55,6 +55,7 @@ pub(super) fn new_job(pipeline: &Arc<Pipeline>) -> NewJob {
         trigger: Trigger {
             source: TriggerSource::Api,
             principal: "somebody".to_owned(),
+            trace: None,
         },
         variables: Default::default(),
         secret_variables: Default::default(),

@@ -11,6 +11,7 @@ mod writes;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use metrics::counter;
 use tokio::time::{self, Instant};
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         Registered, Registration, Renewed, Report, WorkRequest,
     },
     store::logs::{AppendError, LogKey},
+    telemetry::metrics::LOG_RECEIVED,
 };
 
 use super::{Engine, Error};
@@ -135,8 +137,10 @@ impl Leases for Engine {
             dropped,
             data,
         } = append;
+        let received = data.len() as u64;
         let appended = self.logs.append(lease.log_key(), offset, dropped, data);
         let committed = appended.await?;
+        counter!(LOG_RECEIVED).increment(received);
         let job = self.load_job(lease.job_id).await?;
         let renewed = self.renewed(&job, lease).ok_or(LeaseError::Lost)?;
         Ok(Appended {

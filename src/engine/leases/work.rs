@@ -46,6 +46,17 @@ struct Environment {
     secret_variables: BTreeMap<String, SecretString>,
 }
 
+/// The trace that the job is part of, by the names that tools look for.
+fn trace(job: &Job) -> Vec<(String, String)> {
+    let Some(trace) = &job.trigger.trace else {
+        return Vec::new();
+    };
+    let parent = ("TRACEPARENT".to_owned(), trace.parent().to_owned());
+    let state = ("TRACESTATE".to_owned(), trace.state().to_owned());
+    let told = |(_, value): &(String, String)| !value.is_empty();
+    [parent, state].into_iter().filter(told).collect()
+}
+
 /// The trigger's variables win over the stage's, and these over the pipeline's, secret
 /// or not. None of them can have a name that the service sets.
 fn environment(job: &Job, run: &StageRun, token: FencingToken) -> Environment {
@@ -54,6 +65,7 @@ fn environment(job: &Job, run: &StageRun, token: FencingToken) -> Environment {
         variables: Variables::new(),
         secret_variables: BTreeMap::new(),
     };
+    environment.variables.extend(trace(job));
     environment.add(&spec.variables, &spec.secret_variables);
     environment.add(&job.stage(run).variables, &Secrets::default());
     environment.add(&job.variables, &job.secret_variables);

@@ -97,6 +97,11 @@ impl FileLogs {
         blocking(move || log.read(offset, until, limit)).await
     }
 
+    /// Bytes in the files of all logs.
+    pub fn stored(&self) -> u64 {
+        self.total.bytes()
+    }
+
     /// Size of the whole log so far, gaps included.
     pub fn size(&self, key: LogKey) -> u64 {
         self.known(key).map_or(0, |log| *log.size.borrow())

@@ -38,6 +38,11 @@ impl Total {
         }
     }
 
+    /// Bytes in the files of all logs.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Ends a log. Blocks, as all of these do.
     pub(super) fn end(&self, log: &Arc<Log>) {
         // Inserted first: a log that is forgotten meanwhile refuses to end, and is
@@ -58,7 +63,7 @@ impl Total {
 
     /// Has the oldest logs expire as long as there is too much.
     pub(super) fn keep_to_limit(&self) {
-        while self.bytes.load(Ordering::Relaxed) > self.limit {
+        while self.bytes() > self.limit {
             let oldest = self.ended.lock().logs.pop_first();
             let Some((_, log)) = oldest else { return };
             self.forget(&log);

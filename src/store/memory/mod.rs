@@ -198,6 +198,10 @@ impl Store for MemoryStore {
         Ok(self.ready.lock().len())
     }
 
+    async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError> {
+        Ok(self.ready.lock().head())
+    }
+
     async fn expired_jobs(
         &self,
         keep: usize,

@@ -55,6 +55,14 @@ impl ReadyQueue {
         self.open.len() + self.bound.values().map(Queues::len).sum::<usize>()
     }
 
+    /// The first stage of all.
+    pub(super) fn head(&self) -> Option<ReadyStage> {
+        let queues = std::iter::once(&self.open).chain(self.bound.values());
+        let heads = queues.flat_map(|queues| queues.0.values().filter_map(BTreeSet::first));
+        let (_, job_id, run) = *heads.min()?;
+        Some(ReadyStage { job_id, run })
+    }
+
     /// Takes the first stage that the runner may have, and binds its job to the runner.
     pub(super) fn claim(&mut self, claim: &Claim) -> Option<ReadyStage> {
         match claim.only_bound {

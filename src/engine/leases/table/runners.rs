@@ -16,6 +16,13 @@ use crate::{
 
 use super::{LeaseState, LeaseTable, LiveLease, Now, REMEMBERED};
 
+/// How many there are.
+pub(in crate::engine) struct RunnerCount {
+    pub(in crate::engine) online: usize,
+    pub(in crate::engine) offline: usize,
+    pub(in crate::engine) leases: usize,
+}
+
 /// What a runner is known by.
 pub(in crate::engine) struct KnownRunner {
     pub(in crate::engine) registration: Registration,
@@ -68,6 +75,22 @@ impl LeaseTable {
         let inner = self.inner.lock();
         let known = inner.runners.get(&id);
         known.is_some_and(|runner| runner.registration.owner == owner)
+    }
+
+    /// Runners by whether they are connected, and what they hold.
+    pub(in crate::engine) fn count(&self, now: Instant) -> RunnerCount {
+        let inner = self.inner.lock();
+        let all = inner.runners.len();
+        let online = inner.runners.keys();
+        let online = online
+            .filter(|id| inner.is_online(**id, self.ttl, now))
+            .count();
+        let held = inner.runners.values().flat_map(|runner| &runner.leases);
+        RunnerCount {
+            online,
+            offline: all - online,
+            leases: held.filter(|id| inner.leases[id].is_live(now)).count(),
+        }
     }
 
     /// How many runners are known.

@@ -133,6 +133,7 @@ fn somebody() -> Call {
             needed: Role::Viewer,
         },
         request: None,
+        trace: None,
     }
 }
 

@@ -1,5 +1,3 @@
-//! What the process tells of itself.
-
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;

@@ -1,0 +1,6 @@
+//! What the process tells of itself: logs, and numbers.
+
+mod logs;
+pub mod metrics;
+
+pub use logs::init;
