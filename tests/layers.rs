@@ -18,12 +18,15 @@ use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain"]),
     ("auth", &[]),
     ("wire", &["domain"]),
     ("store", &["domain", "wire"]),
     ("supervisor", &[]),
-    ("runner", &["domain", "wire", "config", "supervisor"]),
+    (
+        "runner",
+        &["domain", "wire", "config", "supervisor", "telemetry"],
+    ),
     (
         "engine",
         &["domain", "wire", "store", "runner", "auth", "telemetry"],

@@ -97,7 +97,7 @@ where
                 subject = ?subjects.0.lock().join(", "),
                 peer = %peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string()),
                 outcome = ?code,
-                "change"
+                "audit"
             );
             Ok(response)
         })

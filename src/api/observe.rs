@@ -4,17 +4,27 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use metrics::{counter, gauge, histogram};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::{Layer, Service};
+use tracing::{Instrument, Span};
 
-use crate::telemetry::metrics::{REFUSALS, RPC_DURATION, RPC_OPEN, RPC_REQUESTS};
+use crate::{
+    domain::TraceContext,
+    telemetry::{
+        metrics::{REFUSALS, RPC_DURATION, RPC_OPEN, RPC_REQUESTS},
+        traces,
+    },
+};
 
 use super::access;
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 /// Counts calls: how many, how they ended, how long until they were answered, and how
 /// many are open. The outermost of the layers that know gRPC, so that nothing is missed.
@@ -49,10 +59,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let began = Instant::now();
         let mut call = OpenCall::of(request.uri().path());
-        let answer = self.inner.call(request);
+        let span = trace(&call, request.headers_mut());
+        let answer = self.inner.call(request).instrument(span);
         Box::pin(async move {
             let response = answer.await?;
             histogram!(RPC_DURATION, "service" => call.service, "method" => call.method)
@@ -61,6 +72,27 @@ where
             Ok(response.map(|body| ObservedBody { body, call }))
         })
     }
+}
+
+/// The span of a call within the trace that its headers tell of, which they tell
+/// from now on, if somebody collects it.
+fn trace(call: &OpenCall, headers: &mut HeaderMap) -> Span {
+    let parent = trace_context(headers);
+    let span = traces::call(call.service, call.method, parent.as_ref());
+    if let Some(own) = traces::context(&span) {
+        for (name, value) in [(TRACEPARENT, own.parent()), (TRACESTATE, own.state())] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+    span
+}
+
+/// The trace that a call is part of, by its headers.
+pub(super) fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    TraceContext::read(text(TRACEPARENT)?, text(TRACESTATE).unwrap_or_default())
 }
 
 /// A call, until the last of its answer is sent or nobody wants it any more.

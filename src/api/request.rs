@@ -4,16 +4,16 @@ use std::str::FromStr;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use tonic::{Request, Status, metadata::MetadataMap};
+use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::{
     auth::Authority,
-    domain::{TraceContext, Violation},
+    domain::Violation,
     engine::{Call, RequestIdentity},
 };
 
-use super::status::invalid_field;
+use super::{observe::trace_context, status::invalid_field};
 
 /// A message whose call may be repeated under a request id.
 pub(super) trait Repeatable: Message {
@@ -29,15 +29,9 @@ pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
         // What did not pass the layer that names callers may do nothing.
         authority: authority.unwrap_or_else(Authority::of_nobody),
         request: None,
-        trace: trace(request.metadata()),
+        trace: trace_context(request.metadata().as_ref()),
     };
     (call, request.into_inner())
-}
-
-/// The trace that a call is part of, by its metadata.
-fn trace(metadata: &MetadataMap) -> Option<TraceContext> {
-    let text = |key| metadata.get(key).and_then(|value| value.to_str().ok());
-    TraceContext::read(text("traceparent")?, text("tracestate").unwrap_or_default())
 }
 
 /// As [`open`], for a call that a request id makes safe to repeat.

@@ -68,7 +68,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     if !pipeline.git_repository.is_empty() && !args.clean {
         out::notice("running in this directory; --clean checks git_repository out instead");
     }
-    telemetry::init("warn");
+    let _traces = telemetry::init("warn");
     let mut service = Service::start(&args).await?;
     let ended = tokio::select! {
         ended = run_job(&service.client, &args, pipeline, secrets) => ended,

@@ -75,7 +75,7 @@ pub(crate) struct ServeArgs {
 /// Serves until SIGINT or SIGTERM.
 pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     refuse_strangers(args.listen, args.insecure)?;
-    telemetry::init("info");
+    let _traces = telemetry::init("info");
     let mut interrupts = Interrupts::listen()?;
     let listener = bind(args.listen).await?;
     let stop = async move { interrupts.next().await };

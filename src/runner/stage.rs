@@ -7,7 +7,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::spawn_blocking;
-use tracing::{info, warn};
+use tracing::{Instrument, Span, info, warn};
 
 use super::{
     LeaseProof, Leases, Registered, StageWork,
@@ -23,11 +23,45 @@ use super::{
     stop::Cause,
     workspace::{OpenError, Workspace},
 };
-use crate::supervisor::{Clock, Command};
+use crate::{
+    domain::TraceContext,
+    supervisor::{Clock, Command},
+    telemetry::traces,
+};
 
 /// Runs one stage under its lease, on the service's terms. Every way
 /// out but a refused or lost lease completes it.
 pub(super) async fn run(
+    leases: Arc<dyn Leases>,
+    guards: &Guards,
+    proof: LeaseProof,
+    terms: &Registered,
+    clock: Clock,
+    mut work: StageWork,
+    workspace: Result<Arc<Workspace>, OpenError>,
+) {
+    let span = trace(&mut work);
+    supervise(leases, guards, proof, terms, clock, work, workspace)
+        .instrument(span)
+        .await;
+}
+
+/// The span of a stage within the trace that its work tells of. Its command goes on
+/// with the span, if somebody collects it.
+fn trace(work: &mut StageWork) -> Span {
+    let told = |name| work.variables.get(name).map_or("", String::as_str);
+    let parent = TraceContext::read(told("TRACEPARENT"), told("TRACESTATE"));
+    let job = work.job_id.to_string();
+    let span = traces::stage(&job, &work.stage_name, work.attempt, parent.as_ref());
+    if let Some(own) = traces::context(&span) {
+        let own = [("TRACEPARENT", own.parent()), ("TRACESTATE", own.state())];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        work.variables.extend(own);
+    }
+    span
+}
+
+async fn supervise(
     leases: Arc<dyn Leases>,
     guards: &Guards,
     proof: LeaseProof,

@@ -56,7 +56,7 @@ pub(crate) struct StartArgs {
 impl StartArgs {
     /// Runs stages until SIGINT or SIGTERM.
     pub(super) async fn run(self, server: &Endpoint) -> Result<Exit, Failure> {
-        telemetry::init("info");
+        let _traces = telemetry::init("info");
         let mut interrupts = Interrupts::listen()?;
         let drain = self.drain;
         let leases = RemoteLeases::new(server, self.capacity.into());
