@@ -66,13 +66,14 @@ const LAYERS: [(&str, &[&str]); 13] = [
 ];
 
 /// What must not be named in a module, and why.
-const BANNED: [(&str, &str, &str); 13] = [
+const BANNED: [(&str, &str, &str); 14] = [
     ("domain", "tokio", "the domain never awaits"),
     ("domain", "tonic", "the domain does not know gRPC"),
     ("domain", "prost", "the domain does not know protobuf"),
     ("domain", "prost_types", "the domain does not know protobuf"),
     ("domain", "std::fs", "the domain touches no file"),
     ("domain", "SystemTime::now", "time comes in as an argument"),
+    ("config", "clap", "flags are but one source of settings"),
     ("wire", "tokio", "conversions never await"),
     ("store", "tonic", "the store does not know gRPC"),
     ("supervisor", "tokio", "it forks, so it has one thread"),

@@ -2,10 +2,7 @@
 
 use clap::{Args, ValueEnum, builder::PossibleValue, value_parser};
 
-use crate::{
-    cli::size,
-    config::{Guard, Supervision},
-};
+use crate::config::{Guard, Supervision, size};
 
 /// How the processes of a stage are held together, and what they may use.
 #[derive(Args, Debug)]
@@ -17,7 +14,7 @@ pub(crate) struct GuardArgs {
     #[arg(long, default_value_t = 4_096, value_parser = value_parser!(u64).range(1..))]
     max_stage_processes: u64,
     /// Memory of a stage, such as 512MiB, where cgroups can be written; unlimited when unset
-    #[arg(long, value_name = "SIZE", value_parser = size::stage_memory)]
+    #[arg(long, value_name = "SIZE", value_parser = stage_memory)]
     max_stage_memory: Option<u64>,
 }
 
@@ -34,14 +31,35 @@ impl From<GuardArgs> for Supervision {
 
 impl ValueEnum for Guard {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Auto, Self::PidNamespace, Self::Subreaper]
+        &Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(match self {
-            Self::Auto => "auto",
-            Self::PidNamespace => "pid-namespace",
-            Self::Subreaper => "subreaper",
-        }))
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
+fn stage_memory(text: &str) -> Result<u64, String> {
+    let size = size::parse(text)?;
+    match size < size::LEAST_MEMORY {
+        true => Err(format!(
+            "a stage has to have at least {}",
+            size::write(size::LEAST_MEMORY)
+        )),
+        false => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_needs_some_memory() {
+        assert_eq!(stage_memory("1MiB"), Ok(1 << 20));
+        assert_eq!(stage_memory("1.5GiB"), Ok(3 << 29));
+        for too_little in ["0", "1", "1023KiB", "nothing"] {
+            assert!(stage_memory(too_little).is_err(), "{too_little}");
+        }
     }
 }

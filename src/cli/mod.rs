@@ -3,6 +3,7 @@
 mod backoff;
 mod bars;
 mod client;
+mod config;
 mod duration;
 mod exit;
 mod file;
@@ -24,7 +25,7 @@ mod runner;
 mod screen;
 mod secret_vars;
 mod serve;
-mod size;
+mod settings;
 mod table;
 mod text;
 mod view;
@@ -57,6 +58,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::ServeArgs),
+    Config(config::ConfigArgs),
     Run(run::RunArgs),
     Pipeline(pipeline::PipelineArgs),
     Job(job::JobArgs),
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve(args) => serve::serve(args).await,
+        Command::Config(args) => config::config(&args),
         Command::Run(args) => run::run(args).await,
         Command::Pipeline(args) => pipeline::pipeline(args).await,
         Command::Job(args) => job::job(args).await,

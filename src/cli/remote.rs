@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use tonic::transport::Endpoint;
 
-use crate::cli::{
-    client::{Bearer, Client},
-    duration,
+use crate::{
+    cli::client::{Bearer, Client},
+    config::duration,
 };
 
 /// Where the service is.

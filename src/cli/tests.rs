@@ -23,6 +23,7 @@ fn help(path: &[&str]) -> String {
 fn help_texts() {
     insta::assert_snapshot!("help", help(&[]));
     insta::assert_snapshot!("help_serve", help(&["serve"]));
+    insta::assert_snapshot!("help_config", help(&["config"]));
     insta::assert_snapshot!("help_run", help(&["run"]));
     insta::assert_snapshot!("help_health", help(&["health"]));
     insta::assert_snapshot!("help_pipeline", help(&["pipeline"]));
@@ -42,8 +43,9 @@ fn help_texts() {
 #[test]
 fn arguments_that_are_refused() {
     let refused = [
-        "serve --workers 0",
-        "serve --kill-grace soon",
+        "serve --worker 0",
+        "serve --insecure=yes",
+        "serve --workers 1 --workers 2",
         "run pipeline.yaml --var NAME",
         "pipeline create",
         "pipeline create --data {} --file x",

@@ -1,8 +1,11 @@
 //! Starts the binary and looks at what it says.
 
 use std::{
+    env,
+    ffi::OsString,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
@@ -16,12 +19,10 @@ pub(crate) fn pipewright(arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null());
-    for setting in [
-        "PIPEWRIGHT_SERVER",
-        "JOB_WORKERS",
-        "BUILD_LOG_DIR",
-        "RUST_LOG",
-    ] {
+    let others = ["JOB_WORKERS", "BUILD_LOG_DIR", "RUST_LOG"].map(OsString::from);
+    let is_own = |name: &OsString| name.as_bytes().starts_with(b"PIPEWRIGHT_");
+    let own = env::vars_os().map(|(name, _)| name).filter(is_own);
+    for setting in own.chain(others) {
         command.env_remove(setting);
     }
     command

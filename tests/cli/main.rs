@@ -7,6 +7,7 @@
 
 mod binary;
 mod client_commands;
+mod config;
 mod faults;
 #[path = "../support/git_server.rs"]
 mod git_server;

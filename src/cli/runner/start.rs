@@ -9,13 +9,12 @@ use tonic::transport::Endpoint;
 
 use crate::{
     cli::{
-        duration,
         exit::{Exit, Failure},
         guard::GuardArgs,
         interrupt::Interrupts,
         remote::key_value,
     },
-    config::Execution,
+    config::{Execution, duration},
     runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
     server, telemetry,
 };

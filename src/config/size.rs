@@ -1,10 +1,7 @@
 //! Sizes as people write them.
 
-/// Least that a log can be limited to, in bytes.
-const LEAST_LOG: u64 = 1024;
-
 /// Least memory that a stage can be limited to, in bytes: a shell needs about as much.
-const LEAST_MEMORY: u64 = 1 << 20;
+pub(crate) const LEAST_MEMORY: u64 = 1 << 20;
 
 const UNITS: [(&str, u64); 5] = [
     ("TiB", 1 << 40),
@@ -21,24 +18,11 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     })
 }
 
-/// The same for the limit of a log.
-pub(crate) fn stage_log(text: &str) -> Result<u64, String> {
-    let size = parse(text)?;
-    match size < LEAST_LOG {
-        true => Err(format!("a log has to have room for {LEAST_LOG} bytes")),
-        false => Ok(size),
-    }
-}
-
-/// The same for the memory of a stage.
-pub(crate) fn stage_memory(text: &str) -> Result<u64, String> {
-    let size = parse(text)?;
-    match size < LEAST_MEMORY {
-        true => Err(format!(
-            "a stage has to have at least {LEAST_MEMORY} bytes, 1MiB"
-        )),
-        false => Ok(size),
-    }
+/// Writes a size in the largest unit that it is a whole number of, as [`parse`] reads it.
+pub(crate) fn write(size: u64) -> String {
+    let fits = |(_, factor): &&(&str, u64)| size != 0 && size.is_multiple_of(*factor);
+    let (unit, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
+    format!("{}{unit}", size / factor)
 }
 
 fn bytes(text: &str) -> Option<u64> {
@@ -99,17 +83,16 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_needs_some_memory() {
-        assert_eq!(stage_memory("1MiB"), Ok(1 << 20));
-        assert_eq!(stage_memory("1.5GiB"), Ok(3 << 29));
-        for too_little in ["0", "1", "1023KiB", "nothing"] {
-            assert!(stage_memory(too_little).is_err(), "{too_little}");
+    fn what_is_written_is_read_again() {
+        for (size, text) in [
+            (0, "0B"),
+            (1000, "1000B"),
+            (64 << 20, "64MiB"),
+            (3 << 29, "1536MiB"),
+            (u64::MAX, "18446744073709551615B"),
+        ] {
+            assert_eq!(write(size), text);
+            assert_eq!(parse(text), Ok(size));
         }
-    }
-
-    #[test]
-    fn a_log_needs_some_room() {
-        assert_eq!(stage_log("1KiB"), Ok(1024));
-        assert!(stage_log("1023").is_err());
     }
 }

@@ -1,0 +1,84 @@
+//! What settings are read into, before it is known whether they go together.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use crate::config::{Config, EmbeddedRunner, Execution, Supervision, Tls};
+
+/// The port of the service, unless it is told another.
+const PORT: u16 = 50_051;
+
+/// The places of all settings. Those that are no part of a [`Config`], or only together
+/// with others, have their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(super) listen: SocketAddr,
+    pub(super) insecure: bool,
+    pub(super) tls: TlsDraft,
+    pub(super) embedded_runner: bool,
+    pub(super) workers: usize,
+    pub(super) workspace_dir: Option<PathBuf>,
+    pub(super) keep_workspaces: bool,
+    pub(super) supervision: Supervision,
+    /// All other settings; its `tls` and `runner` are made of the above.
+    pub(super) config: Config,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct TlsDraft {
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) client_ca: Option<PathBuf>,
+    pub(super) require_client_certificate: bool,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        let config = Config::default();
+        let embedded_runner = config.runner.is_some();
+        let runner = config.runner.clone().unwrap_or_default();
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, PORT).into(),
+            insecure: false,
+            tls: TlsDraft::default(),
+            embedded_runner,
+            workers: runner.workers,
+            workspace_dir: runner.execution.workspace_dir().map(Into::into),
+            keep_workspaces: runner.execution.keeps_workspaces(),
+            supervision: runner.supervision,
+            config,
+        }
+    }
+}
+
+impl Draft {
+    /// The service's settings, if they go together.
+    pub(super) fn into_config(self) -> Config {
+        let runner = EmbeddedRunner {
+            workers: self.workers,
+            execution: Execution::Isolated {
+                workspace_dir: self.workspace_dir,
+                keep_workspaces: self.keep_workspaces,
+            },
+            supervision: self.supervision,
+        };
+        Config {
+            tls: self.tls.finish(),
+            runner: self.embedded_runner.then_some(runner),
+            ..self.config
+        }
+    }
+}
+
+impl TlsDraft {
+    fn finish(self) -> Option<Tls> {
+        Some(Tls {
+            certificate: self.certificate?,
+            key: self.key?,
+            client_ca: self.client_ca,
+            require_client_certificate: self.require_client_certificate,
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Reads a TOML file of settings.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use toml::{Spanned, Value};
+
+use super::{Mistake, Origin, settings, sources::Given};
+
+/// Reads a file; the outer error is one of the file as a whole.
+pub(super) fn read(path: &Path) -> Result<Vec<Result<Given, Mistake>>, Mistake> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        Mistake::new(
+            Origin::File(path.to_owned(), None),
+            format!("cannot be read: {error}"),
+        )
+    })?;
+    parse(path, &text)
+}
+
+/// Reads a file's text.
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<Given, Mistake>>, Mistake> {
+    let at = |offset: usize| {
+        let before = text.bytes().take(offset);
+        let line = 1 + before.filter(|byte| *byte == b'\n').count();
+        Origin::File(path.to_owned(), Some(line))
+    };
+    let keys: BTreeMap<Spanned<String>, Value> = toml::from_str(text).map_err(|error| {
+        let origin = error
+            .span()
+            .map_or(Origin::File(path.to_owned(), None), |span| at(span.start));
+        Mistake::new(origin, format!("is not TOML: {}", error.message()))
+    })?;
+    let mut keys: Vec<_> = keys.into_iter().collect();
+    // In the order of the file, not of the names.
+    keys.sort_by_key(|(key, _)| key.span().start);
+    let given = keys.into_iter().map(|(key, value)| {
+        let origin = at(key.span().start);
+        let name = key.into_inner();
+        let Some(setting) = settings().find(|setting| setting.name == name) else {
+            return Err(Mistake::new(origin, unknown(&name, &value)));
+        };
+        match as_text(value) {
+            Ok(text) => Ok(Given {
+                setting,
+                origin,
+                text,
+            }),
+            Err(wrong) => Err(Mistake::of(setting, origin, wrong)),
+        }
+    });
+    Ok(given.collect())
+}
+
+/// A value as it would be written as a flag.
+fn as_text(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Array(items) => {
+            let texts = items.into_iter().map(|item| match item {
+                Value::String(text) => Ok(text),
+                other => Err(format!("{other} is not a text in quotes")),
+            });
+            Ok(texts.collect::<Result<Vec<_>, _>>()?.join(","))
+        }
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(value.to_string()),
+        Value::Datetime(_) | Value::Table(_) => {
+            Err("is neither a text, a number, true, false nor a list of texts".to_owned())
+        }
+    }
+}
+
+/// What to say of a key that is no setting's.
+fn unknown(name: &str, value: &Value) -> String {
+    if value.is_table() {
+        return format!("[{name}]: settings are in no sections; write them without");
+    }
+    match nearest(name) {
+        Some(near) => format!("{name}: is no setting; did you mean {near}?"),
+        None => format!("{name}: is no setting; `pipewright config show` lists them all"),
+    }
+}
+
+/// The name that a slip of the hand would make of this one, however it is spelled.
+fn nearest(name: &str) -> Option<&'static str> {
+    let plain = name.to_lowercase().replace('-', "_");
+    let plain = plain.strip_prefix("no_").unwrap_or(&plain);
+    let distances = settings().map(|setting| {
+        let distance = strsim::damerau_levenshtein(plain, setting.name);
+        (distance, setting.name)
+    });
+    let (distance, near) = distances.min()?;
+    (distance <= 1 + plain.len() / 4).then_some(near)
+}

@@ -1,0 +1,87 @@
+//! What is kept of jobs and logs, and how many there may be.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        Section, Setting,
+        form::{Path, Size, Span, Whole},
+    },
+    DAY, KIB,
+};
+
+/// Most that an ended job can be kept, which keeps times of removal within what clocks have.
+const TEN_YEARS: Duration = Duration::from_secs(3_650 * DAY.as_secs());
+
+pub(super) fn jobs() -> Section {
+    Section {
+        heading: "Jobs",
+        settings: vec![
+            Setting::new(
+                "max_queued_stages",
+                "Stages that may wait for a runner",
+                "5000",
+                Whole::within(1..=10_000_000),
+                |draft| &mut draft.config.limits.max_queued_stages,
+            ),
+            Setting::new(
+                "max_active_jobs",
+                "Jobs of a pipeline that may be queued or running",
+                "50",
+                Whole::within(1..=1_000_000),
+                |draft| &mut draft.config.limits.max_active_jobs,
+            ),
+            Setting::new(
+                "max_runners",
+                "Runners that may be known, the lost ones of the last hour among them",
+                "500",
+                Whole::within(1..=1_000_000),
+                |draft| &mut draft.config.limits.max_runners,
+            ),
+            Setting::new(
+                "retain_jobs",
+                "Ended jobs to keep",
+                "500",
+                Whole::at_least(0),
+                |draft| &mut draft.config.retain_jobs,
+            ),
+            Setting::new(
+                "retain_jobs_for",
+                "How long to keep an ended job at least",
+                "2d",
+                Span(Duration::ZERO..=TEN_YEARS),
+                |draft| &mut draft.config.retain_jobs_for,
+            ),
+        ],
+    }
+}
+
+pub(super) fn logs() -> Section {
+    Section {
+        heading: "Logs",
+        settings: vec![
+            Setting::new(
+                "log_dir",
+                "Directory of the stage logs; a temporary one when unset",
+                "/var/lib/pipewright/logs",
+                Path("DIRECTORY"),
+                |draft| &mut draft.config.log_dir,
+            )
+            .or_from("BUILD_LOG_DIR"),
+            Setting::new(
+                "max_stage_log",
+                "Most bytes to keep of the log of a stage; past it its first and last halves are kept",
+                "16MiB",
+                Size::at_least(KIB),
+                |draft| &mut draft.config.max_stage_log,
+            ),
+            Setting::new(
+                "max_log_total",
+                "Most bytes to keep of all logs; past it those go whose stages ended first",
+                "100GiB",
+                Size::at_least(0),
+                |draft| &mut draft.config.max_log_total,
+            ),
+        ],
+    }
+}
