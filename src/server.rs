@@ -23,7 +23,7 @@ use tower::layer::util::{Identity, Stack};
 
 use crate::{
     api::{AuditLayer, AuthLayer, Jobs, LeaseCalls, Pipelines, RefusalLayer, Runners},
-    auth::Authenticator,
+    auth::{Authenticator, CredentialsError, LoginSettings},
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     runner::{Leases, Runner, RunnerError, RunnerSettings, ServicePlace},
@@ -68,6 +68,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// The credentials cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// The embedded runner does not have what it needs.
     #[error(transparent)]
     Unprepared(RunnerError),
@@ -125,6 +128,7 @@ pub async fn run_in(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    let authenticator = authenticator(&config, &environment.clock)?;
     let log_limits = LogLimits {
         of_a_log: config.max_stage_log,
         in_total: config.max_log_total,
@@ -153,7 +157,8 @@ pub async fn run_in(
     }
     let stop_runner = CancellationToken::new();
     let mut runner = tokio::spawn(run_stages(runner, stop_runner.clone()));
-    let (health, router) = routes(&engine, config.access).await?;
+    tokio::spawn(authenticator.follow());
+    let (health, router) = routes(&engine, authenticator).await?;
     let (close, closed) = oneshot::channel();
     let mut serving = tokio::spawn(serve(router, listener, closed));
 
@@ -216,14 +221,29 @@ pub fn embedded_labels() -> BTreeMap<String, String> {
     ])
 }
 
+/// Tells callers as the settings say.
+fn authenticator(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Authenticator>, CredentialsError> {
+    Ok(Arc::new(match &config.access {
+        Access::Open => Authenticator::open(),
+        Access::Token(token) => Authenticator::token(token.clone()),
+        Access::File(path) => {
+            let clock = Arc::clone(clock);
+            let settings = LoginSettings {
+                max_failed_logins_per_minute: config.limits.max_failed_logins_per_minute,
+                now: Arc::new(move || clock.now()),
+            };
+            Authenticator::file(path.clone(), settings)?
+        }
+    }))
+}
+
 async fn routes(
     engine: &Arc<Engine>,
-    access: Access,
+    authenticator: Arc<Authenticator>,
 ) -> Result<(HealthReporter, Router<Layers>), ServeError> {
-    let authenticator = match access {
-        Access::Open => Authenticator::Open,
-        Access::Token(token) => Authenticator::Token(token),
-    };
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::Serving).await;
     let reflection = || {

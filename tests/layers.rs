@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["domain"]),
-    ("auth", &[]),
+    ("auth", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain", "wire"]),
     ("supervisor", &[]),

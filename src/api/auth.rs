@@ -1,14 +1,15 @@
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Request, Response, header};
+use http::{Request, Response, header, request::Parts};
 use tonic::Status;
 use tower::{Layer, Service};
 
-use crate::auth::{Authenticator, Authority, Principal};
+use crate::auth::{Authenticator, Authority, Peer, Presented, Session};
 
 use super::{
     access::{self, Method, Rule},
@@ -16,8 +17,9 @@ use super::{
 };
 
 /// Lets nobody in who is not known, or not allowed by the table of methods;
-/// everything else is inside it. What passes carries its
-/// [`Authority`](crate::auth::Authority) in the request's extensions.
+/// everything else is inside it. What passes carries its [`Authority`] and, in an `Arc`,
+/// its [`Session`] in the request's extensions, where what is known of the connection is
+/// expected as [`Peer`].
 #[derive(Clone)]
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,
@@ -25,10 +27,8 @@ pub struct AuthLayer {
 
 impl AuthLayer {
     /// A layer that asks this authenticator.
-    pub fn new(authenticator: Authenticator) -> Self {
-        Self {
-            authenticator: Arc::new(authenticator),
-        }
+    pub fn new(authenticator: Arc<Authenticator>) -> Self {
+        Self { authenticator }
     }
 }
 
@@ -52,9 +52,10 @@ pub struct Auth<S> {
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Auth<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
+    ReqBody: Send + 'static,
     ResBody: Default + Send + 'static,
 {
     type Response = Response<ResBody>;
@@ -65,33 +66,42 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let method = access::method(request.uri().path());
         if method.is_some_and(|method| method.rule == Rule::Open) {
             return Box::pin(self.inner.call(request));
         }
-        let credentials = request.headers().get(header::AUTHORIZATION);
-        match self
-            .authenticator
-            .authenticate(credentials.map(|value| value.as_bytes()))
-        {
-            Some(principal) => match admit(method, &principal, request.uri().path()) {
-                Ok(authority) => {
-                    request.extensions_mut().insert(authority);
-                    Box::pin(self.inner.call(request))
+        // The one that is ready answers; the other one is for the next call.
+        let other = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, other);
+        let authenticator = Arc::clone(&self.authenticator);
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            match admit(method, &authenticator, &head).await {
+                Ok((authority, session)) => {
+                    head.extensions.insert(authority);
+                    head.extensions.insert(session);
+                    inner.call(Request::from_parts(head, body)).await
                 }
-                Err(refusal) => Box::pin(async move { Ok(refusal.into_http()) }),
-            },
-            None => Box::pin(async { Ok(status::unauthenticated().into_http()) }),
-        }
+                Err(refusal) => Ok(refusal.into_http()),
+            }
+        })
     }
 }
 
-fn admit(
+/// First who calls and then what, so that strangers do not learn which methods there are.
+async fn admit(
     method: Option<&Method>,
-    principal: &Arc<Principal>,
-    path: &str,
-) -> Result<Authority, Status> {
-    let method = method.ok_or_else(|| status::method_unknown(path))?;
-    method.rule.admit(principal)
+    authenticator: &Authenticator,
+    head: &Parts,
+) -> Result<(Authority, Arc<Session>), Status> {
+    let header = head.headers.get(header::AUTHORIZATION);
+    let presented = Presented {
+        authorization: header.map(|value| value.as_bytes()),
+        peer: head.extensions.get::<Peer>(),
+    };
+    let session = authenticator.authenticate(presented).await;
+    let session = session.map_err(status::not_known)?;
+    let method = method.ok_or_else(|| status::method_unknown(head.uri.path()))?;
+    Ok((method.rule.admit(&session.principal)?, session))
 }

@@ -8,7 +8,11 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
-use crate::{auth::Role, domain::Violation, engine::Error};
+use crate::{
+    auth::{AuthError, Role},
+    domain::Violation,
+    engine::Error,
+};
 
 const DOMAIN: &str = "pipewright";
 /// What all violations of a refusal may have, in bytes: more than about 4 KiB of
@@ -54,16 +58,38 @@ pub(super) fn page_token_mismatch() -> Status {
     )
 }
 
-/// A refusal of a caller who is not known.
-pub(super) fn unauthenticated() -> Status {
-    let message = "the call has no valid credentials; send 'authorization: Bearer TOKEN'";
-    let details = ErrorDetails::new();
-    refuse(
-        Code::Unauthenticated,
-        "UNAUTHENTICATED",
-        message.to_owned(),
-        details,
-    )
+/// A refusal of a caller who is not known. It is the same for all that is wrong with
+/// credentials.
+pub(super) fn not_known(error: AuthError) -> Status {
+    match error {
+        AuthError::Missing | AuthError::Invalid => {
+            let message = "the call has no valid credentials; send 'authorization: Bearer TOKEN', \
+                 'authorization: Basic BASE64(USER:PASSWORD)' or a client certificate";
+            let details = ErrorDetails::new();
+            refuse(
+                Code::Unauthenticated,
+                "UNAUTHENTICATED",
+                message.to_owned(),
+                details,
+            )
+        }
+        AuthError::TooManyFailures { retry_after, limit } => {
+            let limit = format!(
+                "at most {limit} wrong credentials in a minute from one address \
+                 (--max-failed-logins-per-minute)"
+            );
+            let message = format!("{error}: {limit}");
+            let mut details = quota("the caller's address".to_owned(), limit);
+            details.set_retry_info(Some(retry_after));
+            let reason = "TOO_MANY_FAILED_LOGINS";
+            refuse(Code::ResourceExhausted, reason, message, details)
+        }
+        AuthError::Busy { retry_after } => {
+            let message = format!("{error}; try again");
+            let details = ErrorDetails::with_retry_info(Some(retry_after));
+            refuse(Code::Unavailable, "LOGIN_BUSY", message, details)
+        }
+    }
 }
 
 /// A refusal of a caller who lacks a role.

@@ -82,4 +82,6 @@ pub enum Access {
     Open,
     /// Whoever sends this bearer token, as the principal `local`.
     Token(SecretString),
+    /// Whoever is in this credentials file; read again when it changes.
+    File(PathBuf),
 }

@@ -44,7 +44,7 @@ fn open_to_strangers(draft: &Draft, origins: &Origins) -> Option<Mistake> {
     let listen = draft.listen;
     let is_closed = match draft.config.access {
         Access::Open => listen.ip().is_loopback() || draft.insecure,
-        Access::Token(_) => true,
+        Access::Token(_) | Access::File(_) => true,
     };
     // By default nobody else reaches it, so somebody has said otherwise.
     let origin = origins.get("listen").filter(|_| !is_closed)?;

@@ -94,15 +94,20 @@ fn is_too_large(spec: &PipelineSpec) -> bool {
 
 /// Checks a project's slug.
 pub(super) fn project(slug: &str, violations: &mut Vec<Violation>) {
-    let mut characters = slug.chars();
-    let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
-    let rest = characters.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
-    if !(first && rest && slug.len() <= 63) {
+    if !is_project(slug) {
         violations.push(Violation::new(
             "project",
             "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -",
         ));
     }
+}
+
+/// Whether text can name a project.
+pub fn is_project(slug: &str) -> bool {
+    let mut characters = slug.chars();
+    let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
+    let rest = characters.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
+    first && rest && slug.len() <= 63
 }
 
 /// Checks what a trigger brings: its ref, its variables and its priority.

@@ -1,0 +1,165 @@
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+const PERIOD: Duration = Duration::from_secs(60);
+/// Addresses that are kept at once.
+const MOST_ADDRESSES: usize = 65_536;
+
+/// Counts wrong credentials by address: a bucket of so many, that fills up again in a
+/// minute.
+///
+/// Each place in it is taken before the credential is looked at and given back if it
+/// was good. Taken afterwards, a thousand guesses at once would all be let through;
+/// not given back, a busy address with many users would run out without a mistake.
+/// (That is why this is no limiter of `governor`, which takes nothing back.)
+#[derive(Debug)]
+pub(super) struct Failures {
+    limit: u32,
+    /// When the bucket of each will be full again.
+    full_at: Mutex<HashMap<Bucket, Instant>>,
+}
+
+/// Whose failures, and of which kind: wrong tokens use up no password's place, so a
+/// runner with an old token does not keep the people behind the same address out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Bucket {
+    pub(super) of: Of,
+    /// None where the address is not known: these share a bucket.
+    pub(super) address: Option<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Of {
+    Password,
+    Other,
+}
+
+/// The bucket is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Empty {
+    pub(super) retry_after: Duration,
+    pub(super) limit: u32,
+}
+
+impl Failures {
+    /// At most so many in a minute, at least 1.
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            limit: limit.max(1),
+            full_at: Mutex::default(),
+        }
+    }
+
+    /// Takes a place for what may be a failure.
+    pub(super) fn take(&self, of: Of, address: Option<IpAddr>) -> Result<Bucket, Empty> {
+        let address = address.map(network);
+        let bucket = Bucket { of, address };
+        let now = Instant::now();
+        let mut full_at = self.full_at.lock();
+        if !full_at.contains_key(&bucket) {
+            make_room(&mut full_at, now);
+        }
+        let full = full_at.entry(bucket).or_insert(now);
+        let then = (*full).max(now) + PERIOD / self.limit;
+        let retry_after = then.saturating_duration_since(now + PERIOD);
+        if !retry_after.is_zero() {
+            let limit = self.limit;
+            return Err(Empty { retry_after, limit });
+        }
+        *full = then;
+        Ok(bucket)
+    }
+
+    /// Gives a place back that was for no failure.
+    pub(super) fn give_back(&self, bucket: Bucket) {
+        if let Some(full) = self.full_at.lock().get_mut(&bucket) {
+            *full -= PERIOD / self.limit;
+        }
+    }
+}
+
+/// Forgets full buckets and, if that is not enough, all: who has so many addresses is
+/// held back by how many passwords are checked at once, not by this.
+fn make_room(full_at: &mut HashMap<Bucket, Instant>, now: Instant) {
+    if full_at.len() < MOST_ADDRESSES {
+        return;
+    }
+    full_at.retain(|_, full| *full > now);
+    if full_at.len() > MOST_ADDRESSES / 2 {
+        full_at.clear();
+    }
+}
+
+/// A customer has 2^64 addresses of IPv6 or more, and all of them are one here.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time;
+
+    use super::*;
+
+    fn at(address: &str) -> Option<IpAddr> {
+        Some(address.parse().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_a_minute_and_no_more() {
+        let failures = Failures::new(3);
+        let take = || failures.take(Of::Password, at("10.0.0.1"));
+        for _ in 0..3 {
+            take().unwrap();
+        }
+        let empty = take().unwrap_err();
+        assert_eq!(empty.retry_after, Duration::from_secs(20));
+        assert_eq!(empty.limit, 3);
+        time::advance(Duration::from_secs(19)).await;
+        assert_eq!(take().unwrap_err().retry_after, Duration::from_secs(1));
+        time::advance(Duration::from_secs(1)).await;
+        let last = take().unwrap();
+        take().unwrap_err();
+        failures.give_back(last);
+        take().unwrap();
+        time::advance(Duration::from_secs(3600)).await;
+        for _ in 0..3 {
+            take().unwrap();
+        }
+        take().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_network_and_each_kind_has_its_own() {
+        let failures = Failures::new(1);
+        let take = |of, address| failures.take(of, address).is_ok();
+        assert!(take(Of::Password, at("10.0.0.1")));
+        assert!(take(Of::Password, at("10.0.0.2")));
+        assert!(!take(Of::Password, at("::ffff:10.0.0.1")));
+        assert!(take(Of::Other, at("10.0.0.1")));
+        assert!(take(Of::Password, at("2001:db8::1")));
+        assert!(!take(Of::Password, at("2001:db8::ffff:0:0:1")));
+        assert!(take(Of::Password, at("2001:db8:0:1::1")));
+        assert!(take(Of::Password, None));
+        assert!(!take(Of::Password, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_bounded() {
+        let failures = Failures::new(1);
+        for number in 0..=u32::try_from(MOST_ADDRESSES).unwrap() {
+            let address = IpAddr::V4(number.into());
+            failures.take(Of::Password, Some(address)).unwrap();
+        }
+        assert!(failures.full_at.lock().len() <= MOST_ADDRESSES);
+    }
+}

@@ -1,0 +1,131 @@
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
+    path::{Path, PathBuf},
+};
+
+use super::CredentialsError;
+
+/// More than a hundred thousand entries need.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+/// Bits by which others than the owner may change a file, or may read it without being
+/// of its group. A group may read: the service's, where root keeps the file.
+const EXPOSED: u32 = 0o027;
+
+/// Tells a file from what it was before a change: device, inode, size and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileIdentity([i128; 6]);
+
+impl FileIdentity {
+    fn of(file: &fs::Metadata) -> Self {
+        Self([
+            file.dev().into(),
+            file.ino().into(),
+            file.size().into(),
+            file.mtime().into(),
+            file.mtime_nsec().into(),
+            // A file that nobody may read any more is one that changed.
+            file.mode().into(),
+        ])
+    }
+}
+
+pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
+    fs::metadata(path).ok().map(|file| FileIdentity::of(&file))
+}
+
+/// Reads a file that is nobody else's.
+pub(super) fn read(path: &Path) -> Result<(String, FileIdentity), CredentialsError> {
+    let mut file = File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => CredentialsError::Missing {
+            path: path.to_owned(),
+        },
+        _ => cannot("read", path)(source),
+    })?;
+    // Of the file that is read and not of one that has its name by now.
+    let about = file.metadata().map_err(cannot("read", path))?;
+    let mode = about.mode() & 0o7777;
+    if mode & EXPOSED != 0 {
+        let path = path.to_owned();
+        return Err(CredentialsError::Exposed { path, mode });
+    }
+    let mut text = String::new();
+    let read = match about.size() > MOST_BYTES {
+        true => Err(io::Error::other("it has more than 64 MiB")),
+        false => file.read_to_string(&mut text),
+    };
+    read.map_err(cannot("read", path))?;
+    Ok((text, FileIdentity::of(&about)))
+}
+
+/// A file that nobody else changes meanwhile.
+pub(super) struct Locked {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Locked {
+    /// Waits until whoever changes the file has done so. The lock is a file beside it,
+    /// because the file itself is replaced by each change.
+    pub(super) fn lock(path: &Path) -> Result<Self, CredentialsError> {
+        // A link stays one.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let directory = directory(&path);
+        let mut make = DirBuilder::new();
+        let made = make.recursive(true).mode(0o700).create(directory);
+        made.map_err(cannot("make the directory", directory))?;
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".lock");
+        let lock = path.with_file_name(name);
+        let mut options = OpenOptions::new();
+        let opened = options.create(true).append(true).mode(0o600).open(&lock);
+        let file = opened.map_err(cannot("lock", &lock))?;
+        file.lock().map_err(cannot("lock", &lock))?;
+        Ok(Self { path, _lock: file })
+    }
+
+    /// Nothing, if it is not there yet.
+    pub(super) fn read(&self) -> Result<String, CredentialsError> {
+        match read(&self.path) {
+            Ok((text, _)) => Ok(text),
+            Err(CredentialsError::Missing { .. }) => Ok(String::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces the file by another one with the same owner and permissions.
+    pub(super) fn write(&self, text: &str) -> Result<(), CredentialsError> {
+        self.try_write(text).map_err(cannot("write", &self.path))
+    }
+
+    fn try_write(&self, text: &str) -> io::Result<()> {
+        let directory = directory(&self.path);
+        // Has mode 0600 from its beginning.
+        let mut new = tempfile::NamedTempFile::new_in(directory)?;
+        new.write_all(text.as_bytes())?;
+        if let Ok(old) = fs::metadata(&self.path) {
+            let own = new.as_file().metadata()?;
+            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+                fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
+            }
+            let permissions = fs::Permissions::from_mode(old.mode() & 0o7777);
+            new.as_file().set_permissions(permissions)?;
+        }
+        new.as_file().sync_all()?;
+        new.persist(&self.path)?;
+        File::open(directory)?.sync_all()
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn cannot(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CredentialsError {
+    let path = path.to_owned();
+    move |source| CredentialsError::Io { what, path, source }
+}

@@ -1,0 +1,182 @@
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::{
+    AuthError, CredentialsError, CredentialsFile, LoginSettings, Presented, Session,
+    cache::CacheKey,
+    failures::{Failures, Of},
+    file::FileIdentity,
+    known::Known,
+    presented::{Login, Shown},
+    verifier::Verifier,
+};
+
+/// What a caller is told to wait while others' passwords are checked.
+const BUSY: Duration = Duration::from_secs(1);
+/// What the cache calls the kinds of credentials in it.
+const PASSWORD: u8 = 1;
+const CERTIFICATE: u8 = 2;
+
+/// Knows callers by a credentials file.
+pub(super) struct Logins {
+    file: CredentialsFile,
+    /// The file when it was last read, well or not; none if it was not there. Held
+    /// through a reload, so that an older reading never replaces a newer one.
+    seen: Mutex<Option<FileIdentity>>,
+    pub(super) known: ArcSwap<Known>,
+    pub(super) verifier: Verifier,
+    failures: Failures,
+    settings: LoginSettings,
+}
+
+/// What can be said at once, or a password that has to be checked.
+pub(super) enum Step {
+    Done(Result<Arc<Session>, AuthError>),
+    Check(Check),
+}
+
+pub(super) struct Check {
+    known: Arc<Known>,
+    key: CacheKey,
+    login: Login,
+    address: Option<IpAddr>,
+}
+
+impl Logins {
+    /// Reads the file.
+    pub(super) fn open(path: PathBuf, settings: LoginSettings) -> Result<Self, CredentialsError> {
+        let file = CredentialsFile::new(path);
+        let (entries, identity) = file.read()?;
+        Ok(Self {
+            file,
+            seen: Mutex::new(Some(identity)),
+            known: ArcSwap::from_pointee(Known::new(entries)),
+            verifier: Verifier::default(),
+            failures: Failures::new(settings.max_failed_logins_per_minute),
+            settings,
+        })
+    }
+
+    /// Does what takes no time. Waits for nobody.
+    pub(super) fn begin(&self, presented: Presented<'_>) -> Step {
+        let known = self.known.load();
+        let address = presented.address();
+        let done = match presented.shown() {
+            Shown::Nothing => Err(AuthError::Missing),
+            Shown::Bearer(token) => match known.by_token(token) {
+                Some(session) if self.is_good(session) => Ok(Arc::clone(session)),
+                _ => self.refuse(Of::Other, address),
+            },
+            Shown::Certificate(der) => {
+                let key = known.cache.key(CERTIFICATE, der);
+                let session = known.cache.get(&key).or_else(|| {
+                    let session = known.by_certificate(der, (self.settings.now)())?;
+                    known.cache.put(key, Arc::clone(session));
+                    Some(Arc::clone(session))
+                });
+                session.ok_or(AuthError::Invalid)
+            }
+            Shown::Other => self.refuse(Of::Other, address),
+            Shown::Basic(encoded) => {
+                let key = known.cache.key(PASSWORD, encoded);
+                match known.cache.get(&key).map(Ok) {
+                    Some(session) => session,
+                    None => match Login::read(encoded) {
+                        None => self.refuse(Of::Password, address),
+                        Some(login) => {
+                            return Step::Check(Check {
+                                known: Arc::clone(&known),
+                                key,
+                                login,
+                                address,
+                            });
+                        }
+                    },
+                }
+            }
+        };
+        Step::Done(done)
+    }
+
+    /// Checks a password, or waits for the check of the same one by another call.
+    pub(super) async fn finish(&self, check: Check) -> Result<Arc<Session>, AuthError> {
+        let known = Arc::clone(&check.known);
+        let key = check.key;
+        known.flights.join(key, || self.check(check)).await
+    }
+
+    /// A name that nobody has takes the same way as one that somebody has.
+    async fn check(&self, check: Check) -> Result<Arc<Session>, AuthError> {
+        // Calls that began before the answer came and go on after it find it here.
+        if let Some(session) = check.known.cache.get(&check.key) {
+            return Ok(session);
+        }
+        let place = self.failures.take(Of::Password, check.address);
+        let place = place.map_err(AuthError::from)?;
+        let (hash, session) = check.known.by_name(&check.login.user);
+        let Ok(matches) = self.verifier.matches(hash, check.login.password).await else {
+            self.failures.give_back(place);
+            return Err(AuthError::Busy { retry_after: BUSY });
+        };
+        match session {
+            // The file may have changed in the meantime.
+            Some(session) if matches && self.is_good(session) => {
+                self.failures.give_back(place);
+                check.known.cache.put(check.key, Arc::clone(session));
+                Ok(Arc::clone(session))
+            }
+            _ => Err(AuthError::Invalid),
+        }
+    }
+
+    fn is_good(&self, session: &Session) -> bool {
+        !session.is_over((self.settings.now)())
+    }
+
+    fn refuse(&self, of: Of, address: Option<IpAddr>) -> Result<Arc<Session>, AuthError> {
+        self.failures.take(of, address)?;
+        Err(AuthError::Invalid)
+    }
+
+    /// Reads the file again, if it is not the one that was read last, and ends the
+    /// sessions whose time is over.
+    pub(super) fn look(&self) {
+        let is_seen = *self.seen.lock() == self.file.identity();
+        if !is_seen {
+            // What went wrong is in the log.
+            let _ = self.reload();
+        }
+        self.known.load().end_expired((self.settings.now)());
+    }
+
+    /// Reads the file again. What is wrong with it leaves everything as it was.
+    pub(super) fn reload(&self) -> Result<(), CredentialsError> {
+        let mut seen = self.seen.lock();
+        let path = self.file.path().display();
+        let (entries, identity) = match self.file.read() {
+            Ok(read) => read,
+            Err(error) => {
+                *seen = self.file.identity();
+                tracing::error!(%path, %error, "the credentials stay as they were");
+                return Err(error);
+            }
+        };
+        *seen = Some(identity);
+        let before = self.known.load_full();
+        let (now, changes) = before.after(entries);
+        let now = Arc::new(now);
+        // First nobody gets in by the old ones, then those who did are out.
+        self.known.store(Arc::clone(&now));
+        before.end_all_but(&now);
+        tracing::info!(
+            %path,
+            added = changes.added.join(" "),
+            removed = changes.removed.join(" "),
+            changed = changes.changed.join(" "),
+            "read the credentials again"
+        );
+        Ok(())
+    }
+}

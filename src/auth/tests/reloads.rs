@@ -1,0 +1,111 @@
+//! A file that changes under a running service.
+
+use tokio::time;
+
+use super::*;
+
+#[tokio::test]
+async fn what_changed_ends_and_what_did_not_goes_on() {
+    let (ci, ci_text) = token("ci", "");
+    let (old, old_text) = token("old", "");
+    let ada = user("ada", "correct horse");
+    let world = World::new(&format!("{ada}{ci}{old}"));
+    let kept = world.bearer(&ci_text).await.unwrap();
+    let gone = world.bearer(&old_text).await.unwrap();
+    let changed = world.basic("ada", "correct horse").await.unwrap();
+
+    let (new, new_text) = token("new", "");
+    let ada = user("ada", "another horse");
+    world.rewrite(&format!("# a comment\n{new}{ci}{ada}"));
+    world.authenticator.reload().unwrap();
+    assert!(!kept.ended.is_cancelled());
+    assert!(gone.ended.is_cancelled() && changed.ended.is_cancelled());
+    assert!(Arc::ptr_eq(&kept, &world.bearer(&ci_text).await.unwrap()));
+    let wrong = Err(AuthError::Invalid);
+    assert_eq!(name(world.bearer(&old_text).await), wrong);
+    assert_eq!(name(world.bearer(&new_text).await), known("new"));
+    assert_eq!(name(world.basic("ada", "correct horse").await), wrong);
+    let again = world.basic("ada", "another horse").await.unwrap();
+    assert!(!again.ended.is_cancelled());
+
+    // Other roles are a change, too, and so is another time.
+    let ci = ci.replace("viewer", "admin");
+    world.rewrite(&format!("{new}{ci}{ada}"));
+    world.authenticator.reload().unwrap();
+    assert!(kept.ended.is_cancelled() && !again.ended.is_cancelled());
+    let session = world.bearer(&ci_text).await.unwrap();
+    assert!(session.principal.grants.allow_in("shop", Role::Admin));
+    let ci = ci.replace("roles", "expire_time = 2030-01-01T00:00:00Z\nroles");
+    world.rewrite(&ci);
+    world.authenticator.reload().unwrap();
+    assert!(session.ended.is_cancelled() && again.ended.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_everything_as_it_was() {
+    let (ci, text) = token("ci", "");
+    let world = World::new(&ci);
+    let session = world.bearer(&text).await.unwrap();
+    let logins = world.authenticator.logins();
+    for broken in ["[[tokens", "[[tokens]]\nname = 'ci'"] {
+        world.rewrite(broken);
+        logins.look();
+        assert!(world.authenticator.reload().is_err());
+    }
+    fs::remove_file(&world.path).unwrap();
+    logins.look();
+    assert!(!session.ended.is_cancelled());
+    assert_eq!(name(world.bearer(&text).await), known("ci"));
+    world.rewrite("");
+    logins.look();
+    assert!(session.ended.is_cancelled());
+    assert_eq!(name(world.bearer(&text).await), Err(AuthError::Invalid));
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_only_when_it_changed() {
+    let (ci, text) = token("ci", "");
+    let world = World::new(&ci);
+    let logins = world.authenticator.logins();
+    let before = logins.known.load_full();
+    logins.look();
+    assert!(Arc::ptr_eq(&before, &logins.known.load_full()));
+    // Of the same length, so that only its inode and its time tell.
+    world.rewrite(&ci.replace("\"ci\"", "\"cd\""));
+    logins.look();
+    assert_eq!(name(world.bearer(&text).await), known("cd"));
+    fs::set_permissions(&world.path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(world.authenticator.reload().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_found_by_itself() {
+    let (ci, text) = token("ci", "");
+    let world = World::new(&ci);
+    let session = world.bearer(&text).await.unwrap();
+    let follower = tokio::spawn(world.authenticator.follow());
+    world.rewrite("");
+    time::timeout(Duration::from_secs(5), session.ended.cancelled())
+        .await
+        .unwrap();
+    drop(world);
+    follower.await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_file_nothing_is_followed() {
+    let open = Arc::new(Authenticator::open());
+    open.follow().await;
+    open.reload().unwrap();
+}
+
+/// A password that is being checked while its user is removed does not get in.
+#[tokio::test]
+async fn a_login_that_a_reload_overtakes_is_refused() {
+    let world = World::new(&user("ada", "correct horse"));
+    let mut login = Box::pin(world.basic("ada", "correct horse"));
+    assert!(futures_util::poll!(&mut login).is_pending());
+    world.rewrite("");
+    world.authenticator.reload().unwrap();
+    assert_eq!(name(login.await), Err(AuthError::Invalid));
+}
