@@ -155,21 +155,24 @@ impl Logins {
     pub(super) fn reload(&self) -> Result<(), CredentialsError> {
         let mut seen = self.seen.lock();
         let path = self.file.path().display();
+        // Of before it is read: an editor that is still writing gives it another one
+        // later, and the whole file is read then.
+        let before = self.file.identity();
         let (entries, identity) = match self.file.read() {
             Ok(read) => read,
             Err(error) => {
-                *seen = self.file.identity();
+                *seen = before;
                 tracing::error!(%path, %error, "the credentials stay as they were");
                 return Err(error);
             }
         };
         *seen = Some(identity);
-        let before = self.known.load_full();
-        let (now, changes) = before.after(entries);
-        let now = Arc::new(now);
+        let old = self.known.load_full();
+        let (new, changes) = old.after(entries);
+        let new = Arc::new(new);
         // First nobody gets in by the old ones, then those who did are out.
-        self.known.store(Arc::clone(&now));
-        before.end_all_but(&now);
+        self.known.store(Arc::clone(&new));
+        old.end_all_but(&new);
         tracing::info!(
             %path,
             added = changes.added.join(" "),

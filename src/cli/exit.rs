@@ -48,7 +48,9 @@ pub(crate) enum Failure {
     Invalid(String),
     /// Nothing has this name.
     NotFound(String),
-    /// The service does not let this one in.
+    /// Something else is in the way.
+    Conflict(String),
+    /// The service or the system does not let this one in.
     NotAllowed(String),
     /// The service could not be started or has died.
     Service(String),
@@ -65,6 +67,7 @@ impl Failure {
             Self::Usage(_) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
             Self::NotFound(_) => Exit::NotFound,
+            Self::Conflict(_) => Exit::Conflict,
             Self::NotAllowed(_) => Exit::NotAllowed,
             Self::Status(status) => exit_of(status.code()),
             // A reader that has seen enough, such as `head`, is no failure.
@@ -79,6 +82,7 @@ impl Failure {
             Self::Usage(text)
             | Self::Invalid(text)
             | Self::NotFound(text)
+            | Self::Conflict(text)
             | Self::NotAllowed(text)
             | Self::Service(text) => Some(text.clone()),
             Self::Status(status) => Some(describe(status)),

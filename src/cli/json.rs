@@ -4,6 +4,7 @@ use std::{fmt::Write as _, sync::LazyLock};
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
+use serde::Serialize;
 
 use crate::wire;
 
@@ -19,6 +20,12 @@ pub(crate) fn pretty(name: &str, message: &impl Message) -> String {
 /// The message `pipewright.v1.{name}` on one line.
 pub(crate) fn compact(name: &str, message: &impl Message) -> String {
     escape(&value(name, &message.encode_to_vec()).to_string())
+}
+
+/// What is no message of the contract, indented. Its names must be text.
+pub(crate) fn pretty_value(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).expect("its names are text");
+    escape(&format!("{value:#}"))
 }
 
 /// A dynamic message keeps maps in no order; a JSON value sorts all names, so

@@ -4,6 +4,7 @@ mod backoff;
 mod bars;
 mod client;
 mod config;
+mod credentials;
 mod duration;
 mod exit;
 mod file;
@@ -63,6 +64,9 @@ enum Command {
     Pipeline(pipeline::PipelineArgs),
     Job(job::JobArgs),
     Runner(runner::RunnerArgs),
+    User(credentials::UserArgs),
+    Token(credentials::TokenArgs),
+    Certificate(credentials::CertificateArgs),
     Health(health::HealthArgs),
 }
 
@@ -94,6 +98,9 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Pipeline(args) => pipeline::pipeline(args).await,
         Command::Job(args) => job::job(args).await,
         Command::Runner(args) => runner::runner(args).await,
+        Command::User(args) => credentials::user(args),
+        Command::Token(args) => credentials::token(args),
+        Command::Certificate(args) => credentials::certificate(args),
         Command::Health(args) => health::health(args).await,
     }
 }

@@ -35,6 +35,19 @@ fn help_texts() {
     for name in ["list", "get", "drain", "resume"] {
         insta::assert_snapshot!(format!("help_runner_{name}"), help(&["runner", name]));
     }
+    for (kind, commands) in [
+        (
+            "user",
+            &["add", "list", "remove", "set-password", "set-roles"][..],
+        ),
+        ("token", &["create", "list", "revoke"]),
+        ("certificate", &["add", "list", "remove"]),
+    ] {
+        insta::assert_snapshot!(format!("help_{kind}"), help(&[kind]));
+        for name in commands {
+            insta::assert_snapshot!(format!("help_{kind}_{name}"), help(&[kind, name]));
+        }
+    }
     for name in ["get", "list", "watch", "log", "cancel", "retry"] {
         insta::assert_snapshot!(format!("help_job_{name}"), help(&["job", name]));
     }
@@ -59,6 +72,16 @@ fn arguments_that_are_refused() {
         "runner --capacity 10001",
         "runner --labels gpu",
         "runner --capacity 3 list",
+        "user add ada",
+        "user add a/b --role viewer",
+        "user add local --role viewer",
+        "user add ada --role boss",
+        "user add ada --role Shop=viewer",
+        "user set-roles ada --role shop=runner",
+        "token create ci --role viewer --expires 0",
+        "token create ci --role viewer --expires soon",
+        "certificate add seven --role runner",
+        "certificate add seven --role runner --san x --cn y",
     ];
     let report: Vec<_> = refused
         .iter()

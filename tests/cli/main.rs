@@ -8,6 +8,7 @@
 mod binary;
 mod client_commands;
 mod config;
+mod credentials;
 mod faults;
 #[path = "../support/git_server.rs"]
 mod git_server;

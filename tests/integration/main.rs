@@ -5,6 +5,7 @@
     reason = "in a test's helper, too, a panic is the report"
 )]
 
+mod credentials;
 mod failing_store;
 mod jobs;
 mod leases;

@@ -1,0 +1,201 @@
+//! `pipewright user`, `pipewright token` and `pipewright certificate`.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use crate::binary::{Ran, assert_shown, pipewright};
+
+/// A credentials file that is not there yet.
+struct Credentials {
+    directory: tempfile::TempDir,
+}
+
+impl Credentials {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("pipewright/credentials.toml")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path()).unwrap()
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let arguments: Vec<_> = line.split(' ').collect();
+        let mut command = pipewright(&arguments);
+        command.env_remove("PIPEWRIGHT_CREDENTIALS");
+        command.env("XDG_CONFIG_HOME", self.directory.path());
+        command
+    }
+
+    fn run(&self, line: &str) -> Ran {
+        Ran::of(self.command(line).output().unwrap())
+    }
+
+    /// Types this on standard input.
+    fn typing(&self, line: &str, text: &str) -> Ran {
+        let mut command = self.command(line);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// What was said, with what differs from one run to the next taken out.
+    fn shown(&self, ran: &Ran) -> String {
+        let directory = self.directory.path().to_str().unwrap();
+        let shown = ran.shown().replace(directory, "[directory]");
+        let ids = regex::Regex::new(r"\b[0-9a-f]{12}\b").unwrap();
+        ids.replace_all(&shown, "[token id]").into_owned()
+    }
+}
+
+#[test]
+fn a_user_lives_from_add_to_remove() {
+    let place = Credentials::new();
+    let line = "user add ada --role shop=developer --role viewer --password-stdin";
+    let added = place.typing(line, "correct horse\n");
+    assert_shown!(place.shown(&added));
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let first = place.text();
+    assert!(first.contains("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
+    assert!(!first.contains("correct horse"));
+
+    // What a person writes into the file stays.
+    fs::write(place.path(), format!("# By hand.\n\n{first}")).unwrap();
+    place.typing("user set-password ada", "another horse").ok();
+    let second = place.text();
+    assert!(second.starts_with("# By hand.\n"), "{second}");
+    assert_ne!(first, second);
+    place.run("user set-roles ada --role shop=deployer").ok();
+    place
+        .typing("user add bob --role admin", "third horse\n")
+        .ok();
+    assert_shown!(place.shown(&place.run("user list")));
+    let list = place.run("user list -o json").json();
+    assert_eq!(list["users"][0]["name"], "ada");
+    assert_eq!(list["users"][0]["roles"]["shop"][0], "deployer");
+    place.run("user remove ada").ok();
+    let list = place.run("user list -o json").json();
+    assert_eq!(list["users"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_token_is_printed_once_and_revoked_by_name_or_id() {
+    let place = Credentials::new();
+    let made = place.run("token create ci --role shop=developer --expires 90d");
+    let text = made.stdout.trim_end().to_owned();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let id = text.split('_').nth(1).unwrap().to_owned();
+    assert!(made.stderr.contains(&id), "{made:?}");
+    assert!(!made.stderr.contains(&text), "{made:?}");
+    assert!(!place.text().contains(&text));
+    place.run("token create old --role runner").ok();
+    place
+        .run("token create tick --role viewer --expires 0.001")
+        .ok();
+    assert_shown!(place.shown(&place.run("token list")));
+    let list = place.run("token list -o json").json();
+    assert_eq!(list["tokens"][0]["id"], id.as_str());
+    assert_eq!(list["tokens"][0]["state"], "ACTIVE");
+    assert_eq!(list["tokens"][2]["state"], "EXPIRED");
+    let revoked = place.run(&format!("token revoke {id}"));
+    assert!(revoked.stderr.contains("`ci`"), "{revoked:?}");
+    place.run("token revoke old").ok();
+    let list = place.run("token list -o json").json();
+    assert_eq!(list["tokens"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn certificates_are_added_listed_and_removed() {
+    let place = Credentials::new();
+    place
+        .run("certificate add seven --san spiffe://ci.test/7 --role runner")
+        .ok();
+    place
+        .run("certificate add eight --cn eight.test --role runner")
+        .ok();
+    assert_shown!(place.shown(&place.run("certificate list")));
+    let list = place.run("certificate list -o json").json();
+    let subject = &list["certificates"][0]["subjectAltName"];
+    assert_eq!(subject, "spiffe://ci.test/7");
+    place.run("certificate remove seven").ok();
+    assert!(!place.text().contains("seven"));
+}
+
+#[test]
+fn every_mistake_says_what_is_right_and_has_its_exit_code() {
+    let place = Credentials::new();
+    let mut told = Vec::new();
+    let mut tell = |line: &str, typed: &str| {
+        let ran = place.typing(line, typed);
+        assert_ne!(ran.code, Some(0), "{ran:?}");
+        told.push(format!("$ pipewright {line}\n{}", place.shown(&ran)));
+    };
+    tell("user list", "");
+    tell("user add ada --role viewer", "");
+    tell("user add ada --role viewer", "short\n");
+    place
+        .typing("user add ada --role viewer", "correct horse\n")
+        .ok();
+    tell("user add ada --role viewer", "correct horse\n");
+    tell("token create ada --role viewer", "");
+    tell("user remove bob", "");
+    tell("token revoke ada", "");
+    place.run("certificate add seven --cn x --role runner").ok();
+    tell("certificate add eight --cn x --role runner", "");
+    tell("token list --credentials /dev/null/x", "");
+    let mode = |bits| fs::set_permissions(place.path(), fs::Permissions::from_mode(bits)).unwrap();
+    mode(0o644);
+    tell("user list", "");
+    mode(0o600);
+    fs::write(place.path(), "[[users]]\nname = 'a b'\n[[tokens]]\n").unwrap();
+    tell("user list", "");
+    tell("user remove ada", "");
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn adding_at_once_loses_none() {
+    let place = Credentials::new();
+    let start = |number: usize| {
+        let line = format!("token create ci{number} --role viewer");
+        let mut command = place.command(&line);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let started: Vec<_> = (0..12).map(start).collect();
+    for child in started {
+        Ran::of(child.wait_with_output().unwrap()).ok();
+    }
+    let list = place.run("token list -o json").json();
+    assert_eq!(list["tokens"].as_array().unwrap().len(), 12);
+}
+
+#[test]
+fn the_file_is_said_by_flag_or_environment() {
+    let place = Credentials::new();
+    let path = place.directory.path().join("mine.toml");
+    let mut command = place.command("certificate add a --cn a --role viewer");
+    command.env("PIPEWRIGHT_CREDENTIALS", &path);
+    Ran::of(command.output().unwrap()).ok();
+    let line = format!("certificate --credentials {} list -o json", path.display());
+    let list = place.run(&line).json();
+    assert_eq!(list["certificates"][0]["commonName"], "a");
+    assert!(!place.path().exists());
+}
