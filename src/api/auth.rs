@@ -80,8 +80,16 @@ where
             match admit(method, &authenticator, &head).await {
                 Ok((authority, session)) => {
                     head.extensions.insert(authority);
-                    head.extensions.insert(session);
-                    inner.call(Request::from_parts(head, body)).await
+                    head.extensions.insert(Arc::clone(&session));
+                    let answer = inner.call(Request::from_parts(head, body));
+                    tokio::select! {
+                        // What is done is told.
+                        biased;
+                        answer = answer => answer,
+                        () = session.ended.cancelled() => {
+                            Ok(status::credentials_ended().into_http())
+                        }
+                    }
                 }
                 Err(refusal) => Ok(refusal.into_http()),
             }

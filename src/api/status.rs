@@ -92,6 +92,16 @@ pub(super) fn not_known(error: AuthError) -> Status {
     }
 }
 
+/// The end of a call whose caller's credentials were taken away or changed meanwhile.
+pub(super) fn credentials_ended() -> Status {
+    refuse(
+        Code::Unauthenticated,
+        "CREDENTIALS_ENDED",
+        "the credentials of this call were taken away, changed, or are over".to_owned(),
+        ErrorDetails::new(),
+    )
+}
+
 /// A refusal of a caller who lacks a role.
 pub(super) fn role_required(needed: Role, place: &str) -> Status {
     refuse(

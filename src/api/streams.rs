@@ -1,6 +1,6 @@
 //! What streams send, in which order.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt};
@@ -8,33 +8,48 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::{
+    auth::Session,
     engine::{Engine, Error, GapReason, JobView, LogPiece, Opening, StageLog, Watch},
     wire::{job_to_proto, v1},
 };
 
+use super::status::credentials_ended;
+
 /// Silence on a followed log after which a heartbeat is sent.
 const LOG_HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Ends a stream with UNAVAILABLE once the service stops: its reader resumes.
+/// Ends a stream with UNAVAILABLE once the service stops: its reader resumes. Ends it
+/// with UNAUTHENTICATED once the caller's credentials are taken away or changed.
 pub(super) fn until_closing<T>(
     engine: Arc<Engine>,
+    session: Option<Arc<Session>>,
     stream: impl Stream<Item = Result<T, Status>>,
 ) -> impl Stream<Item = Result<T, Status>> {
     try_stream! {
         let mut stream = pin!(stream);
         let mut closing = pin!(engine.closing());
+        let mut ended = pin!(ended(session.as_deref()));
         loop {
             // What can still be sent is sent first.
             let item = tokio::select! {
                 biased;
                 item = stream.next() => item,
                 () = &mut closing => Some(Err(Error::Stopping.into())),
+                () = &mut ended => Some(Err(credentials_ended())),
             };
             match item {
                 Some(item) => yield item?,
                 None => return,
             }
         }
+    }
+}
+
+/// Waits for the end of a caller's credentials.
+async fn ended(session: Option<&Session>) {
+    match session {
+        Some(session) => session.ended.cancelled().await,
+        None => pending().await,
     }
 }
 

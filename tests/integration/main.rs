@@ -5,9 +5,11 @@
     reason = "in a test's helper, too, a panic is the report"
 )]
 
+mod access;
 mod credentials;
 mod failing_store;
 mod jobs;
+mod known;
 mod leases;
 mod lists;
 mod log_limits;

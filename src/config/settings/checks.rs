@@ -1,7 +1,6 @@
 //! Whether settings go together.
 
 use super::{Mistake, Origin, Origins, draft::Draft, settings};
-use crate::config::Access;
 
 /// What is wrong with the settings as a whole.
 pub(super) fn together(draft: &mut Draft, origins: &Origins) -> Vec<Mistake> {
@@ -42,18 +41,19 @@ pub(super) fn missing(needed: &str, draft: &mut Draft, origins: &Origins) -> Opt
 /// Whoever reaches a service without credentials can run commands.
 fn open_to_strangers(draft: &Draft, origins: &Origins) -> Option<Mistake> {
     let listen = draft.listen;
-    let is_closed = match draft.config.access {
-        Access::Open => listen.ip().is_loopback() || draft.insecure,
-        Access::Token(_) | Access::File(_) => true,
-    };
+    let has_credentials = draft.credentials.is_some()
+        // What was given and not understood is a mistake of its own.
+        || origins.contains_key("credentials");
+    let is_closed = has_credentials || listen.ip().is_loopback() || draft.insecure;
     // By default nobody else reaches it, so somebody has said otherwise.
     let origin = origins.get("listen").filter(|_| !is_closed)?;
     Some(Mistake::new(
         origin.clone(),
         format!(
-            "{listen} can be reached by others, and the service has no credentials yet: whoever \
-             reaches it can run commands as you. Listen on a loopback address, or say --insecure \
-             if something else keeps strangers out"
+            "{listen} can be reached by others, and without credentials whoever reaches it can \
+             run commands as you. Make some (pipewright user add, pipewright token create) and \
+             say --credentials, listen on a loopback address, or say --insecure if something \
+             else keeps strangers out"
         ),
     ))
 }

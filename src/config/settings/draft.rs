@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::config::{Config, EmbeddedRunner, Execution, Supervision, Tls};
+use crate::config::{Access, Config, EmbeddedRunner, Execution, Supervision, Tls};
 
 /// The port of the service, unless it is told another.
 const PORT: u16 = 50_051;
@@ -15,6 +15,7 @@ const PORT: u16 = 50_051;
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(super) listen: SocketAddr,
+    pub(super) credentials: Option<PathBuf>,
     pub(super) insecure: bool,
     pub(super) tls: TlsDraft,
     pub(super) embedded_runner: bool,
@@ -41,6 +42,7 @@ impl Default for Draft {
         let runner = config.runner.clone().unwrap_or_default();
         Self {
             listen: (Ipv4Addr::LOCALHOST, PORT).into(),
+            credentials: None,
             insecure: false,
             tls: TlsDraft::default(),
             embedded_runner,
@@ -65,6 +67,7 @@ impl Draft {
             supervision: self.supervision,
         };
         Config {
+            access: self.credentials.map_or(self.config.access, Access::File),
             tls: self.tls.finish(),
             runner: self.embedded_runner.then_some(runner),
             ..self.config

@@ -17,8 +17,15 @@ pub(super) fn listening() -> Section {
                 |draft| &mut draft.listen,
             ),
             Setting::new(
+                "credentials",
+                "Who may call: the file that `pipewright user`, `token` and `certificate` write, read again when it changes; anybody when unset",
+                "credentials.toml",
+                Path("FILE"),
+                |draft| &mut draft.credentials,
+            ),
+            Setting::new(
                 "insecure",
-                "Allow an address that others can reach; whoever reaches it can run commands",
+                "Without credentials, allow an address that others can reach; whoever reaches it can run commands",
                 "true",
                 Switch,
                 |draft| &mut draft.insecure,

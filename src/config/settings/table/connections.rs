@@ -116,7 +116,8 @@ pub(super) fn callers() -> Section {
                 "5",
                 Whole::within(1..=1_000_000),
                 |draft| &mut draft.config.limits.max_failed_logins_per_minute,
-            ),
+            )
+            .needs("credentials"),
         ],
     }
 }

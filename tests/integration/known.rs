@@ -1,0 +1,100 @@
+//! Callers that a service knows: a credentials file, and clients with tokens.
+
+use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::Path};
+
+use pipewright::wire::{
+    runner_v1::lease_service_client::LeaseServiceClient,
+    v1::{job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient},
+};
+use sha2::{Digest, Sha256};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
+};
+
+use crate::service::Service;
+
+/// The text of the token of a name.
+pub(crate) fn token(name: &str) -> String {
+    format!("pw_{}_{name}", id(name))
+}
+
+/// Its id: letters and digits.
+fn id(name: &str) -> String {
+    name.replace('-', "")
+}
+
+/// Writes a credentials file with a token for each name, which has one role in one
+/// project, or in all for `*`.
+pub(crate) fn write(path: &Path, known: &[(&str, &str, &str)]) {
+    let mut text = String::new();
+    for (name, project, role) in known {
+        let mut hash = String::new();
+        for byte in Sha256::digest(token(name)) {
+            write!(hash, "{byte:02x}").unwrap();
+        }
+        write!(
+            text,
+            "[[tokens]]\nname = \"{name}\"\nid = \"{}\"\nsha256 = \"{hash}\"\n\
+             roles = {{ \"{project}\" = [\"{role}\"] }}\n\n",
+            id(name)
+        )
+        .unwrap();
+    }
+    // Renamed into place, so that no half of it is ever read.
+    let new = path.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
+/// Clients of a service that show the token of a name.
+#[derive(Clone)]
+pub(crate) struct As {
+    pub(crate) channel: InterceptedService<Channel, Shows>,
+}
+
+impl As {
+    pub(crate) fn new(service: &Service, name: &str) -> Self {
+        let token = format!("Bearer {}", token(name)).parse().unwrap();
+        Self::showing(service, Some(token))
+    }
+
+    pub(crate) fn nobody(service: &Service) -> Self {
+        Self::showing(service, None)
+    }
+
+    pub(crate) fn showing(service: &Service, value: Option<MetadataValue<Ascii>>) -> Self {
+        Self {
+            channel: InterceptedService::new(service.channel.clone(), Shows(value)),
+        }
+    }
+
+    pub(crate) fn pipelines(&self) -> PipelineServiceClient<InterceptedService<Channel, Shows>> {
+        PipelineServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn jobs(&self) -> JobServiceClient<InterceptedService<Channel, Shows>> {
+        JobServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn leases(&self) -> LeaseServiceClient<InterceptedService<Channel, Shows>> {
+        LeaseServiceClient::new(self.channel.clone())
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Shows(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Shows {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
