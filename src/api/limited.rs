@@ -1,0 +1,68 @@
+//! Refusals because of a limit, which name its setting.
+
+use std::{collections::HashMap, time::Duration};
+
+use http::HeaderMap;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, QuotaViolation};
+
+use super::status::refuse_with;
+
+/// What was over which limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) reason: &'static str,
+    pub(super) setting: &'static str,
+    pub(super) limit: u64,
+}
+
+impl Limit {
+    /// A refusal that says of whom or what there is too much.
+    pub(super) fn refuse(self, subject: &str, message: &str) -> Status {
+        self.with(self.details(subject), message)
+    }
+
+    /// As [`refuse`](Self::refuse), telling when to come back.
+    pub(super) fn refuse_for(self, subject: &str, message: &str, wait: Duration) -> Status {
+        let mut details = self.details(subject);
+        details.set_retry_info(Some(wait));
+        self.with(details, message)
+    }
+
+    fn details(self, subject: &str) -> ErrorDetails {
+        let description = format!("at most {}; the setting is {}", self.limit, self.setting);
+        ErrorDetails::with_quota_failure(vec![QuotaViolation::new(subject, description)])
+    }
+
+    fn with(self, details: ErrorDetails, message: &str) -> Status {
+        let facts = HashMap::from([
+            ("setting".to_owned(), self.setting.to_owned()),
+            ("limit".to_owned(), self.limit.to_string()),
+        ]);
+        let message = format!("{message}; the setting is {}", self.setting);
+        refuse_with(
+            Code::ResourceExhausted,
+            self.reason,
+            message,
+            details,
+            facts,
+        )
+    }
+}
+
+/// A refusal by what is in front of the services, as the headers of its response:
+/// the connection's, if it `is_exhausted`, else the request's.
+pub fn refused_in_front(
+    is_exhausted: bool,
+    reason: &str,
+    message: &str,
+    setting: &str,
+) -> HeaderMap {
+    let code = match is_exhausted {
+        true => Code::ResourceExhausted,
+        false => Code::PermissionDenied,
+    };
+    let facts = HashMap::from([("setting".to_owned(), setting.to_owned())]);
+    let status = refuse_with(code, reason, message.to_owned(), ErrorDetails::new(), facts);
+    status.into_http::<()>().into_parts().0.headers
+}
