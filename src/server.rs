@@ -1,5 +1,7 @@
 //! Composition: settings to parts to a running service. Wires, and nothing else.
 
+mod services;
+
 use std::{
     collections::BTreeMap,
     env::{self, consts},
@@ -12,48 +14,28 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::oneshot, time};
-use tokio_util::sync::CancellationToken;
-use tonic::transport::{
-    Server,
-    server::{Router, TcpIncoming},
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    time,
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::layer::util::{Identity, Stack};
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
 
 use crate::{
-    api::{AuditLayer, AuthLayer, Jobs, LeaseCalls, Pipelines, RefusalLayer, Runners},
     auth::{Authenticator, CredentialsError, LoginSettings},
     config::{Access, Config, EmbeddedRunner, Execution},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
+    http::{self as front, Certificates, TlsError},
     runner::{Leases, Runner, RunnerError, RunnerSettings, ServicePlace},
     store::{
         MemoryStore,
         logs::{FileLogs, LogLimits},
     },
-    wire::{
-        FILE_DESCRIPTOR_SET,
-        runner_v1::lease_service_server::{LeaseServiceServer, SERVICE_NAME as LEASE_SERVICE},
-        v1::{
-            job_service_server::{JobServiceServer, SERVICE_NAME as JOB_SERVICE},
-            pipeline_service_server::{PipelineServiceServer, SERVICE_NAME as PIPELINE_SERVICE},
-            runner_service_server::{RunnerServiceServer, SERVICE_NAME as RUNNER_SERVICE},
-        },
-    },
 };
 
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-const STREAMS_PER_CONNECTION: u32 = 256;
-const HEADER_LIST: u32 = 16 * 1024;
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long connections get to close once their streams were told to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What stands before the services: refusals are completed outermost, then nobody
-/// passes who is not known.
-type Layers = Stack<AuditLayer, Stack<AuthLayer, Stack<RefusalLayer, Identity>>>;
 
 /// Why a service could not start, or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -83,9 +65,9 @@ pub enum ServeError {
     /// A task of the service panicked.
     #[error("a task of the service failed: {0}")]
     Task(#[source] io::Error),
-    /// The listener broke.
-    #[error("the listener failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    /// A file of the certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Where time and ids come from.
@@ -136,6 +118,11 @@ pub async fn run_in(
     // Removed when the service has ended, if it is a temporary one.
     let (log_dir, _temporary) = log_directory(config.log_dir)?;
     check_workspaces(config.runner.as_ref())?;
+    let certificates = config
+        .tls
+        .map(Certificates::load)
+        .transpose()?
+        .map(Arc::new);
     let engine = Engine::start(
         Arc::new(MemoryStore::default()),
         FileLogs::new(log_dir.clone(), log_limits).map_err(unusable("log directory", &log_dir))?,
@@ -157,19 +144,34 @@ pub async fn run_in(
     }
     let stop_runner = CancellationToken::new();
     let mut runner = tokio::spawn(run_stages(runner, stop_runner.clone()));
+    let (ready, is_ready) = watch::channel(true);
+    let settings = front::Settings {
+        is_open: matches!(config.access, Access::Open),
+        limits: config.limits.clone(),
+        http: config.http,
+        certificates,
+        refuse: services::refuse,
+        ready: is_ready,
+        metrics: None,
+    };
     tokio::spawn(authenticator.follow());
-    let (health, router) = routes(&engine, authenticator).await?;
-    let (close, closed) = oneshot::channel();
-    let mut serving = tokio::spawn(serve(router, listener, closed));
+    let (health, calls) =
+        services::services(&engine, authenticator, &config.limits, config.reflection).await?;
+    let (close, closed) = oneshot::channel::<()>();
+    let mut serving = tokio::spawn(front::serve(listener, settings, calls, async {
+        // A closer that is gone means the same as one that closes.
+        let _ = closed.await;
+    }));
 
     tokio::select! {
         // Neither ends by itself unless it fails.
         ended = &mut runner => return Ok(ended.map_err(io::Error::other).map_err(ServeError::Task)??),
-        ended = &mut serving => return Ok(ended.map_err(io::Error::other).map_err(ServeError::Task)??),
+        ended = &mut serving => return ended.map_err(io::Error::other).map_err(ServeError::Task),
         () = shutdown => {}
     }
     tracing::info!("stopping: refusing new jobs, cancelling active ones");
-    set_health(&health, ServingStatus::NotServing).await;
+    ready.send_replace(false);
+    services::set_health(&health, ServingStatus::NotServing).await;
     engine.stop(config.drain).await;
     stop_runner.cancel();
     let _ = close.send(());
@@ -238,66 +240,6 @@ fn authenticator(
             Authenticator::file(path.clone(), settings)?
         }
     }))
-}
-
-async fn routes(
-    engine: &Arc<Engine>,
-    authenticator: Arc<Authenticator>,
-) -> Result<(HealthReporter, Router<Layers>), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    set_health(&health, ServingStatus::Serving).await;
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // With these, generic clients such as grpcurl show the details of errors.
-            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-    };
-    let router = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(STREAMS_PER_CONNECTION)
-        .http2_max_header_list_size(HEADER_LIST)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(RefusalLayer)
-        .layer(AuthLayer::new(authenticator))
-        .layer(AuditLayer)
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .add_service(PipelineServiceServer::new(Pipelines::new(Arc::clone(
-            engine,
-        ))))
-        .add_service(JobServiceServer::new(Jobs::new(Arc::clone(engine))))
-        .add_service(RunnerServiceServer::new(Runners::new(Arc::clone(engine))))
-        .add_service(LeaseServiceServer::new(LeaseCalls::new(engine.clone())));
-    Ok((health, router))
-}
-
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in [
-        "",
-        PIPELINE_SERVICE,
-        JOB_SERVICE,
-        RUNNER_SERVICE,
-        LEASE_SERVICE,
-    ] {
-        health.set_service_status(service, status).await;
-    }
-}
-
-async fn serve(
-    router: Router<Layers>,
-    listener: TcpListener,
-    closed: oneshot::Receiver<()>,
-) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let close = async {
-        // A closer that is gone means the same as one that closes.
-        let _ = closed.await;
-    };
-    router.serve_with_incoming_shutdown(incoming, close).await
 }
 
 fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), ServeError> {

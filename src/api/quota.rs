@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use tonic::Status;
 use tower::{Layer, Service};
 
-use crate::auth::Principal;
+use crate::auth::Authority;
 
 use super::limited::Limit;
 
@@ -183,8 +183,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let principal = request.extensions().get::<Arc<Principal>>();
-        let place = match principal.map(|principal| self.quotas.admit(&principal.name)) {
+        let authority = request.extensions().get::<Authority>();
+        let place = match authority.map(|of| self.quotas.admit(&of.principal.name)) {
             None => None,
             Some(Ok(place)) => Some(place),
             Some(Err(refusal)) => return Box::pin(async move { Ok(refusal.into_http()) }),

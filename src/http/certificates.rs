@@ -1,0 +1,93 @@
+//! The certificate in use, which follows its files.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{task, time};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Tls;
+
+use super::{
+    expiry,
+    tls::{self, Loaded, Stamp, TlsError},
+};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const REMIND_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The certificate, its key and the authorities of clients, as they were last read.
+/// Those who connect get what is current; open connections keep what they began with.
+pub struct Certificates {
+    files: Tls,
+    /// As the files were just before they were first read.
+    first: Stamp,
+    current: ArcSwap<Loaded>,
+}
+
+impl Certificates {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// If one cannot be used.
+    pub fn load(files: Tls) -> Result<Self, TlsError> {
+        let first = Stamp::of(&files);
+        let loaded = tls::load(&files)?;
+        expiry::warn(loaded.ends, SystemTime::now());
+        Ok(Self {
+            files,
+            first,
+            current: ArcSwap::from_pointee(loaded),
+        })
+    }
+
+    /// Reads the files again, whether or not they changed.
+    ///
+    /// # Errors
+    /// If one cannot be used: what was read before stays in use.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let loaded = tls::load(&self.files)?;
+        expiry::warn(loaded.ends, SystemTime::now());
+        self.current.store(Arc::new(loaded));
+        tracing::info!("using the certificate that was read again");
+        Ok(())
+    }
+
+    /// Follows the files, for ever.
+    pub(super) async fn follow(self: Arc<Self>) {
+        let mut tried = self.first.clone();
+        let mut reminded = time::Instant::now();
+        loop {
+            let files = Arc::clone(&self);
+            let followed = task::spawn_blocking(move || files.follow_once(tried)).await;
+            let Ok(followed) = followed else {
+                return;
+            };
+            tried = followed;
+            if reminded.elapsed() >= REMIND_EVERY {
+                reminded = time::Instant::now();
+                expiry::warn(self.current.load().ends, SystemTime::now());
+            }
+            time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Reads the files again if they are not as they were when it was last tried.
+    fn follow_once(&self, tried: Stamp) -> Stamp {
+        // Before the files are read: a change in between is seen the next time.
+        let stamp = Stamp::of(&self.files);
+        if stamp != tried
+            && let Err(error) = self.reload()
+        {
+            tracing::error!(%error, "the certificate changed; keeping the one in use");
+        }
+        stamp
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.current.load().config))
+    }
+}

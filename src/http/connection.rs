@@ -1,0 +1,203 @@
+//! One connection, from its acceptance to its end.
+
+use std::{
+    convert::Infallible,
+    future::pending,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+    time,
+};
+
+use crate::{auth::Peer, config::Limits};
+
+use super::{
+    admission::Guard,
+    answer::Answer,
+    certificates::Certificates,
+    front::{Answering, Calls, Front},
+    refusal::Refusal,
+    socket::{self, Socket},
+};
+
+/// How long a refused connection may take to hear that it is.
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
+/// How much of a refused request is read, so that its sender reads the refusal.
+const REFUSED_BODY: usize = 64 * 1024;
+
+/// What all connections have in common.
+pub(super) struct Shared<S> {
+    pub(super) builder: Builder<TokioExecutor>,
+    pub(super) front: Arc<Front<S>>,
+    pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) limits: Limits,
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    /// Why it is not served, if it is not.
+    pub(super) refusal: Option<Refusal>,
+    /// Its place among the others.
+    pub(super) guard: Guard,
+}
+
+/// Serves a connection until its client ends it, or for as long as its calls take once
+/// `closing` says so.
+pub(super) async fn serve<S>(
+    shared: Arc<Shared<S>>,
+    accepted: Accepted,
+    mut closing: watch::Receiver<bool>,
+) where
+    S: Calls<
+        Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    >,
+{
+    let Accepted {
+        stream,
+        address,
+        refusal,
+        guard: _guard,
+    } = accepted;
+    let is_refused = refusal.is_some();
+    let end_refused = async {
+        match is_refused {
+            true => time::sleep(REFUSAL_TIME).await,
+            false => pending().await,
+        }
+    };
+    let mut end_refused = pin!(end_refused);
+    let opened = tokio::select! {
+        opened = open(&shared, stream, address) => opened,
+        () = &mut end_refused => return,
+        _ = closing.wait_for(|closing| *closing) => return,
+    };
+    let (socket, peer) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return tracing::debug!(%address, %error, "connection not opened"),
+    };
+    let first = Arc::new(FirstRequest::default());
+    let session = Session {
+        front: Arc::clone(&shared.front),
+        peer,
+        refusal,
+        first: Arc::clone(&first),
+    };
+    let io = TokioIo::new(socket);
+    let mut connection = pin!(shared.builder.serve_connection(io, session));
+    let mut too_late = pin!(time::sleep(shared.limits.request_timeout));
+    let (mut waits, mut stays) = (true, true);
+    loop {
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%address, error, "connection ended");
+                }
+                return;
+            }
+            () = first.came.notified(), if waits => {
+                waits = false;
+                if is_refused {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            () = &mut too_late, if waits => {
+                return tracing::debug!(%address, "connection closed: no request came");
+            }
+            () = &mut end_refused => return,
+            _ = closing.wait_for(|closing| *closing), if stays => {
+                stays = false;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// Makes of an accepted socket one on which HTTP is spoken.
+async fn open<S>(
+    shared: &Shared<S>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<(Socket, Peer)> {
+    socket::prepare(&stream, &shared.limits)?;
+    let peer = |certificate| Peer {
+        address,
+        certificate,
+    };
+    let Some(certificates) = &shared.certificates else {
+        return Ok((Socket::Plain(stream), peer(None)));
+    };
+    let handshake = Box::pin(certificates.acceptor().accept(stream));
+    let stream = time::timeout(shared.limits.handshake_timeout, handshake).await??;
+    let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = leaf.map(|leaf| leaf.to_vec());
+    Ok((Socket::Tls(Box::new(stream)), peer(certificate)))
+}
+
+/// Whether the client has said what it wants.
+#[derive(Default)]
+struct FirstRequest {
+    has_come: AtomicBool,
+    came: Notify,
+}
+
+impl FirstRequest {
+    fn mark(&self) {
+        // Read first: every request of the connection comes here.
+        if !self.has_come.load(Ordering::Relaxed) && !self.has_come.swap(true, Ordering::Relaxed) {
+            self.came.notify_one();
+        }
+    }
+}
+
+/// What answers the requests of one connection.
+struct Session<S> {
+    front: Arc<Front<S>>,
+    peer: Peer,
+    refusal: Option<Refusal>,
+    first: Arc<FirstRequest>,
+}
+
+impl<S: Calls> hyper::service::Service<Request<Incoming>> for Session<S> {
+    type Response = Response<Answer<S::Body>>;
+    type Error = Infallible;
+    type Future = Answering<S::Body>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Some(refusal) = self.refusal.clone() else {
+            self.first.mark();
+            return self.front.answer(request, &self.peer);
+        };
+        let refuse = self.front.refuse;
+        let first = Arc::clone(&self.first);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            // A socket that is closed with unread data takes the answer with it.
+            let _ = Limited::new(body, REFUSED_BODY).collect().await;
+            first.mark();
+            Ok(refusal.answer(&parts.headers, refuse))
+        })
+    }
+}

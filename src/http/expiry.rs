@@ -1,0 +1,28 @@
+//! When a certificate ends, and saying so in time.
+
+use std::time::{Duration, SystemTime};
+
+use x509_cert::{Certificate, der::Decode};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long before its end a certificate is warned of.
+const NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The end of a certificate; none if it cannot be told.
+pub(super) fn end(certificate: &[u8]) -> Option<SystemTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let end = certificate.tbs_certificate().validity().not_after;
+    Some(end.to_system_time())
+}
+
+/// Says that the certificate has ended or soon will.
+pub(super) fn warn(ends: Option<SystemTime>, now: SystemTime) {
+    match ends.map(|ends| ends.duration_since(now)) {
+        Some(Err(_)) => tracing::warn!("the certificate has expired; clients will refuse it"),
+        Some(Ok(left)) if left < NOTICE => {
+            let days = left.as_secs() / DAY.as_secs();
+            tracing::warn!(days, "the certificate expires soon");
+        }
+        _ => {}
+    }
+}

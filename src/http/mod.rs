@@ -1,0 +1,27 @@
+//! Connections and what HTTP is about: who may connect, TLS, which names and origins
+//! are served, gRPC-Web and the few plain pages. What a call does is not known here.
+
+mod accept;
+mod admission;
+mod answer;
+mod certificates;
+mod connection;
+mod expiry;
+mod front;
+mod host;
+mod open_files;
+mod origin;
+mod plain;
+mod protocol;
+mod refusal;
+mod seldom;
+mod socket;
+mod tls;
+
+pub use accept::{Settings, serve};
+pub use answer::Answer;
+pub use certificates::Certificates;
+pub use front::Calls;
+pub use plain::Page;
+pub use refusal::{Refusal, Refuse};
+pub use tls::TlsError;

@@ -1,0 +1,69 @@
+//! Which pages of browsers may call.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::refusal::Refusal;
+
+/// How long a browser may remember that it is allowed to call.
+const MAX_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// What gRPC-Web clients send, and what of a response they must be able to read.
+const SENT: [HeaderName; 7] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("x-grpc-web"),
+    HeaderName::from_static("x-user-agent"),
+    HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+];
+const READ: [HeaderName; 3] = [
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("grpc-status-details-bin"),
+];
+
+/// The origins that are accepted.
+pub(super) struct Origins {
+    allowed: Vec<String>,
+    /// What tells browsers of it; only for requests that passed [`Origins::check`].
+    pub(super) cors: CorsLayer,
+}
+
+impl Origins {
+    pub(super) fn new(allowed: &[String]) -> Self {
+        let cors = CorsLayer::new()
+            .allow_origin(AllowOrigin::mirror_request())
+            .allow_methods([Method::GET, Method::HEAD, Method::POST])
+            .allow_headers(SENT)
+            .expose_headers(READ)
+            .max_age(MAX_AGE);
+        Self {
+            allowed: allowed.to_vec(),
+            cors,
+        }
+    }
+
+    /// Only browsers send an origin, and it is the page's.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let sent = headers.get_all(header::ORIGIN).iter();
+        let mut refused = sent.filter(|origin| {
+            let is = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+            !self.allowed.iter().any(is)
+        });
+        match refused.next() {
+            None => Ok(()),
+            Some(origin) => Err(Refusal {
+                status: StatusCode::FORBIDDEN,
+                reason: "ORIGIN_NOT_ALLOWED",
+                message: format!(
+                    "pages of {origin:?} may not call; the setting is allowed_origins"
+                ),
+                setting: "allowed_origins",
+            }),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The few pages of plain HTTP.
+
+use std::convert::Infallible;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use tokio::sync::watch;
+use tower::{ServiceExt, util::BoxCloneSyncService};
+
+use super::answer::{Answer, text};
+
+/// A page that something else makes, and may refuse.
+pub type Page = BoxCloneSyncService<Request<()>, Response<String>, Infallible>;
+
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
+const WHAT_THIS_IS: &str = "This is Pipewright, a gRPC service. Call it with a gRPC client, such as \
+    `grpcurl HOST:PORT list`, with gRPC-Web, or with `pipewright --server URL`. \
+    In plain HTTP there are /healthz, /readyz and /metrics.\n";
+
+/// Answers what is no call.
+pub(super) struct Plain {
+    pub(super) ready: watch::Receiver<bool>,
+    pub(super) metrics: Option<Page>,
+}
+
+impl Plain {
+    pub(super) async fn answer<B>(&self, request: Parts) -> Response<Answer<B>> {
+        let is_head = request.method == Method::HEAD;
+        if request.method != Method::GET && !is_head {
+            return refuse_method(&request.method, &request.headers);
+        }
+        let mut response = match request.uri.path() {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if *self.ready.borrow() => text(StatusCode::OK, "ok\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+            "/metrics" => self.metrics(request).await,
+            _ => text(StatusCode::NOT_FOUND, WHAT_THIS_IS),
+        };
+        if is_head {
+            *response.body_mut() = Answer::default();
+        }
+        response
+    }
+
+    async fn metrics<B>(&self, request: Parts) -> Response<Answer<B>> {
+        let Some(page) = self.metrics.clone() else {
+            return text(StatusCode::NOT_FOUND, "the service gives no metrics\n");
+        };
+        let request = Request::from_parts(request, ());
+        let Ok(made) = page.oneshot(request).await;
+        let (parts, body) = made.into_parts();
+        let mut response = text(parts.status, body);
+        let has_kind = parts.headers.contains_key(header::CONTENT_TYPE);
+        response.headers_mut().extend(parts.headers);
+        if !has_kind {
+            response.headers_mut().insert(header::CONTENT_TYPE, METRICS);
+        }
+        response
+    }
+}
+
+/// Says that gRPC goes otherwise: with another content type, or as POST.
+fn refuse_method<B>(method: &Method, headers: &HeaderMap) -> Response<Answer<B>> {
+    if method == Method::POST {
+        let sent = headers.get(header::CONTENT_TYPE);
+        let sent = sent.map_or("none".to_owned(), |kind| format!("{kind:?}"));
+        let message = format!(
+            "The content type is {sent}; a call has application/grpc over HTTP/2, or \
+             application/grpc-web+proto. {WHAT_THIS_IS}"
+        );
+        return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    }
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, WHAT_THIS_IS);
+    let allowed = HeaderValue::from_static("GET, HEAD, POST");
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
+}

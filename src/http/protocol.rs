@@ -1,0 +1,47 @@
+//! How HTTP is spoken on a connection.
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
+
+use crate::config::Limits;
+
+/// A stalled stream takes so much at most of what the connection may have in flight.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// Bytes of a stream that wait to be sent; the rest waits where it is made.
+const SEND_BUFFER: usize = 128 * 1024;
+/// Streams that a client reset before they were looked at, and those that it made the
+/// service reset; a connection that has more of either is closed (rapid reset).
+const MAX_PENDING_RESETS: usize = 128;
+const MAX_LOCAL_RESETS: usize = 256;
+/// What hyper demands at least of a buffer for the headers of HTTP/1.
+const MIN_BUFFER: usize = 8_192;
+/// Headers of a request.
+const MAX_HEADERS: usize = 100;
+
+pub(super) fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let max_headers = usize::try_from(limits.max_headers).unwrap_or(usize::MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .keep_alive(true)
+        .header_read_timeout(limits.request_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(max_headers.max(MIN_BUFFER));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(limits.max_streams_per_connection)
+        .max_header_list_size(limits.max_headers)
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .max_send_buf_size(SEND_BUFFER);
+    builder
+}

@@ -1,0 +1,160 @@
+//! Reads what TLS needs from files.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+
+use crate::config::Tls;
+
+use super::expiry;
+
+/// What is wrong with a file of a certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("the {what} {} cannot be used: {problem}", path.display())]
+pub struct TlsError {
+    /// What the file is.
+    what: &'static str,
+    /// Where it is.
+    path: PathBuf,
+    /// What is wrong with it.
+    problem: String,
+}
+
+/// What was read.
+pub(super) struct Loaded {
+    pub(super) config: Arc<ServerConfig>,
+    /// When the certificate ends, if it tells.
+    pub(super) ends: Option<SystemTime>,
+}
+
+const CERTIFICATE: &str = "certificate";
+const KEY: &str = "private key";
+const CLIENT_CA: &str = "client CA";
+
+pub(super) fn load(files: &Tls) -> Result<Loaded, TlsError> {
+    let chain = certificates(CERTIFICATE, &files.certificate)?;
+    let ends = chain.first().and_then(|leaf| expiry::end(leaf));
+    let key = key(&files.key)?;
+    // Never the process's default: who links this crate may have installed another.
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(CERTIFICATE, &files.certificate)(error.to_string()))?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let required = files.require_client_certificate;
+            builder.with_client_cert_verifier(verifier(path, required, provider)?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+        let problem = match error {
+            rustls::Error::InconsistentKeys(_) => format!(
+                "it is not the key of the certificate {}",
+                files.certificate.display()
+            ),
+            other => other.to_string(),
+        };
+        wrong(KEY, &files.key)(problem)
+    })?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Loaded {
+        config: Arc::new(config),
+        ends,
+    })
+}
+
+fn verifier(
+    path: &Path,
+    required: bool,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in certificates(CLIENT_CA, path)? {
+        let added = roots.add(authority);
+        added.map_err(|error| wrong(CLIENT_CA, path)(error.to_string()))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    if !required {
+        builder = builder.allow_unauthenticated();
+    }
+    builder
+        .build()
+        .map_err(|error| wrong(CLIENT_CA, path)(error.to_string()))
+}
+
+/// The certificates of a file, at least one.
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = read(what, path)?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| wrong(what, path)(format!("it is no PEM: {error}")))?;
+    if found.is_empty() {
+        return Err(wrong(what, path)(
+            "there is no certificate in it".to_owned(),
+        ));
+    }
+    Ok(found)
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let metadata = fs::metadata(path).map_err(|error| wrong(KEY, path)(error.to_string()))?;
+    let mode = metadata.permissions().mode();
+    if mode & 0o006 != 0 {
+        let mode = mode & 0o777;
+        return Err(wrong(KEY, path)(format!(
+            "every user of this machine can read or change it (mode {mode:04o}); make it 0600 or 0640"
+        )));
+    }
+    let pem = read(KEY, path)?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|error| wrong(KEY, path)(format!("there is no private key in it: {error}")))
+}
+
+fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|error| wrong(what, path)(error.to_string()))
+}
+
+fn wrong(what: &'static str, path: &Path) -> impl FnOnce(String) -> TlsError {
+    let path = path.to_owned();
+    move |problem| TlsError {
+        what,
+        path,
+        problem,
+    }
+}
+
+/// What of the files changes when they are written or replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(Vec<Option<[i128; 4]>>);
+
+impl Stamp {
+    pub(super) fn of(files: &Tls) -> Self {
+        let paths = [
+            Some(&files.certificate),
+            Some(&files.key),
+            files.client_ca.as_ref(),
+        ];
+        let stamp = |path: &PathBuf| {
+            let file = fs::metadata(path).ok()?;
+            let changed = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+            Some([
+                file.dev().into(),
+                file.ino().into(),
+                file.size().into(),
+                changed,
+            ])
+        };
+        Self(paths.into_iter().flatten().map(stamp).collect())
+    }
+}
