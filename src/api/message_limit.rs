@@ -154,7 +154,7 @@ fn too_large(length: u32, limit: u64) -> Status {
         setting: "max_message",
         limit,
     };
-    let message = format!("the message has {length} bytes, and {limit} are allowed");
+    let message = format!("the message has {length} bytes, and this method takes {limit} at most");
     refused.refuse("message", &message)
 }
 

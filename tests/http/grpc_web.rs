@@ -1,0 +1,110 @@
+//! gRPC-Web, byte by byte.
+
+use http::{Request, Version};
+use pipewright::{
+    config::Access,
+    wire::v1::{self, watch_job_response::Payload},
+};
+use prost::Message;
+
+use crate::{
+    raw::{body, framed, read, send},
+    world::{World, cancel, waiting_job, watch_request},
+};
+
+const TRAILERS: u8 = 0x80;
+
+/// The messages of a response, and its trailers as text.
+async fn web(
+    world: &World,
+    version: Version,
+    path: &str,
+    message: &impl Message,
+) -> (Vec<Vec<u8>>, String) {
+    let uri = format!("http://{}{path}", world.address);
+    let request = Request::post(uri)
+        .version(version)
+        .header("content-type", "application/grpc-web+proto")
+        .header("x-grpc-web", "1")
+        .body(body(framed(message)))
+        .unwrap();
+    let response = send(world.address, request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let (head, body, _) = read(response).await;
+    let kind = head["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("application/grpc-web"), "{kind}");
+    let mut trailers: String = head
+        .iter()
+        .map(|(name, value)| format!("{name}:{}\r\n", value.to_str().unwrap()))
+        .collect();
+    let mut messages = Vec::new();
+    let mut rest = &body[..];
+    while let [flag, a, b, c, d, after @ ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        let (frame, after) = after.split_at(length);
+        match *flag {
+            TRAILERS => trailers.push_str(std::str::from_utf8(frame).unwrap()),
+            _ => messages.push(frame.to_vec()),
+        }
+        rest = after;
+    }
+    assert!(rest.is_empty());
+    (messages, trailers)
+}
+
+#[tokio::test]
+async fn a_browser_calls_over_either_version() {
+    let world = World::start().await;
+    let job = waiting_job(&world.channel()).await;
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let path = "/pipewright.v1.JobService/GetJob";
+        let request = |job_id: &str| v1::GetJobRequest {
+            job_id: job_id.to_owned(),
+        };
+        let (messages, trailers) = web(&world, version, path, &request(&job.id)).await;
+        let [message] = &messages[..] else {
+            panic!("{messages:?}");
+        };
+        let answer = v1::GetJobResponse::decode(&message[..]).unwrap();
+        assert_eq!(answer.job.unwrap().id, job.id);
+        assert!(trailers.contains("grpc-status:0"), "{trailers}");
+
+        let none = "01a1fe35-0f9d-71f0-ae03-b21035951842";
+        let (messages, trailers) = web(&world, version, path, &request(none)).await;
+        assert!(messages.is_empty());
+        assert!(trailers.contains("grpc-status:5"), "{trailers}");
+        assert!(trailers.contains("grpc-status-details-bin:"), "{trailers}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_watches_a_job_to_its_end() {
+    let world = World::start().await;
+    let channel = world.channel();
+    let job = waiting_job(&channel).await;
+    let path = "/pipewright.v1.JobService/WatchJob";
+    let request = watch_request(&job);
+    let watched = web(&world, Version::HTTP_11, path, &request);
+    let ((messages, trailers), ()) = tokio::join!(watched, cancel(&channel, &job));
+    let last = v1::WatchJobResponse::decode(&messages.last().unwrap()[..]).unwrap();
+    let ended = match last.payload.unwrap() {
+        Payload::Events(batch) => batch
+            .events
+            .last()
+            .is_some_and(|event| matches!(event.change, Some(v1::job_event::Change::JobEnded(_)))),
+        Payload::Snapshot(snapshot) => snapshot.job.unwrap().state() == v1::job::State::Cancelled,
+        Payload::Heartbeat(_) => false,
+    };
+    assert!(ended);
+    assert!(trailers.contains("grpc-status:0"), "{trailers}");
+}
+
+#[tokio::test]
+async fn what_the_layers_refuse_reaches_a_browser_too() {
+    let world = World::with(|config| config.access = Access::Token("t".into())).await;
+    let path = "/pipewright.v1.PipelineService/ListPipelines";
+    let request = v1::ListPipelinesRequest::default();
+    let (messages, trailers) = web(&world, Version::HTTP_11, path, &request).await;
+    assert!(messages.is_empty());
+    assert!(trailers.contains("grpc-status:16"), "{trailers}");
+}

@@ -1,0 +1,15 @@
+//! Connections and HTTP, as clients of every kind meet them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test's helper, too, a panic is the report"
+)]
+
+mod connections;
+mod deadlines;
+mod front;
+mod grpc_web;
+mod quotas;
+mod raw;
+mod tls;
+mod world;

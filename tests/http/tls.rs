@@ -1,0 +1,235 @@
+//! Certificates, of the service and of its clients.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+
+use pipewright::config::Tls;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+
+use crate::{
+    raw::until_closed,
+    world::{PATIENCE, World, cancel, end, list, waiting_job, watch},
+};
+
+/// An authority, and the files of a service that it has a certificate of.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = Self {
+            issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap(),
+            directory: tempfile::tempdir().unwrap(),
+        };
+        authority.write("ca.pem", &authority.issuer.pem());
+        authority.renew();
+        authority
+    }
+
+    fn issue(&self) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// Gives the service a new certificate.
+    fn renew(&self) -> CertificateDer<'static> {
+        let (certificate, key) = self.issue();
+        self.write("key.pem", &key.serialize_pem());
+        self.write("cert.pem", &certificate.pem());
+        certificate.der().clone()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// As a careful program does: beside it, then in its place.
+    fn write(&self, name: &str, text: &str) {
+        let new = self.path("new");
+        fs::write(&new, text).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
+    }
+
+    fn tls(&self) -> Tls {
+        Tls {
+            certificate: self.path("cert.pem"),
+            key: self.path("key.pem"),
+            client_ca: None,
+            require_client_certificate: false,
+        }
+    }
+
+    async fn serve(&self, adjust: impl FnOnce(&mut Tls)) -> World {
+        let mut tls = self.tls();
+        adjust(&mut tls);
+        World::with(|config| config.tls = Some(tls)).await
+    }
+
+    /// A handshake that offers a protocol, and perhaps a certificate.
+    async fn connect(
+        &self,
+        world: &World,
+        protocol: &str,
+        certificate: Option<(rcgen::Certificate, KeyPair)>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+                let chain = vec![certificate.der().clone()];
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let stream = TcpStream::connect(world.address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+    }
+}
+
+/// Whether the service answers on a connection: with TLS 1.3 a client learns only
+/// then what the service thinks of its certificate.
+async fn answers(stream: std::io::Result<TlsStream<TcpStream>>) -> bool {
+    let Ok(mut stream) = stream else {
+        return false;
+    };
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    if stream.write_all(request).await.is_err() {
+        return false;
+    }
+    let mut answer = Vec::new();
+    let read = time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    read.unwrap().is_ok() && answer.starts_with(b"HTTP/1.1 200 OK")
+}
+
+fn channel(authority: &Authority, world: &World) -> Channel {
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(authority.issuer.pem()))
+        .domain_name("localhost");
+    let uri = format!("https://{}", world.address);
+    let endpoint = Channel::from_shared(uri).unwrap();
+    endpoint.tls_config(tls).unwrap().connect_lazy()
+}
+
+#[tokio::test]
+async fn both_protocols_are_spoken() {
+    let authority = Authority::new();
+    let world = authority.serve(|_| {}).await;
+    for protocol in ["h2", "http/1.1"] {
+        let stream = authority.connect(&world, protocol, None).await.unwrap();
+        assert_eq!(
+            stream.get_ref().1.alpn_protocol(),
+            Some(protocol.as_bytes())
+        );
+    }
+    assert!(answers(authority.connect(&world, "http/1.1", None).await).await);
+    list(&channel(&authority, &world)).await.unwrap();
+    list(&world.channel()).await.unwrap_err();
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn clients_prove_who_they_are() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    for required in [true, false] {
+        let world = authority
+            .serve(|tls| {
+                tls.client_ca = Some(authority.path("ca.pem"));
+                tls.require_client_certificate = required;
+            })
+            .await;
+        let connect = |certificate| authority.connect(&world, "http/1.1", certificate);
+        assert_eq!(answers(connect(None).await).await, !required);
+        assert!(answers(connect(Some(authority.issue())).await).await);
+        assert!(!answers(connect(Some(other.issue())).await).await);
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_for_new_connections() {
+    let authority = Authority::new();
+    let world = authority.serve(|_| {}).await;
+    let old = channel(&authority, &world);
+    let job = waiting_job(&old).await;
+    let stream = watch(&old, &job).await;
+    // What cannot be used is not used.
+    authority.write("cert.pem", "nonsense");
+    let renewed = authority.renew();
+    let followed = async {
+        loop {
+            let stream = authority.connect(&world, "h2", None).await.unwrap();
+            let leaf = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+            if leaf == renewed {
+                return;
+            }
+        }
+    };
+    time::timeout(PATIENCE, followed).await.unwrap();
+    cancel(&old, &job).await;
+    end(stream).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stuck_handshake_is_cut_off() {
+    let authority = Authority::new();
+    let tls = authority.tls();
+    let world = World::with(|config| {
+        config.tls = Some(tls);
+        config.limits.handshake_timeout = std::time::Duration::from_millis(200);
+    })
+    .await;
+    for begun in [&b""[..], b"\x16\x03\x01"] {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(begun).await.unwrap();
+        assert_eq!(until_closed(stream).await, "");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_files_is_told_at_the_start() {
+    let authority = Authority::new();
+    let failure = async || authority.serve(|_| {}).await.failure().await;
+    let (key, certificate) = (authority.path("key.pem"), authority.path("cert.pem"));
+    let tells = |told: String, path: &PathBuf, problem: &str| {
+        let path = path.display().to_string();
+        assert!(told.contains(&path) && told.contains(problem), "{told}");
+    };
+
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    tells(failure().await, &key, "mode 0644");
+    let (_, other) = authority.issue();
+    authority.write("key.pem", &other.serialize_pem());
+    tells(failure().await, &key, "not the key of the certificate");
+    authority.write("key.pem", "nonsense");
+    tells(failure().await, &key, "no private key");
+    authority.write("cert.pem", "nonsense");
+    tells(failure().await, &certificate, "no certificate");
+    fs::remove_file(&certificate).unwrap();
+    tells(failure().await, &certificate, "No such file");
+}
