@@ -91,3 +91,42 @@ impl Certificates {
         TlsAcceptor::from(Arc::clone(&self.current.load().config))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_leaves_what_is_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Tls {
+            certificate: directory.path().join("cert.pem"),
+            key: directory.path().join("key.pem"),
+            client_ca: None,
+            require_client_certificate: false,
+        };
+        let renew = || {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(&files.certificate, made.cert.pem()).unwrap();
+            let key = tempfile::NamedTempFile::new_in(&directory).unwrap();
+            fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+            key.persist(&files.key).unwrap();
+        };
+        renew();
+        let certificates = Certificates::load(files.clone()).unwrap();
+        let current = || Arc::clone(&certificates.current.load().config);
+        let first = current();
+        let tried = certificates.follow_once(certificates.first.clone());
+        assert!(Arc::ptr_eq(&first, &current()), "nothing changed");
+
+        fs::write(&files.certificate, "nonsense").unwrap();
+        certificates.reload().unwrap_err();
+        let tried = certificates.follow_once(tried);
+        assert!(Arc::ptr_eq(&first, &current()));
+        renew();
+        certificates.follow_once(tried);
+        assert!(!Arc::ptr_eq(&first, &current()));
+    }
+}

@@ -26,3 +26,19 @@ pub(super) fn warn(ends: Option<SystemTime>, now: SystemTime) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let certificate = params.self_signed(&key).unwrap();
+        let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+        assert_eq!(end(certificate.der()), Some(expected));
+        assert_eq!(end(b"nonsense"), None);
+    }
+}

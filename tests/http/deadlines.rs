@@ -30,7 +30,7 @@ async fn a_stream_ends_at_its_deadline() {
     let world = World::start().await;
     let job = waiting_job(&world.channel()).await;
     let request = body(framed(&watch_request(&job)));
-    let (data, status) = call(world.address, WATCH, &[("grpc-timeout", "200m")], request).await;
+    let (data, status) = call(world.address, WATCH, &[("grpc-timeout", "1S")], request).await;
     assert!(!data.is_empty(), "it began");
     assert_eq!(reason(status), exceeded());
 }
@@ -56,7 +56,7 @@ async fn a_call_ends_at_its_deadline() {
         ..Default::default()
     };
     let request = body(framed(&acquire));
-    let (data, status) = call(world.address, ACQUIRE, &[("grpc-timeout", "200m")], request).await;
+    let (data, status) = call(world.address, ACQUIRE, &[("grpc-timeout", "1S")], request).await;
     assert!(data.is_empty());
     assert_eq!(reason(status), exceeded());
 }
@@ -75,7 +75,7 @@ async fn a_deadline_that_cannot_be_read_is_refused() {
 
 #[tokio::test]
 async fn a_stream_ends_at_the_age_that_streams_may_have() {
-    let age = Duration::from_millis(200);
+    let age = Duration::from_secs(1);
     let world = World::limited(|limits| limits.max_stream_age = Some(age)).await;
     let channel = world.channel();
     let job = waiting_job(&channel).await;

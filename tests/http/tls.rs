@@ -1,8 +1,20 @@
 //! Certificates, of the service and of its clients.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+use std::{
+    convert::Infallible, fs, future::pending, net::SocketAddr, os::unix::fs::PermissionsExt,
+    path::PathBuf, sync::Arc,
+};
 
-use pipewright::config::Tls;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, client::conn::http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use pipewright::{
+    auth::Peer,
+    config::{Http, Limits, Tls},
+    http::{Certificates, Settings},
+};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -12,15 +24,17 @@ use rustls::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    sync::watch,
     time,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
+use tower::service_fn;
 
 use crate::{
-    raw::until_closed,
-    world::{PATIENCE, World, cancel, end, list, waiting_job, watch},
+    raw::{body, read, until_closed},
+    world::{PATIENCE, World, cancel, end, list, waiting_job, watch as watch_job},
 };
 
 /// An authority, and the files of a service that it has a certificate of.
@@ -86,7 +100,7 @@ impl Authority {
     /// A handshake that offers a protocol, and perhaps a certificate.
     async fn connect(
         &self,
-        world: &World,
+        address: SocketAddr,
         protocol: &str,
         certificate: Option<(rcgen::Certificate, KeyPair)>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -105,7 +119,7 @@ impl Authority {
             }
         };
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let stream = TcpStream::connect(world.address).await?;
+        let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
@@ -142,13 +156,16 @@ async fn both_protocols_are_spoken() {
     let authority = Authority::new();
     let world = authority.serve(|_| {}).await;
     for protocol in ["h2", "http/1.1"] {
-        let stream = authority.connect(&world, protocol, None).await.unwrap();
+        let stream = authority
+            .connect(world.address, protocol, None)
+            .await
+            .unwrap();
         assert_eq!(
             stream.get_ref().1.alpn_protocol(),
             Some(protocol.as_bytes())
         );
     }
-    assert!(answers(authority.connect(&world, "http/1.1", None).await).await);
+    assert!(answers(authority.connect(world.address, "http/1.1", None).await).await);
     list(&channel(&authority, &world)).await.unwrap();
     list(&world.channel()).await.unwrap_err();
     world.stop().await;
@@ -164,11 +181,55 @@ async fn clients_prove_who_they_are() {
                 tls.require_client_certificate = required;
             })
             .await;
-        let connect = |certificate| authority.connect(&world, "http/1.1", certificate);
+        let connect = |certificate| authority.connect(world.address, "http/1.1", certificate);
         assert_eq!(answers(connect(None).await).await, !required);
         assert!(answers(connect(Some(authority.issue())).await).await);
         assert!(!answers(connect(Some(other.issue())).await).await);
     }
+}
+
+/// What calls are told of who makes them.
+#[tokio::test]
+async fn a_client_s_certificate_reaches_the_calls() {
+    let authority = Authority::new();
+    let mut tls = authority.tls();
+    tls.client_ca = Some(authority.path("ca.pem"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = Settings {
+        limits: Limits::default(),
+        http: Http::default(),
+        is_open: true,
+        certificates: Some(Arc::new(Certificates::load(tls).unwrap())),
+        refuse: |_| HeaderMap::new(),
+        ready: watch::channel(true).1,
+        metrics: None,
+    };
+    let calls = service_fn(async |request: Request<Incoming>| {
+        let peer = request.extensions().get::<Peer>().unwrap();
+        let told = peer.certificate.clone().unwrap_or_default();
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(told))))
+    });
+    let serving = tokio::spawn(pipewright::http::serve(
+        listener,
+        settings,
+        calls,
+        pending(),
+    ));
+    for certificate in [None, Some(authority.issue())] {
+        let expected = certificate.as_ref().map(|(leaf, _)| leaf.der().to_vec());
+        let stream = authority.connect(address, "h2", certificate).await.unwrap();
+        let client = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (mut sender, connection) = client.await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::post("https://localhost/p.S/M")
+            .header("content-type", "application/grpc")
+            .body(body(""))
+            .unwrap();
+        let (_, told, _) = read(sender.send_request(request).await.unwrap()).await;
+        assert_eq!(told, expected.unwrap_or_default());
+    }
+    serving.abort();
 }
 
 #[tokio::test]
@@ -177,13 +238,13 @@ async fn a_new_certificate_is_for_new_connections() {
     let world = authority.serve(|_| {}).await;
     let old = channel(&authority, &world);
     let job = waiting_job(&old).await;
-    let stream = watch(&old, &job).await;
+    let stream = watch_job(&old, &job).await;
     // What cannot be used is not used.
     authority.write("cert.pem", "nonsense");
     let renewed = authority.renew();
     let followed = async {
         loop {
-            let stream = authority.connect(&world, "h2", None).await.unwrap();
+            let stream = authority.connect(world.address, "h2", None).await.unwrap();
             let leaf = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
             if leaf == renewed {
                 return;

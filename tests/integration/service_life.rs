@@ -6,6 +6,10 @@ use pipewright::{
     config::Access,
     wire::v1::{self, job::State},
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::{Code, Request};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -213,6 +217,12 @@ async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
         .unwrap()
         .into_inner();
     assert_eq!(status.status(), ServingStatus::NotServing);
+    let mut probe = TcpStream::connect(service.address).await.unwrap();
+    let request = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    probe.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    probe.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
 
     open(&gate, "").await;
     service.stopped().await.unwrap();
