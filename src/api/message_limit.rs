@@ -154,6 +154,7 @@ fn too_large(length: u32, limit: u64) -> Status {
         setting: "max_message",
         limit,
     };
+    // Some methods take less than the setting, so it is told what this one takes.
     let message = format!("the message has {length} bytes, and this method takes {limit} at most");
     refused.refuse("message", &message)
 }
