@@ -19,13 +19,15 @@ use crate::{
         secret_vars::SecretVars,
         serve, text,
     },
-    config::{Access, Config, EmbeddedRunner, Execution, Supervision},
+    config::{Access, Config, EmbeddedRunner, Execution, Limits, Supervision},
     server::{self, ServeError},
     telemetry,
     wire::v1,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Of a service that nobody else knows of; what it needs of open files, any shell gives.
+const MAX_CONNECTIONS: usize = 64;
 
 /// Run a pipeline file here and now, with no service to set up
 ///
@@ -191,6 +193,10 @@ fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
             execution,
             supervision: Supervision::default(),
         }),
+        limits: Limits {
+            max_connections: MAX_CONNECTIONS,
+            ..Limits::default()
+        },
         ..Config::default()
     })
 }

@@ -1,7 +1,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// What the store, the logs and the stages may have open beside the connections.
-const OTHERS: u64 = 1_024;
+const OTHERS: u64 = 512;
 
 /// Raises the soft limit of open files to what so many connections need, as far as
 /// the hard limit lets it.
