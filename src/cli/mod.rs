@@ -17,6 +17,7 @@ mod job;
 mod json;
 mod lines;
 mod logs;
+mod near;
 mod out;
 mod page;
 mod pipeline;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter, SnippetMode};
 
+use crate::cli::near::nearest;
+
 /// The error with the file's name, line and column and the lines around it, which are
 /// left out where the file speaks of secrets, misspelt or not: any of them may be one.
 pub(super) fn render(error: &Error, text: &str, source: &str) -> String {
@@ -62,12 +64,4 @@ fn unknown_field(field: &str, expected: &[&str]) -> String {
             format!("unknown field `{field}`; known are {}", names.join(", "))
         }
     }
-}
-
-/// The name that a slip of the hand would make of the field.
-fn nearest<'a>(field: &str, names: &[&'a str]) -> Option<&'a str> {
-    let lower = field.to_lowercase();
-    let distance = |name: &str| strsim::damerau_levenshtein(&lower, &name.to_lowercase());
-    let near = names.iter().map(|name| (distance(name), *name)).min()?;
-    (near.0 <= 1 + field.len() / 4).then_some(near.1)
 }
