@@ -2,18 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use tonic::{
-    Code, Request, Response, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Response, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use crate::{
-    cli::{
-        backoff::Backoff,
-        exit::{Failure, reaching},
-    },
+    cli::{backoff::Backoff, caller::Headers, connection::Connection, exit::Failure, unreachable},
     wire::v1::{
         job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
         runner_service_client::RunnerServiceClient,
@@ -27,7 +19,7 @@ const TRIES: usize = 5;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 2 * 256 * STREAM_WINDOW;
 
-type Transport = InterceptedService<Channel, Bearer>;
+type Transport = InterceptedService<Channel, Headers>;
 
 /// Clients of the services on one connection; cheap to clone.
 #[derive(Clone)]
@@ -35,24 +27,25 @@ pub(crate) struct Client {
     pub(crate) pipelines: PipelineServiceClient<Transport>,
     pub(crate) jobs: JobServiceClient<Transport>,
     pub(crate) runners: RunnerServiceClient<Transport>,
-    server: Endpoint,
+    connection: Connection,
     timeout: Duration,
 }
 
 impl Client {
     /// Connects with the first call.
-    pub(crate) fn new(server: &Endpoint, bearer: Bearer, timeout: Duration) -> Self {
-        let channel = server
+    pub(crate) fn new(connection: Connection, timeout: Duration) -> Self {
+        let channel = connection
+            .endpoint
             .clone()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .connect_lazy();
-        let transport = InterceptedService::new(channel, bearer);
+        let transport = InterceptedService::new(channel, connection.headers.clone());
         Self {
             pipelines: PipelineServiceClient::new(transport.clone()),
             jobs: JobServiceClient::new(transport.clone()),
             runners: RunnerServiceClient::new(transport),
-            server: server.clone(),
+            connection,
             timeout,
         }
     }
@@ -75,7 +68,7 @@ impl Client {
         let tries = retry(|| send(self.clone(), request.clone()));
         match tokio::time::timeout(self.timeout, tries).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(reaching(&self.server, status).into()),
+            Ok(Err(status)) => Err(self.connection.failure(status)),
             Err(_) => Err(deadline_exceeded(self.timeout).into()),
         }
     }
@@ -94,13 +87,18 @@ where
     let mut backoff = Backoff::default();
     for _ in 1..TRIES {
         match send().await {
-            Err(status) if status.code() == Code::Unavailable => {
+            Err(status) if is_passing(&status) => {
                 tokio::time::sleep(backoff.delay()).await;
             }
             answer => return answer,
         }
     }
     send().await
+}
+
+/// Whether another try may go better: a wrong certificate stays wrong.
+fn is_passing(status: &Status) -> bool {
+    status.code() == Code::Unavailable && unreachable::explain(status).is_none()
 }
 
 /// Whether a watch that ended so must not be resumed, as its contract says.
@@ -118,31 +116,6 @@ pub(crate) fn is_final(status: &Status) -> bool {
 /// A new id that makes the tries of one call one call.
 pub(crate) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
-}
-
-/// Adds the bearer token, where there is one, to each call.
-#[derive(Clone, Default)]
-pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl Bearer {
-    /// A token of visible ASCII characters.
-    pub(crate) fn new(token: &str) -> Self {
-        let mut value = MetadataValue::try_from(format!("Bearer {token}"))
-            .expect("tokens are visible ASCII characters");
-        value.set_sensitive(true);
-        Self(Some(value))
-    }
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! How a command ends: exit codes, and the errors that lead to them.
 
-use std::{error::Error, fmt::Write as _, io, process::ExitCode};
+use std::{fmt::Write as _, io, process::ExitCode};
 
-use tonic::{Code, Status, transport::Endpoint};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
+
+use crate::cli::unreachable::root_cause;
 
 /// Exit codes of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub(crate) enum Failure {
     Service(String),
     /// The service refused, or could not be reached.
     Status(Box<Status>),
+    /// The service refused, and the person can do this about it.
+    Hinted(Box<Status>, String),
     /// Standard output could not be written.
     Output(io::Error),
 }
@@ -69,7 +73,7 @@ impl Failure {
             Self::NotFound(_) => Exit::NotFound,
             Self::Conflict(_) => Exit::Conflict,
             Self::NotAllowed(_) => Exit::NotAllowed,
-            Self::Status(status) => exit_of(status.code()),
+            Self::Status(status) | Self::Hinted(status, _) => exit_of(status.code()),
             // A reader that has seen enough, such as `head`, is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Service(_) | Self::Output(_) => Exit::Unavailable,
@@ -86,6 +90,7 @@ impl Failure {
             | Self::NotAllowed(text)
             | Self::Service(text) => Some(text.clone()),
             Self::Status(status) => Some(describe(status)),
+            Self::Hinted(status, hint) => Some(format!("{}\n  {hint}", describe(status))),
             Self::Output(_) if self.exit() == Exit::Ok => None,
             Self::Output(error) => Some(format!("cannot write the output: {error}")),
         }
@@ -139,17 +144,6 @@ pub(crate) fn describe(status: &Status) -> String {
     text
 }
 
-/// Names the address, where the status says that the service was not reached.
-pub(crate) fn reaching(server: &Endpoint, status: Status) -> Status {
-    match root_cause(&status) {
-        Some(cause) if status.code() == Code::Unavailable => {
-            let server = server.uri();
-            Status::unavailable(format!("cannot reach {server} (--server): {cause}"))
-        }
-        _ => status,
-    }
-}
-
 fn headline(status: &Status) -> String {
     let message = match status.message() {
         "" => status.code().description(),
@@ -159,16 +153,6 @@ fn headline(status: &Status) -> String {
         Some(cause) => format!("{message}: {cause}"),
         None => message.to_owned(),
     }
-}
-
-/// The innermost source, such as "connection refused", where the error is of
-/// this side's own making.
-fn root_cause(status: &Status) -> Option<String> {
-    let mut cause = status.source()?;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    Some(cause.to_string())
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! `pipewright health`, which is also the health check of a container.
 
 use clap::Args;
-use tonic::{Request, Status};
+use tonic::Request;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
 use crate::cli::{
     client::deadline_exceeded,
-    exit::{Exit, Failure, reaching},
+    connection::Connection,
+    exit::{Exit, Failure},
     out,
     remote::Remote,
 };
@@ -22,8 +23,9 @@ pub(crate) struct HealthArgs {
 
 /// Asks once: who checks health wants to know of now.
 pub(crate) async fn health(args: HealthArgs) -> Result<Exit, Failure> {
+    let connection = args.remote.connection()?;
     let timeout = args.remote.timeout;
-    let status = tokio::time::timeout(timeout, check(&args.remote)).await;
+    let status = tokio::time::timeout(timeout, check(&connection)).await;
     let status = status.map_err(|_| deadline_exceeded(timeout))??;
     out::print_line(status.as_str_name())?;
     Ok(match status {
@@ -32,10 +34,11 @@ pub(crate) async fn health(args: HealthArgs) -> Result<Exit, Failure> {
     })
 }
 
-async fn check(remote: &Remote) -> Result<ServingStatus, Status> {
-    let mut client = HealthClient::new(remote.server.connect_lazy());
+async fn check(connection: &Connection) -> Result<ServingStatus, Failure> {
+    let channel = connection.endpoint.connect_lazy();
+    let mut client = HealthClient::with_interceptor(channel, connection.headers.clone());
     let request = Request::new(HealthCheckRequest::default());
     let checked = client.check(request).await;
-    let checked = checked.map_err(|status| reaching(&remote.server, status))?;
+    let checked = checked.map_err(|status| connection.failure(status))?;
     Ok(checked.into_inner().status())
 }

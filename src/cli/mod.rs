@@ -2,8 +2,11 @@
 
 mod backoff;
 mod bars;
+mod caller;
 mod client;
 mod config;
+mod connection;
+mod context;
 mod credentials;
 mod duration;
 mod exit;
@@ -30,6 +33,8 @@ mod serve;
 mod settings;
 mod table;
 mod text;
+mod trace;
+mod unreachable;
 mod view;
 mod watch;
 mod words;
@@ -69,6 +74,7 @@ enum Command {
     Token(credentials::TokenArgs),
     Certificate(credentials::CertificateArgs),
     Health(health::HealthArgs),
+    Context(context::ContextArgs),
 }
 
 /// Longest wait for threads at the end.
@@ -103,6 +109,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Token(args) => credentials::token(args),
         Command::Certificate(args) => credentials::certificate(args),
         Command::Health(args) => health::health(args).await,
+        Command::Context(args) => context::context(args),
     }
 }
 

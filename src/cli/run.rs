@@ -10,7 +10,9 @@ use tonic::transport::Endpoint;
 
 use crate::{
     cli::{
-        client::{Bearer, Client, request_id},
+        caller::Credentials,
+        client::{Client, request_id},
+        connection::Connection,
         exit::{Exit, Failure},
         follow::{self, OnInterrupt, Style},
         input, out,
@@ -173,7 +175,8 @@ fn client(listener: &TcpListener, token: &str) -> Result<Client, Failure> {
     let address = listener.local_addr().map_err(no_place)?;
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .expect("a socket address makes a valid URL");
-    Ok(Client::new(&endpoint, Bearer::new(token), TIMEOUT))
+    let credentials = Credentials::bearer(&token.into()).expect("base64 is visible ASCII");
+    Ok(Client::new(Connection::new(endpoint, credentials), TIMEOUT))
 }
 
 fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {

@@ -48,6 +48,10 @@ fn help_texts() {
             insta::assert_snapshot!(format!("help_{kind}_{name}"), help(&[kind, name]));
         }
     }
+    insta::assert_snapshot!("help_context", help(&["context"]));
+    for name in ["set", "use", "list", "show", "remove"] {
+        insta::assert_snapshot!(format!("help_context_{name}"), help(&["context", name]));
+    }
     for name in ["get", "list", "watch", "log", "cancel", "retry"] {
         insta::assert_snapshot!(format!("help_job_{name}"), help(&["job", name]));
     }
@@ -67,7 +71,11 @@ fn arguments_that_are_refused() {
         "job get",
         "job list --state done",
         "job list --all --limit 3",
-        "health --server https://ci.test",
+        "health --server ftp://ci.test",
+        "health --token s --username me",
+        "context set a/b",
+        "context set a --password-stdin",
+        "context set a --client-cert c",
         "runner --capacity 0",
         "runner --capacity 10001",
         "runner --labels gpu",

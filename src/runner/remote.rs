@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 use tonic::{
     Code, Response, Status,
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt;
@@ -45,15 +46,18 @@ const STAGES_PER_CONNECTION: usize = 50;
 /// A client of `LeaseService`.
 ///
 /// A service that is stopping or away is one to be tried again: a runner outlives it.
-pub struct RemoteLeases {
+pub struct RemoteLeases<I> {
     address: String,
-    clients: Vec<LeaseServiceClient<Channel>>,
+    clients: Vec<Client<I>>,
 }
 
-impl RemoteLeases {
-    /// A client of the service at `server` for a runner of this capacity. Connects with
-    /// the first call, and again whenever a connection is lost.
-    pub fn new(server: &Endpoint, capacity: usize) -> Self {
+type Client<I> = LeaseServiceClient<InterceptedService<Channel, I>>;
+
+impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
+    /// A client of the service at `server` for a runner of this capacity, whose calls
+    /// `headers` tells who makes them. Connects with the first call, and again whenever a
+    /// connection is lost.
+    pub fn new(server: &Endpoint, headers: I, capacity: usize) -> Self {
         let endpoint = server
             .clone()
             .connect_timeout(CONNECT)
@@ -63,7 +67,8 @@ impl RemoteLeases {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         let connections = capacity.div_ceil(STAGES_PER_CONNECTION).max(1);
-        let connect = || LeaseServiceClient::new(endpoint.connect_lazy());
+        let connect =
+            || LeaseServiceClient::with_interceptor(endpoint.connect_lazy(), headers.clone());
         Self {
             address: server.uri().to_string(),
             clients: std::iter::repeat_with(connect).take(connections).collect(),
@@ -71,7 +76,7 @@ impl RemoteLeases {
     }
 
     /// The client for calls that are about no lease yet.
-    fn client(&self) -> LeaseServiceClient<Channel> {
+    fn client(&self) -> Client<I> {
         self.clients[0].clone()
     }
 
@@ -84,7 +89,7 @@ impl RemoteLeases {
     }
 
     /// The client for the calls of a lease.
-    fn client_of(&self, proof: LeaseProof) -> LeaseServiceClient<Channel> {
+    fn client_of(&self, proof: LeaseProof) -> Client<I> {
         // The last bytes of a lease's id are random.
         let (_, random) = proof.lease_id.0.as_u64_pair();
         let connections = self.clients.len() as u64;
@@ -115,7 +120,7 @@ impl RemoteLeases {
 }
 
 #[async_trait]
-impl Leases for RemoteLeases {
+impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> {
     async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
         let mut client = self.client();
         let request = registration_to_proto(runner);

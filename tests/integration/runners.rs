@@ -193,7 +193,7 @@ async fn remote(service: &Service, name: &str) -> Result<(), RunnerError> {
         },
         service: ServicePlace::Elsewhere,
     };
-    let leases = RemoteLeases::new(&server, settings.capacity);
+    let leases = RemoteLeases::new(&server, Ok, settings.capacity);
     runner::run(Arc::new(leases), settings, CancellationToken::new()).await
 }
 

@@ -43,7 +43,7 @@ enum JobCommand {
 
 /// Does one of the job commands.
 pub(crate) async fn job(args: JobArgs) -> Result<Exit, Failure> {
-    let client: &Client = &args.remote.client();
+    let client: &Client = &args.remote.client()?;
     let format = args.output.format;
     match args.command {
         JobCommand::Get(args) => args.run(client, format).await,

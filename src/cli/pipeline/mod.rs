@@ -44,7 +44,7 @@ enum PipelineCommand {
 
 /// Does one of the pipeline commands.
 pub(crate) async fn pipeline(args: PipelineArgs) -> Result<Exit, Failure> {
-    let client: &Client = &args.remote.client();
+    let client: &Client = &args.remote.client()?;
     let format = args.output.format;
     match args.command {
         PipelineCommand::Create(args) => args.run(client, format).await,

@@ -48,9 +48,9 @@ enum RunnerCommand {
 /// Runs stages, or does one of the runner commands.
 pub(crate) async fn runner(args: RunnerArgs) -> Result<Exit, Failure> {
     let Some(command) = args.command else {
-        return args.start.run(&args.remote.server).await;
+        return args.start.run(args.remote.connection()?).await;
     };
-    let client: &Client = &args.remote.client();
+    let client: &Client = &args.remote.client()?;
     let format = args.output.format;
     match command {
         RunnerCommand::List(args) => args.run(client, format).await,

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, pin::pin, sync::Arc, time::Durat
 use clap::{Args, value_parser};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Endpoint;
 
 use crate::{
     cli::{
+        connection::Connection,
         exit::{Exit, Failure},
         guard::GuardArgs,
         interrupt::Interrupts,
@@ -54,23 +54,27 @@ pub(crate) struct StartArgs {
 
 impl StartArgs {
     /// Runs stages until SIGINT or SIGTERM.
-    pub(super) async fn run(self, server: &Endpoint) -> Result<Exit, Failure> {
+    pub(super) async fn run(self, service: Connection) -> Result<Exit, Failure> {
         let _traces = telemetry::init("info");
         let mut interrupts = Interrupts::listen()?;
         let drain = self.drain;
-        let leases = RemoteLeases::new(server, self.capacity.into());
+        let leases = RemoteLeases::new(
+            &service.endpoint,
+            service.headers.clone(),
+            self.capacity.into(),
+        );
         let stop = CancellationToken::new();
         // Dropped, it kills what still runs.
         let mut running = pin!(runner::run(Arc::new(leases), self.settings(), stop.clone()));
         tokio::select! {
-            ended = &mut running => return ended.map(|()| Exit::Ok).map_err(failure),
+            ended = &mut running => return ended.map(|()| Exit::Ok).map_err(|error| failure(error, &service)),
             () = interrupts.next() => {}
         }
         tracing::info!("stopping: taking no new jobs, waiting for those that were begun");
         stop.cancel();
         let exit = tokio::select! {
             ended = running => {
-                ended.map_err(failure)?;
+                ended.map_err(|error| failure(error, &service))?;
                 tracing::info!("stopped");
                 return Ok(Exit::Ok);
             }
@@ -110,12 +114,14 @@ fn machine() -> String {
     )
 }
 
-fn failure(error: RunnerError) -> Failure {
+fn failure(error: RunnerError, service: &Connection) -> Failure {
     let message = error.to_string();
     match error {
         RunnerError::Refused { why, .. } => match why {
             Refusal::Invalid => Failure::Invalid(message),
-            Refusal::NotAllowed => Failure::NotAllowed(message),
+            Refusal::NotAllowed => {
+                Failure::NotAllowed(format!("{message}\n  {}", service.credentials_hint()))
+            }
             Refusal::NotSupported => Failure::Service(message),
         },
         RunnerError::Workspaces(_) => Failure::Service(message),

@@ -19,7 +19,8 @@ use v1::{
 
 use super::*;
 use crate::cli::{
-    client::Bearer,
+    caller::Credentials,
+    connection::Connection,
     logs::{LogReader, Piece},
 };
 
@@ -107,7 +108,12 @@ async fn client(script: &Script) -> Client {
             .serve_with_incoming(incoming),
     );
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    Client::new(&endpoint, Bearer::default(), Duration::from_secs(5))
+    client_of(endpoint)
+}
+
+fn client_of(endpoint: Endpoint) -> Client {
+    let connection = Connection::new(endpoint, Credentials::default());
+    Client::new(connection, Duration::from_secs(5))
 }
 
 fn job(last_sequence: i64, state: State) -> v1::Job {
@@ -210,7 +216,7 @@ async fn a_service_that_was_never_there_is_not_waited_for() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-    let client = Client::new(&endpoint, Bearer::default(), Duration::from_secs(5));
+    let client = client_of(endpoint);
     let mut watch = Watch::new(client, "j".into(), JobView::default());
     let failure = watch.next().await.unwrap_err();
     assert_eq!(failure.exit(), exit::Exit::Unavailable);

@@ -1,0 +1,120 @@
+//! Why a service cannot be talked to, in words that lead on.
+
+use std::{error::Error, io};
+
+use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError};
+use tonic::Status;
+
+/// What is wrong and what to try, where it is a mistake that another try would not mend:
+/// the wrong scheme, name, authority or kind of service.
+pub(crate) fn explain(status: &Status) -> Option<String> {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if let Some(tls) = tls_error(error) {
+            return explain_tls(tls);
+        }
+        cause = error.source();
+    }
+    explain_text(&root_cause(status)?)
+}
+
+/// The innermost source, such as "connection refused", where the error is of this side's
+/// own making.
+pub(crate) fn root_cause(status: &Status) -> Option<String> {
+    let mut cause = status.source()?;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    Some(cause.to_string())
+}
+
+/// An I/O error passes its inner error over when it is asked for its source.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match inner {
+        Some(inner) => inner.downcast_ref(),
+        None => error.downcast_ref(),
+    }
+}
+
+fn explain_tls(error: &TlsError) -> Option<String> {
+    Some(match error {
+        TlsError::InvalidCertificate(error) => explain_certificate(error),
+        TlsError::InvalidMessage(_) => NOT_TLS.to_owned(),
+        TlsError::AlertReceived(Alert::CertificateRequired) => WANTS_CERTIFICATE.to_owned(),
+        TlsError::AlertReceived(Alert::NoApplicationProtocol) => NOT_GRPC.to_owned(),
+        TlsError::AlertReceived(
+            alert @ (Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError),
+        ) => format!("it does not accept the client certificate ({alert:?}); check --client-cert"),
+        _ => return None,
+    })
+}
+
+fn explain_certificate(error: &CertificateError) -> String {
+    match error {
+        // An authority that was made anew has its old name and another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "no authority that is trusted here has signed its \
+            certificate; name the authority's with --ca-cert"
+                .to_owned()
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+            format!(
+                "its certificate is for {}; if that is the service, say so with --server-name",
+                names.join(", ")
+            )
+        }
+        error => format!("its certificate is not valid: {error}"),
+    }
+}
+
+/// `ci.test` of `DnsName("ci.test")`, as the library shows it.
+fn bare(name: &str) -> &str {
+    let inner = name
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
+}
+
+/// What may be wrong with a service that breaks the connection off before it answers:
+/// what it says of the reason may be lost with the connection.
+pub(crate) fn guess(status: &Status, is_tls: bool, has_certificate: bool) -> Option<String> {
+    let cause = root_cause(status)?;
+    let is_broken_off = ["broken pipe", "connection reset", "connection closed"]
+        .iter()
+        .any(|part| cause.to_lowercase().contains(part));
+    let why = match (is_tls, has_certificate) {
+        (false, _) => "is it an https:// address, or another service?",
+        (true, false) => "it may want a client certificate (--client-cert and --client-key)",
+        (true, true) => "it may not accept the client certificate (--client-cert)",
+    };
+    is_broken_off.then(|| format!("it broke the connection off ({cause}); {why}"))
+}
+
+/// HTTP/2 keeps only the text of what broke its connection.
+fn explain_text(cause: &str) -> Option<String> {
+    let known = [
+        ("frame with invalid size", NOT_PLAIN_GRPC),
+        ("HTTP/2 was not negotiated", NOT_GRPC),
+        ("CertificateRequired", WANTS_CERTIFICATE),
+        ("received fatal alert", REFUSED_CERTIFICATE),
+    ];
+    let found = known.iter().find(|(part, _)| cause.contains(part));
+    found.map(|(_, why)| (*why).to_owned())
+}
+
+const NOT_TLS: &str = "what answers there does not speak TLS; is it an http:// address?";
+const NOT_PLAIN_GRPC: &str = "what answers there does not speak gRPC in the clear; is it an https:// address, or another service?";
+const NOT_GRPC: &str = "what answers there does not speak gRPC; is it another service?";
+const WANTS_CERTIFICATE: &str = "it wants a client certificate (--client-cert and --client-key)";
+const REFUSED_CERTIFICATE: &str = "it does not accept the client certificate; check --client-cert";
