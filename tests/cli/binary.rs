@@ -19,12 +19,21 @@ pub(crate) fn pipewright(arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null());
-    let others = ["JOB_WORKERS", "BUILD_LOG_DIR", "RUST_LOG"].map(OsString::from);
+    let others = [
+        "JOB_WORKERS",
+        "BUILD_LOG_DIR",
+        "RUST_LOG",
+        "TRACEPARENT",
+        "TRACESTATE",
+    ]
+    .map(OsString::from);
     let is_own = |name: &OsString| name.as_bytes().starts_with(b"PIPEWRIGHT_");
     let own = env::vars_os().map(|(name, _)| name).filter(is_own);
     for setting in own.chain(others) {
         command.env_remove(setting);
     }
+    // The contexts of whoever runs the tests are none of theirs.
+    command.env("PIPEWRIGHT_CLIENT_CONFIG", "/nonexistent/config.toml");
     command
 }
 

@@ -8,7 +8,9 @@
 mod binary;
 mod client_commands;
 mod config;
+mod contexts;
 mod credentials;
+mod encryption;
 mod faults;
 #[path = "../support/git_server.rs"]
 mod git_server;
@@ -17,6 +19,7 @@ mod local_runs;
 mod offered;
 #[path = "../support/processes.rs"]
 mod processes;
+mod recorder;
 mod runners;
 mod serving;
 mod watching;
