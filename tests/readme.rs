@@ -182,6 +182,8 @@ impl Reader {
             .current_dir(&self.root)
             .env("PATH", format!("{}:{path}", self.commands.path().display()))
             .env("PIPEWRIGHT_SERVER", &self.address)
+            // The contexts of whoever runs this are none of the README's.
+            .env("PIPEWRIGHT_CLIENT_CONFIG", "/nonexistent/config.toml")
             .output()
             .unwrap();
         let printed = String::from_utf8(output.stdout)
