@@ -1,5 +1,6 @@
 //! Composition: settings to parts to a running service. Wires, and nothing else.
 
+mod metrics;
 mod services;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     fs,
     future::Future,
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,10 +18,10 @@ use std::{
 use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
     time,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic_health::ServingStatus;
 
 use crate::{
@@ -76,6 +78,8 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// The source of ids.
     pub ids: Arc<dyn IdSource>,
+    /// Told when credentials and certificates are to be read again at once.
+    pub reload: Arc<Notify>,
 }
 
 impl Default for Environment {
@@ -83,6 +87,7 @@ impl Default for Environment {
         Self {
             clock: Arc::new(SystemClock),
             ids: Arc::new(UuidV7::default()),
+            reload: Arc::default(),
         }
     }
 }
@@ -140,7 +145,9 @@ pub async fn run_in(
     );
     let runner = embedded_runner(&engine, config.runner).await?;
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "listening; the store is in memory and ends with this process");
+        tracing::info!(%address, callers = callers(&config.access), tls = certificates.is_some(),
+            "listening; the store is in memory and ends with this process");
+        warn_of_clear_text(&config.access, address, certificates.is_some());
     }
     let stop_runner = CancellationToken::new();
     let mut runner = tokio::spawn(run_stages(runner, stop_runner.clone()));
@@ -152,9 +159,11 @@ pub async fn run_in(
         certificates,
         refuse: services::refuse,
         ready: is_ready,
-        metrics: None,
+        metrics: metrics::page(&engine, &authenticator),
     };
     tokio::spawn(authenticator.follow());
+    let reloads = reload(environment.reload, &authenticator, &settings.certificates);
+    let _reloads = AbortOnDropHandle::new(tokio::spawn(reloads));
     let (health, calls) =
         services::services(&engine, authenticator, &config.limits, config.reflection).await?;
     let (close, closed) = oneshot::channel::<()>();
@@ -182,6 +191,49 @@ pub async fn run_in(
     end_serving.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+fn callers(access: &Access) -> &'static str {
+    match access {
+        Access::Open => "anybody who reaches this address, without credentials",
+        Access::Token(_) => "one, by a token",
+        Access::File(_) => "those with credentials",
+    }
+}
+
+/// Passwords and tokens are for nobody else's eyes.
+fn warn_of_clear_text(access: &Access, address: SocketAddr, is_encrypted: bool) {
+    let is_shown = !matches!(access, Access::Open) && !is_encrypted;
+    if is_shown && !address.ip().is_loopback() {
+        tracing::warn!(
+            "credentials come over the network in the clear, unless something in front of this \
+             service encrypts them; set tls_certificate and tls_key"
+        );
+    }
+}
+
+/// Reads credentials and certificates again whenever it is told to. Each logs by itself
+/// what is wrong, and then keeps what it has.
+fn reload(
+    told: Arc<Notify>,
+    authenticator: &Arc<Authenticator>,
+    certificates: &Option<Arc<Certificates>>,
+) -> impl Future<Output = ()> + use<> {
+    let (authenticator, certificates) = (Arc::clone(authenticator), certificates.clone());
+    async move {
+        loop {
+            told.notified().await;
+            tracing::info!("reading credentials and certificates again");
+            let (authenticator, certificates) = (Arc::clone(&authenticator), certificates.clone());
+            let read = move || {
+                let _ = authenticator.reload();
+                if let Some(Err(error)) = certificates.map(|files| files.reload()) {
+                    tracing::error!(%error, "keeping the certificate in use");
+                }
+            };
+            let _ = tokio::task::spawn_blocking(read).await;
+        }
+    }
 }
 
 /// A runner in this process, if that is asked for.

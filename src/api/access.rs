@@ -162,12 +162,6 @@ pub(super) fn method(path: &str) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.path == path)
 }
 
-/// Most bytes of a request message of a method, where `limit` is the most of any.
-pub fn max_message(path: &str, limit: u64) -> u64 {
-    let own = method(path).and_then(|method| method.max_message);
-    own.map_or(limit, |own| own.min(limit))
-}
-
 impl Rule {
     /// Lets a known caller through, with the role that the rest of its way needs.
     pub(super) fn admit(self, principal: &Arc<Principal>) -> Result<Authority, Status> {

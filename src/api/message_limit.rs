@@ -1,35 +1,38 @@
 //! How large the messages of a request may be, by method.
 
 use std::{
+    collections::HashMap,
     error::Error,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
-use tonic::Status;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use super::limited::Limit;
+use super::{
+    access,
+    limited::Limit,
+    status::{quota, refuse_with},
+};
 
 /// A flag, and the length in four bytes.
 const PREFIX: usize = 5;
 
 /// Refuses a message when it says how long it is, before it is received.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug)]
 pub struct MessageLimitLayer {
-    limit_of: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
+    setting: u64,
 }
 
 impl MessageLimitLayer {
-    /// A layer that asks for the limit, in bytes, of a method by its path.
-    pub fn new(limit_of: impl Fn(&str) -> u64 + Send + Sync + 'static) -> Self {
-        Self {
-            limit_of: Arc::new(limit_of),
-        }
+    /// A layer that lets messages have so many bytes, and fewer where the table of
+    /// methods says so.
+    pub fn new(setting: u64) -> Self {
+        Self { setting }
     }
 }
 
@@ -39,7 +42,7 @@ impl<S> Layer<S> for MessageLimitLayer {
     fn layer(&self, inner: S) -> MessageLimits<S> {
         MessageLimits {
             inner,
-            limit_of: Arc::clone(&self.limit_of),
+            setting: self.setting,
         }
     }
 }
@@ -48,7 +51,7 @@ impl<S> Layer<S> for MessageLimitLayer {
 #[derive(Clone)]
 pub struct MessageLimits<S> {
     inner: S,
-    limit_of: Arc<dyn Fn(&str) -> u64 + Send + Sync>,
+    setting: u64,
 }
 
 impl<S, ReqBody> Service<Request<ReqBody>> for MessageLimits<S>
@@ -64,16 +67,54 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let limit = (self.limit_of)(request.uri().path());
+        let own = access::method(request.uri().path()).and_then(|method| method.max_message);
+        let limit = match own {
+            Some(own) if own < self.setting => MessageLimit::OfMethod(own),
+            _ => MessageLimit::Setting(self.setting),
+        };
         self.inner
             .call(request.map(|body| Measured::new(body, limit)))
+    }
+}
+
+/// Most bytes of a message, and who says so.
+#[derive(Clone, Copy, Debug)]
+enum MessageLimit {
+    Setting(u64),
+    OfMethod(u64),
+}
+
+impl MessageLimit {
+    fn check(self, length: u32) -> Result<(), Status> {
+        let (Self::Setting(limit) | Self::OfMethod(limit)) = self;
+        if u64::from(length) <= limit {
+            return Ok(());
+        }
+        let message = format!("the message has {length} bytes, and this method takes {limit}");
+        let reason = "MESSAGE_TOO_LARGE";
+        Err(match self {
+            Self::Setting(_) => {
+                let setting = "max_message";
+                let refused = Limit {
+                    reason,
+                    setting,
+                    limit,
+                };
+                refused.refuse("message", &message)
+            }
+            Self::OfMethod(_) => {
+                let details = quota("message".to_owned(), format!("at most {limit} bytes"));
+                let facts = HashMap::from([("limit".to_owned(), limit.to_string())]);
+                refuse_with(Code::ResourceExhausted, reason, message, details, facts)
+            }
+        })
     }
 }
 
 /// A request's body whose messages are measured as they begin.
 pub struct Measured<B> {
     inner: B,
-    limit: u64,
+    limit: MessageLimit,
     /// What has come of the next message's prefix.
     prefix: [u8; PREFIX],
     has: usize,
@@ -82,7 +123,7 @@ pub struct Measured<B> {
 }
 
 impl<B> Measured<B> {
-    fn new(inner: B, limit: u64) -> Self {
+    fn new(inner: B, limit: MessageLimit) -> Self {
         Self {
             inner,
             limit,
@@ -107,9 +148,7 @@ impl<B> Measured<B> {
             if self.has == PREFIX {
                 let [_, length @ ..] = self.prefix;
                 let length = u32::from_be_bytes(length);
-                if u64::from(length) > self.limit {
-                    return Err(too_large(length, self.limit));
-                }
+                self.limit.check(length)?;
                 (self.has, self.rest) = (0, length as usize);
             }
         }
@@ -148,25 +187,12 @@ where
     }
 }
 
-fn too_large(length: u32, limit: u64) -> Status {
-    let refused = Limit {
-        reason: "MESSAGE_TOO_LARGE",
-        setting: "max_message",
-        limit,
-    };
-    // Some methods take less than the setting, so it is told what this one takes.
-    let message = format!("the message has {length} bytes, and this method takes {limit} at most");
-    refused.refuse("message", &message)
-}
-
 #[cfg(test)]
 mod tests {
-    use tonic::Code;
-
     use super::*;
 
     fn measured(limit: u64, pieces: &[&[u8]]) -> Result<(), Status> {
-        let mut body = Measured::new((), limit);
+        let mut body = Measured::new((), MessageLimit::Setting(limit));
         pieces.iter().try_for_each(|piece| body.measure(piece))
     }
 

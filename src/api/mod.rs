@@ -20,7 +20,6 @@ mod runner_service;
 mod status;
 mod streams;
 
-pub use access::max_message;
 pub use audit::AuditLayer;
 pub use auth::AuthLayer;
 pub use deadline::DeadlineLayer;

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -7,5 +7,5 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The certificate by which it proved who it is, as DER; it was checked against
     /// the configured authorities.
-    pub certificate: Option<Vec<u8>>,
+    pub certificate: Option<Arc<[u8]>>,
 }

@@ -111,7 +111,7 @@ mod tests {
     fn a_header_wins_over_a_certificate() {
         let peer = Peer {
             address: ([127, 0, 0, 1], 1).into(),
-            certificate: Some(vec![1]),
+            certificate: Some([1].into()),
         };
         let shown = |header: Option<&'static str>| {
             let presented = Presented {

@@ -8,10 +8,11 @@ use tokio::net::TcpListener;
 use crate::{
     cli::{
         exit::{Exit, Failure},
-        interrupt::Interrupts,
+        interrupt::{Interrupts, reloads},
         settings::SettingsArgs,
     },
-    server, telemetry,
+    server::{self, Environment},
+    telemetry,
 };
 
 /// Run the service, with a runner in its process
@@ -28,14 +29,18 @@ is on, as `reflection = false`; PIPEWRIGHT_MAX_CONNECTIONS=500 in the environmen
 --max-connections 500. Flags go before the environment, and that before the file.
 `pipewright config check` and `pipewright config show` take the same flags.";
 
-/// Serves until SIGINT or SIGTERM.
+/// Serves until SIGINT or SIGTERM; SIGHUP has it read credentials and certificates again.
 pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     let (listen, config) = args.settings.load()?.into_config();
     let _traces = telemetry::init("info");
     let mut interrupts = Interrupts::listen()?;
+    let environment = Environment {
+        reload: reloads()?,
+        ..Environment::default()
+    };
     let listener = bind(listen).await?;
     let stop = async move { interrupts.next().await };
-    let served = server::run(config, listener, stop).await;
+    let served = server::run_in(environment, config, listener, stop).await;
     served.map_err(|error| Failure::Service(error.to_string()))?;
     Ok(Exit::Ok)
 }

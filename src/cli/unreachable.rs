@@ -74,6 +74,11 @@ fn explain_certificate(error: &CertificateError) -> String {
                 names.join(", ")
             )
         }
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is one of an authority; one that a service shows must not be, \
+             also when it is signed by itself (basicConstraints=CA:FALSE)"
+                .to_owned()
+        }
         error => format!("its certificate is not valid: {error}"),
     }
 }

@@ -6,9 +6,13 @@ use std::{
     sync::Arc,
 };
 
+use metrics::{counter, gauge};
 use parking_lot::Mutex;
 
-use crate::config::Limits;
+use crate::{
+    config::Limits,
+    telemetry::metrics::{CONNECTIONS, CONNECTIONS_ACCEPTED, REFUSALS},
+};
 
 use super::{refusal::Refusal, seldom::Seldom};
 
@@ -71,6 +75,8 @@ impl Admission {
             Refusal::too_many_connections(" of one address", setting, limit)
         } else {
             counts.open += 1;
+            gauge!(CONNECTIONS).increment(1.0);
+            counter!(CONNECTIONS_ACCEPTED).increment(1);
             counts.of_an_address.insert(address, of_it + 1);
             return Verdict::Admitted(guard(Some(address)));
         };
@@ -78,6 +84,7 @@ impl Admission {
             tracing::warn!(%address, setting = refusal.setting, before, "refusing connections");
         }
         if counts.refusing >= MAX_REFUSING {
+            counter!(REFUSALS, "reason" => refusal.reason).increment(1);
             return Verdict::Dropped;
         }
         counts.refusing += 1;
@@ -93,6 +100,7 @@ impl Drop for Guard {
             return;
         };
         counts.open -= 1;
+        gauge!(CONNECTIONS).decrement(1.0);
         if let Some(of_it) = counts.of_an_address.get_mut(&address) {
             *of_it -= 1;
             if *of_it == 0 {

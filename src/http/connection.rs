@@ -152,7 +152,7 @@ async fn open<S>(
     let stream = time::timeout(shared.limits.handshake_timeout, handshake).await??;
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(|chain| chain.first());
-    let certificate = leaf.map(|leaf| leaf.to_vec());
+    let certificate = leaf.map(|leaf| Arc::from(leaf.as_ref()));
     Ok((Socket::Tls(Box::new(stream)), peer(certificate)))
 }
 

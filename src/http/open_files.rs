@@ -15,7 +15,7 @@ pub(super) fn allow_connections(connections: usize) {
 fn raise(wanted: u64) -> nix::Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if hard < wanted {
-        tracing::warn!(
+        tracing::info!(
             hard,
             wanted,
             "the hard limit of open files (ulimit -Hn) is lower than max_connections needs"

@@ -1,4 +1,7 @@
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use metrics::counter;
+
+use crate::telemetry::metrics::REFUSALS;
 
 use super::answer::{Answer, text};
 
@@ -32,6 +35,7 @@ impl Refusal {
 
     /// The answer, in the terms of the request: gRPC, gRPC-Web or plain HTTP.
     pub(super) fn answer<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<Answer<B>> {
+        counter!(REFUSALS, "reason" => self.reason).increment(1);
         let content_type = request.get(header::CONTENT_TYPE);
         let Some(content_type) = content_type.filter(|kind| is_grpc(kind)) else {
             return text(self.status, format!("{}\n", self.message));

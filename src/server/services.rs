@@ -10,8 +10,8 @@ use tower::ServiceBuilder;
 
 use crate::{
     api::{
-        AuditLayer, AuthLayer, DeadlineLayer, Jobs, LeaseCalls, MessageLimitLayer, Pipelines,
-        QuotaLayer, RefusalLayer, Runners, max_message, refused_in_front,
+        AuditLayer, AuthLayer, DeadlineLayer, Jobs, LeaseCalls, MessageLimitLayer, ObserveLayer,
+        Pipelines, QuotaLayer, RefusalLayer, Runners, refused_in_front,
     },
     auth::Authenticator,
     config::Limits,
@@ -55,10 +55,10 @@ pub(super) async fn services(
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
     }
-    let limit = limits.max_message;
     let calls = ServiceBuilder::new()
         // Outermost, so that what the others refuse reaches browsers, too.
         .layer(GrpcWebLayer::new())
+        .layer(ObserveLayer)
         .layer(RefusalLayer)
         .layer(DeadlineLayer::new(limits.max_stream_age))
         .layer(AuthLayer::new(authenticator))
@@ -68,7 +68,7 @@ pub(super) async fn services(
         ))
         // Inside the quota: whoever is over it cannot fill the log.
         .layer(AuditLayer)
-        .layer(MessageLimitLayer::new(move |path| max_message(path, limit)))
+        .layer(MessageLimitLayer::new(limits.max_message))
         .service(routes.prepare());
     Ok((health, calls))
 }

@@ -107,9 +107,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+    }
+
+    /// As [`start`](Self::start), with output to where the command says.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         Self {
-            child: piped.spawn().unwrap(),
+            child: command.spawn().unwrap(),
         }
     }
 

@@ -15,11 +15,13 @@ mod faults;
 #[path = "../support/git_server.rs"]
 mod git_server;
 mod local_runs;
+mod observed;
 #[path = "../support/offered.rs"]
 mod offered;
 #[path = "../support/processes.rs"]
 mod processes;
 mod recorder;
 mod runners;
+mod secure;
 mod serving;
 mod watching;

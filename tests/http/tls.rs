@@ -208,7 +208,7 @@ async fn a_client_s_certificate_reaches_the_calls() {
     let calls = service_fn(async |request: Request<Incoming>| {
         let peer = request.extensions().get::<Peer>().unwrap();
         let told = peer.certificate.clone().unwrap_or_default();
-        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(told))))
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::copy_from_slice(&told))))
     });
     let serving = tokio::spawn(pipewright::http::serve(
         listener,

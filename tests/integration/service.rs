@@ -86,6 +86,7 @@ impl Service {
         let environment = Environment {
             clock: clock.clone(),
             ids: Arc::new(UuidV7::default()),
+            ..Environment::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -116,7 +116,7 @@ fn certificate(names: &[&str], common_name: &str, year: i32) -> Peer {
     params.not_after = rcgen::date_time_ymd(year, 1, 1);
     let key = KeyPair::generate().unwrap();
     Peer {
-        certificate: Some(params.self_signed(&key).unwrap().der().to_vec()),
+        certificate: Some(params.self_signed(&key).unwrap().der().as_ref().into()),
         ..peer(1)
     }
 }
