@@ -1,6 +1,7 @@
 //! What a client may send, checked before anything changes. Each violation says
 //! what is wrong and what would be right.
 
+mod git;
 mod values;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,9 +12,10 @@ use super::{
     GraphError, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables,
     lease::Registration, limits,
 };
+use git::{git_ref_or_empty, git_repository};
 use values::{
-    annotations, command, git_ref_or_empty, git_repository, is_label, name, short_text, shown,
-    size_of, stage_name, variable_name, variable_value, working_directory,
+    annotations, command, is_label, name, short_text, shown, size_of, stage_name, variable_name,
+    variable_value, working_directory,
 };
 
 /// One thing that is wrong with a request.

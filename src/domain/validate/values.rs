@@ -1,7 +1,5 @@
 //! What single values may be. Each says of a bad one what would be right.
 
-use url::Url;
-
 use crate::domain::{Variables, limits};
 
 pub(super) fn is_label(text: &str) -> bool {
@@ -104,95 +102,6 @@ pub(super) fn working_directory(path: &str) -> Result<(), String> {
         return Err("must be at most 1024 bytes without control characters".into());
     }
     Ok(())
-}
-
-/// `https://`, `http://`, `ssh://` or `user@host:path`, as git takes them.
-pub(super) fn git_repository(text: &str) -> Result<(), String> {
-    const RIGHT: &str = "give an https://, http:// or ssh:// URL, or user@host:path";
-    if text.is_empty() {
-        return Ok(());
-    }
-    if text.len() > limits::MAX_GIT_REPOSITORY {
-        return Err("must be at most 2048 bytes".into());
-    }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err(format!(
-            "must not contain white space or control characters; {RIGHT}"
-        ));
-    }
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return match is_scp_like(text) {
-            true => Ok(()),
-            false => Err(format!("'{}' is not a repository; {RIGHT}", shown(text))),
-        };
-    };
-    if !matches!(scheme, "https" | "http" | "ssh") {
-        return Err(format!(
-            "scheme '{}' is not allowed; {RIGHT}",
-            shown(scheme)
-        ));
-    }
-    let url = Url::parse(text).map_err(|error| format!("is not a valid URL ({error}); {RIGHT}"))?;
-    let host = url.host_str().unwrap_or_default();
-    // The parser is lenient with http:///path and takes the path for the host.
-    if rest.starts_with('/')
-        || host.is_empty()
-        || host.starts_with('-')
-        || url.username().starts_with('-')
-    {
-        return Err(format!("names no valid host; {RIGHT}"));
-    }
-    if url.password().is_some() {
-        return Err(
-            "must not contain a password: everyone who may read the pipeline would see it; \
-                    use a git credential helper on the runner"
-                .into(),
-        );
-    }
-    Ok(())
-}
-
-/// `user@host:path`; a path that begins with a colon would be `ext::` and the like.
-fn is_scp_like(text: &str) -> bool {
-    let word = |part: &str| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        !part.is_empty() && !part.starts_with('-') && part.chars().all(allowed)
-    };
-    text.split_once('@')
-        .and_then(|(user, rest)| Some((user, rest.split_once(':')?)))
-        .is_some_and(|(user, (host, path))| {
-            word(user) && word(host) && !path.is_empty() && !path.starts_with([':', '-'])
-        })
-}
-
-/// The rules of `git check-ref-format`, one level allowed, as branches, tags and
-/// commit ids have it.
-pub(super) fn git_ref_or_empty(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    if text.len() > limits::MAX_GIT_REF {
-        return Err("must be at most 1024 bytes".into());
-    }
-    if text.starts_with('-') {
-        return Err(format!("'{}' must not start with '-'", shown(text)));
-    }
-    let bad_character =
-        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
-    let bad_part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
-    let bad = text.contains(bad_character)
-        || text.contains("..")
-        || text.contains("@{")
-        || text.ends_with('.')
-        || text == "@"
-        || text.split('/').any(bad_part);
-    match bad {
-        true => Err(format!(
-            "'{}' is not a git ref; give a branch, a tag or a full commit id",
-            shown(text)
-        )),
-        false => Ok(()),
-    }
 }
 
 /// Text of a client as it may stand in a message: escaped, and cut to a length

@@ -1,0 +1,194 @@
+//! What git is given: refs and repositories. Each check says of a bad one what would be
+//! right.
+
+use url::Url;
+
+use super::values::shown;
+use crate::domain::limits;
+
+/// `https://`, `http://`, `ssh://` or `user@host:path`, as git takes them.
+pub(super) fn git_repository(text: &str) -> Result<(), String> {
+    const RIGHT: &str = "give an https://, http:// or ssh:// URL, or user@host:path";
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() > limits::MAX_GIT_REPOSITORY {
+        return Err("must be at most 2048 bytes".into());
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(format!(
+            "must not contain white space or control characters; {RIGHT}"
+        ));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return match is_scp_like(text) {
+            true => Ok(()),
+            false => Err(format!("'{}' is not a repository; {RIGHT}", shown(text))),
+        };
+    };
+    if !matches!(scheme, "https" | "http" | "ssh") {
+        return Err(format!(
+            "scheme '{}' is not allowed; {RIGHT}",
+            shown(scheme)
+        ));
+    }
+    let url = Url::parse(text).map_err(|error| format!("is not a valid URL ({error}); {RIGHT}"))?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let host = url.host_str().unwrap_or_default();
+    // The parser is lenient with http:///path and takes the path for the host.
+    if rest.starts_with('/')
+        || host.is_empty()
+        || [host, address, user]
+            .iter()
+            .any(|part| part.starts_with('-'))
+        || is_ambiguous(user, address)
+    {
+        return Err(format!("names no valid host; {RIGHT}"));
+    }
+    if url.password().is_some() || user.contains(':') {
+        return Err(
+            "must not contain a password: everyone who may read the pipeline would see it; \
+                    use a git credential helper on the runner"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
+/// Whether git, ssh or curl could see another user or host than the parser does: git
+/// decodes all of an ssh URL first, and only a slash ends the host for it.
+fn is_ambiguous(user: &str, address: &str) -> bool {
+    // The address of a person may be a user's name.
+    let user = user.replace("%40", "");
+    let special = ['%', '@', '?', '#', '\\'];
+    user.contains(special) || address.contains(special)
+}
+
+/// `user@host:path`; a path that begins with a colon would be `ext::` and the like.
+fn is_scp_like(text: &str) -> bool {
+    let word = |part: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        !part.is_empty() && !part.starts_with('-') && part.chars().all(allowed)
+    };
+    text.split_once('@')
+        .and_then(|(user, rest)| Some((user, rest.split_once(':')?)))
+        .is_some_and(|(user, (host, path))| {
+            word(user) && word(host) && !path.is_empty() && !path.starts_with([':', '-'])
+        })
+}
+
+/// The rules of `git check-ref-format`, one level allowed, as branches, tags and
+/// commit ids have it.
+pub(super) fn git_ref_or_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if text.len() > limits::MAX_GIT_REF {
+        return Err("must be at most 1024 bytes".into());
+    }
+    // For git a plus would say something of how to fetch.
+    if text.starts_with(['-', '+']) {
+        return Err(format!("'{}' must not start with '-' or '+'", shown(text)));
+    }
+    let bad_character =
+        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let bad_part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    let bad = text.contains(bad_character)
+        || text.contains("..")
+        || text.contains("@{")
+        || text.ends_with('.')
+        || text == "@"
+        || text.split('/').any(bad_part);
+    match bad {
+        true => Err(format!(
+            "'{}' is not a git ref; give a branch, a tag or a full commit id",
+            shown(text)
+        )),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_urls_and_places_of_ssh() {
+        for good in [
+            "",
+            "https://host/path.git",
+            "http://user@host:8080/path?a=b#c%20d",
+            "https://ada%40example.com@host/path",
+            "ssh://git@host:22/~/path%20of",
+            "https://[::1]:1/path",
+            "git@host:path",
+        ] {
+            assert_eq!(git_repository(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "/etc",
+            "file:///etc",
+            "ext::sh",
+            "git@host::path",
+            "-oProxyCommand=x:path",
+            "git@-oProxyCommand=x:path",
+            "ssh://-oProxyCommand=x/path",
+            "https://user:password@host/path",
+        ] {
+            assert!(git_repository(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_option_for_ssh_cannot_hide_behind_an_escape() {
+        for bad in [
+            "ssh://%2doProxyCommand=x/path",
+            "ssh://%2dx@host/path",
+            "ssh://user%40-x/path",
+            "ssh://ho%0ast/path",
+        ] {
+            assert!(git_repository(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_the_parser_respells_does_not_begin_with_a_dash() {
+        assert!(git_repository("http://-\u{326}0/path").is_err());
+        assert!(git_repository("http://\u{ff0d}host/path").is_err());
+    }
+
+    #[test]
+    fn a_host_cannot_hide_behind_what_ends_it_for_others() {
+        for bad in [
+            "ssh://host?x@-other/path",
+            "ssh://host#x@-other/path",
+            r"https://host\@other/path",
+            "https://user@host@other/path",
+        ] {
+            assert!(git_repository(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_cannot_hide_from_the_parser() {
+        for bad in [
+            "ssh://user%3Apassword@host/path",
+            r"https://user:1\:password@host/path",
+            "ssh://user#:password@host/path",
+            "https://token:@host/path",
+        ] {
+            assert!(git_repository(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_ref_that_the_runner_would_refuse_is_refused_at_once() {
+        for bad in ["+main", "-x", "a:b", "a..b", "main~1", "a b", "@"] {
+            assert!(git_ref_or_empty(bad).is_err(), "{bad}");
+        }
+        for good in ["", "main", "a+b", "refs/pull/1/head", "$(id)"] {
+            assert_eq!(git_ref_or_empty(good), Ok(()), "{good}");
+        }
+    }
+}
