@@ -15,7 +15,7 @@ use std::{
 use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 
 /// What each module may name of the others.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["domain"]),
@@ -63,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
         "cli",
         &["wire", "server", "runner", "auth", "config", "telemetry"],
     ),
+    ("fuzzing", &["api", "auth", "cli", "http", "runner"]),
 ];
 
 /// What must not be named in a module, and why.

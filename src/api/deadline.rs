@@ -187,7 +187,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Timed<B> {
 }
 
 /// At most eight digits and a unit, as the specification of gRPC has it.
-fn timeout(value: &HeaderValue) -> Option<Duration> {
+pub(super) fn timeout(value: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = value.as_bytes().split_last()?;
     if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;

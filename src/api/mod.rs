@@ -4,6 +4,8 @@ mod access;
 mod audit;
 mod auth;
 mod deadline;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod job_service;
 mod lease_service;
 mod lease_status;

@@ -7,6 +7,8 @@ mod entry;
 mod failures;
 mod file;
 mod flights;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grant;
 mod known;
 mod logins;

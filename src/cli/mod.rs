@@ -12,6 +12,8 @@ mod duration;
 mod exit;
 mod file;
 mod follow;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod health;
 mod input;

@@ -8,6 +8,8 @@ mod certificates;
 mod connection;
 mod expiry;
 mod front;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod host;
 mod open_files;
 mod origin;

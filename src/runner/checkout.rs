@@ -55,7 +55,7 @@ impl<'a> Source<'a> {
     }
 
     /// Refuses what git could take for an option, or for a refspec of another meaning.
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         if self.repository.starts_with('-') {
             return Err("the repository's URL starts with '-'".to_owned());
         }

@@ -10,6 +10,8 @@ mod checkout;
 mod completion;
 mod deadline;
 mod environment;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod git;
 mod git_error;
 mod guards;

@@ -153,7 +153,7 @@ impl CredentialsFile {
         Ok(done)
     }
 
-    fn parse(&self, text: &str) -> Result<Vec<Entry>, CredentialsError> {
+    pub(super) fn parse(&self, text: &str) -> Result<Vec<Entry>, CredentialsError> {
         read::entries(text).map_err(|mistakes| self.wrong(mistakes.0))
     }
 

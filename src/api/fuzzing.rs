@@ -1,0 +1,64 @@
+//! Doors for `fuzz/`.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use prost::Message;
+use prost_types::FieldMask;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{deadline, mask::Mask, page::PageRequest};
+use crate::{
+    domain::{Pipeline, PipelineSpec, Violation},
+    wire::{pipeline_from_proto, v1},
+};
+
+/// Reads the paging of a list's call, as each list does.
+///
+/// # Errors
+/// If the page is refused.
+pub fn page(
+    method: &str,
+    size: i32,
+    token: &str,
+    filters: &impl Message,
+) -> Result<Page, Box<Status>> {
+    Ok(Page(PageRequest::new(method, size, token, filters)?))
+}
+
+/// A page that a call asks for.
+pub struct Page(PageRequest);
+
+impl Page {
+    /// The last item of the page before.
+    pub fn after(&self) -> Option<Uuid> {
+        self.0.after
+    }
+
+    /// Cuts a list to the page, and gives the token of the page after it.
+    pub fn cut<T: Message>(&self, items: impl IntoIterator<Item = (Uuid, T)>) -> (Vec<T>, String) {
+        self.0.cut(items)
+    }
+}
+
+/// The value of a `grpc-timeout` header; none if it is malformed.
+pub fn timeout(value: &HeaderValue) -> Option<Duration> {
+    deadline::timeout(value)
+}
+
+/// What an update with a mask of these paths makes of a pipeline, as the service
+/// does it.
+///
+/// # Errors
+/// If the mask, the message or what becomes of the pipeline is refused.
+pub fn updated(
+    paths: Vec<String>,
+    mut pipeline: v1::Pipeline,
+    current: &Pipeline,
+) -> Result<PipelineSpec, Vec<Violation>> {
+    let refused = |status: Status| vec![Violation::new("update_mask", status.message())];
+    let mask = Mask::new(Some(FieldMask { paths }), &pipeline).map_err(refused)?;
+    mask.leave_only_its_fields(&mut pipeline);
+    mask.apply(&pipeline_from_proto(pipeline)?, current)
+}

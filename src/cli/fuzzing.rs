@@ -1,0 +1,19 @@
+//! Doors for `fuzz/`.
+
+use super::{file, json};
+use crate::wire::v1;
+
+/// What a pipeline file says, and which fields an update by it changes.
+///
+/// # Errors
+/// What a person is told of a file that is wrong.
+pub fn pipeline_file(text: &str, source: &str) -> Result<(v1::Pipeline, Vec<String>), String> {
+    let file = file::parse(text, source).map_err(|error| error.message().unwrap_or_default())?;
+    let mask = file.mask();
+    Ok((file.into(), mask))
+}
+
+/// A pipeline as `pipeline get` prints it.
+pub fn printed(pipeline: &v1::Pipeline) -> String {
+    json::pretty("Pipeline", pipeline)
+}

@@ -1,0 +1,22 @@
+//! Doors for `fuzz/`.
+
+use super::{checkout::Source, mask::Masker};
+
+/// Masks secrets in a stage's output that comes in these pieces.
+pub fn masked<'a>(secrets: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut masker = Masker::new(secrets.iter().copied());
+    let mut out = Vec::new();
+    for piece in pieces {
+        out.extend_from_slice(&masker.push(piece));
+    }
+    out.extend(masker.finish());
+    out
+}
+
+/// Checks what is to be checked out, last before git gets it.
+///
+/// # Errors
+/// Why it is refused.
+pub fn check_source(repository: &str, reference: &str) -> Result<(), String> {
+    Source::commit(repository, reference).check()
+}
