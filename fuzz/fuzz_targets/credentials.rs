@@ -1,0 +1,47 @@
+//! The credentials file: who is in it is somebody, nobody is in it twice, and what is
+//! wrong is told without a hash.
+#![no_main]
+
+use std::collections::HashSet;
+
+use libfuzzer_sys::fuzz_target;
+use pipewright::{
+    auth::{CredentialsError, Proof, check_name},
+    fuzzing::auth::entries,
+};
+
+/// No word of a message is as long, and every hash is longer.
+const SHORTER_THAN_A_HASH: usize = 40;
+
+fuzz_target!(|text: &str| {
+    let entries = match entries(text) {
+        Ok(entries) => entries,
+        Err(CredentialsError::Wrong { mistakes, .. }) => {
+            assert!(!mistakes.0.is_empty());
+            for mistake in mistakes.0 {
+                let lines = 1 + text.matches('\n').count();
+                assert!(mistake.line.is_none_or(|line| (1..=lines).contains(&line)));
+                let mut words = mistake.what.split(|c: char| !c.is_ascii_alphanumeric());
+                assert!(
+                    words.all(|word| word.len() < SHORTER_THAN_A_HASH),
+                    "{mistake}"
+                );
+            }
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let (mut names, mut ids) = (HashSet::new(), HashSet::new());
+    for entry in entries {
+        let name = entry.principal.name;
+        assert_eq!(check_name(&name), Ok(()));
+        assert!(names.insert(name.clone()), "{name} twice");
+        if let Proof::Token(token) = entry.proof {
+            assert!(
+                token.id.chars().all(|c| c.is_ascii_alphanumeric()),
+                "{token:?}"
+            );
+            assert!(ids.insert(token.id.clone()), "{token:?} twice");
+        }
+    }
+});

@@ -1,0 +1,39 @@
+//! Page tokens: anybody may send any, and only those that a list gave out mean
+//! something, to that list.
+//!
+//! Input: five lines, of which the first four are a method, filters, other filters and
+//! a page's size. The rest is a token.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pipewright::fuzzing::api::page;
+use uuid::Uuid;
+
+fuzz_target!(|input: &str| {
+    let mut lines = input.splitn(5, '\n');
+    let mut line = || lines.next().unwrap_or_default().to_owned();
+    let (method, filters, other, size, token) = (line(), line(), line(), line(), line());
+    let size = size.parse().unwrap_or(1);
+
+    if let Ok(read) = page(&method, size, &token, &filters) {
+        assert!(size >= 0);
+        assert_eq!(read.after().is_none(), token.is_empty());
+        // What another method or other filters gave out is refused.
+        if !token.is_empty() {
+            assert!(page(&format!("{method}x"), size, &token, &filters).is_err());
+            assert!(filters == other || page(&method, size, &token, &other).is_err());
+        }
+    }
+
+    let Ok(first) = page(&method, size, "", &filters) else {
+        assert!(size < 0);
+        return;
+    };
+    let items = |from: u128| (from..from + 1_100).map(|id| (Uuid::from_u128(id), other.clone()));
+    let (items_of_page, next) = first.cut(items(0));
+    assert!((1..=1_000).contains(&items_of_page.len()));
+    let next = page(&method, size, &next, &filters).expect("a token of its own is read");
+    let last = Uuid::from_u128(items_of_page.len() as u128 - 1);
+    assert_eq!(next.after(), Some(last));
+    assert_eq!(first.cut(items(0).take(1)), (vec![other], String::new()));
+});
