@@ -4,6 +4,7 @@
 BUF_VERSION=1.75.0
 GRPCURL_VERSION=1.9.3
 CARGO_DENY_VERSION=0.20.2
+CARGO_FUZZ_VERSION=0.13.2
 
 tools=$PWD/.ci-tools
 export PATH="$tools/bin:$PATH"
@@ -36,4 +37,10 @@ install_python() {
 install_cargo_deny() {
     have cargo-deny "$CARGO_DENY_VERSION" ||
         cargo install --quiet --locked --debug --root "$tools" "cargo-deny@$CARGO_DENY_VERSION"
+}
+
+# Without optimization, too: it only calls cargo. As a subcommand it says its version.
+install_cargo_fuzz() {
+    [[ $("$tools/bin/cargo-fuzz" fuzz --version 2>/dev/null) == *"$CARGO_FUZZ_VERSION" ]] ||
+        cargo install --quiet --locked --debug --root "$tools" "cargo-fuzz@$CARGO_FUZZ_VERSION"
 }
