@@ -181,7 +181,7 @@ fn people_programs_and_runners_each_do_what_they_may() {
     let is_told = |words: &[&str]| {
         let says = |line: &&str| words.iter().all(|word| line.contains(word));
         assert!(
-            audited.iter().any(|line| says(&line)),
+            audited.iter().any(|line| says(line)),
             "{words:?} in {audited:#?}"
         );
     };
