@@ -13,9 +13,9 @@ FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
 # The dependencies with an empty crate: a layer that only Cargo.lock makes stale.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
+RUN mkdir src benches \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee build.rs > src/main.rs \
+    && echo 'fn main() {}' | tee build.rs benches/faults.rs > src/main.rs \
     && cargo build --release --locked
 COPY build.rs ./
 COPY proto proto
@@ -41,11 +41,12 @@ WORKDIR /var/lib/pipewright
 ENV TMPDIR=/var/lib/pipewright
 VOLUME /var/lib/pipewright
 EXPOSE 50051
-# Asks the port of PIPEWRIGHT_SERVER, by default the one of the service.
+# Asks PIPEWRIGHT_SERVER, by default the service's own port without TLS.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["pipewright", "health"]
 
 ENTRYPOINT ["tini", "--", "pipewright"]
-# Listens on loopback alone, because whoever reaches the service can run commands.
-# To publish the port, say so: docker run --publish 127.0.0.1:50051:50051 pipewright \
-#     serve --listen 0.0.0.0:50051 --insecure
+# Listens on loopback alone, because without credentials whoever reaches the service can run
+# commands. To publish the port, say who may call; docs/OPERATIONS.md tells how to make the file:
+#     docker run --publish 50051:50051 --volume /etc/pipewright:/etc/pipewright:ro pipewright \
+#         serve --listen 0.0.0.0:50051 --credentials /etc/pipewright/credentials.toml
 CMD ["serve"]

@@ -1,6 +1,7 @@
 //! Traces as a collector gets them: the call within its caller's trace, the stage within
 //! the call, and the command going on with the stage.
 
+#![cfg(feature = "otlp")]
 #![allow(
     clippy::unwrap_used,
     reason = "in a test's helper, too, a panic is the report"

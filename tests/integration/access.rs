@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipewright::{config::Access, wire::v1};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tonic::{Code, Status, client::Grpc, codegen::http::uri::PathAndQuery};
 use tonic_prost::ProstCodec;
 use tonic_reflection::pb::v1::{
@@ -567,4 +571,40 @@ async fn what_is_open_ends_when_its_credentials_are_taken_away() {
         why(held.await.unwrap()),
         (Code::Unauthenticated, "CREDENTIALS_ENDED".into())
     );
+}
+
+#[tokio::test]
+async fn the_numbers_are_for_those_who_see_all_projects() {
+    let service = service().await;
+    for (name, expected) in [
+        ("", "401 Unauthorized"),
+        ("nobody", "401 Unauthorized"),
+        ("admin", "403 Forbidden"),
+        ("runner", "403 Forbidden"),
+        ("all-viewer", "200 OK"),
+    ] {
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        let authorization = match name {
+            "" => String::new(),
+            name => format!("authorization: Bearer {}\r\n", known::token(name)),
+        };
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{authorization}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {expected}")),
+            "{name}: {answer}"
+        );
+        assert_eq!(
+            answer.contains("pipewright_build_info"),
+            name == "all-viewer"
+        );
+        assert_eq!(
+            answer.contains("www-authenticate"),
+            expected.starts_with("401")
+        );
+    }
 }
