@@ -1,15 +1,14 @@
 //! Composition: settings to parts to a running service. Wires, and nothing else.
 
+mod callers;
+mod embedded;
 mod metrics;
 mod services;
 
 use std::{
-    collections::BTreeMap,
-    env::{self, consts},
-    fs,
+    env,
     future::Future,
     io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,16 +24,18 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic_health::ServingStatus;
 
 use crate::{
-    auth::{Authenticator, CredentialsError, LoginSettings},
-    config::{Access, Config, EmbeddedRunner, Execution},
+    auth::CredentialsError,
+    config::{Access, Config},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
-    runner::{Leases, Runner, RunnerError, RunnerSettings, ServicePlace},
+    runner::RunnerError,
     store::{
         MemoryStore,
         logs::{FileLogs, LogLimits},
     },
 };
+
+pub use embedded::embedded_labels;
 
 /// How long connections get to close once their streams were told to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -115,14 +116,14 @@ pub async fn run_in(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let authenticator = authenticator(&config, &environment.clock)?;
+    let authenticator = callers::authenticator(&config, &environment.clock)?;
     let log_limits = LogLimits {
         of_a_log: config.max_stage_log,
         in_total: config.max_log_total,
     };
     // Removed when the service has ended, if it is a temporary one.
     let (log_dir, _temporary) = log_directory(config.log_dir)?;
-    check_workspaces(config.runner.as_ref())?;
+    embedded::check_workspaces(config.runner.as_ref())?;
     let certificates = config
         .tls
         .map(Certificates::load)
@@ -143,14 +144,14 @@ pub async fn run_in(
             max_runners: config.limits.max_runners,
         },
     );
-    let runner = embedded_runner(&engine, config.runner).await?;
+    let runner = embedded::prepare(&engine, config.runner).await?;
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, callers = callers(&config.access), tls = certificates.is_some(),
+        tracing::info!(%address, callers = callers::callers(&config.access), tls = certificates.is_some(),
             "listening; the store is in memory and ends with this process");
-        warn_of_clear_text(&config.access, address, certificates.is_some());
+        callers::warn_of_clear_text(&config.access, address, certificates.is_some());
     }
     let stop_runner = CancellationToken::new();
-    let mut runner = tokio::spawn(run_stages(runner, stop_runner.clone()));
+    let mut runner = tokio::spawn(embedded::run(runner, stop_runner.clone()));
     let (ready, is_ready) = watch::channel(true);
     let settings = front::Settings {
         is_open: matches!(config.access, Access::Open),
@@ -162,7 +163,7 @@ pub async fn run_in(
         metrics: metrics::page(&engine, &authenticator),
     };
     tokio::spawn(authenticator.follow());
-    let reloads = reload(environment.reload, &authenticator, &settings.certificates);
+    let reloads = callers::reload(environment.reload, &authenticator, &settings.certificates);
     let _reloads = AbortOnDropHandle::new(tokio::spawn(reloads));
     let (health, calls) =
         services::services(&engine, authenticator, &config.limits, config.reflection).await?;
@@ -193,107 +194,6 @@ pub async fn run_in(
     Ok(())
 }
 
-fn callers(access: &Access) -> &'static str {
-    match access {
-        Access::Open => "anybody who reaches this address, without credentials",
-        Access::Token(_) => "one, by a token",
-        Access::File(_) => "those with credentials",
-    }
-}
-
-/// Passwords and tokens are for nobody else's eyes.
-fn warn_of_clear_text(access: &Access, address: SocketAddr, is_encrypted: bool) {
-    let is_shown = !matches!(access, Access::Open) && !is_encrypted;
-    if is_shown && !address.ip().is_loopback() {
-        tracing::warn!(
-            "credentials come over the network in the clear, unless something in front of this \
-             service encrypts them; set tls_certificate and tls_key"
-        );
-    }
-}
-
-/// Reads credentials and certificates again whenever it is told to. Each logs by itself
-/// what is wrong, and then keeps what it has.
-fn reload(
-    told: Arc<Notify>,
-    authenticator: &Arc<Authenticator>,
-    certificates: &Option<Arc<Certificates>>,
-) -> impl Future<Output = ()> + use<> {
-    let (authenticator, certificates) = (Arc::clone(authenticator), certificates.clone());
-    async move {
-        loop {
-            told.notified().await;
-            tracing::info!("reading credentials and certificates again");
-            let (authenticator, certificates) = (Arc::clone(&authenticator), certificates.clone());
-            let read = move || {
-                let _ = authenticator.reload();
-                if let Some(Err(error)) = certificates.map(|files| files.reload()) {
-                    tracing::error!(%error, "keeping the certificate in use");
-                }
-            };
-            let _ = tokio::task::spawn_blocking(read).await;
-        }
-    }
-}
-
-/// A runner in this process, if that is asked for.
-async fn embedded_runner(
-    engine: &Arc<Engine>,
-    settings: Option<EmbeddedRunner>,
-) -> Result<Option<Runner>, ServeError> {
-    let Some(settings) = settings else {
-        return Ok(None);
-    };
-    let settings = RunnerSettings {
-        display_name: "embedded".to_owned(),
-        labels: embedded_labels(),
-        capacity: settings.workers,
-        execution: settings.execution,
-        supervision: settings.supervision,
-        service: ServicePlace::ThisProcess,
-    };
-    let leases: Arc<dyn Leases> = Arc::<Engine>::clone(engine);
-    let prepared = Runner::prepare(leases, settings).await;
-    prepared.map(Some).map_err(ServeError::Unprepared)
-}
-
-/// Runs stages until `stop`.
-async fn run_stages(runner: Option<Runner>, stop: CancellationToken) -> Result<(), RunnerError> {
-    let Some(runner) = runner else {
-        stop.cancelled().await;
-        return Ok(());
-    };
-    runner.run(stop).await
-}
-
-/// The labels of the embedded runner: the operating system and the architecture, as
-/// Rust names them.
-pub fn embedded_labels() -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("os".to_owned(), consts::OS.to_owned()),
-        ("arch".to_owned(), consts::ARCH.to_owned()),
-    ])
-}
-
-/// Tells callers as the settings say.
-fn authenticator(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<Authenticator>, CredentialsError> {
-    Ok(Arc::new(match &config.access {
-        Access::Open => Authenticator::open(),
-        Access::Token(token) => Authenticator::token(token.clone()),
-        Access::File(path) => {
-            let clock = Arc::clone(clock);
-            let settings = LoginSettings {
-                max_failed_logins_per_minute: config.limits.max_failed_logins_per_minute,
-                now: Arc::new(move || clock.now()),
-            };
-            Authenticator::file(path.clone(), settings)?
-        }
-    }))
-}
-
 fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), ServeError> {
     if let Some(directory) = configured {
         return Ok((directory, None));
@@ -303,21 +203,6 @@ fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir
         .tempdir()
         .map_err(unusable("temporary directory", &env::temp_dir()))?;
     Ok((temporary.path().to_owned(), Some(temporary)))
-}
-
-/// Finds out before anybody is served whether there can be workspaces.
-fn check_workspaces(runner: Option<&EmbeddedRunner>) -> Result<(), ServeError> {
-    if let Some(runner) = runner
-        && let Execution::Isolated {
-            workspace_dir: Some(directory),
-            ..
-        } = &runner.execution
-    {
-        fs::create_dir_all(directory)
-            .and_then(|()| tempfile::tempfile_in(directory).map(drop))
-            .map_err(unusable("workspace directory", directory))?;
-    }
-    Ok(())
 }
 
 fn unusable(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {

@@ -3,49 +3,119 @@
 
 use std::sync::OnceLock;
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Calls that were answered, by `service`, `method` and `code`.
-pub const RPC_REQUESTS: &str = "pipewright_rpc_requests_total";
-/// Time from a call to the beginning of its answer, by `service` and `method`.
-pub const RPC_DURATION: &str = "pipewright_rpc_duration_seconds";
-/// Calls whose answer has not ended, by `service` and `method`.
-pub const RPC_OPEN: &str = "pipewright_rpc_open";
-/// Calls and connections that a limit or a rule refused, by the `reason` of their error.
-pub const REFUSALS: &str = "pipewright_refusals_total";
-/// Open connections.
-pub const CONNECTIONS: &str = "pipewright_connections_open";
-/// Connections that were accepted.
-pub const CONNECTIONS_ACCEPTED: &str = "pipewright_connections_accepted_total";
-/// Stages that wait for a runner.
-pub const QUEUE_DEPTH: &str = "pipewright_queue_stages";
-/// How long the stage at the head of the queue has waited.
-pub const QUEUE_AGE: &str = "pipewright_queue_head_age_seconds";
-/// Time from a stage's readiness to its start.
-pub const STAGE_WAIT: &str = "pipewright_stage_wait_seconds";
-/// Stages that a runner holds a lease on.
-pub const STAGES_RUNNING: &str = "pipewright_stages_running";
-/// Attempts at stages that ended, by `state`.
-pub const STAGES_ENDED: &str = "pipewright_stages_ended_total";
-/// Time from a stage's start to its end, by `state`.
-pub const STAGE_DURATION: &str = "pipewright_stage_duration_seconds";
-/// Runners that are known, by `state`.
-pub const RUNNERS: &str = "pipewright_runners";
-/// Open streams that watch a job or read a log.
-pub const WATCHERS: &str = "pipewright_watchers";
-/// Bytes of log that runners sent and that were stored.
-pub const LOG_RECEIVED: &str = "pipewright_log_received_bytes_total";
-/// Bytes of all logs that are kept.
-pub const LOG_STORED: &str = "pipewright_log_stored_bytes";
-/// Jobs that were made.
-pub const JOBS_CREATED: &str = "pipewright_jobs_created_total";
-/// Jobs that ended, by `state`.
-pub const JOBS_ENDED: &str = "pipewright_jobs_ended_total";
-/// Time from a job's making to its end, by `state`.
-pub const JOB_DURATION: &str = "pipewright_job_duration_seconds";
-/// 1, with the `version` of the program.
-pub const BUILD_INFO: &str = "pipewright_build_info";
+pub(crate) const RPC_REQUESTS: &str = "pipewright_rpc_requests_total";
+pub(crate) const RPC_DURATION: &str = "pipewright_rpc_duration_seconds";
+pub(crate) const RPC_OPEN: &str = "pipewright_rpc_open";
+pub(crate) const REFUSALS: &str = "pipewright_refusals_total";
+pub(crate) const CONNECTIONS: &str = "pipewright_connections_open";
+pub(crate) const CONNECTIONS_ACCEPTED: &str = "pipewright_connections_accepted_total";
+pub(crate) const QUEUE_DEPTH: &str = "pipewright_queue_stages";
+pub(crate) const QUEUE_AGE: &str = "pipewright_queue_head_age_seconds";
+pub(crate) const STAGE_WAIT: &str = "pipewright_stage_wait_seconds";
+pub(crate) const STAGES_RUNNING: &str = "pipewright_stages_running";
+pub(crate) const STAGES_ENDED: &str = "pipewright_stages_ended_total";
+pub(crate) const STAGE_DURATION: &str = "pipewright_stage_duration_seconds";
+pub(crate) const RUNNERS: &str = "pipewright_runners";
+pub(crate) const WATCHERS: &str = "pipewright_watchers";
+pub(crate) const LOG_RECEIVED: &str = "pipewright_log_received_bytes_total";
+pub(crate) const LOG_STORED: &str = "pipewright_log_stored_bytes";
+pub(crate) const JOBS_CREATED: &str = "pipewright_jobs_created_total";
+pub(crate) const JOBS_ENDED: &str = "pipewright_jobs_ended_total";
+pub(crate) const JOB_DURATION: &str = "pipewright_job_duration_seconds";
+pub(crate) const BUILD_INFO: &str = "pipewright_build_info";
+
+/// What a number does.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// It only goes up.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts measurements by their size, in seconds.
+    Histogram,
+}
+
+/// Every number, with what it means and its labels.
+const NUMBERS: [(&str, Kind, &str); 20] = {
+    use Kind::{Counter, Gauge, Histogram};
+    [
+        (
+            RPC_REQUESTS,
+            Counter,
+            "Calls that were answered, by service, method and code",
+        ),
+        (
+            RPC_DURATION,
+            Histogram,
+            "Time from a call to the beginning of its answer, by service and method",
+        ),
+        (
+            RPC_OPEN,
+            Gauge,
+            "Calls whose answer has not ended, by service and method",
+        ),
+        (
+            REFUSALS,
+            Counter,
+            "Calls and connections that a limit or a rule refused, by the reason of their error",
+        ),
+        (CONNECTIONS, Gauge, "Open connections"),
+        (
+            CONNECTIONS_ACCEPTED,
+            Counter,
+            "Connections that were accepted",
+        ),
+        (QUEUE_DEPTH, Gauge, "Stages that wait for a runner"),
+        (
+            QUEUE_AGE,
+            Gauge,
+            "How long the stage at the head of the queue has waited",
+        ),
+        (
+            STAGE_WAIT,
+            Histogram,
+            "Time from a stage's readiness to its start",
+        ),
+        (
+            STAGES_RUNNING,
+            Gauge,
+            "Stages that a runner holds a lease on",
+        ),
+        (
+            STAGES_ENDED,
+            Counter,
+            "Attempts at stages that ended, by state",
+        ),
+        (
+            STAGE_DURATION,
+            Histogram,
+            "Time from a stage's start to its end, by state",
+        ),
+        (RUNNERS, Gauge, "Runners that are known, by state"),
+        (
+            WATCHERS,
+            Gauge,
+            "Open streams that watch a job or read a log",
+        ),
+        (
+            LOG_RECEIVED,
+            Counter,
+            "Bytes of log that runners sent and that were stored",
+        ),
+        (LOG_STORED, Gauge, "Bytes of all logs that are kept"),
+        (JOBS_CREATED, Counter, "Jobs that were made"),
+        (JOBS_ENDED, Counter, "Jobs that ended, by state"),
+        (
+            JOB_DURATION,
+            Histogram,
+            "Time from a job's making to its end, by state",
+        ),
+        (BUILD_INFO, Gauge, "1, with the version of the program"),
+    ]
+};
 
 /// Bounds for what callers wait for, in seconds.
 const CALLS: [f64; 12] = [
@@ -60,7 +130,7 @@ const WORK: [f64; 12] = [
 ///
 /// # Errors
 /// If something else counts already.
-pub fn install() -> Result<&'static PrometheusHandle, BuildError> {
+pub(crate) fn install() -> Result<&'static PrometheusHandle, BuildError> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     static INSTALL: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
     let _one_at_a_time = INSTALL.lock();
@@ -80,64 +150,26 @@ pub fn install() -> Result<&'static PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_counter!(RPC_REQUESTS, Unit::Count, "Calls that were answered");
-    describe_histogram!(
-        RPC_DURATION,
-        Unit::Seconds,
-        "Time from a call to the beginning of its answer"
-    );
-    describe_gauge!(RPC_OPEN, Unit::Count, "Calls whose answer has not ended");
-    describe_counter!(
-        REFUSALS,
-        Unit::Count,
-        "Calls and connections that a limit or a rule refused"
-    );
-    describe_gauge!(CONNECTIONS, Unit::Count, "Open connections");
-    describe_counter!(
-        CONNECTIONS_ACCEPTED,
-        Unit::Count,
-        "Connections that were accepted"
-    );
-    describe_gauge!(QUEUE_DEPTH, Unit::Count, "Stages that wait for a runner");
-    describe_gauge!(
-        QUEUE_AGE,
-        Unit::Seconds,
-        "How long the stage at the head of the queue has waited"
-    );
-    describe_histogram!(
-        STAGE_WAIT,
-        Unit::Seconds,
-        "Time from a stage's readiness to its start"
-    );
-    describe_gauge!(
-        STAGES_RUNNING,
-        Unit::Count,
-        "Stages that a runner holds a lease on"
-    );
-    describe_counter!(STAGES_ENDED, Unit::Count, "Attempts at stages that ended");
-    describe_histogram!(
-        STAGE_DURATION,
-        Unit::Seconds,
-        "Time from a stage's start to its end"
-    );
-    describe_gauge!(RUNNERS, Unit::Count, "Runners that are known");
-    describe_gauge!(
-        WATCHERS,
-        Unit::Count,
-        "Open streams that watch a job or read a log"
-    );
-    describe_counter!(
-        LOG_RECEIVED,
-        Unit::Bytes,
-        "Bytes of log that runners sent and that were stored"
-    );
-    describe_gauge!(LOG_STORED, Unit::Bytes, "Bytes of all logs that are kept");
-    describe_counter!(JOBS_CREATED, Unit::Count, "Jobs that were made");
-    describe_counter!(JOBS_ENDED, Unit::Count, "Jobs that ended");
-    describe_histogram!(
-        JOB_DURATION,
-        Unit::Seconds,
-        "Time from a job's making to its end"
-    );
-    describe_gauge!(BUILD_INFO, Unit::Count, "1, with the program's version");
+    for (name, kind, meaning) in NUMBERS {
+        match kind {
+            Kind::Counter => describe_counter!(name, meaning),
+            Kind::Gauge => describe_gauge!(name, meaning),
+            Kind::Histogram => describe_histogram!(name, meaning),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_the_numbers_are() {
+        for (name, kind, _) in NUMBERS {
+            let is_total = name.ends_with("_total");
+            assert_eq!(is_total, matches!(kind, Kind::Counter), "{name}");
+            let is_histogram = matches!(kind, Kind::Histogram);
+            assert!(!is_histogram || name.ends_with("_seconds"), "{name}");
+        }
+    }
 }

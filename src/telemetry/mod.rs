@@ -1,7 +1,7 @@
 //! What the process tells of itself: logs, numbers and traces.
 
 mod logs;
-pub mod metrics;
+pub(crate) mod metrics;
 pub mod traces;
 
 pub use logs::init;

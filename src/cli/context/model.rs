@@ -8,7 +8,7 @@ use std::{
 use secrecy::ExposeSecret;
 use toml::{Table, Value};
 
-use crate::cli::{near::nearest, remote::Given};
+use crate::cli::{near::nearest, remote::given::Given};
 
 const KEYS: [&str; 9] = [
     "server",

@@ -9,7 +9,7 @@ use crate::cli::{
     caller::Credentials,
     exit::Failure,
     out,
-    remote::{Address, Given, secrets},
+    remote::{address::Address, given::Given, secrets},
 };
 
 /// Make a context, or change what is given of one

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::file::ContextFile;
-use crate::cli::{exit::Failure, out, remote::Given, table::table, text};
+use crate::cli::{exit::Failure, out, remote::given::Given, table::table, text};
 
 /// List the contexts; the current one has a `*`
 #[derive(Args, Debug)]

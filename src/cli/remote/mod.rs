@@ -1,7 +1,7 @@
 //! Arguments that all commands against a service share.
 
-mod address;
-mod given;
+pub(crate) mod address;
+pub(crate) mod given;
 pub(crate) mod secrets;
 mod settle;
 mod tls;

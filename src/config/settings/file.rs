@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use toml::{Spanned, Value};
 
-use super::{Mistake, Origin, settings, sources::Given};
+use super::{Mistake, Origin, given::Given, settings};
 
 /// Reads a file; the outer error is one of the file as a whole.
 pub(super) fn read(path: &Path) -> Result<Vec<Result<Given, Mistake>>, Mistake> {

@@ -12,6 +12,7 @@ mod checks;
 mod draft;
 mod file;
 mod form;
+mod given;
 mod mistake;
 mod setting;
 mod show;

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use super::{Mistake, Origin, Setting, file, settings};
+use super::{Mistake, Origin, Setting, file, given::Given, settings};
 
 /// Where to look for settings.
 #[derive(Clone, Copy)]
@@ -22,14 +22,6 @@ pub(crate) struct Flag {
     pub(crate) setting: &'static Setting,
     /// What it is set to, where the flag takes a value.
     pub(crate) values: Vec<OsString>,
-}
-
-/// What somebody said about a setting.
-#[derive(Debug)]
-pub(super) struct Given {
-    pub(super) setting: &'static Setting,
-    pub(super) origin: Origin,
-    pub(super) text: String,
 }
 
 impl Source<'_> {

@@ -1,0 +1,75 @@
+//! Who may call, and the files that say so.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{sync::Notify, task::spawn_blocking};
+
+use crate::{
+    auth::{Authenticator, CredentialsError, LoginSettings},
+    config::{Access, Config},
+    engine::Clock,
+    http::Certificates,
+};
+
+/// Tells callers as the settings say.
+pub(super) fn authenticator(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Authenticator>, CredentialsError> {
+    Ok(Arc::new(match &config.access {
+        Access::Open => Authenticator::open(),
+        Access::Token(token) => Authenticator::token(token.clone()),
+        Access::File(path) => {
+            let clock = Arc::clone(clock);
+            let settings = LoginSettings {
+                max_failed_logins_per_minute: config.limits.max_failed_logins_per_minute,
+                now: Arc::new(move || clock.now()),
+            };
+            Authenticator::file(path.clone(), settings)?
+        }
+    }))
+}
+
+/// What the service says of its callers when it starts.
+pub(super) fn callers(access: &Access) -> &'static str {
+    match access {
+        Access::Open => "anybody who reaches this address, without credentials",
+        Access::Token(_) => "one, by a token",
+        Access::File(_) => "those with credentials",
+    }
+}
+
+/// Passwords and tokens are for nobody else's eyes.
+pub(super) fn warn_of_clear_text(access: &Access, address: SocketAddr, is_encrypted: bool) {
+    let is_shown = !matches!(access, Access::Open) && !is_encrypted;
+    if is_shown && !address.ip().is_loopback() {
+        tracing::warn!(
+            "credentials come over the network in the clear, unless something in front of this \
+             service encrypts them; set tls_certificate and tls_key"
+        );
+    }
+}
+
+/// Reads credentials and certificates again whenever it is told to. Each logs by itself
+/// what is wrong, and then keeps what it has.
+pub(super) fn reload(
+    told: Arc<Notify>,
+    authenticator: &Arc<Authenticator>,
+    certificates: &Option<Arc<Certificates>>,
+) -> impl Future<Output = ()> + use<> {
+    let (authenticator, certificates) = (Arc::clone(authenticator), certificates.clone());
+    async move {
+        loop {
+            told.notified().await;
+            tracing::info!("reading credentials and certificates again");
+            let (authenticator, certificates) = (Arc::clone(&authenticator), certificates.clone());
+            let read = move || {
+                let _ = authenticator.reload();
+                if let Some(Err(error)) = certificates.map(|files| files.reload()) {
+                    tracing::error!(%error, "keeping the certificate in use");
+                }
+            };
+            let _ = spawn_blocking(read).await;
+        }
+    }
+}

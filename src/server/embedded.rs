@@ -1,0 +1,70 @@
+//! The runner in the service's own process.
+
+use std::{collections::BTreeMap, env::consts, fs, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{EmbeddedRunner, Execution},
+    engine::Engine,
+    runner::{Leases, Runner, RunnerError, RunnerSettings, ServicePlace},
+};
+
+use super::{ServeError, unusable};
+
+/// A runner in this process, if that is asked for.
+pub(super) async fn prepare(
+    engine: &Arc<Engine>,
+    settings: Option<EmbeddedRunner>,
+) -> Result<Option<Runner>, ServeError> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let settings = RunnerSettings {
+        display_name: "embedded".to_owned(),
+        labels: embedded_labels(),
+        capacity: settings.workers,
+        execution: settings.execution,
+        supervision: settings.supervision,
+        service: ServicePlace::ThisProcess,
+    };
+    let leases: Arc<dyn Leases> = Arc::<Engine>::clone(engine);
+    let prepared = Runner::prepare(leases, settings).await;
+    prepared.map(Some).map_err(ServeError::Unprepared)
+}
+
+/// Runs stages until `stop`.
+pub(super) async fn run(
+    runner: Option<Runner>,
+    stop: CancellationToken,
+) -> Result<(), RunnerError> {
+    let Some(runner) = runner else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    runner.run(stop).await
+}
+
+/// The labels of the embedded runner: the operating system and the architecture, as
+/// Rust names them.
+pub fn embedded_labels() -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("os".to_owned(), consts::OS.to_owned()),
+        ("arch".to_owned(), consts::ARCH.to_owned()),
+    ])
+}
+
+/// Finds out before anybody is served whether there can be workspaces.
+pub(super) fn check_workspaces(runner: Option<&EmbeddedRunner>) -> Result<(), ServeError> {
+    if let Some(runner) = runner
+        && let Execution::Isolated {
+            workspace_dir: Some(directory),
+            ..
+        } = &runner.execution
+    {
+        fs::create_dir_all(directory)
+            .and_then(|()| tempfile::tempfile_in(directory).map(drop))
+            .map_err(unusable("workspace directory", directory))?;
+    }
+    Ok(())
+}
