@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Maps are ordered, so that equal messages encode to equal bytes.
         .btree_map(".")
         .bytes(".")
+        .codec_path("crate::wire::Codec")
         // They carry secrets; the crate has a `Debug` for them that shows none.
         .skip_debug(SECRET_MESSAGES)
         // That goes for what is inside of them, too.

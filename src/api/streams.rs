@@ -1,9 +1,15 @@
 //! What streams send, in which order.
 
-use std::{future::pending, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use async_stream::try_stream;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, stream};
+use pin_project_lite::pin_project;
 use tokio::time::timeout;
 use tonic::Status;
 
@@ -18,6 +24,39 @@ use super::status::credentials_ended;
 /// Silence on a followed log after which a heartbeat is sent.
 const LOG_HEARTBEAT: Duration = Duration::from_secs(15);
 
+pin_project! {
+    /// A stream that is ended when it has to end, if it does not do so by itself.
+    struct Until<S, E> {
+        #[pin]
+        stream: S,
+        #[pin]
+        end: E,
+        is_over: bool,
+    }
+}
+
+impl<T, S, E> Stream for Until<S, E>
+where
+    S: Stream<Item = Result<T, Status>>,
+    E: Future<Output = Status>,
+{
+    type Item = Result<T, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        if *this.is_over {
+            return Poll::Ready(None);
+        }
+        // What can still be sent is sent first.
+        if let Poll::Ready(item) = this.stream.poll_next(cx) {
+            return Poll::Ready(item);
+        }
+        let status = ready!(this.end.poll(cx));
+        *this.is_over = true;
+        Poll::Ready(Some(Err(status)))
+    }
+}
+
 /// Ends a stream with UNAVAILABLE once the service stops: its reader resumes. Ends it
 /// with UNAUTHENTICATED once the caller's credentials are taken away or changed.
 pub(super) fn until_closing<T>(
@@ -25,23 +64,17 @@ pub(super) fn until_closing<T>(
     session: Option<Arc<Session>>,
     stream: impl Stream<Item = Result<T, Status>>,
 ) -> impl Stream<Item = Result<T, Status>> {
-    try_stream! {
-        let mut stream = pin!(stream);
-        let mut closing = pin!(engine.closing());
-        let mut ended = pin!(ended(session.as_deref()));
-        loop {
-            // What can still be sent is sent first.
-            let item = tokio::select! {
-                biased;
-                item = stream.next() => item,
-                () = &mut closing => Some(Err(Error::Stopping.into())),
-                () = &mut ended => Some(Err(credentials_ended())),
-            };
-            match item {
-                Some(item) => yield item?,
-                None => return,
-            }
+    let end = async move {
+        tokio::select! {
+            biased;
+            () = engine.closing() => Error::Stopping.into(),
+            () = ended(session.as_deref()) => credentials_ended(),
         }
+    };
+    Until {
+        stream,
+        end,
+        is_over: false,
     }
 }
 
@@ -57,43 +90,89 @@ async fn ended(session: Option<&Session>) {
 /// then events as they come and heartbeats in silence, until the job has ended.
 pub(super) fn watch(
     opening: Opening,
-    mut watch: Watch,
+    watch: Watch,
     silence: Duration,
 ) -> impl Stream<Item = Result<v1::WatchJobResponse, Status>> {
-    try_stream! {
-        if let Some(snapshot) = snapshot(opening) {
-            yield snapshot;
+    let watcher = Watcher {
+        opening: Some(opening),
+        is_behind: true,
+        watch,
+        silence,
+    };
+    stream::try_unfold(watcher, |mut watcher| async move {
+        let message = watcher.next().await?;
+        Ok::<_, Status>(message.map(|message| (message, watcher)))
+    })
+}
+
+/// One that watches a job. There may be many thousands that wait, and each is as large
+/// as its largest wait: no message is held across one.
+struct Watcher {
+    /// What it is told first; none once it was told.
+    opening: Option<Opening>,
+    /// There may be events from before the watch began.
+    is_behind: bool,
+    watch: Watch,
+    silence: Duration,
+}
+
+impl Watcher {
+    /// What it is told next; none after the job's last event.
+    async fn next(&mut self) -> Result<Option<v1::WatchJobResponse>, Error> {
+        if let Some(snapshot) = self.opening.take().and_then(snapshot) {
+            return Ok(Some(snapshot));
         }
-        while let Some(events) = batch(&mut watch).await? {
-            yield events;
-        }
-        if !watch.is_over() {
-            yield heartbeat(&watch);
-        }
-        while !watch.is_over() {
-            match timeout(silence, watch.ready()).await {
-                Err(_) => yield heartbeat(&watch),
-                Ok(ready) => {
-                    ready?;
-                    if let Some(events) = batch(&mut watch).await? {
-                        yield events;
-                    }
-                }
+        if self.is_behind {
+            if let Some(events) = batch(&mut self.watch).await? {
+                return Ok(Some(events));
+            }
+            self.is_behind = false;
+            if !self.watch.is_over() {
+                return Ok(Some(heartbeat(&self.watch)));
             }
         }
+        while !self.watch.is_over() {
+            match timeout(self.silence, self.watch.ready()).await {
+                Err(_) => return Ok(Some(heartbeat(&self.watch))),
+                Ok(ready) => ready?,
+            }
+            if let Some(events) = batch(&mut self.watch).await? {
+                return Ok(Some(events));
+            }
+        }
+        Ok(None)
     }
 }
 
 /// The log from the reader's offset on, to its present end or, following, until
 /// the stage is over.
 pub(super) fn stage_log(
-    mut log: StageLog,
+    log: StageLog,
 ) -> impl Stream<Item = Result<v1::ReadStageLogResponse, Status>> {
-    use v1::read_stage_log_response::Payload;
-    try_stream! {
-        let mut has_caught_up = false;
-        loop {
-            let payload = match log.next().await? {
+    let reader = LogReader {
+        log,
+        has_caught_up: false,
+        is_over: false,
+    };
+    stream::try_unfold(reader, |mut reader| async move {
+        let message = reader.next().await?;
+        Ok::<_, Status>(message.map(|message| (message, reader)))
+    })
+}
+
+struct LogReader {
+    log: StageLog,
+    /// It was told that it has all there is so far.
+    has_caught_up: bool,
+    is_over: bool,
+}
+
+impl LogReader {
+    /// What it is told next; none after the end.
+    async fn next(&mut self) -> Result<Option<v1::ReadStageLogResponse>, Error> {
+        use v1::read_stage_log_response::Payload;
+        while !self.is_over {
+            let payload = match self.log.next().await? {
                 LogPiece::Chunk(start, data) => Payload::Chunk(v1::LogChunk {
                     offset: offset(start),
                     data,
@@ -104,21 +183,23 @@ pub(super) fn stage_log(
                     reason: gap_reason(reason).into(),
                 }),
                 LogPiece::End(size) => {
-                    let end = v1::LogEnd { size_bytes: offset(size) };
-                    yield log_message(&log, Payload::End(end));
-                    return;
+                    self.is_over = true;
+                    Payload::End(v1::LogEnd {
+                        size_bytes: offset(size),
+                    })
                 }
-                LogPiece::Nothing if log.follows() => {
-                    let is_first = !std::mem::replace(&mut has_caught_up, true);
-                    if !is_first && timeout(LOG_HEARTBEAT, log.changed()).await.is_ok() {
+                LogPiece::Nothing if self.log.follows() => {
+                    let is_first = !std::mem::replace(&mut self.has_caught_up, true);
+                    if !is_first && timeout(LOG_HEARTBEAT, self.log.changed()).await.is_ok() {
                         continue;
                     }
                     Payload::Heartbeat(v1::LogHeartbeat {})
                 }
-                LogPiece::Nothing | LogPiece::LimitReached => return,
+                LogPiece::Nothing | LogPiece::LimitReached => return Ok(None),
             };
-            yield log_message(&log, payload);
+            return Ok(Some(log_message(&self.log, payload)));
         }
+        Ok(None)
     }
 }
 
@@ -187,4 +268,24 @@ fn gap_reason(reason: GapReason) -> v1::log_gap::Reason {
 
 fn offset(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, S: Stream>(_: impl Fn(A) -> S) -> usize {
+        size_of::<S>()
+    }
+
+    /// Ten thousand of them wait at a time.
+    #[test]
+    fn a_stream_that_waits_is_small() {
+        let watching = size(|(engine, session, opening, watching, silence)| {
+            until_closing(engine, session, watch(opening, watching, silence))
+        });
+        let reading = size(|(engine, session, log)| until_closing(engine, session, stage_log(log)));
+        assert!(watching <= 1_280, "{watching} bytes");
+        assert!(reading <= 1_280, "{reading} bytes");
+    }
 }

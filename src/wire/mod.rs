@@ -2,6 +2,7 @@
 //! domain. Messages are taken apart field by field, so that a new field of the
 //! contract does not compile until somebody has decided what becomes of it.
 
+mod codec;
 mod event;
 mod job;
 pub mod lease;
@@ -10,6 +11,7 @@ mod redacted;
 mod runner;
 mod time;
 
+pub use codec::Codec;
 pub use event::event_to_proto;
 pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};
 pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_to_proto};
