@@ -162,6 +162,11 @@ pub(super) fn method(path: &str) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.path == path)
 }
 
+/// Whether a call asks and is answered again and again, at its client's pace.
+pub(super) fn is_conversation(path: &str) -> bool {
+    path.starts_with("/grpc.reflection.")
+}
+
 impl Rule {
     /// Lets a known caller through, with the role that the rest of its way needs.
     pub(super) fn admit(self, principal: &Arc<Principal>) -> Result<Authority, Status> {

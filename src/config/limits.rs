@@ -33,6 +33,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Longest wait for a connection's first request, and for the headers of any.
     pub request_timeout: Duration,
+    /// Longest wait for the whole of a call's request.
+    pub message_timeout: Duration,
     /// Silence after which a client has to answer.
     pub keepalive_interval: Duration,
     /// Longest wait for that answer.
@@ -57,6 +59,7 @@ impl Default for Limits {
             max_runners: 10_000,
             handshake_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
+            message_timeout: Duration::from_secs(30),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             max_stream_age: None,

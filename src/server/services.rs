@@ -11,7 +11,7 @@ use tower::ServiceBuilder;
 use crate::{
     api::{
         AuditLayer, AuthLayer, DeadlineLayer, Jobs, LeaseCalls, MessageLimitLayer, ObserveLayer,
-        Pipelines, QuotaLayer, RefusalLayer, Runners, refused_in_front,
+        Pipelines, QuotaLayer, ReceiptLayer, RefusalLayer, Runners, refused_in_front,
     },
     auth::Authenticator,
     config::Limits,
@@ -68,6 +68,7 @@ pub(super) async fn services(
         ))
         // Inside the quota: whoever is over it cannot fill the log.
         .layer(AuditLayer)
+        .layer(ReceiptLayer::new(limits.message_timeout))
         .layer(MessageLimitLayer::new(limits.max_message))
         .service(routes.prepare());
     Ok((health, calls))

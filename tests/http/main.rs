@@ -11,5 +11,6 @@ mod front;
 mod grpc_web;
 mod quotas;
 mod raw;
+mod slow;
 mod tls;
 mod world;

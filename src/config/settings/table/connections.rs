@@ -47,6 +47,13 @@ pub(super) fn messages() -> Section {
                 |draft| &mut draft.config.limits.request_timeout,
             ),
             Setting::new(
+                "message_timeout",
+                "Longest wait for the whole of a call's request",
+                "1m",
+                Span(LEAST_WAIT..=HOUR),
+                |draft| &mut draft.config.limits.message_timeout,
+            ),
+            Setting::new(
                 "keepalive_interval",
                 "Silence after which a client has to answer",
                 "1m",
