@@ -245,6 +245,14 @@ impl Served {
         job["id"].as_str().unwrap().to_owned()
     }
 
+    /// Stops it, and sees that it ends as it should and nothing in it went wrong.
+    pub(crate) fn ends_well(self) {
+        self.process.signal(Signal::TERM);
+        let ran = self.process.finish();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -10,8 +10,12 @@ mod client_commands;
 mod config;
 mod contexts;
 mod credentials;
+#[path = "../support/crowds.rs"]
+mod crowds;
 mod encryption;
 mod faults;
+#[path = "../support/frames.rs"]
+mod frames;
 #[path = "../support/git_server.rs"]
 mod git_server;
 mod local_runs;

@@ -1,7 +1,10 @@
-//! The runner's part of the table of faults, each row on real processes, with its
-//! figure.
+//! The table of faults, each row on real processes, with its figure.
 
+mod beside;
+mod connections;
+mod crowds;
 mod hostile;
 mod logs;
 mod proxy;
 mod runners;
+mod wire;

@@ -1,0 +1,147 @@
+//! Connections that are too many, too quick, or have nobody at their other end.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time,
+};
+use tonic::{
+    Code,
+    transport::{Certificate, ClientTlsConfig, Endpoint},
+};
+use tonic_types::StatusExt;
+
+use crate::{
+    binary::Served,
+    crowds::{CROWD, NEIGHBOUR, PATIENCE, channel, get, job, stage, watch},
+    faults::{beside::beside, proxy::Proxy},
+    frames,
+};
+
+const MOST: usize = 16;
+
+#[tokio::test]
+async fn one_address_does_not_take_the_others_connections() {
+    let most = MOST.to_string();
+    let served = Served::start(&[
+        "--no-embedded-runner",
+        "--max-connections-per-address",
+        &most,
+    ]);
+    let neighbour = channel(NEIGHBOUR, served.address);
+    let job = job(&neighbour, vec![stage("s", "true")]).await;
+    let crowd = async {
+        let held: Vec<_> = (0..MOST).map(|_| channel(CROWD, served.address)).collect();
+        for channel in &held {
+            get(channel, &job).await.unwrap();
+        }
+        for _ in 0..2 * MOST {
+            let refused = get(&channel(CROWD, served.address), &job).await;
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+            let info = refused.get_details_error_info().unwrap();
+            assert_eq!(info.metadata["setting"], "max_connections_per_address");
+        }
+        for _ in 0..100 {
+            let at_once = (0..20).map(|_| frames::connect(CROWD, served.address));
+            drop(join_all(at_once).await);
+        }
+        // Who was in already stays in.
+        for channel in &held {
+            get(channel, &job).await.unwrap();
+        }
+    };
+    beside(&neighbour, &job, crowd).await;
+    // All places but those that are taken are free again.
+    let asked = Instant::now();
+    while get(&channel(CROWD, served.address), &job).await.is_err() {
+        assert!(asked.elapsed() < PATIENCE);
+    }
+    served.ends_well();
+}
+
+#[tokio::test]
+async fn handshakes_that_stop_halfway_keep_nobody_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (certificate, key) = (path("certificate"), path("key"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
+    let served = Served::start(&[
+        "--no-embedded-runner",
+        "--tls-certificate",
+        &certificate,
+        "--tls-key",
+        &key,
+        "--handshake-timeout",
+        "1s",
+    ]);
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(made.cert.pem()))
+        .domain_name("localhost");
+    let neighbour = Endpoint::from_shared(format!("https://{}", served.address)).unwrap();
+    let neighbour = neighbour.tls_config(tls).unwrap().connect_lazy();
+    let job = job(&neighbour, vec![stage("s", "true")]).await;
+    let halfway = (0..500).map(async |_| {
+        let mut stream = frames::connect(CROWD, served.address).await;
+        stream
+            .write_all(b"\x16\x03\x01\x02\0\x01\0\x01\xfc")
+            .await
+            .unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let closed = time::timeout(PATIENCE, join_all(halfway));
+    let closed = beside(&neighbour, &job, closed).await;
+    assert!(closed.is_ok(), "each of them is closed");
+    served.ends_well();
+}
+
+/// Silence after which a client has to answer, and the wait for it.
+const KEEPALIVE: Duration = Duration::from_secs(1);
+/// What finding out may take beyond both.
+const MARGIN: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_peer_that_vanished_is_found_out_and_its_places_are_free() {
+    const WATCHERS: usize = 8;
+    let watchers = WATCHERS.to_string();
+    let served = Served::start(&[
+        "--no-embedded-runner",
+        "--keepalive-interval",
+        "1s",
+        "--keepalive-timeout",
+        "1s",
+        "--max-streams-per-principal",
+        &watchers,
+        "--max-connections-per-address",
+        "1",
+    ]);
+    let neighbour = channel(NEIGHBOUR, served.address);
+    let job = job(&neighbour, vec![stage("s", "true")]).await;
+    let proxy = Proxy::to(served.address);
+    let gone = channel(CROWD, proxy.address);
+    let mut streams = Vec::new();
+    for _ in 0..WATCHERS {
+        let mut stream = watch(&gone, &job, None).await.unwrap();
+        stream.message().await.unwrap().unwrap();
+        streams.push(stream);
+    }
+    // Its watchers have all places, for as long as it answers.
+    let full = get(&neighbour, &job).await.unwrap_err();
+    assert_eq!(full.code(), Code::ResourceExhausted);
+    proxy.set_cut(true);
+    let cut = Instant::now();
+    while get(&neighbour, &job).await.is_err() {}
+    while get(&channel(CROWD, served.address), &job).await.is_err() {}
+    let took = cut.elapsed();
+    assert!(took <= 2 * KEEPALIVE + MARGIN, "found out after {took:?}");
+    served.ends_well();
+}
