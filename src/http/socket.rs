@@ -10,10 +10,15 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::coop,
 };
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
+
+/// Bytes that count as one of the 128 steps a task has before it lets others go on: 64 KiB
+/// at once of one client.
+const BYTES_OF_A_TURN: usize = 512;
 
 /// A connection, encrypted or not.
 pub(super) enum Socket {
@@ -58,7 +63,18 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read(cx, buffer))
+        let before = buffer.filled().len();
+        let polled = either!(self, stream => stream.poll_read(cx, buffer));
+        let read = buffer.filled().len().saturating_sub(before);
+        // Tokio lets a task make so many reads before the others have their turn, however
+        // large they are; and 1 MiB of the smallest frames is several thousand calls.
+        for _ in 0..read / BYTES_OF_A_TURN {
+            match coop::poll_proceed(cx) {
+                Poll::Ready(step) => step.made_progress(),
+                Poll::Pending => break,
+            }
+        }
+        polled
     }
 }
 
