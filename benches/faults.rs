@@ -1,0 +1,181 @@
+//! What crowds of clients do to one that only wants its answers, and what an idle
+//! watcher costs beside a stream of a bare tonic server. Each figure is a ratio within
+//! this run, of rounds in turns: alone, beside, alone, beside.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a bench that fails says so"
+)]
+
+#[path = "faults/bare.rs"]
+mod bare;
+#[path = "../tests/support/crowds.rs"]
+mod crowds;
+#[path = "../tests/support/frames.rs"]
+mod frames;
+#[path = "faults/memory.rs"]
+mod memory;
+#[path = "faults/server.rs"]
+mod server;
+
+use std::{
+    future::pending,
+    time::{Duration, Instant},
+};
+
+use pipewright::wire::v1;
+use tokio::{task::JoinSet, time};
+
+use crowds::{CROWD, NEIGHBOUR, cancel, channel, endpoint, get, idle_watchers, job, stage, watch};
+use server::Server;
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_millis(700);
+/// For what a crowd left behind.
+const PAUSE: Duration = Duration::from_millis(300);
+
+#[derive(Clone, Copy)]
+enum Crowd {
+    Stalled,
+    Idle,
+    Connections,
+    Resets,
+    Malformed,
+}
+
+const CROWDS: [(Crowd, &str, f64); 5] = [
+    (Crowd::Stalled, "64 stalled watchers", 2.0),
+    (Crowd::Idle, "10,000 idle watchers", 2.0),
+    (Crowd::Connections, "connections without end", 3.0),
+    (Crowd::Resets, "rapid resets", 3.0),
+    (Crowd::Malformed, "oversized and malformed frames", 3.0),
+];
+
+#[tokio::main]
+async fn main() {
+    if std::env::args().any(|argument| argument == bare::ARGUMENT) {
+        return bare::serve().await;
+    }
+    memory::compare().await;
+    let server = Server::pipewright();
+    let own = channel(NEIGHBOUR, server.address);
+    let names = (0..150).map(|number| stage(&format!("s{number}"), "true"));
+    let job = job(&own, names.collect()).await;
+    println!(
+        "\n| a client alone, and beside | p50 alone | beside | p99 alone | beside | p99 ratio (spread) | at most |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for (crowd, name, most) in CROWDS {
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            time::sleep(PAUSE).await;
+            let alone = measure(&server, &job).await;
+            let gathered = gather(crowd, &server, &job).await;
+            let beside = measure(&server, &job).await;
+            drop(gathered);
+            rounds.push((alone, beside));
+        }
+        let ratios: Vec<_> = rounds.iter().map(|(a, b)| b.p99 / a.p99).collect();
+        let of = |pick: fn(&(Times, Times)) -> f64| median(rounds.iter().map(pick).collect());
+        println!(
+            "| {name} | {:.0} µs | {:.0} µs | {:.0} µs | {:.0} µs | {} | {most} × |",
+            of(|round| round.0.p50),
+            of(|round| round.1.p50),
+            of(|round| round.0.p99),
+            of(|round| round.1.p99),
+            spread(ratios),
+        );
+    }
+    cancel(&own, &job).await;
+}
+
+/// In microseconds.
+struct Times {
+    p50: f64,
+    p99: f64,
+}
+
+/// One call after the other on a connection of its own.
+async fn measure(server: &Server, job: &v1::Job) -> Times {
+    let own = channel(NEIGHBOUR, server.address);
+    get(&own, job).await.unwrap();
+    let until = Instant::now() + ROUND;
+    let mut times = Vec::new();
+    while Instant::now() < until {
+        let asked = Instant::now();
+        get(&own, job).await.unwrap();
+        times.push(asked.elapsed().as_secs_f64() * 1e6);
+    }
+    times.sort_by(f64::total_cmp);
+    Times {
+        p50: times[times.len() / 2],
+        p99: times[times.len() * 99 / 100],
+    }
+}
+
+/// Brings a crowd together, which goes home when this is dropped.
+async fn gather(crowd: Crowd, server: &Server, job: &v1::Job) -> JoinSet<()> {
+    let address = server.address;
+    let mut tasks = JoinSet::new();
+    match crowd {
+        Crowd::Stalled => {
+            let narrow = endpoint(CROWD, address).initial_stream_window_size(1_024);
+            let shared = narrow.connect_lazy();
+            let mut watchers = Vec::new();
+            for position in 0..64 {
+                let channel = match position % 2 {
+                    0 => shared.clone(),
+                    _ => narrow.connect_lazy(),
+                };
+                watchers.push(watch(&channel, job, Some(0)).await.unwrap());
+            }
+            tasks.spawn(hold(watchers));
+        }
+        Crowd::Idle => {
+            let watchers = idle_watchers(address, job, 100, 100).await;
+            tasks.spawn(hold(watchers));
+        }
+        Crowd::Connections => {
+            tasks.spawn(async move {
+                loop {
+                    drop(frames::connect(CROWD, address).await);
+                }
+            });
+        }
+        Crowd::Resets => {
+            let (_, resets) = frames::floods().swap_remove(0);
+            tasks.spawn(async move {
+                loop {
+                    frames::send(address, &resets).await;
+                }
+            });
+        }
+        Crowd::Malformed => {
+            let mut all = frames::malformed();
+            let large = |(what, _): &(&str, Vec<u8>)| *what == "large headers";
+            all.extend(frames::floods().into_iter().filter(large));
+            tasks.spawn(async move {
+                for (_, sent) in all.iter().cycle() {
+                    frames::send(address, sent).await;
+                }
+            });
+        }
+    }
+    tasks
+}
+
+async fn hold<T>(_held: T) {
+    pending().await
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+fn spread(numbers: Vec<f64>) -> String {
+    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = numbers.iter().copied().fold(0.0, f64::max);
+    format!("{:.2} × ({least:.2} to {most:.2})", median(numbers))
+}

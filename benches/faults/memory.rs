@@ -1,0 +1,67 @@
+//! What a stream costs that waits.
+
+use futures_util::future::join_all;
+use tonic::Streaming;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
+
+use crate::{
+    crowds::{CROWD, NEIGHBOUR, channel, idle_watchers, job, memory, stage},
+    median,
+    server::Server,
+    spread,
+};
+
+const ROUNDS: usize = 3;
+const CONNECTIONS: usize = 100;
+const EACH: usize = 100;
+
+pub(crate) async fn compare() {
+    let (mut own, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let server = Server::pipewright();
+        let job = job(
+            &channel(NEIGHBOUR, server.address),
+            vec![stage("s", "true")],
+        )
+        .await;
+        let before = memory(server.id());
+        let watchers = idle_watchers(server.address, &job, CONNECTIONS, EACH).await;
+        own.push(each(memory(server.id()) - before));
+        drop(watchers);
+
+        let server = Server::bare();
+        drop(watch_health(&server, 1).await);
+        let before = memory(server.id());
+        let streams = watch_health(&server, CONNECTIONS).await;
+        bare.push(each(memory(server.id()) - before));
+        drop(streams);
+    }
+    let ratios = own.iter().zip(&bare).map(|(own, bare)| own / bare);
+    let ratio = spread(ratios.collect());
+    println!(
+        "\n| an idle watcher, {CONNECTIONS} connections of {EACH} | bare tonic | ratio (spread) | at most |"
+    );
+    println!("|---|---|---|---|");
+    let (own, bare) = (median(own), median(bare));
+    println!("| {own:.0} bytes | {bare:.0} bytes | {ratio} | 1.3 × |");
+}
+
+async fn watch_health(server: &Server, connections: usize) -> Vec<Streaming<HealthCheckResponse>> {
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        let client = HealthClient::new(channel(CROWD, server.address));
+        let begun = (0..EACH).map(async |_| {
+            let request = HealthCheckRequest::default();
+            let mut stream = client.clone().watch(request).await.unwrap().into_inner();
+            stream.message().await.unwrap().unwrap();
+            stream
+        });
+        streams.extend(join_all(begun).await);
+    }
+    streams
+}
+
+/// Bytes of one stream, where all take so many KiB.
+fn each(kibibytes: u64) -> f64 {
+    (kibibytes * 1024) as f64 / (CONNECTIONS * EACH) as f64
+}
