@@ -17,7 +17,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say `ok`, or list all mistakes, each with where it was made
+    /// Say `ok`, or list all mistakes, each with where it was made; opens no file that they name
     Check(SettingsArgs),
     /// Print the effective settings as a file, each with where it comes from
     Show(SettingsArgs),
