@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use tonic::{Code, Response, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic_types::StatusExt;
 
 use crate::{
     cli::{backoff::Backoff, caller::Headers, connection::Connection, exit::Failure, unreachable},
@@ -111,6 +112,13 @@ pub(crate) fn is_final(status: &Status) -> bool {
             | Code::InvalidArgument
             | Code::Unimplemented
     )
+}
+
+/// Whether a stream ended only because it was as old as the service lets streams become:
+/// nothing that its reader has to hear of.
+pub(crate) fn is_aged(status: &Status) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.reason == "STREAM_AGED")
 }
 
 /// A new id that makes the tries of one call one call.

@@ -6,7 +6,7 @@ use tonic::{Code, Status, Streaming};
 use crate::{
     cli::{
         backoff::Backoff,
-        client::{Client, is_final},
+        client::{Client, is_aged, is_final},
         exit::{self, Failure},
         out,
         watch::{SILENCE, silent},
@@ -90,10 +90,12 @@ impl LogReader {
 
     async fn lost(&mut self, status: &Status) {
         self.stream = None;
-        out::notice(&format!(
-            "log interrupted, reconnecting: {}",
-            exit::describe(status)
-        ));
+        if !is_aged(status) {
+            out::notice(&format!(
+                "log interrupted, reconnecting: {}",
+                exit::describe(status)
+            ));
+        }
         tokio::time::sleep(self.backoff.delay()).await;
     }
 }

@@ -48,6 +48,18 @@ impl Proxy {
 }
 
 #[test]
+fn a_stream_that_grew_old_is_resumed_without_a_word() {
+    let served = Served::start(&["--max-stream-age", "1s"]);
+    let data = r#"{"name":"p","stages":[{"name":"s","command":"for i in 1 2 3 4; do echo $i; sleep 1; done"}]}"#;
+    served.run(&["pipeline", "create", "--data", data]).ok();
+    let ran = served.run(&["pipeline", "trigger", "p", "--watch"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for line in ["[s] 1\n", "[s] 2\n", "[s] 3\n", "[s] 4\n"] {
+        assert_eq!(ran.stdout.matches(line).count(), 1, "{line}{ran:?}");
+    }
+}
+
+#[test]
 fn a_watch_resumes_by_itself_and_sees_each_event_once() {
     const STAGES: usize = 5;
     let served = Served::start(&[]);

@@ -7,7 +7,7 @@ use tonic::{Code, Status, Streaming};
 use crate::{
     cli::{
         backoff::Backoff,
-        client::{Client, is_final},
+        client::{Client, is_aged, is_final},
         exit::{self, Failure},
         out,
         view::{JobView, Progress},
@@ -56,6 +56,8 @@ impl Watch {
                 Ok(Progress::Idle) => {}
                 Ok(Progress::Gap) => self.lost("events are missing").await,
                 Ok(news) => return Ok(Some(news)),
+                // The pause keeps an age of almost nothing from becoming a loop.
+                Err(Failure::Status(status)) if is_aged(&status) => self.pause().await,
                 Err(Failure::Status(status)) if self.can_resume(&status) => {
                     self.lost(&exit::describe(&status)).await;
                 }
@@ -98,8 +100,12 @@ impl Watch {
     }
 
     async fn lost(&mut self, reason: &str) {
-        self.stream = None;
         out::notice(&format!("watch interrupted, reconnecting: {reason}"));
+        self.pause().await;
+    }
+
+    async fn pause(&mut self) {
+        self.stream = None;
         tokio::time::sleep(self.backoff.delay()).await;
     }
 }
