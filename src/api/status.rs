@@ -74,11 +74,9 @@ pub(super) fn not_known(error: AuthError) -> Status {
             )
         }
         AuthError::TooManyFailures { retry_after, limit } => {
-            let limit = format!(
-                "at most {limit} wrong credentials in a minute from one address \
-                 (--max-failed-logins-per-minute)"
-            );
-            let message = format!("{error}: {limit}");
+            let limit =
+                format!("at most {limit} in a minute; the setting is max_failed_logins_per_minute");
+            let message = format!("{error}, {limit}; wait, or call with a token");
             let mut details = quota("the caller's address".to_owned(), limit);
             details.set_retry_info(Some(retry_after));
             let reason = "TOO_MANY_FAILED_LOGINS";

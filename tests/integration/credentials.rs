@@ -118,7 +118,7 @@ async fn wrong_credentials_are_told_alike_and_then_held_back() {
     let details = held_back.get_error_details();
     assert!(details.retry_info().unwrap().retry_delay.is_some());
     let quota = &details.quota_failure().unwrap().violations[0];
-    assert!(quota.description.contains("--max-failed-logins-per-minute"));
+    assert!(quota.description.contains("max_failed_logins_per_minute"));
     let reason = "TOO_MANY_FAILED_LOGINS".to_owned();
     let told = refusal(Err::<(), _>(held_back));
     assert_eq!(told, (Code::ResourceExhausted, reason, vec![]));
