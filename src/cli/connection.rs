@@ -57,29 +57,38 @@ impl Connection {
     /// Names the address, and the way out where one is known, if the status says that the
     /// service was not reached.
     pub(crate) fn reaching(&self, status: Status) -> Status {
-        let server = self.address();
-        let is_tls = self.endpoint.uri().scheme_str() == Some("https");
-        let why = unreachable::explain(&status)
-            .or_else(|| unreachable::guess(&status, is_tls, self.has_certificate));
-        if let Some(why) = why {
-            return Status::unavailable(format!("cannot talk to {server} (--server): {why}"));
-        }
-        match root_cause(&status) {
-            Some(cause) if status.code() == Code::Unavailable => {
-                Status::unavailable(format!("cannot reach {server} (--server): {cause}"))
-            }
-            _ => status,
-        }
+        self.not_reached(&status)
+            .map_or(status, Status::unavailable)
     }
 
-    /// What to do about a refusal of the caller.
+    /// Why the service was not reached, if the status says that it was not.
+    pub(crate) fn not_reached(&self, status: &Status) -> Option<String> {
+        let server = self.address();
+        let is_tls = self.endpoint.uri().scheme_str() == Some("https");
+        let why = unreachable::explain(status)
+            .or_else(|| unreachable::guess(status, is_tls, self.has_certificate));
+        if let Some(why) = why {
+            return Some(format!("cannot talk to {server} (--server): {why}"));
+        }
+        let cause = root_cause(status)?;
+        (status.code() == Code::Unavailable)
+            .then(|| format!("cannot reach {server} (--server): {cause}"))
+    }
+
+    /// What to do where the service does not know the caller.
     pub(crate) fn credentials_hint(&self) -> String {
         let server = self.address();
-        match self.headers.credentials.is_some() {
-            true => format!("{server} does not know the credentials that were given"),
-            false => "give credentials with --token-file, PIPEWRIGHT_TOKEN or --username, or keep \
+        match (self.headers.credentials.is_some(), self.has_certificate) {
+            (true, _) => format!("{server} does not know the credentials that were given"),
+            (false, true) => format!(
+                "{server} knows nobody by a name in the client certificate; `pipewright \
+                 certificate add` makes one known"
+            ),
+            (false, false) => {
+                "give credentials with --token-file, PIPEWRIGHT_TOKEN or --username, or keep \
                       them with `pipewright context set`"
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 }

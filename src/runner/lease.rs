@@ -92,6 +92,8 @@ pub enum LeaseError {
 pub enum Refusal {
     /// What the runner says of itself is not valid.
     Invalid,
+    /// The service does not know who this is.
+    NotKnown,
     /// The runner may not.
     NotAllowed,
     /// The service hands out no work.

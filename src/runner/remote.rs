@@ -49,7 +49,11 @@ const STAGES_PER_CONNECTION: usize = 50;
 pub struct RemoteLeases<I> {
     address: String,
     clients: Vec<Client<I>>,
+    explain: Box<Explain>,
 }
+
+/// Why a call did not reach the service, in words that lead on.
+type Explain = dyn Fn(&Status) -> Option<String> + Send + Sync;
 
 type Client<I> = LeaseServiceClient<InterceptedService<Channel, I>>;
 
@@ -72,7 +76,18 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
         Self {
             address: server.uri().to_string(),
             clients: std::iter::repeat_with(connect).take(connections).collect(),
+            explain: Box::new(|_| None),
         }
+    }
+
+    /// The same, with better words for a service that is not reached. They name it.
+    #[must_use]
+    pub fn explaining(
+        mut self,
+        explain: impl Fn(&Status) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.explain = Box::new(explain);
+        self
     }
 
     /// The client for calls that are about no lease yet.
@@ -125,8 +140,13 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
         let mut client = self.client();
         let request = registration_to_proto(runner);
         let answer = within(PATIENCE, client.register_runner(request)).await;
-        let answer = answer
-            .map_err(|status| refused_for_good(&status).unwrap_or_else(|| self.lost(&status)))?;
+        let answer = answer.map_err(|status| {
+            // Only here: later on, the service has been reached before.
+            let explained = || (self.explain)(&status).map(LeaseError::Failed);
+            refused_for_good(&status)
+                .or_else(explained)
+                .unwrap_or_else(|| self.lost(&status))
+        })?;
         let registered = registered_from_proto(answer).map_err(LeaseError::Failed)?;
         info!(server = self.address, runner.id = %registered.runner_id, "registered");
         Ok(registered)
@@ -140,7 +160,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
         let answer = answer.map_err(|status| match refused_for_good(&status) {
             // Its credentials were taken away: to register again tells for sure.
             Some(LeaseError::Refused {
-                why: Refusal::NotAllowed,
+                why: Refusal::NotKnown | Refusal::NotAllowed,
                 ..
             }) => LeaseError::Unregistered,
             _ => self.lost(&status),
@@ -219,7 +239,8 @@ fn lost(status: &Status) -> LeaseError {
 fn refused_for_good(status: &Status) -> Option<LeaseError> {
     let why = match status.code() {
         Code::InvalidArgument => Refusal::Invalid,
-        Code::Unauthenticated | Code::PermissionDenied => Refusal::NotAllowed,
+        Code::Unauthenticated => Refusal::NotKnown,
+        Code::PermissionDenied => Refusal::NotAllowed,
         Code::Unimplemented => Refusal::NotSupported,
         _ => return None,
     };
@@ -279,7 +300,8 @@ mod tests {
             _ => None,
         };
         assert_eq!(why(Code::InvalidArgument), Some(Refusal::Invalid));
-        assert_eq!(why(Code::Unauthenticated), Some(Refusal::NotAllowed));
+        assert_eq!(why(Code::Unauthenticated), Some(Refusal::NotKnown));
+        assert_eq!(why(Code::PermissionDenied), Some(Refusal::NotAllowed));
         assert_eq!(why(Code::Unimplemented), Some(Refusal::NotSupported));
         assert_eq!(why(Code::Unavailable), None);
     }

@@ -147,6 +147,15 @@ fn people_programs_and_runners_each_do_what_they_may() {
     assert_eq!(secure.client(&["pipeline", "list"], &[]).code, Some(6));
     assert_eq!(secure.client(&["health"], &[]).ok(), "SERVING\n");
 
+    // Known, and no runner.
+    let not_one = secure.client(&["runner"], &ci);
+    assert_eq!(not_one.code, Some(6), "{not_one:?}");
+    assert!(
+        not_one.stderr.contains("needs the role runner")
+            && !not_one.stderr.contains("does not know"),
+        "{not_one:?}"
+    );
+
     let mut runner = pipewright(&["runner", "--labels", "place=far"]);
     runner
         .args([
@@ -171,6 +180,8 @@ fn people_programs_and_runners_each_do_what_they_may() {
     secure.process.as_ref().unwrap().signal(Signal::HUP);
     let ended = runner.finish();
     assert_eq!(ended.code, Some(6), "{ended:?}");
+    let hint = "knows nobody by a name in the client certificate";
+    assert!(ended.stderr.contains(hint), "{ended:?}");
     assert_eq!(secure.client(&["pipeline", "list"], &ci).code, Some(6));
 
     let log = secure.log();

@@ -213,7 +213,7 @@ async fn a_runner_that_the_service_will_never_take_ends() {
     })
     .await;
     let ended = remote(&closed, "n").await;
-    let refused = Refusal::NotAllowed;
+    let refused = Refusal::NotKnown;
     assert!(matches!(&ended, Err(RunnerError::Refused { why, .. }) if *why == refused));
 }
 

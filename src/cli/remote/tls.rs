@@ -28,11 +28,24 @@ pub(super) fn encrypt(endpoint: Endpoint, files: &TlsFiles) -> Result<Endpoint, 
         tls = tls.domain_name(name);
     }
     endpoint.tls_config(tls).map_err(|error| {
+        let cause = innermost(&error);
+        // The library names no files.
+        if let (true, Some(certificate), Some(key)) = (
+            cause.contains("KeyMismatch"),
+            &files.client_cert,
+            &files.client_key,
+        ) {
+            return format!(
+                "{} is not the key of the certificate {}",
+                key.display(),
+                certificate.display()
+            );
+        }
         let hint = match files.ca_cert {
             Some(_) => "",
             None => "; --ca-cert names authorities where the system has none",
         };
-        format!("cannot set up TLS: {}{hint}", innermost(&error))
+        format!("cannot set up TLS: {cause}{hint}")
     })
 }
 

@@ -63,6 +63,8 @@ impl StartArgs {
             service.headers.clone(),
             self.capacity.into(),
         );
+        let place = service.clone();
+        let leases = leases.explaining(move |status| place.not_reached(status));
         let stop = CancellationToken::new();
         // Dropped, it kills what still runs.
         let mut running = pin!(runner::run(Arc::new(leases), self.settings(), stop.clone()));
@@ -119,9 +121,10 @@ fn failure(error: RunnerError, service: &Connection) -> Failure {
     match error {
         RunnerError::Refused { why, .. } => match why {
             Refusal::Invalid => Failure::Invalid(message),
-            Refusal::NotAllowed => {
+            Refusal::NotKnown => {
                 Failure::NotAllowed(format!("{message}\n  {}", service.credentials_hint()))
             }
+            Refusal::NotAllowed => Failure::NotAllowed(message),
             Refusal::NotSupported => Failure::Service(message),
         },
         RunnerError::Workspaces(_) => Failure::Service(message),
