@@ -4,6 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use socket2::{SockRef, TcpKeepalive};
@@ -20,6 +21,11 @@ use crate::config::Limits;
 /// at once of one client.
 const BYTES_OF_A_TURN: usize = 512;
 
+/// The shortest and the longest time that TCP's keepalive can be told. The system refuses
+/// others, of which it counts whole seconds.
+const LEAST_KEEPALIVE: Duration = Duration::from_secs(1);
+const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
 /// A connection, encrypted or not.
 pub(super) enum Socket {
     Plain(TcpStream),
@@ -32,9 +38,10 @@ pub(super) enum Socket {
 pub(super) fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
+    let told = |time: Duration| time.clamp(LEAST_KEEPALIVE, MOST_KEEPALIVE);
     let keepalive = TcpKeepalive::new()
-        .with_time(limits.keepalive_interval)
-        .with_interval(limits.keepalive_timeout);
+        .with_time(told(limits.keepalive_interval))
+        .with_interval(told(limits.keepalive_timeout));
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(limits.keepalive_interval + limits.keepalive_timeout))?;

@@ -98,6 +98,21 @@ async fn dribbled_headers_do_not_buy_time() {
     drop((read, write.expect("the service closes").unwrap()));
 }
 
+/// The system counts silence in whole seconds, and no further than to nine hours.
+#[tokio::test]
+async fn any_keepalive_that_can_be_set_can_be_served_with() {
+    for (interval, timeout) in [
+        (Duration::from_secs(24 * 60 * 60), Duration::from_secs(5)),
+        (Duration::from_secs(5), Duration::from_millis(100)),
+    ] {
+        let world = World::limited(|limits| {
+            limits.keepalive_interval = interval;
+            limits.keepalive_timeout = timeout;
+        });
+        list(&world.await.channel()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn idle_connections_of_http_1_are_closed() {
     let world = World::limited(|limits| limits.request_timeout = SHORT).await;
