@@ -6,6 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::{task, time};
 use tokio_rustls::TlsAcceptor;
 
@@ -26,6 +27,8 @@ pub struct Certificates {
     /// As the files were just before they were first read.
     first: Stamp,
     current: ArcSwap<Loaded>,
+    /// Held through a reading, so that an older one never replaces a newer one.
+    reading: Mutex<()>,
 }
 
 impl Certificates {
@@ -41,6 +44,7 @@ impl Certificates {
             files,
             first,
             current: ArcSwap::from_pointee(loaded),
+            reading: Mutex::default(),
         })
     }
 
@@ -49,6 +53,7 @@ impl Certificates {
     /// # Errors
     /// If one cannot be used: what was read before stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
+        let _alone = self.reading.lock();
         let loaded = tls::load(&self.files)?;
         expiry::warn(loaded.ends, SystemTime::now());
         self.current.store(Arc::new(loaded));
