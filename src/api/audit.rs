@@ -11,7 +11,7 @@ use tower::{Layer, Service};
 
 use crate::auth::{Authority, Peer};
 
-use super::access;
+use super::{access, status::shown};
 
 /// Tells the log, under the target `audit`, of each change that somebody asked for:
 /// who, what, of what, from where, and what came of it. Stands inside the layer that
@@ -32,10 +32,11 @@ impl Audit {
         Self(request.extensions().get::<Subjects>().cloned())
     }
 
-    /// Notes one thing: its kind and its name or id.
+    /// Notes one thing: its kind and its name or id. These come before anything else is
+    /// known of the call: a caller who may do nothing cannot fill the log with them.
     pub(super) fn about(&self, kind: &str, name: &str) {
         if let Some(subjects) = &self.0 {
-            subjects.0.lock().push(format!("{kind} {name}"));
+            subjects.0.lock().push(format!("{kind} {}", shown(name)));
         }
     }
 
@@ -101,5 +102,23 @@ where
             );
             Ok(response)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_is_about_is_cut() {
+        let audit = Audit(Some(Subjects::default()));
+        audit.about("job", "a");
+        audit.about("pipeline", &"\u{1b}".repeat(4 * 1024 * 1024));
+        let Audit(Some(Subjects(subjects))) = audit else {
+            unreachable!("it was made with them");
+        };
+        let subjects = subjects.lock();
+        assert_eq!(subjects[0], "job a");
+        assert!(subjects[1].len() < 300 && subjects[1].ends_with("..."));
     }
 }

@@ -35,7 +35,7 @@ impl From<LeaseError> for Status {
                 (Code::OutOfRange, "LOG_INCOMPLETE", ErrorDetails::new())
             }
             LeaseError::Refused { .. } | LeaseError::Failed(_) => {
-                tracing::error!(message, "a runner's call failed");
+                tracing::error!(error = message, "a runner's call failed");
                 (Code::Internal, "LEASE_CALL_FAILED", ErrorDetails::new())
             }
         };

@@ -10,7 +10,7 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViol
 
 use crate::{
     auth::{AuthError, Role},
-    domain::Violation,
+    domain::{Violation, cut},
     engine::Error,
 };
 
@@ -27,8 +27,9 @@ impl From<Error> for Status {
         let message = error.to_string();
         let (code, reason, details) = classify(error);
         match code {
-            Code::Internal => tracing::error!(reason, message, "call failed"),
-            _ => tracing::debug!(reason, message, "call refused"),
+            // As a field, and so quoted: it may repeat names of the caller's.
+            Code::Internal => tracing::error!(reason, error = message, "call failed"),
+            _ => tracing::debug!(reason, error = message, "call refused"),
         }
         refuse(code, reason, message, details)
     }
@@ -149,7 +150,7 @@ pub(super) fn refuse_with(
     facts: HashMap<String, String>,
 ) -> Status {
     details.set_error_info(reason, DOMAIN, facts);
-    Status::with_error_details(code, cut(message), details)
+    Status::with_error_details(code, shown(&message), details)
 }
 
 fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
@@ -273,8 +274,8 @@ fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
 fn bad_request(violations: Vec<Violation>) -> ErrorDetails {
     let mut left = MAX_VIOLATIONS;
     let shown = violations.into_iter().map_while(|violation| {
-        let field = cut(violation.field);
-        let description = cut(violation.description);
+        let field = shown(&violation.field);
+        let description = shown(&violation.description);
         left = left.checked_sub(field.len() + description.len())?;
         Some(FieldViolation::new(field, description))
     });
@@ -282,19 +283,15 @@ fn bad_request(violations: Vec<Violation>) -> ErrorDetails {
 }
 
 fn resource(kind: &str, name: String) -> ErrorDetails {
-    ErrorDetails::with_resource_info(format!("pipewright.v1.{kind}"), cut(name), "", "")
+    ErrorDetails::with_resource_info(format!("pipewright.v1.{kind}"), shown(&name), "", "")
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_TEXT {
-        let mut end = MAX_TEXT;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push_str("...");
+/// Text of the caller, no longer than it may be repeated.
+pub(super) fn shown(text: &str) -> String {
+    match cut(text, MAX_TEXT) {
+        whole if whole.len() == text.len() => whole.to_owned(),
+        beginning => format!("{beginning}..."),
     }
-    text
 }
 
 pub(super) fn precondition(kind: &str, subject: String, must: impl Into<String>) -> ErrorDetails {

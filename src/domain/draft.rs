@@ -5,7 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::{
     Cancellation, Change, Decision, Event, Failure, FailureReason, FencingToken, Holder, Job,
     JobState, Outcome, Refusal, RunKey, SkipReason, StageResult, StageRun, StageState, Verdict,
-    graph::verdict, limits,
+    cut, graph::verdict, limits,
 };
 
 /// A job on which events are tried out.
@@ -260,13 +260,4 @@ fn progress(job: &Job) -> u8 {
 fn is_lost(run: &StageRun) -> bool {
     let reason = run.failure.as_ref().map(|failure| failure.reason);
     reason == Some(FailureReason::RunnerLost)
-}
-
-/// The longest beginning of a text that has at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }

@@ -20,6 +20,7 @@ mod schedule;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod text;
 mod trace;
 pub mod validate;
 mod weights;
@@ -41,6 +42,7 @@ pub use schedule::{
     Admission, Bindings, QueueRank, admission, has_labels, waits_for, workspace_owner,
 };
 pub use secrets::Secrets;
+pub use text::cut;
 pub use trace::TraceContext;
 pub use validate::Violation;
 pub use weights::stage_weights;

@@ -205,6 +205,28 @@ fn people_programs_and_runners_each_do_what_they_may() {
 }
 
 #[test]
+fn a_name_with_a_line_break_is_no_line_of_the_log() {
+    let secure = Secure::start(
+        |secure| {
+            let token = ["token", "create", "ci", "--role", "shop=viewer"];
+            let made = secure.manage(&token).ok();
+            fs::write(secure.path("ci.token"), made).unwrap();
+        },
+        "debug",
+    );
+    let token = fs::read_to_string(secure.path("ci.token")).unwrap();
+    let data = r#"{"name":"p","project":"a\nforged","stages":[{"name":"s","command":"true"}]}"#;
+    let refused = secure.client(
+        &["pipeline", "create", "--data", data],
+        &[("PIPEWRIGHT_TOKEN", token.trim())],
+    );
+    assert_ne!(refused.code, Some(0));
+    secure.until_logged("PROJECT_NOT_FOUND");
+    let log = secure.log();
+    assert!(!log.lines().any(|line| line.starts_with("forged")), "{log}");
+}
+
+#[test]
 fn no_log_has_a_password_or_a_token_whatever_is_logged() {
     let secure = Secure::start(
         |secure| {

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use crate::{
     domain::{
-        FencingToken, Violation,
+        FencingToken, Violation, cut,
         lease::{Completion, Directive, LeaseProof, LogAppend, Registration, Report, WorkRequest},
         limits, validate,
     },
@@ -171,7 +171,7 @@ pub fn completion_from_proto(request: v1::CompleteLeaseRequest) -> Read<(LeasePr
         proof,
         outcome,
         exit_code,
-        mut message,
+        message,
         log_size_bytes,
         log_incomplete,
         commit_id,
@@ -184,7 +184,7 @@ pub fn completion_from_proto(request: v1::CompleteLeaseRequest) -> Read<(LeasePr
     }
     let log_size = fields.size("log_size_bytes", log_size_bytes);
     let commit_id = fields.commit(commit_id);
-    cut(&mut message);
+    let message = cut(&message, limits::MAX_FAILURE_MESSAGE).to_owned();
     let (Some(proof), Some(outcome)) = (proof, outcome) else {
         return Err(fields.0);
     };
@@ -197,14 +197,6 @@ pub fn completion_from_proto(request: v1::CompleteLeaseRequest) -> Read<(LeasePr
         commit_id,
     };
     fields.done((proof, completion))
-}
-
-fn cut(message: &mut String) {
-    let mut end = message.len().min(limits::MAX_FAILURE_MESSAGE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.truncate(end);
 }
 
 /// What is wrong with the fields that were read so far.
