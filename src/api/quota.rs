@@ -1,6 +1,7 @@
-//! How much a principal may call: so many calls at once, so many in a second.
+//! How much a caller may call: so many calls at once, so many in a second.
 
 use std::{
+    borrow::Cow,
     num::NonZeroU32,
     pin::Pin,
     sync::{
@@ -23,15 +24,15 @@ use parking_lot::Mutex;
 use tonic::Status;
 use tower::{Layer, Service};
 
-use crate::auth::Authority;
+use crate::auth::{Authority, Peer, network};
 
 use super::limited::Limit;
 
-/// How often principals are forgotten who have not called since the last time.
+/// How often callers are forgotten who have not called since the last time.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// Refuses what a principal calls beyond its quota. Belongs inside the layer that
-/// tells who calls; a call of nobody's passes.
+/// tells who calls; those who need not be known have one quota an address.
 #[derive(Clone)]
 pub struct QuotaLayer {
     quotas: Arc<Quotas>,
@@ -43,7 +44,7 @@ impl QuotaLayer {
         let quotas = Quotas {
             max_open,
             per_second: per_second.and_then(NonZeroU32::new),
-            principals: DashMap::new(),
+            callers: DashMap::new(),
             forgot: Mutex::new(Instant::now()),
         };
         Self {
@@ -66,11 +67,11 @@ impl<S> Layer<S> for QuotaLayer {
 struct Quotas {
     max_open: usize,
     per_second: Option<NonZeroU32>,
-    principals: DashMap<String, Arc<Calls>>,
+    callers: DashMap<String, Arc<Calls>>,
     forgot: Mutex<Instant>,
 }
 
-/// The calls of a principal.
+/// The calls of a caller.
 struct Calls {
     open: AtomicUsize,
     rate: Option<DefaultDirectRateLimiter>,
@@ -79,30 +80,30 @@ struct Calls {
 }
 
 impl Quotas {
-    /// A place for one more call of a principal.
-    fn admit(&self, principal: &str) -> Result<Place, Status> {
-        let calls = self.calls_of(principal);
+    /// A place for one more call of a caller.
+    fn admit(&self, caller: &str) -> Result<Place, Status> {
+        let calls = self.calls_of(caller);
         calls.is_recent.store(true, Ordering::Relaxed);
         if let Some(rate) = &calls.rate
             && let Err(early) = rate.check()
         {
             let wait = early.wait_time_from(DefaultClock::default().now());
-            return Err(self.too_many_requests(principal, wait));
+            return Err(self.too_many_requests(caller, wait));
         }
         // Counted first, so that no two take the last place.
         let place = Place(calls);
         if place.0.open.fetch_add(1, Ordering::Relaxed) >= self.max_open {
-            return Err(self.too_many_streams(principal));
+            return Err(self.too_many_streams(caller));
         }
         Ok(place)
     }
 
-    fn calls_of(&self, principal: &str) -> Arc<Calls> {
-        if let Some(calls) = self.principals.get(principal) {
+    fn calls_of(&self, caller: &str) -> Arc<Calls> {
+        if let Some(calls) = self.callers.get(caller) {
             return Arc::clone(&calls);
         }
         self.forget(Instant::now());
-        let entry = self.principals.entry(principal.to_owned());
+        let entry = self.callers.entry(caller.to_owned());
         let calls = entry.or_insert_with(|| {
             let rate = self.per_second.map(Quota::per_second);
             Arc::new(Calls {
@@ -123,23 +124,23 @@ impl Quotas {
             return;
         }
         *forgot = now;
-        self.principals.retain(|_, calls| {
+        self.callers.retain(|_, calls| {
             let was_recent = calls.is_recent.swap(false, Ordering::Relaxed);
             was_recent || Arc::strong_count(calls) > 1
         });
     }
 
-    fn too_many_streams(&self, principal: &str) -> Status {
+    fn too_many_streams(&self, caller: &str) -> Status {
         let limit = Limit {
             reason: "TOO_MANY_STREAMS",
             setting: "max_streams_per_principal",
             limit: self.max_open as u64,
         };
         let message = format!("at most {} calls may be open at once", self.max_open);
-        limit.refuse(principal, &message)
+        limit.refuse(caller, &message)
     }
 
-    fn too_many_requests(&self, principal: &str, wait: Duration) -> Status {
+    fn too_many_requests(&self, caller: &str, wait: Duration) -> Status {
         let per_second = self.per_second.map_or(0, NonZeroU32::get);
         let limit = Limit {
             reason: "TOO_MANY_REQUESTS",
@@ -147,7 +148,7 @@ impl Quotas {
             limit: per_second.into(),
         };
         let message = format!("at most {per_second} calls may be made in a second");
-        limit.refuse_for(principal, &message, wait)
+        limit.refuse_for(caller, &message, wait)
     }
 }
 
@@ -183,8 +184,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let authority = request.extensions().get::<Authority>();
-        let place = match authority.map(|of| self.quotas.admit(&of.principal.name)) {
+        let place = match caller(&request).map(|of| self.quotas.admit(&of)) {
             None => None,
             Some(Ok(place)) => Some(place),
             Some(Err(refusal)) => return Box::pin(async move { Ok(refusal.into_http()) }),
@@ -194,6 +194,19 @@ where
             let response = response.await?;
             Ok(response.map(|inner| Counted { inner, place }))
         })
+    }
+}
+
+/// Under which name a call is counted. No principal has a space in its name.
+fn caller<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
+    let extensions = request.extensions();
+    match extensions.get::<Authority>() {
+        Some(authority) => Some(Cow::Borrowed(&authority.principal.name)),
+        None => {
+            let peer = extensions.get::<Peer>()?;
+            let network = network(peer.address.ip());
+            Some(Cow::Owned(format!("address {network}")))
+        }
     }
 }
 
@@ -245,11 +258,11 @@ mod tests {
         for expected in [2, 1] {
             now += FORGET_EVERY;
             quotas.forget(now);
-            assert_eq!(quotas.principals.len(), expected);
+            assert_eq!(quotas.callers.len(), expected);
         }
         drop(busy);
         quotas.forget(now + FORGET_EVERY);
-        assert!(quotas.principals.is_empty());
+        assert!(quotas.callers.is_empty());
     }
 
     #[test]

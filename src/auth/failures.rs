@@ -1,11 +1,9 @@
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
+
+use super::network;
 
 const PERIOD: Duration = Duration::from_secs(60);
 /// Addresses that are kept at once.
@@ -93,14 +91,6 @@ fn make_room(full_at: &mut HashMap<Bucket, Instant>, now: Instant) {
     full_at.retain(|_, full| *full > now);
     if full_at.len() > MOST_ADDRESSES / 2 {
         full_at.clear();
-    }
-}
-
-/// A customer has 2^64 addresses of IPv6 or more, and all of them are one here.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

@@ -30,7 +30,7 @@ pub use file::{CredentialsError, CredentialsFile, Draft, Mistake, Mistakes};
 pub use grant::{BadGrant, Grant};
 pub use name::{BadName, check_name};
 pub use password::{BadPassword, PasswordHash};
-pub use peer::Peer;
+pub use peer::{Peer, network};
 pub use presented::Presented;
 pub use roles::{ALL_PROJECTS, Authority, Denied, Grants, Principal, Role, UnknownRole};
 pub use session::Session;

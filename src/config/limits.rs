@@ -17,7 +17,7 @@ pub struct Limits {
     pub max_connections_per_address: usize,
     /// Open calls of one connection; a client waits before it begins another one.
     pub max_streams_per_connection: u32,
-    /// Open calls of one principal.
+    /// Open calls of one principal; those of nobody, health checks, of one IP address.
     pub max_streams_per_principal: usize,
     /// Calls of one principal in a second, on average and at once; none for no limit.
     pub max_requests_per_second: Option<u32>,

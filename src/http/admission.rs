@@ -1,15 +1,12 @@
 //! Which connections are let in: so many in all, so many of an address.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use metrics::{counter, gauge};
 use parking_lot::Mutex;
 
 use crate::{
+    auth::network,
     config::Limits,
     telemetry::metrics::{CONNECTIONS, CONNECTIONS_ACCEPTED, REFUSALS},
 };
@@ -61,7 +58,7 @@ impl Admission {
     }
 
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Verdict {
-        let address = counted_as(address);
+        let address = network(address);
         let guard = |address| Guard {
             admission: Arc::clone(self),
             address,
@@ -107,17 +104,6 @@ impl Drop for Guard {
                 counts.of_an_address.remove(&address);
             }
         }
-    }
-}
-
-/// One customer of an IPv6 network has 2^64 addresses, so these count as one.
-fn counted_as(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = address.to_bits() >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        v4 => v4,
     }
 }
 

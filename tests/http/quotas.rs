@@ -8,6 +8,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use pipewright::wire::v1::{self, pipeline_service_client::PipelineServiceClient};
 use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
 use crate::{
@@ -108,4 +109,23 @@ async fn a_principal_makes_so_many_calls_in_a_second() {
     );
     tokio::time::sleep(retry).await;
     list(&channel).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_need_not_be_known_has_so_many_calls_open_of_an_address() {
+    let world = World::limited(|limits| limits.max_streams_per_principal = 1).await;
+    let mut health = HealthClient::new(world.channel());
+    let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let check = HealthCheckRequest::default();
+    let refused = health.check(check.clone()).await;
+    assert_eq!(
+        refusal(refused),
+        exhausted("TOO_MANY_STREAMS", "max_streams_per_principal")
+    );
+    // That is nobody's whose name is known.
+    list(&world.channel()).await.unwrap();
+    drop(watched);
+    while health.check(check.clone()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }

@@ -105,7 +105,7 @@ pub(super) fn callers() -> Section {
             ),
             Setting::new(
                 "max_streams_per_principal",
-                "Open calls of one principal",
+                "Open calls of one principal; health checks are of one IP address",
                 "500",
                 Whole::within(1..=10_000_000),
                 |draft| &mut draft.config.limits.max_streams_per_principal,
