@@ -5,7 +5,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use http::{Request, Response, header, request::Parts};
+use http_body::Body;
 use tonic::Status;
 use tower::{Layer, Service};
 
@@ -13,13 +15,14 @@ use crate::auth::{Authenticator, Authority, Peer, Presented, Session};
 
 use super::{
     access::{self, Method, Rule},
+    ending::Ending,
     status,
 };
 
 /// Lets nobody in who is not known, or not allowed by the table of methods;
-/// everything else is inside it. What passes carries its [`Authority`] and, in an `Arc`,
-/// its [`Session`] in the request's extensions, where what is known of the connection is
-/// expected as [`Peer`].
+/// everything else is inside it. What passes carries its [`Authority`] in the request's
+/// extensions, where what is known of the connection is expected as [`Peer`], and ends
+/// when what the caller showed is no longer good.
 #[derive(Clone)]
 pub struct AuthLayer {
     authenticator: Arc<Authenticator>,
@@ -56,9 +59,9 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
     ReqBody: Send + 'static,
-    ResBody: Default + Send + 'static,
+    ResBody: Body<Data = Bytes> + Unpin + Default + Send + 'static,
 {
-    type Response = Response<ResBody>;
+    type Response = Response<Ending<ResBody>>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
@@ -69,7 +72,8 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let method = access::method(request.uri().path());
         if method.is_some_and(|method| method.rule == Rule::Open) {
-            return Box::pin(self.inner.call(request));
+            let answer = self.inner.call(request);
+            return Box::pin(async { Ok(answer.await?.map(|body| Ending::new(body, None))) });
         }
         // The one that is ready answers; the other one is for the next call.
         let other = self.inner.clone();
@@ -80,12 +84,14 @@ where
             match admit(method, &authenticator, &head).await {
                 Ok((authority, session)) => {
                     head.extensions.insert(authority);
-                    head.extensions.insert(Arc::clone(&session));
                     let answer = inner.call(Request::from_parts(head, body));
                     tokio::select! {
                         // What is done is told.
                         biased;
-                        answer = answer => answer,
+                        answer = answer => {
+                            let session = Some(Arc::clone(&session));
+                            Ok(answer?.map(|body| Ending::new(body, session)))
+                        }
                         () = session.ended.cancelled() => {
                             Ok(status::credentials_ended().into_http())
                         }

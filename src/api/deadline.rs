@@ -9,14 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation};
 use tower::{Layer, Service};
 
-use super::status::refuse_with;
+use super::{ending::last_frame, status::refuse_with};
 
 const TIMEOUT: &str = "grpc-timeout";
 /// What nobody waits for; a longer time-out is none.
@@ -166,12 +166,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Timed<B> {
             ready!(alarm.as_mut().poll(cx));
         }
         this.is_over = true;
-        let mut trailers = HeaderMap::new();
-        match end.status().add_header(&mut trailers) {
-            Ok(()) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            // Without trailers the client sees a broken stream, which is as much an end.
-            Err(_) => Poll::Ready(None),
-        }
+        Poll::Ready(last_frame(&end.status()).map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {

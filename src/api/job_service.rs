@@ -16,7 +16,7 @@ use crate::{
 use super::{
     audit::Audit,
     page::PageRequest,
-    request::{Repeatable, filter, id, non_negative, open, open_repeatable, session},
+    request::{Repeatable, filter, id, non_negative, open, open_repeatable},
     status::{invalid, invalid_field},
     streams,
 };
@@ -94,7 +94,6 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
-        let session = session(&request);
         let (call, message) = open(request);
         let v1::WatchJobRequest {
             job_id,
@@ -110,7 +109,7 @@ impl JobService for Jobs {
         let engine = Arc::clone(&self.engine);
         let stream = streams::watch(opening, watch, heartbeat);
         Ok(Response::new(Box::pin(streams::until_closing(
-            engine, session, stream,
+            engine, stream,
         ))))
     }
 
@@ -118,7 +117,6 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ReadStageLogRequest>,
     ) -> Result<Response<Self::ReadStageLogStream>, Status> {
-        let session = session(&request);
         let (call, message) = open(request);
         let v1::ReadStageLogRequest {
             job_id,
@@ -144,7 +142,7 @@ impl JobService for Jobs {
         let stream = streams::stage_log(log);
         let engine = Arc::clone(&self.engine);
         Ok(Response::new(Box::pin(streams::until_closing(
-            engine, session, stream,
+            engine, stream,
         ))))
     }
 

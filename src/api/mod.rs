@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod auth;
 mod deadline;
+mod ending;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod job_service;

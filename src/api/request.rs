@@ -1,6 +1,6 @@
 //! What requests have in common: ids, who calls, and whether it is a repetition.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -8,7 +8,7 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use crate::{
-    auth::{Authority, Session},
+    auth::Authority,
     domain::Violation,
     engine::{Call, RequestIdentity},
 };
@@ -32,11 +32,6 @@ pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
         trace: trace_context(request.metadata().as_ref()),
     };
     (call, request.into_inner())
-}
-
-/// What the caller showed, for as long as it is good.
-pub(super) fn session<M>(request: &Request<M>) -> Option<Arc<Session>> {
-    request.extensions().get().cloned()
 }
 
 /// As [`open`], for a call that a request id makes safe to repeat.

@@ -1,7 +1,6 @@
 //! What streams send, in which order.
 
 use std::{
-    future::pending,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -14,12 +13,9 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use crate::{
-    auth::Session,
     engine::{Engine, Error, GapReason, JobView, LogPiece, Opening, StageLog, Watch},
     wire::{job_to_proto, v1},
 };
-
-use super::status::credentials_ended;
 
 /// Silence on a followed log after which a heartbeat is sent.
 const LOG_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -57,32 +53,19 @@ where
     }
 }
 
-/// Ends a stream with UNAVAILABLE once the service stops: its reader resumes. Ends it
-/// with UNAUTHENTICATED once the caller's credentials are taken away or changed.
+/// Ends a stream with UNAVAILABLE once the service stops: its reader resumes.
 pub(super) fn until_closing<T>(
     engine: Arc<Engine>,
-    session: Option<Arc<Session>>,
     stream: impl Stream<Item = Result<T, Status>>,
 ) -> impl Stream<Item = Result<T, Status>> {
     let end = async move {
-        tokio::select! {
-            biased;
-            () = engine.closing() => Error::Stopping.into(),
-            () = ended(session.as_deref()) => credentials_ended(),
-        }
+        engine.closing().await;
+        Error::Stopping.into()
     };
     Until {
         stream,
         end,
         is_over: false,
-    }
-}
-
-/// Waits for the end of a caller's credentials.
-async fn ended(session: Option<&Session>) {
-    match session {
-        Some(session) => session.ended.cancelled().await,
-        None => pending().await,
     }
 }
 
@@ -281,10 +264,10 @@ mod tests {
     /// Ten thousand of them wait at a time.
     #[test]
     fn a_stream_that_waits_is_small() {
-        let watching = size(|(engine, session, opening, watching, silence)| {
-            until_closing(engine, session, watch(opening, watching, silence))
+        let watching = size(|(engine, opening, watching, silence)| {
+            until_closing(engine, watch(opening, watching, silence))
         });
-        let reading = size(|(engine, session, log)| until_closing(engine, session, stage_log(log)));
+        let reading = size(|(engine, log)| until_closing(engine, stage_log(log)));
         assert!(watching <= 1_280, "{watching} bytes");
         assert!(reading <= 1_280, "{reading} bytes");
     }

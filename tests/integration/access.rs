@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::stream;
 use pipewright::{config::Access, wire::v1};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -528,6 +529,13 @@ async fn what_is_open_ends_when_its_credentials_are_taken_away() {
         .unwrap()
         .into_inner();
     assert!(watch.message().await.unwrap().is_some(), "a snapshot");
+    let asked = stream::pending::<ServerReflectionRequest>();
+    let mut reflected = As::new(&service, "viewer")
+        .reflection()
+        .server_reflection_info(asked)
+        .await
+        .unwrap()
+        .into_inner();
     let runner = As::new(&service, "runner");
     let session = registration();
     let registered = runner
@@ -565,6 +573,10 @@ async fn what_is_open_ends_when_its_credentials_are_taken_away() {
     };
     assert_eq!(
         why(ended),
+        (Code::Unauthenticated, "CREDENTIALS_ENDED".into())
+    );
+    assert_eq!(
+        why(reflected.message().await),
         (Code::Unauthenticated, "CREDENTIALS_ENDED".into())
     );
     assert_eq!(

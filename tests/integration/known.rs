@@ -13,6 +13,7 @@ use tonic::{
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
 };
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use crate::service::Service;
 
@@ -78,6 +79,10 @@ impl As {
 
     pub(crate) fn jobs(&self) -> JobServiceClient<InterceptedService<Channel, Shows>> {
         JobServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn reflection(&self) -> ServerReflectionClient<InterceptedService<Channel, Shows>> {
+        ServerReflectionClient::new(self.channel.clone())
     }
 
     pub(crate) fn leases(&self) -> LeaseServiceClient<InterceptedService<Channel, Shows>> {
