@@ -192,8 +192,10 @@ fn read_states(states: &[i32]) -> Result<Vec<JobState>, Status> {
             Violation::new(format!("states[{position}]"), description)
         })
     };
-    let states: Result<_, _> = states.iter().enumerate().map(read).collect();
-    states.map_err(|violation| invalid(vec![violation]))
+    // Each once: every job of the page is looked for among them.
+    let states: Result<BTreeSet<_>, _> = states.iter().enumerate().map(read).collect();
+    let states = states.map_err(|violation| invalid(vec![violation]))?;
+    Ok(states.into_iter().collect())
 }
 
 fn read_heartbeat(interval: Option<prost_types::Duration>) -> Result<Duration, Status> {
