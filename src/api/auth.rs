@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header, request::Parts};
+use http::{Extensions, HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body;
 use tonic::Status;
 use tower::{Layer, Service};
@@ -109,13 +109,43 @@ async fn admit(
     authenticator: &Authenticator,
     head: &Parts,
 ) -> Result<(Authority, Arc<Session>), Status> {
-    let header = head.headers.get(header::AUTHORIZATION);
-    let presented = Presented {
-        authorization: header.map(|value| value.as_bytes()),
-        peer: head.extensions.get::<Peer>(),
-    };
+    let presented = presented(&head.headers, &head.extensions);
     let session = authenticator.authenticate(presented).await;
     let session = session.map_err(status::not_known)?;
     let method = method.ok_or_else(|| status::method_unknown(head.uri.path()))?;
     Ok((method.rule.admit(&session.principal)?, session))
+}
+
+/// What a request shows of its caller.
+pub fn presented<'a>(headers: &'a HeaderMap, extensions: &'a Extensions) -> Presented<'a> {
+    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+    Presented {
+        authorization: match (sent.next(), sent.next()) {
+            (one, None) => one.map(|value| value.as_bytes()),
+            // Which of them counts is for nobody to choose: none does.
+            (_, Some(_)) => Some(b""),
+        },
+        peer: extensions.get::<Peer>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn of_several_headers_none_counts() {
+        let mut headers = HeaderMap::new();
+        let sent = |headers: &HeaderMap| {
+            let extensions = Extensions::new();
+            presented(headers, &extensions).authorization.map(Vec::from)
+        };
+        assert_eq!(sent(&headers), None);
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        assert_eq!(sent(&headers), Some(b"Bearer a".to_vec()));
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+        assert_eq!(sent(&headers), Some(Vec::new()));
+    }
 }

@@ -25,7 +25,7 @@ mod status;
 mod streams;
 
 pub use audit::AuditLayer;
-pub use auth::AuthLayer;
+pub use auth::{AuthLayer, presented};
 pub use deadline::DeadlineLayer;
 pub use job_service::Jobs;
 pub use lease_service::LeaseCalls;

@@ -13,7 +13,8 @@ use tokio::time;
 use tower::{service_fn, util::BoxCloneSyncService};
 
 use crate::{
-    auth::{Authenticator, Peer, Presented, Role},
+    api::presented,
+    auth::{Authenticator, Role},
     engine::{Engine, Stats},
     http::Page,
     telemetry::metrics::{
@@ -68,11 +69,7 @@ async fn upkeep(numbers: &PrometheusHandle, engine: Weak<Engine>) {
 
 /// Numbers of all projects are for those who see all projects.
 async fn admit(authenticator: &Authenticator, request: &Request<()>) -> Result<(), StatusCode> {
-    let header = request.headers().get(header::AUTHORIZATION);
-    let presented = Presented {
-        authorization: header.map(HeaderValue::as_bytes),
-        peer: request.extensions().get::<Peer>(),
-    };
+    let presented = presented(request.headers(), request.extensions());
     let session = authenticator.authenticate(presented).await;
     let session = session.map_err(|_| StatusCode::UNAUTHORIZED)?;
     match session.principal.grants.allow_everywhere(Role::Viewer) {
