@@ -1,6 +1,7 @@
 //! What crowds of clients do to one that only wants its answers, and what an idle
 //! watcher costs beside a stream of a bare tonic server. Each figure is a ratio within
-//! this run, of rounds in turns: alone, beside, alone, beside.
+//! this run, of rounds in turns: alone; while the crowd is at another service on the same
+//! machine, which shows what the crowd takes of the machine; and while it is at this one.
 
 #![allow(
     missing_docs,
@@ -58,36 +59,51 @@ async fn main() {
         return bare::serve().await;
     }
     memory::compare().await;
-    let server = Server::pipewright();
-    let own = channel(NEIGHBOUR, server.address);
-    let names = (0..150).map(|number| stage(&format!("s{number}"), "true"));
-    let job = job(&own, names.collect()).await;
+    let (server, other) = (Server::pipewright(), Server::pipewright());
+    let (job, other_job) = (watched(&server).await, watched(&other).await);
     println!(
-        "\n| a client alone, and beside | p50 alone | beside | p99 alone | beside | p99 ratio (spread) | at most |"
+        "\n| a crowd | p50 alone | crowd elsewhere | here | p99 alone | crowd elsewhere | here \
+         | p99 here of alone (spread) | of elsewhere (spread) | at most |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for (crowd, name, most) in CROWDS {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             time::sleep(PAUSE).await;
             let alone = measure(&server, &job).await;
-            let gathered = gather(crowd, &server, &job).await;
-            let beside = measure(&server, &job).await;
+            let gathered = gather(crowd, &other, &other_job).await;
+            let elsewhere = measure(&server, &job).await;
             drop(gathered);
-            rounds.push((alone, beside));
+            time::sleep(PAUSE).await;
+            let gathered = gather(crowd, &server, &job).await;
+            let here = measure(&server, &job).await;
+            drop(gathered);
+            rounds.push([alone, elsewhere, here]);
         }
-        let ratios: Vec<_> = rounds.iter().map(|(a, b)| b.p99 / a.p99).collect();
-        let of = |pick: fn(&(Times, Times)) -> f64| median(rounds.iter().map(pick).collect());
+        let all = |pick: &dyn Fn(&[Times; 3]) -> f64| rounds.iter().map(pick).collect::<Vec<_>>();
+        let p50 = |which: usize| median(all(&|round| round[which].p50));
+        let p99 = |which: usize| median(all(&|round| round[which].p99));
         println!(
-            "| {name} | {:.0} µs | {:.0} µs | {:.0} µs | {:.0} µs | {} | {most} × |",
-            of(|round| round.0.p50),
-            of(|round| round.1.p50),
-            of(|round| round.0.p99),
-            of(|round| round.1.p99),
-            spread(ratios),
+            "| {name} | {:.0} µs | {:.0} µs | {:.0} µs | {:.0} µs | {:.0} µs | {:.0} µs | {} | {} | {most} × |",
+            p50(0),
+            p50(1),
+            p50(2),
+            p99(0),
+            p99(1),
+            p99(2),
+            spread(all(&|round| round[2].p99 / round[0].p99)),
+            spread(all(&|round| round[2].p99 / round[1].p99)),
         );
     }
-    cancel(&own, &job).await;
+    for (server, job) in [(&server, &job), (&other, &other_job)] {
+        cancel(&channel(NEIGHBOUR, server.address), job).await;
+    }
+}
+
+/// A job with many events to come, of which none comes yet.
+async fn watched(server: &Server) -> v1::Job {
+    let stages = (0..150).map(|number| stage(&format!("s{number}"), "true"));
+    job(&channel(NEIGHBOUR, server.address), stages.collect()).await
 }
 
 /// In microseconds.
