@@ -93,6 +93,17 @@ impl Default for Environment {
     }
 }
 
+/// Reads the credentials and the certificate that the settings name, and starts nothing.
+///
+/// # Errors
+/// If one of them cannot be used.
+pub fn check(config: &Config) -> Result<(), ServeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    callers::authenticator(config, &clock)?;
+    config.tls.clone().map(Certificates::load).transpose()?;
+    Ok(())
+}
+
 /// Serves on a listener until `shutdown` ends, and then stops cleanly: refuses new
 /// jobs, cancels active ones and waits for their end, ends streams, closes.
 ///

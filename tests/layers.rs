@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["domain"]),
-    ("auth", &["domain"]),
+    ("auth", &["domain", "telemetry"]),
     ("wire", &["domain"]),
     ("store", &["domain", "wire"]),
     ("supervisor", &[]),

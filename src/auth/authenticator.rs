@@ -106,10 +106,13 @@ impl Authenticator {
                 Shown::Bearer(sent) if is_same(sent, token) => Ok(Arc::clone(session)),
                 _ => Err(AuthError::Invalid),
             },
-            By::File(logins) => match logins.begin(presented) {
-                Step::Done(answer) => answer,
-                Step::Check(check) => logins.finish(check).await,
-            },
+            By::File(logins) => {
+                let answer = match logins.begin(presented) {
+                    Step::Done(answer) => answer,
+                    Step::Check(check) => logins.finish(check).await,
+                };
+                answer.inspect_err(|error| logins.tell(*error, presented.address()))
+            }
         }
     }
 

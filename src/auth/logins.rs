@@ -3,6 +3,8 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use crate::telemetry::Seldom;
+
 use super::{
     AuthError, CredentialsError, CredentialsFile, LoginSettings, Presented, Session,
     cache::CacheKey,
@@ -28,6 +30,7 @@ pub(super) struct Logins {
     pub(super) known: ArcSwap<Known>,
     pub(super) verifier: Verifier,
     failures: Failures,
+    told: Mutex<Seldom>,
     settings: LoginSettings,
 }
 
@@ -55,8 +58,20 @@ impl Logins {
             known: ArcSwap::from_pointee(Known::new(entries)),
             verifier: Verifier::default(),
             failures: Failures::new(settings.max_failed_logins_per_minute),
+            told: Mutex::default(),
             settings,
         })
+    }
+
+    /// Tells operators that somebody may be guessing. Nothing that the caller sent.
+    pub(super) fn tell(&self, error: AuthError, address: Option<IpAddr>) {
+        if error == AuthError::Missing {
+            return;
+        }
+        if let Some(before) = self.told.lock().now() {
+            let address = address.map(|address| address.to_string());
+            tracing::warn!(%error, address, before, "refused a caller");
+        }
     }
 
     /// Does what takes no time. Waits for nobody.

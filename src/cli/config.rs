@@ -2,10 +2,13 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::{
-    exit::{Exit, Failure},
-    out,
-    settings::SettingsArgs,
+use crate::{
+    cli::{
+        exit::{Exit, Failure},
+        out, serve,
+        settings::SettingsArgs,
+    },
+    server,
 };
 
 /// Look at the settings that `pipewright serve` would have
@@ -17,7 +20,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say `ok`, or list all mistakes, each with where it was made; opens no file that they name
+    /// Say `ok`, or list all mistakes, each with where it was made; reads the credentials and certificates that they name
     Check(SettingsArgs),
     /// Print the effective settings as a file, each with where it comes from
     Show(SettingsArgs),
@@ -27,7 +30,8 @@ enum ConfigCommand {
 pub(crate) fn config(args: &ConfigArgs) -> Result<Exit, Failure> {
     match &args.command {
         ConfigCommand::Check(args) => {
-            args.load()?;
+            let (_, config) = args.load()?.into_config();
+            server::check(&config).map_err(serve::failure)?;
             out::print_line("ok")?;
         }
         ConfigCommand::Show(args) => out::print(args.load()?.to_toml().as_bytes())?,

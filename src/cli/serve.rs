@@ -11,7 +11,7 @@ use crate::{
         interrupt::{Interrupts, reloads},
         settings::SettingsArgs,
     },
-    server::{self, Environment},
+    server::{self, Environment, ServeError},
     telemetry,
 };
 
@@ -41,7 +41,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     let listener = bind(listen).await?;
     let stop = async move { interrupts.next().await };
     let served = server::run_in(environment, config, listener, stop).await;
-    served.map_err(|error| Failure::Service(error.to_string()))?;
+    served.map_err(failure)?;
     Ok(Exit::Ok)
 }
 
@@ -50,4 +50,17 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address)
         .await
         .map_err(|error| Failure::Service(format!("cannot listen on {address}: {error}")))
+}
+
+/// A mistake that the next try would find again is told apart from what may pass.
+pub(crate) fn failure(error: ServeError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ServeError::Credentials(_) | ServeError::Tls(_) => Failure::Invalid(message),
+        ServeError::Directory { .. }
+        | ServeError::Unprepared(_)
+        | ServeError::Runner(_)
+        | ServeError::Reflection(_)
+        | ServeError::Task(_) => Failure::Service(message),
+    }
 }

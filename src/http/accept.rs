@@ -12,7 +12,10 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Http, Limits};
+use crate::{
+    config::{Http, Limits},
+    telemetry::Seldom,
+};
 
 use super::{
     admission::{Admission, Verdict},
@@ -25,7 +28,6 @@ use super::{
     plain::{Page, Plain},
     protocol,
     refusal::Refuse,
-    seldom::Seldom,
 };
 
 /// Pause after a failed accept: what it lacks, such as files, comes back with the end

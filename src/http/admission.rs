@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 use crate::{
     auth::network,
     config::Limits,
-    telemetry::metrics::{CONNECTIONS, CONNECTIONS_ACCEPTED, REFUSALS},
+    telemetry::{
+        Seldom,
+        metrics::{CONNECTIONS, CONNECTIONS_ACCEPTED, REFUSALS},
+    },
 };
 
-use super::{refusal::Refusal, seldom::Seldom};
+use super::refusal::Refusal;
 
 /// Connections at once that are told why they are refused; more are closed unheard.
 const MAX_REFUSING: usize = 64;

@@ -16,7 +16,6 @@ mod origin;
 mod plain;
 mod protocol;
 mod refusal;
-mod seldom;
 mod socket;
 mod tls;
 

@@ -2,6 +2,8 @@
 
 mod logs;
 pub(crate) mod metrics;
+mod seldom;
 pub mod traces;
 
 pub use logs::init;
+pub(crate) use seldom::Seldom;

@@ -111,3 +111,19 @@ fn a_service_serves_as_its_file_says() {
     let mut command = pipewright(&["serve", "--config", saved.path()]);
     Running::start(&mut command).until_stderr("listening");
 }
+
+#[test]
+fn check_reads_the_files_that_a_service_would_need() {
+    let directory = tempfile::tempdir().unwrap();
+    let credentials = directory.path().join("credentials.toml");
+    std::fs::write(&credentials, "[[users]]\nname = 1\n").unwrap();
+    let credentials = credentials.to_str().unwrap();
+    for command in [
+        &["config", "check"][..],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let open = run(&[command, &["--credentials", credentials]].concat());
+        assert_eq!(open.code, Some(3), "{open:?}");
+        assert!(open.stderr.contains("chmod 600"), "{open:?}");
+    }
+}

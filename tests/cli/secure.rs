@@ -201,6 +201,10 @@ fn people_programs_and_runners_each_do_what_they_may() {
     ]);
     is_told(&["\"ada\"", "CreatePipeline", "outcome=Ok", "pipeline "]);
     is_told(&["\"ci\"", "TriggerPipeline", "outcome=Ok", "job "]);
+    assert!(
+        log.contains("refused a caller error=the credentials are not valid"),
+        "{log}"
+    );
     is_told(&["\"runner\"", "RegisterRunner", "outcome=Ok", "runner "]);
 }
 

@@ -5,14 +5,14 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// Holds back what would fill the log when strangers can bring it about at will.
 #[derive(Debug, Default)]
-pub(super) struct Seldom {
+pub(crate) struct Seldom {
     last: Option<Instant>,
     held_back: u64,
 }
 
 impl Seldom {
     /// Whether to say it now, and if so, how often it was held back before.
-    pub(super) fn now(&mut self) -> Option<u64> {
+    pub(crate) fn now(&mut self) -> Option<u64> {
         if self.last.is_some_and(|last| last.elapsed() < PAUSE) {
             self.held_back += 1;
             return None;
