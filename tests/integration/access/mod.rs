@@ -1,0 +1,55 @@
+//! Who may do what: every method of the API, with each role, and in whose project.
+
+mod endings;
+mod methods;
+mod projects;
+mod targets;
+
+use pipewright::config::Access;
+use tonic::{Code, Status};
+
+use crate::{
+    known,
+    service::{Service, refusal},
+};
+
+const ROLES: [&str; 5] = ["viewer", "developer", "deployer", "admin", "runner"];
+
+/// A service that knows one caller a role in the project `shop`, named after it, one a
+/// role in all projects, named `all-` and the role, and a `stranger` of another project.
+async fn service() -> Service {
+    let mut known = vec![("stranger".to_owned(), "bank", "admin")];
+    for role in ROLES {
+        let is_runner = role == "runner";
+        known.push((role.to_owned(), if is_runner { "*" } else { "shop" }, role));
+        known.push((format!("all-{role}"), "*", role));
+    }
+    let known: Vec<_> = known.iter().map(|(n, p, r)| (n.as_str(), *p, *r)).collect();
+    Service::with(|config| {
+        config.runner = None;
+        let path = config
+            .log_dir
+            .as_ref()
+            .unwrap()
+            .with_file_name("credentials.toml");
+        known::write(&path, &known);
+        config.access = Access::File(path);
+    })
+    .await
+}
+
+/// The code and the reason of a refusal.
+#[track_caller]
+fn why<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
+    let (code, reason, _) = refusal(answer);
+    (code, reason)
+}
+
+/// Whether a role may do what needs another.
+fn includes(held: &str, needed: &str) -> bool {
+    let rank = |role| ROLES.iter().position(|other| *other == role);
+    match held == "runner" || needed == "runner" {
+        true => held == needed,
+        false => rank(held) >= rank(needed),
+    }
+}
