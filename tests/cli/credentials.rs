@@ -104,7 +104,7 @@ fn a_token_is_printed_once_and_revoked_by_name_or_id() {
     assert!(!place.text().contains(&text));
     place.run("token create old --role runner").ok();
     place
-        .run("token create tick --role viewer --expires 0.001")
+        .run("token create tick --role viewer --expires 1ms")
         .ok();
     assert_shown!(place.shown(&place.run("token list")));
     let list = place.run("token list -o json").json();

@@ -107,7 +107,11 @@ fn create(
     out::print_line(new.text.expose_secret())
 }
 
+/// With its unit: who writes 90 means days more often than seconds.
 fn lifetime(text: &str) -> Result<Duration, String> {
+    if text.parse::<f64>().is_ok() {
+        return Err(format!("`{text}` has no unit; write 90d, or 90s"));
+    }
     let lifetime = duration::parse(text)?;
     match !lifetime.is_zero() && lifetime <= LONGEST {
         true => Ok(lifetime),
