@@ -6,6 +6,14 @@ GRPCURL_VERSION=1.9.3
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.2
 
+# Plugins of buf generate; one of another version writes other code.
+PROTOC_GEN_GO_VERSION=1.36.12
+PROTOC_GEN_GO_GRPC_VERSION=1.6.2
+PROTOC_GEN_ES_VERSION=2.17.0
+GRPCIO_TOOLS_VERSION=1.85.1
+MYPY_PROTOBUF_VERSION=5.1.0
+PYTHON_PROTOBUF_VERSION=7.36.2
+
 tools=$PWD/.ci-tools
 export PATH="$tools/bin:$PATH"
 
@@ -43,4 +51,27 @@ install_cargo_deny() {
 install_cargo_fuzz() {
     [[ $("$tools/bin/cargo-fuzz" fuzz --version 2>/dev/null) == *"$CARGO_FUZZ_VERSION" ]] ||
         cargo install --quiet --locked --debug --root "$tools" "cargo-fuzz@$CARGO_FUZZ_VERSION"
+}
+
+# The plugins of buf generate, first on PATH from here on, each set in a directory that
+# its versions name.
+install_generators() {
+    local go=$tools/protoc-gen-go-$PROTOC_GEN_GO_VERSION-$PROTOC_GEN_GO_GRPC_VERSION
+    [[ -x $go/protoc-gen-go && -x $go/protoc-gen-go-grpc ]] || {
+        GOBIN=$go go install "google.golang.org/protobuf/cmd/protoc-gen-go@v$PROTOC_GEN_GO_VERSION"
+        GOBIN=$go go install \
+            "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v$PROTOC_GEN_GO_GRPC_VERSION"
+    }
+    local es=$tools/protoc-gen-es-$PROTOC_GEN_ES_VERSION
+    [[ -x $es/node_modules/.bin/protoc-gen-es ]] ||
+        npm install --silent --no-audit --no-fund --prefix "$es" \
+            "@bufbuild/protoc-gen-es@$PROTOC_GEN_ES_VERSION"
+    local python=$tools/python-gen-$GRPCIO_TOOLS_VERSION-$MYPY_PROTOBUF_VERSION
+    [[ -x $python/bin/protoc-gen-mypy_grpc ]] || {
+        python3 -m venv "$python"
+        "$python/bin/python" -m pip install --quiet --disable-pip-version-check \
+            "grpcio-tools==$GRPCIO_TOOLS_VERSION" "mypy-protobuf==$MYPY_PROTOBUF_VERSION" \
+            "protobuf==$PYTHON_PROTOBUF_VERSION"
+    }
+    export PATH="$python/bin:$es/node_modules/.bin:$go:$PATH"
 }
