@@ -19,6 +19,7 @@ use crate::{
         metrics::{REFUSALS, RPC_DURATION, RPC_OPEN, RPC_REQUESTS},
         traces,
     },
+    wire::code_name,
 };
 
 use super::access;
@@ -140,7 +141,7 @@ impl Drop for OpenCall {
         let code = self.code.unwrap_or(Code::Cancelled);
         let (service, method) = (self.service, self.method);
         gauge!(RPC_OPEN, "service" => service, "method" => method).decrement(1.0);
-        counter!(RPC_REQUESTS, "service" => service, "method" => method, "code" => name(code))
+        counter!(RPC_REQUESTS, "service" => service, "method" => method, "code" => code_name(code))
             .increment(1);
     }
 }
@@ -178,28 +179,5 @@ impl<B: Body> Body for ObservedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A code as the specification of gRPC writes it.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

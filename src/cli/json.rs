@@ -39,6 +39,11 @@ fn value(name: &str, encoded: &[u8]) -> serde_json::Value {
     serde_json::to_value(message).expect("every message of the contract has a JSON form")
 }
 
+/// What is no message of the contract, on one line. Its names must be text.
+pub(crate) fn compact_value(value: &impl Serialize) -> String {
+    escape(&serde_json::to_string(value).expect("its names are text"))
+}
+
 /// JSON leaves DEL and the C1 controls as they are; a terminal obeys them.
 fn escape(json: &str) -> String {
     json.chars().fold(String::new(), |mut text, c| {

@@ -9,6 +9,7 @@ mod connection;
 mod context;
 mod credentials;
 mod duration;
+mod error_json;
 mod exit;
 mod file;
 mod follow;
@@ -46,6 +47,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use exit::{Exit, Failure};
+use remote::Format;
 
 /// A gRPC-native CI/CD pipeline service, and a client of it
 #[derive(Debug, Parser)]
@@ -85,9 +87,13 @@ const SHUTDOWN: Duration = Duration::from_secs(1);
 /// Does what the arguments of this process say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let format = cli.command.format();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return report(&Failure::Service(format!("cannot start threads: {error}"))),
+        Err(error) => {
+            let failure = Failure::Service(format!("cannot start threads: {error}"));
+            return report(&failure, format);
+        }
     };
     let ended = runtime.block_on(dispatch(cli.command));
     // What is dropped ends the stages that it runs. A thread that still writes to a
@@ -95,7 +101,7 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(SHUTDOWN);
     match ended {
         Ok(exit) => exit.into(),
-        Err(failure) => report(&failure),
+        Err(failure) => report(&failure, format),
     }
 }
 
@@ -115,9 +121,24 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    if let Some(message) = failure.message() {
-        out::notice(&message);
+impl Command {
+    /// The form of its answer.
+    fn format(&self) -> Format {
+        match self {
+            Self::Pipeline(args) => args.format(),
+            Self::Job(args) => args.format(),
+            Self::Runner(args) => args.format(),
+            _ => Format::Table,
+        }
+    }
+}
+
+fn report(failure: &Failure, format: Format) -> ExitCode {
+    match format {
+        Format::Table => failure.message().iter().for_each(|text| out::notice(text)),
+        Format::Json => error_json::line(failure)
+            .iter()
+            .for_each(|line| out::error_line(line)),
     }
     failure.exit().into()
 }

@@ -22,6 +22,11 @@ pub(crate) fn notice(message: &str) {
     let _ = writeln!(io::stderr(), "pipewright: {}", text::clean(message));
 }
 
+/// Prints a line of JSON, which has no control characters, on standard error.
+pub(crate) fn error_line(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Whether logs have to be cleaned before they are printed.
 pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()

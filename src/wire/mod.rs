@@ -2,6 +2,7 @@
 //! domain. Messages are taken apart field by field, so that a new field of the
 //! contract does not compile until somebody has decided what becomes of it.
 
+mod code;
 mod codec;
 mod event;
 mod job;
@@ -11,6 +12,7 @@ mod redacted;
 mod runner;
 mod time;
 
+pub use code::code_name;
 pub use codec::Codec;
 pub use event::event_to_proto;
 pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};

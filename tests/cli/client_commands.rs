@@ -74,6 +74,22 @@ fn a_pipeline_lives_from_create_to_delete() {
     assert_shown!(story.join("\n\n"));
 }
 
+#[test]
+fn programs_are_told_of_errors_in_json() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    let invalid = r#"{"name":"","stages":[{"name":"a","command":""}]}"#;
+    let mut story = Vec::new();
+    for arguments in [
+        &["pipeline", "create", "--data", invalid][..],
+        &["pipeline", "get", "nobody"],
+        &["job", "get", "01a1fe35-0b5c-717d-8031-3858a9169e00"],
+    ] {
+        let ran = served.run(&[arguments, &["-o", "json"]].concat());
+        story.push(ran.shown());
+    }
+    assert_shown!(story.join("\n"));
+}
+
 /// What `get` prints can be edited and given back.
 #[test]
 fn what_get_prints_is_what_update_takes() {

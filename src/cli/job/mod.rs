@@ -31,6 +31,13 @@ pub(crate) struct JobArgs {
     command: JobCommand,
 }
 
+impl JobArgs {
+    /// The form of the answer.
+    pub(crate) fn format(&self) -> Format {
+        self.output.format
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum JobCommand {
     Get(get::GetArgs),

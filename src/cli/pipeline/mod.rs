@@ -32,6 +32,13 @@ pub(crate) struct PipelineArgs {
     command: PipelineCommand,
 }
 
+impl PipelineArgs {
+    /// The form of the answer.
+    pub(crate) fn format(&self) -> Format {
+        self.output.format
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum PipelineCommand {
     Create(create::CreateArgs),

@@ -188,7 +188,7 @@ pub(crate) enum Format {
     /// For people
     #[default]
     Table,
-    /// For programs: canonical proto JSON
+    /// For programs: canonical proto JSON, and errors as JSON on standard error
     Json,
 }
 

@@ -37,6 +37,13 @@ pub(crate) struct RunnerArgs {
     command: Option<RunnerCommand>,
 }
 
+impl RunnerArgs {
+    /// The form of the answer.
+    pub(crate) fn format(&self) -> Format {
+        self.output.format
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum RunnerCommand {
     List(list::ListArgs),
