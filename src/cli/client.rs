@@ -51,7 +51,7 @@ impl Client {
         }
     }
 
-    /// Sends a request, again while the service is unavailable, all within the
+    /// Sends a request, again while the service is not reached, all within the
     /// time limit. Safe for calls that change something, as the request carries
     /// its `request_id`. The limit covers a stream's beginning only.
     ///
@@ -97,9 +97,12 @@ where
     send().await
 }
 
-/// Whether another try may go better: a wrong certificate stays wrong.
+/// Whether another try may go better: a wrong certificate stays wrong, and a connection
+/// that broke under the call is UNKNOWN to the library.
 fn is_passing(status: &Status) -> bool {
-    status.code() == Code::Unavailable && unreachable::explain(status).is_none()
+    let is_unavailable =
+        status.code() == Code::Unavailable || unreachable::broken_off(status).is_some();
+    is_unavailable && unreachable::explain(status).is_none()
 }
 
 /// Whether a watch that ended so must not be resumed, as its contract says.

@@ -1,6 +1,5 @@
 //! Reading the log of a stage, over as many connections as it takes.
 
-use bytes::Bytes;
 use tonic::{Code, Status, Streaming};
 
 use crate::{
@@ -13,14 +12,6 @@ use crate::{
     },
     wire::v1::{self, read_stage_log_response::Payload},
 };
-
-/// A part of a log.
-pub(crate) enum Piece {
-    /// Bytes as the command wrote them.
-    Bytes(Bytes),
-    /// Bytes that are not kept.
-    Gap(v1::LogGap),
-}
 
 /// A reader that resumes by itself.
 pub(crate) struct LogReader {
@@ -43,14 +34,16 @@ impl LogReader {
         }
     }
 
-    /// Waits for the next part; [`None`] at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+    /// Waits for the next chunk or gap; [`None`] at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<v1::ReadStageLogResponse>, Failure> {
         loop {
             match self.receive().await {
-                Ok(Some(message)) => match self.accept(message) {
-                    None => {}
-                    piece => return Ok(piece),
-                },
+                Ok(Some(message)) => {
+                    self.accept(&message);
+                    if let Some(Payload::Chunk(_) | Payload::Gap(_)) = message.payload {
+                        return Ok(Some(message));
+                    }
+                }
                 Ok(None) => return Ok(None),
                 Err(Failure::Status(status)) if self.can_resume(&status) => {
                     self.lost(&status).await;
@@ -77,15 +70,10 @@ impl LogReader {
     }
 
     /// Moves the place to resume from to behind the message.
-    fn accept(&mut self, message: v1::ReadStageLogResponse) -> Option<Piece> {
+    fn accept(&mut self, message: &v1::ReadStageLogResponse) {
         self.backoff.reset();
         self.request.offset = message.next_offset;
         self.request.attempt = message.attempt;
-        match message.payload? {
-            Payload::Chunk(chunk) => Some(Piece::Bytes(chunk.data)),
-            Payload::Gap(gap) => Some(Piece::Gap(gap)),
-            Payload::Heartbeat(_) | Payload::End(_) => None,
-        }
     }
 
     async fn lost(&mut self, status: &Status) {

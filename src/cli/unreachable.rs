@@ -94,16 +94,23 @@ fn bare(name: &str) -> &str {
 /// What may be wrong with a service that breaks the connection off before it answers:
 /// what it says of the reason may be lost with the connection.
 pub(crate) fn guess(status: &Status, is_tls: bool, has_certificate: bool) -> Option<String> {
-    let cause = root_cause(status)?;
-    let is_broken_off = ["broken pipe", "connection reset", "connection closed"]
-        .iter()
-        .any(|part| cause.to_lowercase().contains(part));
+    let cause = broken_off(status)?;
     let why = match (is_tls, has_certificate) {
         (false, _) => "is it an https:// address, or another service?",
         (true, false) => "it may want a client certificate (--client-cert and --client-key)",
         (true, true) => "it may not accept the client certificate (--client-cert)",
     };
-    is_broken_off.then(|| format!("it broke the connection off ({cause}); {why}"))
+    Some(format!("it broke the connection off ({cause}); {why}"))
+}
+
+/// How the connection ended under a call, whatever code the library has for that.
+pub(crate) fn broken_off(status: &Status) -> Option<String> {
+    let cause = root_cause(status)?;
+    let lower = cause.to_lowercase();
+    let is_broken_off = ["broken pipe", "connection reset", "connection closed"]
+        .iter()
+        .any(|part| lower.contains(part));
+    is_broken_off.then_some(cause)
 }
 
 /// HTTP/2 keeps only the text of what broke its connection.

@@ -288,6 +288,12 @@ fn a_log_is_printed_byte_for_byte() {
     assert_eq!(log(&["--follow"]), expected);
     assert_eq!(log(&["--offset", "-3"]), b"end");
     assert_eq!(log(&["--offset", "6"]), &expected[6..]);
+    // Programs are told where the bytes are.
+    let line = String::from_utf8(log(&["--offset", "6", "-o", "json"])).unwrap();
+    let message: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(message["chunk"]["offset"], "6");
+    assert_eq!(message["chunk"]["data"], "cmVkAP9lbmQ=");
+    assert_eq!(message["nextOffset"], expected.len().to_string());
     assert_eq!(served.run(&["job", "log", &job, "nope"]).code, Some(4));
 }
 

@@ -1,7 +1,8 @@
 //! `pipewright job watch` over connections that break.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -18,6 +19,11 @@ struct Proxy {
 
 impl Proxy {
     fn start(service: SocketAddr) -> Self {
+        Self::breaking(0, service)
+    }
+
+    /// Breaks so many connections once they have asked something.
+    fn breaking(count: usize, service: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self {
             address: listener.local_addr().unwrap(),
@@ -25,8 +31,13 @@ impl Proxy {
         };
         let open = Arc::clone(&proxy.open);
         thread::spawn(move || {
-            for client in listener.incoming() {
-                let client = client.unwrap();
+            for (number, client) in listener.incoming().enumerate() {
+                let mut client = client.unwrap();
+                if number < count {
+                    // The beginning of HTTP/2, and of the call behind it.
+                    client.read_exact(&mut [0; 100]).unwrap();
+                    continue;
+                }
                 let server = TcpStream::connect(service).unwrap();
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
@@ -45,6 +56,16 @@ impl Proxy {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
+}
+
+#[test]
+fn a_call_whose_connection_breaks_is_made_again() {
+    let served = Served::start(&["--no-embedded-runner"]);
+    served.create("p", "true");
+    let proxy = Proxy::breaking(2, served.address);
+    let server = proxy.address.to_string();
+    let ran = served.run(&["pipeline", "trigger", "p", "--server", &server]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
         client::Client,
         json,
         lines::Prefixer,
-        logs::{self, LogReader, Piece},
+        logs::{self, LogReader},
         out,
         remote::Format,
         screen::Screen,
@@ -21,7 +21,10 @@ use crate::{
         view::{JobView, Progress},
         words,
     },
-    wire::v1::{self, job_event::Change, stage_run::State, watch_job_response::Payload},
+    wire::v1::{
+        self, job_event::Change, read_stage_log_response::Payload as Log, stage_run::State,
+        watch_job_response::Payload,
+    },
 };
 
 /// Shows a job's news as they come.
@@ -152,21 +155,23 @@ async fn stream_log(mut reader: LogReader, name: String, screen: Screen, raw: bo
     let mut cleaner = (out::is_terminal() && !raw).then(Cleaner::default);
     let mut prefixer = Prefixer::new(&name);
     loop {
-        match reader.next().await {
-            Ok(Some(Piece::Bytes(bytes))) => {
-                let lines = match &mut cleaner {
-                    Some(cleaner) => prefixer.push(cleaner.push(&bytes).as_bytes()),
-                    None => prefixer.push(&bytes),
-                };
-                screen.print(lines).await;
-            }
-            Ok(Some(Piece::Gap(gap))) => out::notice(&format!("[{name}] {}", logs::describe(&gap))),
+        let message = match reader.next().await {
+            Ok(Some(message)) => message,
             Ok(None) => break,
             Err(failure) => {
                 let message = failure.message().unwrap_or_default();
                 out::notice(&format!("[{name}] the log cannot be read: {message}"));
                 break;
             }
+        };
+        match (message.payload, &mut cleaner) {
+            (Some(Log::Chunk(chunk)), None) => screen.print(prefixer.push(&chunk.data)).await,
+            (Some(Log::Chunk(chunk)), Some(cleaner)) => {
+                let text = cleaner.push(&chunk.data);
+                screen.print(prefixer.push(text.as_bytes())).await;
+            }
+            (Some(Log::Gap(gap)), _) => out::notice(&format!("[{name}] {}", logs::describe(&gap))),
+            (_, _) => {}
         }
     }
     screen.print(prefixer.finish()).await;

@@ -6,15 +6,19 @@ use crate::{
     cli::{
         client::Client,
         exit::{Exit, Failure},
-        logs::{self, LogReader, Piece},
+        json,
+        logs::{self, LogReader},
         out,
         remote::Format,
         text::Cleaner,
     },
-    wire::v1,
+    wire::v1::{self, read_stage_log_response::Payload},
 };
 
 /// Print the log of a stage
+///
+/// With -o json each line is a `ReadStageLogResponse` with a chunk, whose bytes are in
+/// Base64, or with a gap.
 #[derive(Args, Debug)]
 pub(crate) struct LogArgs {
     /// Id of the job
@@ -37,20 +41,19 @@ pub(crate) struct LogArgs {
 
 impl LogArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
-        if format == Format::Json {
-            return Err(Failure::Usage(
-                "a log is bytes and has no JSON form".to_owned(),
-            ));
-        }
         let mut cleaner = (out::is_terminal() && !self.raw).then(Cleaner::default);
         let mut reader = LogReader::new(client.clone(), self.request());
-        while let Some(piece) = reader.next().await? {
-            match (piece, &mut cleaner) {
-                (Piece::Gap(gap), _) => out::notice(&logs::describe(&gap)),
-                (Piece::Bytes(bytes), None) => out::print(&bytes)?,
-                (Piece::Bytes(bytes), Some(cleaner)) => {
-                    out::print(cleaner.push(&bytes).as_bytes())?;
+        while let Some(message) = reader.next().await? {
+            match (format, message.payload.as_ref()) {
+                (Format::Json, _) => {
+                    out::print_line(&json::compact("ReadStageLogResponse", &message))?;
                 }
+                (Format::Table, Some(Payload::Gap(gap))) => out::notice(&logs::describe(gap)),
+                (Format::Table, Some(Payload::Chunk(chunk))) => match &mut cleaner {
+                    None => out::print(&chunk.data)?,
+                    Some(cleaner) => out::print(cleaner.push(&chunk.data).as_bytes())?,
+                },
+                (Format::Table, _) => {}
             }
         }
         Ok(Exit::Ok)

@@ -18,11 +18,7 @@ use v1::{
 };
 
 use super::*;
-use crate::cli::{
-    caller::Credentials,
-    connection::Connection,
-    logs::{LogReader, Piece},
-};
+use crate::cli::{caller::Credentials, connection::Connection, logs::LogReader};
 
 type Messages<T> = Vec<Result<T, Status>>;
 type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -244,9 +240,9 @@ async fn a_broken_log_goes_on_at_its_byte_and_attempt() {
     ]);
     let mut reader = LogReader::new(client(&script).await, Default::default());
     let mut text = Vec::new();
-    while let Some(piece) = reader.next().await.unwrap() {
-        if let Piece::Bytes(bytes) = piece {
-            text.extend_from_slice(&bytes);
+    while let Some(message) = reader.next().await.unwrap() {
+        if let Some(v1::read_stage_log_response::Payload::Chunk(chunk)) = message.payload {
+            text.extend_from_slice(&chunk.data);
         }
     }
     assert_eq!(text, b"one two three");

@@ -1,0 +1,31 @@
+"""The clients that take part, and what they lack on purpose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CLIENTS = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client, its player, and the parts of the scenario that it leaves out."""
+
+    name: str
+    command: tuple[str, ...]
+    lacks: frozenset[str] = frozenset()
+
+
+ALL = (
+    Client("go", (str(CLIENTS / "go/player"),)),
+    Client("python", (str(CLIENTS / "python/player"),)),
+    Client("python-asyncio", (str(CLIENTS / "python/player"), "asyncio")),
+    Client("typescript", (str(CLIENTS / "typescript/player"),)),
+    Client("typescript-browser", (str(CLIENTS / "typescript/player"), "browser")),
+    Client("java", (str(CLIENTS / "java/player"),)),
+    # The command line reads a log to its end.
+    Client(
+        "cli",
+        ("python3", str(CLIENTS / "conformance/cli_player.py")),
+        lacks=frozenset({"limit_bytes"}),
+    ),
+)

@@ -1,0 +1,50 @@
+"""What a client said, so that it can be compared with what another one said."""
+
+import re
+from typing import Any
+
+from player import Json
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+ETAG = re.compile(r"^[0-9a-f]{8}-(\d+)$")
+# Worked out from how long things took, or opaque.
+VARYING = {"progressPercent", "pendingReason", "nextPageToken"}
+
+
+class Transcript:
+    """Lines, with ids numbered in the order in which they turn up, and times left out."""
+
+    def __init__(self, directory: str) -> None:
+        self.lines: list[tuple[str, Any]] = []
+        self._directory = directory
+        self._ids: dict[str, str] = {}
+
+    def add(self, step: str, value: Any) -> None:
+        """Notes what came of a step."""
+        self.lines.append((step, self._plain(value)))
+
+    def add_error(self, step: str, error: Json) -> None:
+        """Notes an error. The words are the library's own where the service said none."""
+        said = error if error["reason"] else {**error, "message": ""}
+        self.add(step, said)
+
+    def _plain(self, value: Any) -> Any:
+        match value:
+            case dict():
+                kept = sorted(value.keys() - VARYING)
+                return {key: self._plain(value[key]) for key in kept}
+            case list():
+                return [self._plain(item) for item in value]
+            case str():
+                return self._text(value)
+        return value
+
+    def _text(self, text: str) -> str:
+        text = text.replace(self._directory, "[directory]")
+        text = UUID.sub(lambda found: self._id(found[0]), text)
+        text = ETAG.sub(r"[etag \1]", text)
+        return TIME.sub("[time]", text)
+
+    def _id(self, uuid: str) -> str:
+        return self._ids.setdefault(uuid, f"[id {len(self._ids) + 1}]")

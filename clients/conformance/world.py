@@ -1,0 +1,107 @@
+"""What a scenario plays in: a service of its own, behind a proxy, and a directory."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from player import Json
+from proxy import Proxy
+
+USERNAME, PASSWORD = "ada", "correct horse battery"
+
+
+class World:
+    """Is told to let things happen; knows nothing of the client under test."""
+
+    def __init__(self, binary: str, directory: Path) -> None:
+        self.binary = binary
+        self.directory = directory
+        self.gates = directory / "gates"
+        self.token = ""
+
+    async def start(self) -> None:
+        """Starts the service, and the proxy in front of it."""
+        self.gates.mkdir()
+        credentials = ["--credentials", str(self.directory / "credentials.toml")]
+        who = ["--role", "admin", *credentials]
+        self._pipewright("user", "add", USERNAME, "--password-stdin", *who, stdin=PASSWORD)
+        self.token = self._pipewright("token", "create", "conformance", *who).strip()
+        log = self.directory / "service.log"
+        self._service = await asyncio.create_subprocess_exec(
+            *[self.binary, "serve", "--listen", "127.0.0.1:0", "--workers", "4"],
+            # The pages of browsers come from another port.
+            *["--allowed-origins", "*", *credentials],
+            stdout=log.open("wb"),
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "NO_COLOR": "1"},
+        )
+        self.service_port = await self._port(log)
+        self.proxy = Proxy(self.service_port)
+        await self.proxy.start()
+
+    async def stop(self) -> None:
+        """Stops both; the service has to leave by itself."""
+        await self.proxy.stop()
+        await self.stop_service()
+
+    async def stop_service(self) -> None:
+        """Stops the service; does nothing the second time."""
+        if self._service.returncode is None:
+            self._service.terminate()
+        assert await asyncio.wait_for(self._service.wait(), 60) == 0, "the service has failed"
+
+    def address(self) -> str:
+        """The proxy's, as a client is told it."""
+        return f"http://127.0.0.1:{self.proxy.port}"
+
+    def gate(self, name: str) -> str:
+        """A shell command that waits until the gate is opened."""
+        return f"until [ -e '{self.gates}/{name}' ]; do sleep 0.02; done"
+
+    def open(self, name: str) -> None:
+        """Lets a stage go on that waits at the gate."""
+        (self.gates / name).touch()
+
+    async def jobs(self, pipeline_id: str) -> list[Json]:
+        """The jobs of a pipeline, newest first, asked for past the proxy and the client."""
+        arguments = ["job", "list", "--pipeline", pipeline_id, "-o", "json"]
+        answer: Json = json.loads(await asyncio.to_thread(self._pipewright, *arguments))
+        jobs: list[Json] = answer.get("jobs", [])
+        return jobs
+
+    async def until_jobs(self, pipeline_id: str, count: int) -> None:
+        """Waits until the pipeline has so many jobs."""
+        async with asyncio.timeout(30):
+            while len(await self.jobs(pipeline_id)) < count:
+                await asyncio.sleep(0.02)
+
+    async def until_state(self, job_id: str, state: str) -> None:
+        """Waits until a job is in this state."""
+        arguments = ["job", "get", job_id, "-o", "json"]
+        async with asyncio.timeout(30):
+            while json.loads(await asyncio.to_thread(self._pipewright, *arguments))["state"] != state:
+                await asyncio.sleep(0.02)
+
+    def _pipewright(self, *arguments: str, stdin: str = "") -> str:
+        environment = {
+            **os.environ,
+            "PIPEWRIGHT_CLIENT_CONFIG": str(self.directory / "no-contexts.toml"),
+            "PIPEWRIGHT_TOKEN": self.token,
+        }
+        if self.token:
+            environment["PIPEWRIGHT_SERVER"] = f"127.0.0.1:{self.service_port}"
+        command = [self.binary, *arguments]
+        ran = subprocess.run(
+            command, input=stdin, env=environment, check=True, capture_output=True, text=True
+        )
+        return ran.stdout
+
+    async def _port(self, log: Path) -> int:
+        async with asyncio.timeout(60):
+            while not (found := re.search(r"address=127\.0\.0\.1:(\d+)", log.read_text())):
+                assert self._service.returncode is None, log.read_text()
+                await asyncio.sleep(0.05)
+        return int(found[1])
