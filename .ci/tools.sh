@@ -14,8 +14,21 @@ GRPCIO_TOOLS_VERSION=1.85.1
 MYPY_PROTOBUF_VERSION=5.1.0
 PYTHON_PROTOBUF_VERSION=7.36.2
 
-tools=$PWD/.ci-tools
+RUFF_VERSION=0.17.6
+MYPY_VERSION=2.4.1
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.ci-tools
 export PATH="$tools/bin:$PATH"
+
+# step NAME COMMAND...: runs a command and says how long it took.
+step() {
+    current=$1
+    shift
+    local began=$SECONDS
+    printf '\n==> %s: %s\n' "$current" "$*"
+    "$@"
+    printf '<== %s: ok after %d s\n' "$current" $((SECONDS - began))
+}
 
 # True if the pinned version is there; what another directory of PATH has does not count.
 have() {
@@ -39,6 +52,26 @@ install_grpcurl() {
 install_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         { apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv; }
+}
+
+# The Node.js of some distributions is too old, so one that is there is only looked at.
+install_node() {
+    local major
+    major=$(node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/')
+    ((${major:-0} >= 20)) || {
+        echo 'Node.js 20 or newer is needed, with npm' >&2
+        return 1
+    }
+}
+
+install_python_linters() {
+    local python=$tools/python-lint-$RUFF_VERSION-$MYPY_VERSION
+    [[ -x $python/bin/ruff && -x $python/bin/mypy ]] || {
+        python3 -m venv "$python"
+        "$python/bin/python" -m pip install --quiet --disable-pip-version-check \
+            "ruff==$RUFF_VERSION" "mypy==$MYPY_VERSION"
+    }
+    export PATH="$python/bin:$PATH"
 }
 
 # Without optimization: half the time to build, and a check takes a second either way.

@@ -26,7 +26,11 @@ def flag(name: str, value: Any) -> list[str]:
 def listing(request: Json) -> list[str]:
     """One page."""
     size = request.get("pageSize")
-    return [*flag("limit", size), *flag("page-size", size), *flag("page-token", request.get("pageToken"))]
+    return [
+        *flag("limit", size),
+        *flag("page-size", size),
+        *flag("page-token", request.get("pageToken")),
+    ]
 
 
 def pipeline_data(request: Json) -> list[str]:
@@ -107,7 +111,9 @@ class Player:
         field, arguments = COMMANDS[method]
         timeout = flag("timeout", f"{timeout_ms}ms" if timeout_ms else None)
         command = [PIPEWRIGHT, *arguments(request), *timeout, "-o", "json"]
-        ran = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        ran = subprocess.run(
+            command, env=self.environment, check=False, capture_output=True, text=True
+        )
         if ran.returncode != 0:
             raise Refused(ran.stderr)
         printed = json.loads(ran.stdout)
@@ -154,7 +160,12 @@ class Player:
 
     def _piece(self, message: Json, file: BinaryIO) -> Json:
         if gap := message.get("gap"):
-            return {"gap": {"start_offset": int(gap.get("startOffset", 0)), "end_offset": int(gap["endOffset"])}}
+            return {
+                "gap": {
+                    "start_offset": int(gap.get("startOffset", 0)),
+                    "end_offset": int(gap["endOffset"]),
+                }
+            }
         data = base64.b64decode(message["chunk"]["data"])
         file.write(data)
         file.flush()

@@ -14,6 +14,11 @@ class Client:
     command: tuple[str, ...]
     lacks: frozenset[str] = frozenset()
 
+    @property
+    def language(self) -> str:
+        """What several players of one client have in common."""
+        return self.name.partition("-")[0]
+
 
 ALL = (
     Client("go", (str(CLIENTS / "go/player"),)),

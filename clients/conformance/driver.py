@@ -55,36 +55,47 @@ async def play(client: Client, binary: str) -> Played:
 def differences(first: Played, other: Played) -> list[str]:
     """Where two clients did not say the same."""
     lines = []
-    for theirs, ours in zip(first.transcript.lines, other.transcript.lines):
+    for theirs, ours in zip(first.transcript.lines, other.transcript.lines, strict=False):
         if theirs != ours:
             lines.append(f"  {first.client.name}: {theirs}\n  {other.client.name}: {ours}")
     counts = len(first.transcript.lines), len(other.transcript.lines)
     if counts[0] != counts[1]:
-        lines.append(f"  {counts[0]} lines of {first.client.name}, {counts[1]} of {other.client.name}")
+        lines.append(
+            f"  {counts[0]} lines of {first.client.name}, {counts[1]} of {other.client.name}"
+        )
     return lines
 
 
 def table(all_played: list[Played]) -> str:
     """What is told in the end."""
-    head = ("client", "calls", "cuts survived", "events seen", "repeats", "gaps", "log bytes", "time")
-    rows = [head]
+    head = (
+        "client",
+        "calls",
+        "cuts survived",
+        "events seen",
+        "repeats",
+        "gaps",
+        "log bytes",
+        "time",
+    )
+    rows: list[tuple[str, ...]] = [head]
     for played in all_played:
         tally = played.tally
         counts = (tally.calls, tally.cuts, tally.events, tally.repeats, tally.gaps, tally.log_bytes)
         rows.append((played.client.name, *map(str, counts), f"{played.seconds:.1f} s"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )
 
 
 def chosen(names: list[str]) -> list[Client]:
-    """The clients of these names, or all."""
-    unknown = set(names) - {client.name for client in ALL}
-    if unknown:
-        known = ", ".join(client.name for client in ALL)
-        sys.exit(f"no client is called {', '.join(sorted(unknown))}; there are {known}")
-    return [client for client in ALL if not names or client.name in names]
+    """The clients of these names or languages, or all."""
+    known = {name for client in ALL for name in (client.name, client.language)}
+    if unknown := set(names) - known:
+        sys.exit(f"there is no {', '.join(sorted(unknown))}, but {', '.join(sorted(known))}")
+    return [client for client in ALL if not names or {client.name, client.language} & set(names)]
 
 
 def main() -> int:

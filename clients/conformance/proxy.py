@@ -1,6 +1,8 @@
 """A TCP proxy that breaks connections when it is told to."""
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 
 PIECE = 16 * 1024
@@ -15,8 +17,11 @@ class Connection:
 
     def cut(self) -> None:
         """Resets both, as a router that forgets them does."""
-        self.client.transport.abort()
-        self.service.transport.abort()
+        for writer in (self.client, self.service):
+            # To linger for no time is to reset.
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
 
 
 class Proxy:
@@ -27,6 +32,7 @@ class Proxy:
         self.port = 0
         self.cuts = 0
         self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._passing = asyncio.Event()
         self._passing.set()
         self._bytes_left: int | None = None
@@ -41,6 +47,7 @@ class Proxy:
         self._server.close()
         self._cut_all()
         await self._server.wait_closed()
+        await asyncio.gather(*self._tasks)
 
     def cut(self) -> None:
         """Breaks all connections; there must be one."""
@@ -69,7 +76,12 @@ class Proxy:
             connection.cut()
         self._connections.clear()
 
-    async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._connect(reader, client))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         try:
             from_service, service = await asyncio.open_connection("127.0.0.1", self.service_port)
         except OSError:

@@ -148,7 +148,7 @@ class Story:
                 self.world.open(gate)
         job = line["ended"]
         assert job["state"] == "STATE_SUCCEEDED"
-        steps = [after - before for before, after in zip([0, *sequences], sequences)]
+        steps = [after - before for before, after in zip([0, *sequences], sequences, strict=False)]
         self.tally.cuts = self.world.proxy.cuts - cuts_before
         self.tally.events = len(sequences)
         self.tally.repeats = sum(step < 1 for step in steps)

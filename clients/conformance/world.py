@@ -82,7 +82,9 @@ class World:
         """Waits until a job is in this state."""
         arguments = ["job", "get", job_id, "-o", "json"]
         async with asyncio.timeout(30):
-            while json.loads(await asyncio.to_thread(self._pipewright, *arguments))["state"] != state:
+            while (
+                json.loads(await asyncio.to_thread(self._pipewright, *arguments))["state"] != state
+            ):
                 await asyncio.sleep(0.02)
 
     def _pipewright(self, *arguments: str, stdin: str = "") -> str:
