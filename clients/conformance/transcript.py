@@ -7,7 +7,7 @@ from player import Json
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-ETAG = re.compile(r"^[0-9a-f]{8}-(\d+)$")
+ETAG = re.compile(r"\b[0-9a-f]{8}-(\d+)\b")
 # Worked out from how long things took, or opaque.
 VARYING = {"progressPercent", "pendingReason", "nextPageToken"}
 
