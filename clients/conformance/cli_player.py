@@ -78,6 +78,7 @@ class Player:
 
     def __init__(self) -> None:
         self.environment: dict[str, str] = {}
+        self.trusted: list[str] = []
 
     def play(self, line: Json) -> Iterator[Json]:
         """The answers to one line."""
@@ -104,13 +105,14 @@ class Player:
         for option in ("token", "username", "password"):
             if option in options:
                 self.environment[f"PIPEWRIGHT_{option.upper()}"] = options[option]
+        self.trusted = flag("ca-cert", options.get("ca_certificate"))
         return {"connected": {}}
 
     def call(self, method: str, request: Json, timeout_ms: int | None) -> Json:
         """One command."""
         field, arguments = COMMANDS[method]
         timeout = flag("timeout", f"{timeout_ms}ms" if timeout_ms else None)
-        command = [PIPEWRIGHT, *arguments(request), *timeout, "-o", "json"]
+        command = [PIPEWRIGHT, *arguments(request), *timeout, *self.trusted, "-o", "json"]
         ran = subprocess.run(
             command, env=self.environment, check=False, capture_output=True, text=True
         )

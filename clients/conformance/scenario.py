@@ -57,6 +57,7 @@ class Story:
         await self.is_told_what_is_wrong(succeeded)
         await self.keeps_to_its_deadline(gated)
         await self.is_told_that_it_is_nobody(gated)
+        await self.trusts_whom_it_is_told_to()
         await self.is_told_that_nobody_is_there(gated)
 
     async def creates(self) -> list[str]:
@@ -230,6 +231,26 @@ class Story:
         request = {"pipelineId": pipeline_id}
         await self.refused("UNAUTHENTICATED", "UNAUTHENTICATED", "GetPipeline", request)
         await self.watch_is_refused("UNAUTHENTICATED", "UNAUTHENTICATED", NOBODY)
+
+    async def trusts_whom_it_is_told_to(self) -> None:
+        """TLS with an authority that only the caller knows of, and without it."""
+        if "tls" in self.client.lacks:
+            return
+        async with self.world.encrypted() as address:
+            token = self.world.token
+            authority = str(self.world.directory / "ca.crt")
+            await self.player.connect(address=address, token=token, ca_certificate=authority)
+            # Not noted, as some have no part in it.
+            listed = await self.player.call("ListPipelines", {})
+            assert listed == {}, listed
+            await self.player.connect(address=address, token=token)
+            try:
+                listed = await self.player.call("ListPipelines", {})
+            except CallError as error:
+                assert error.code == "UNAVAILABLE", error
+            else:
+                raise AssertionError(f"a stranger was trusted, and said {listed}")
+        await self.connect(token=self.world.token)
 
     async def is_told_that_nobody_is_there(self, pipeline_id: str) -> None:
         """The service has gone: it is tried again, but not for ever."""

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
-import re
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import certificates
 from player import Json
 from proxy import Proxy
+from service import Service
 
 USERNAME, PASSWORD = "ada", "correct horse battery"
 
@@ -29,18 +32,26 @@ class World:
         who = ["--role", "admin", *credentials]
         self._pipewright("user", "add", USERNAME, "--password-stdin", *who, stdin=PASSWORD)
         self.token = self._pipewright("token", "create", "conformance", *who).strip()
-        log = self.directory / "service.log"
-        self._service = await asyncio.create_subprocess_exec(
-            *[self.binary, "serve", "--listen", "127.0.0.1:0", "--workers", "4"],
-            # The pages of browsers come from another port.
-            *["--allowed-origins", "*", *credentials],
-            stdout=log.open("wb"),
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
-        self.service_port = await self._port(log)
-        self.proxy = Proxy(self.service_port)
+        # The pages of browsers come from another port.
+        for_browsers = ["--allowed-origins", "*"]
+        self._service = Service(self.binary, self.directory / "service.log")
+        await self._service.start("--workers", "4", *for_browsers, *credentials)
+        self.proxy = Proxy(self._service.port)
         await self.proxy.start()
+
+    @asynccontextmanager
+    async def encrypted(self) -> AsyncIterator[str]:
+        """The address of another service, with TLS; its authority is `ca.crt`."""
+        certificates.make(self.directory)
+        service = Service(self.binary, self.directory / "encrypted.log")
+        names = ("credentials.toml", "service.crt", "service.key")
+        credentials, certificate, key = (str(self.directory / name) for name in names)
+        tls = ["--tls-certificate", certificate, "--tls-key", key]
+        await service.start("--credentials", credentials, *tls)
+        try:
+            yield f"https://127.0.0.1:{service.port}"
+        finally:
+            await service.stop()
 
     async def stop(self) -> None:
         """Stops both; the service has to leave by itself."""
@@ -49,9 +60,7 @@ class World:
 
     async def stop_service(self) -> None:
         """Stops the service; does nothing the second time."""
-        if self._service.returncode is None:
-            self._service.terminate()
-        assert await asyncio.wait_for(self._service.wait(), 60) == 0, "the service has failed"
+        await self._service.stop()
 
     def address(self) -> str:
         """The proxy's, as a client is told it."""
@@ -94,16 +103,9 @@ class World:
             "PIPEWRIGHT_TOKEN": self.token,
         }
         if self.token:
-            environment["PIPEWRIGHT_SERVER"] = f"127.0.0.1:{self.service_port}"
+            environment["PIPEWRIGHT_SERVER"] = f"127.0.0.1:{self._service.port}"
         command = [self.binary, *arguments]
         ran = subprocess.run(
             command, input=stdin, env=environment, check=True, capture_output=True, text=True
         )
         return ran.stdout
-
-    async def _port(self, log: Path) -> int:
-        async with asyncio.timeout(60):
-            while not (found := re.search(r"address=127\.0\.0\.1:(\d+)", log.read_text())):
-                assert self._service.returncode is None, log.read_text()
-                await asyncio.sleep(0.05)
-        return int(found[1])
