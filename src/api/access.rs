@@ -1,7 +1,7 @@
 //! Who may call what: the one table of methods. A method that is not in it is
 //! refused, whoever calls; a test holds it against what reflection lists.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tonic::Status;
 
@@ -162,6 +162,11 @@ pub(super) fn method(path: &str) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.path == path)
 }
 
+/// What a method needs of its caller, in words; none for a method that there is not.
+pub fn needs(path: &str) -> Option<String> {
+    method(path).map(|method| method.rule.to_string())
+}
+
 /// Whether a call asks and is answered again and again, at its client's pace.
 pub(super) fn is_conversation(path: &str) -> bool {
     path.starts_with("/grpc.reflection.")
@@ -185,6 +190,17 @@ impl Rule {
             Self::Everywhere(needed) if grants.allow_everywhere(needed) => Ok(authority(needed)),
             Self::InProject(needed) => Err(status::role_required(needed, "the project")),
             Self::Everywhere(needed) => Err(status::role_required(needed, "all projects")),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => out.write_str("nothing"),
+            Self::Known => out.write_str("credentials"),
+            Self::InProject(role) => write!(out, "{role} in the project"),
+            Self::Everywhere(role) => write!(out, "{role} in all projects"),
         }
     }
 }

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::{ErrorDetails, FieldViolation};
 use tower::{Layer, Service};
 
-use super::{ending::last_frame, status::refuse_with};
+use super::{ending::last_frame, reason::Reason, status::refuse_with};
 
 const TIMEOUT: &str = "grpc-timeout";
 /// What nobody waits for; a longer time-out is none.
@@ -101,21 +101,19 @@ enum End {
 
 impl End {
     fn status(self) -> Status {
-        let (code, reason, message) = match self {
+        let (reason, message) = match self {
             Self::Deadline => (
-                Code::DeadlineExceeded,
-                "DEADLINE_EXCEEDED",
+                Reason::DeadlineExceeded,
                 "the call took longer than its grpc-timeout",
             ),
             Self::Age => (
-                Code::Unavailable,
-                "STREAM_AGED",
+                Reason::StreamAged,
                 "the stream is as old as streams become; resume it on a new one; the \
                  setting is max_stream_age",
             ),
         };
         let (details, facts) = (ErrorDetails::new(), HashMap::new());
-        refuse_with(code, reason, message.to_owned(), details, facts)
+        refuse_with(reason, message.to_owned(), details, facts)
     }
 }
 
@@ -204,8 +202,7 @@ fn malformed() -> Status {
     let description = "must be at most eight digits and one of H, M, S, m, u and n";
     let violation = FieldViolation::new(TIMEOUT, description);
     refuse_with(
-        Code::InvalidArgument,
-        "TIMEOUT_MALFORMED",
+        Reason::TimeoutMalformed,
         format!("{TIMEOUT} {description}"),
         ErrorDetails::with_bad_request(vec![violation]),
         HashMap::new(),

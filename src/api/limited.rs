@@ -3,15 +3,15 @@
 use std::{collections::HashMap, time::Duration};
 
 use http::HeaderMap;
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::{ErrorDetails, QuotaViolation};
 
-use super::status::refuse_with;
+use super::{reason::Reason, status::refuse_with};
 
 /// What was over which limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
-    pub(super) reason: &'static str,
+    pub(super) reason: Reason,
     pub(super) setting: &'static str,
     pub(super) limit: u64,
 }
@@ -40,29 +40,13 @@ impl Limit {
             ("limit".to_owned(), self.limit.to_string()),
         ]);
         let message = format!("{message}; the setting is {}", self.setting);
-        refuse_with(
-            Code::ResourceExhausted,
-            self.reason,
-            message,
-            details,
-            facts,
-        )
+        refuse_with(self.reason, message, details, facts)
     }
 }
 
-/// A refusal by what is in front of the services, as the headers of its response:
-/// the connection's, if it `is_exhausted`, else the request's.
-pub fn refused_in_front(
-    is_exhausted: bool,
-    reason: &str,
-    message: &str,
-    setting: &str,
-) -> HeaderMap {
-    let code = match is_exhausted {
-        true => Code::ResourceExhausted,
-        false => Code::PermissionDenied,
-    };
+/// A refusal by what is in front of the services, as the headers of its response.
+pub fn refused_in_front(reason: Reason, message: &str, setting: &str) -> HeaderMap {
     let facts = HashMap::from([("setting".to_owned(), setting.to_owned())]);
-    let status = refuse_with(code, reason, message.to_owned(), ErrorDetails::new(), facts);
+    let status = refuse_with(reason, message.to_owned(), ErrorDetails::new(), facts);
     status.into_http::<()>().into_parts().0.headers
 }

@@ -10,12 +10,13 @@ use std::{
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
-use tonic::{Code, Status};
+use tonic::Status;
 use tower::{Layer, Service};
 
 use super::{
     access,
     limited::Limit,
+    reason::Reason,
     status::{quota, refuse_with},
 };
 
@@ -91,7 +92,7 @@ impl MessageLimit {
             return Ok(());
         }
         let message = format!("the message has {length} bytes, and this method takes {limit}");
-        let reason = "MESSAGE_TOO_LARGE";
+        let reason = Reason::MessageTooLarge;
         Err(match self {
             Self::Setting(_) => {
                 let setting = "max_message";
@@ -105,7 +106,7 @@ impl MessageLimit {
             Self::OfMethod(_) => {
                 let details = quota("message".to_owned(), format!("at most {limit} bytes"));
                 let facts = HashMap::from([("limit".to_owned(), limit.to_string())]);
-                refuse_with(Code::ResourceExhausted, reason, message, details, facts)
+                refuse_with(reason, message, details, facts)
             }
         })
     }
@@ -189,6 +190,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
 
     fn measured(limit: u64, pieces: &[&[u8]]) -> Result<(), Status> {

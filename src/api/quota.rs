@@ -26,7 +26,7 @@ use tower::{Layer, Service};
 
 use crate::auth::{Authority, Peer, network};
 
-use super::limited::Limit;
+use super::{limited::Limit, reason::Reason};
 
 /// How often callers are forgotten who have not called since the last time.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -132,7 +132,7 @@ impl Quotas {
 
     fn too_many_streams(&self, caller: &str) -> Status {
         let limit = Limit {
-            reason: "TOO_MANY_STREAMS",
+            reason: Reason::TooManyStreams,
             setting: "max_streams_per_principal",
             limit: self.max_open as u64,
         };
@@ -143,7 +143,7 @@ impl Quotas {
     fn too_many_requests(&self, caller: &str, wait: Duration) -> Status {
         let per_second = self.per_second.map_or(0, NonZeroU32::get);
         let limit = Limit {
-            reason: "TOO_MANY_REQUESTS",
+            reason: Reason::TooManyRequests,
             setting: "max_requests_per_second",
             limit: per_second.into(),
         };

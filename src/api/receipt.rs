@@ -12,11 +12,11 @@ use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::ErrorDetails;
 use tower::{Layer, Service};
 
-use super::{access::is_conversation, status::refuse_with};
+use super::{access::is_conversation, reason::Reason, status::refuse_with};
 
 /// Refuses a call whose request has not arrived in time, to its end: one that dribbles,
 /// or is never ended, would keep its place for ever.
@@ -119,8 +119,7 @@ fn too_slow() -> Status {
     let setting = "message_timeout";
     let facts = HashMap::from([("setting".to_owned(), setting.to_owned())]);
     refuse_with(
-        Code::DeadlineExceeded,
-        "REQUEST_TOO_SLOW",
+        Reason::RequestTooSlow,
         format!("the request took too long to arrive; the setting is {setting}"),
         ErrorDetails::new(),
         facts,

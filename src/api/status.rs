@@ -14,6 +14,8 @@ use crate::{
     engine::Error,
 };
 
+use super::reason::Reason;
+
 const DOMAIN: &str = "pipewright";
 /// What all violations of a refusal may have, in bytes: more than about 4 KiB of
 /// details break clients.
@@ -25,13 +27,16 @@ const MAX_TEXT: usize = 256;
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        let (code, reason, details) = classify(error);
-        match code {
+        let (reason, details) = classify(error);
+        let name = reason.name();
+        match reason.code() {
             // As a field, and so quoted: it may repeat names of the caller's.
-            Code::Internal => tracing::error!(reason, error = message, "call failed"),
-            _ => tracing::debug!(reason, error = message, "call refused"),
+            Some(Code::Internal) => {
+                tracing::error!(reason = name, error = message, "call failed");
+            }
+            _ => tracing::debug!(reason = name, error = message, "call refused"),
         }
-        refuse(code, reason, message, details)
+        refuse(reason, message, details)
     }
 }
 
@@ -51,12 +56,7 @@ pub(super) fn page_token_mismatch() -> Status {
     let mut details = ErrorDetails::new();
     details.add_bad_request_violation("page_token", description);
     let message = format!("page_token {description}");
-    refuse(
-        Code::InvalidArgument,
-        "PAGE_TOKEN_MISMATCH",
-        message,
-        details,
-    )
+    refuse(Reason::PageTokenMismatch, message, details)
 }
 
 /// A refusal of a caller who is not known. It is the same for all that is wrong with
@@ -67,12 +67,7 @@ pub(super) fn not_known(error: AuthError) -> Status {
             let message = "the call has no valid credentials; send 'authorization: Bearer TOKEN', \
                  'authorization: Basic BASE64(USER:PASSWORD)' or a client certificate";
             let details = ErrorDetails::new();
-            refuse(
-                Code::Unauthenticated,
-                "UNAUTHENTICATED",
-                message.to_owned(),
-                details,
-            )
+            refuse(Reason::Unauthenticated, message.to_owned(), details)
         }
         AuthError::TooManyFailures { retry_after, limit } => {
             let limit =
@@ -80,13 +75,12 @@ pub(super) fn not_known(error: AuthError) -> Status {
             let message = format!("{error}, {limit}; wait, or call with a token");
             let mut details = quota("the caller's address".to_owned(), limit);
             details.set_retry_info(Some(retry_after));
-            let reason = "TOO_MANY_FAILED_LOGINS";
-            refuse(Code::ResourceExhausted, reason, message, details)
+            refuse(Reason::TooManyFailedLogins, message, details)
         }
         AuthError::Busy { retry_after } => {
             let message = format!("{error}; try again");
             let details = ErrorDetails::with_retry_info(Some(retry_after));
-            refuse(Code::Unavailable, "LOGIN_BUSY", message, details)
+            refuse(Reason::LoginBusy, message, details)
         }
     }
 }
@@ -94,8 +88,7 @@ pub(super) fn not_known(error: AuthError) -> Status {
 /// The end of a call whose caller's credentials were taken away or changed meanwhile.
 pub(super) fn credentials_ended() -> Status {
     refuse(
-        Code::Unauthenticated,
-        "CREDENTIALS_ENDED",
+        Reason::CredentialsEnded,
         "the credentials of this call were taken away, changed, or are over".to_owned(),
         ErrorDetails::new(),
     )
@@ -104,8 +97,7 @@ pub(super) fn credentials_ended() -> Status {
 /// A refusal of a caller who lacks a role.
 pub(super) fn role_required(needed: Role, place: &str) -> Status {
     refuse(
-        Code::PermissionDenied,
-        "ROLE_REQUIRED",
+        Reason::RoleRequired,
         format!("this needs the role {needed} in {place}"),
         ErrorDetails::new(),
     )
@@ -114,8 +106,7 @@ pub(super) fn role_required(needed: Role, place: &str) -> Status {
 /// A refusal of a call of a method that there is not.
 pub(super) fn method_unknown(path: &str) -> Status {
     refuse(
-        Code::Unimplemented,
-        "METHOD_UNKNOWN",
+        Reason::MethodUnknown,
         format!("there is no method {path}; reflection lists those there are"),
         ErrorDetails::new(),
     )
@@ -125,149 +116,113 @@ pub(super) fn method_unknown(path: &str) -> Status {
 /// method that was called.
 pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
     let message = told.message().to_owned();
-    let (code, reason, message) = match told.code() {
+    let reason = match told.code() {
         Code::Unimplemented => return method_unknown(path),
         // The codec's words for a message over the limit, and for bytes that are no message.
-        Code::OutOfRange => (Code::ResourceExhausted, "MESSAGE_TOO_LARGE", message),
-        Code::Internal if message.contains("decode") => {
-            (Code::InvalidArgument, "MESSAGE_MALFORMED", message)
-        }
-        code => (code, "TRANSPORT", message),
+        Code::OutOfRange => Reason::MessageTooLarge,
+        Code::Internal if message.contains("decode") => Reason::MessageMalformed,
+        _ => Reason::Transport,
     };
-    refuse(code, reason, message, ErrorDetails::new())
+    let code = reason.code().unwrap_or(told.code());
+    status(code, reason, message, ErrorDetails::new(), HashMap::new())
 }
 
-fn refuse(code: Code, reason: &str, message: String, details: ErrorDetails) -> Status {
-    refuse_with(code, reason, message, details, HashMap::new())
+fn refuse(reason: Reason, message: String, details: ErrorDetails) -> Status {
+    refuse_with(reason, message, details, HashMap::new())
 }
 
 /// A refusal with facts for programs in its `ErrorInfo`.
 pub(super) fn refuse_with(
+    reason: Reason,
+    message: String,
+    details: ErrorDetails,
+    facts: HashMap<String, String>,
+) -> Status {
+    let code = reason.code().unwrap_or(Code::Unknown);
+    status(code, reason, message, details, facts)
+}
+
+fn status(
     code: Code,
-    reason: &str,
+    reason: Reason,
     message: String,
     mut details: ErrorDetails,
     facts: HashMap<String, String>,
 ) -> Status {
-    details.set_error_info(reason, DOMAIN, facts);
+    details.set_error_info(reason.name(), DOMAIN, facts);
     Status::with_error_details(code, shown(&message), details)
 }
 
-fn classify(error: Error) -> (Code, &'static str, ErrorDetails) {
+fn classify(error: Error) -> (Reason, ErrorDetails) {
     match error {
-        Error::Invalid(violations) => (
-            Code::InvalidArgument,
-            "INVALID_FIELDS",
-            bad_request(violations),
-        ),
+        Error::Invalid(violations) => (Reason::InvalidFields, bad_request(violations)),
         Error::RequestIdReused => (
-            Code::InvalidArgument,
-            "REQUEST_ID_REUSED",
+            Reason::RequestIdReused,
             bad_request(vec![Violation::new(
                 "request_id",
                 "was already used for a different request; use a new UUID",
             )]),
         ),
-        Error::ProjectNotFound(name) => (
-            Code::NotFound,
-            "PROJECT_NOT_FOUND",
-            resource("Project", name),
-        ),
-        Error::RoleLacking { .. } => (Code::PermissionDenied, "ROLE_REQUIRED", ErrorDetails::new()),
-        Error::PipelineNotFound(id) => (
-            Code::NotFound,
-            "PIPELINE_NOT_FOUND",
-            resource("Pipeline", id),
-        ),
+        Error::ProjectNotFound(name) => (Reason::ProjectNotFound, resource("Project", name)),
+        Error::RoleLacking { .. } => (Reason::RoleRequired, ErrorDetails::new()),
+        Error::PipelineNotFound(id) => (Reason::PipelineNotFound, resource("Pipeline", id)),
         Error::RevisionNotFound { id, revision } => (
-            Code::NotFound,
-            "REVISION_NOT_FOUND",
+            Reason::RevisionNotFound,
             resource("Pipeline", format!("{id}@{revision}")),
         ),
-        Error::JobNotFound(id) => (Code::NotFound, "JOB_NOT_FOUND", resource("Job", id)),
-        Error::RunnerNotFound(id) => (Code::NotFound, "RUNNER_NOT_FOUND", resource("Runner", id)),
+        Error::JobNotFound(id) => (Reason::JobNotFound, resource("Job", id)),
+        Error::RunnerNotFound(id) => (Reason::RunnerNotFound, resource("Runner", id)),
         Error::StageNotFound { job, what } => (
-            Code::NotFound,
-            "STAGE_NOT_FOUND",
+            Reason::StageNotFound,
             resource("StageRun", format!("{job}: {what}")),
         ),
         Error::NameTaken { project, name } => (
-            Code::AlreadyExists,
-            "PIPELINE_NAME_TAKEN",
+            Reason::PipelineNameTaken,
             resource("Pipeline", format!("{project}/{name}")),
         ),
         Error::EtagMismatch { id, current } => {
             let must = format!("the etag must be '{current}'");
-            (
-                Code::Aborted,
-                "ETAG_MISMATCH",
-                precondition("ETAG", id, must),
-            )
+            (Reason::EtagMismatch, precondition("ETAG", id, must))
         }
         Error::PipelineActive { id, .. } => {
             let must = "the pipeline must have no active jobs, or force must be set";
             (
-                Code::FailedPrecondition,
-                "PIPELINE_HAS_ACTIVE_JOBS",
+                Reason::PipelineHasActiveJobs,
                 precondition("JOBS", id, must),
             )
         }
         Error::JobEnded { id, .. } => {
             let must = "the job must not have ended";
-            (
-                Code::FailedPrecondition,
-                "JOB_ENDED",
-                precondition("STATE", id, must),
-            )
+            (Reason::JobEnded, precondition("STATE", id, must))
         }
         Error::JobNotEnded(id) => {
             let must = "the job must have ended";
-            (
-                Code::FailedPrecondition,
-                "JOB_NOT_ENDED",
-                precondition("STATE", id, must),
-            )
+            (Reason::JobNotEnded, precondition("STATE", id, must))
         }
         Error::PipelineDeleted(id) => {
             let must = "the job's pipeline must exist";
-            (
-                Code::FailedPrecondition,
-                "PIPELINE_DELETED",
-                precondition("PIPELINE", id, must),
-            )
+            (Reason::PipelineDeleted, precondition("PIPELINE", id, must))
         }
         Error::NothingToRetry(id) => {
             let must = "a stage must have failed, or been cancelled or skipped for it";
-            (
-                Code::FailedPrecondition,
-                "NO_STAGE_TO_RUN",
-                precondition("STAGES", id, must),
-            )
+            (Reason::NoStageToRun, precondition("STAGES", id, must))
         }
         Error::TooManyActiveJobs { id, limit } => {
             let limit = format!("at most {limit} active jobs of a pipeline");
-            (
-                Code::ResourceExhausted,
-                "TOO_MANY_ACTIVE_JOBS",
-                quota(id, limit),
-            )
+            (Reason::TooManyActiveJobs, quota(id, limit))
         }
         Error::QueueFull { limit } => {
             let limit = format!("at most {limit} stages wait for a runner");
-            (
-                Code::ResourceExhausted,
-                "QUEUE_FULL",
-                quota("queue".to_owned(), limit),
-            )
+            (Reason::QueueFull, quota("queue".to_owned(), limit))
         }
         Error::OffsetPastEnd { size, .. } => {
             let must = format!("must be at most the log's present size, {size}");
             let details = bad_request(vec![Violation::new("offset", must)]);
-            (Code::OutOfRange, "OFFSET_PAST_END", details)
+            (Reason::OffsetPastEnd, details)
         }
-        Error::Stopping => (Code::Unavailable, "SERVER_STOPPING", ErrorDetails::new()),
-        Error::Store(_) => (Code::Internal, "STORE_FAILED", ErrorDetails::new()),
-        Error::Log(_) => (Code::Internal, "LOG_UNREADABLE", ErrorDetails::new()),
+        Error::Stopping => (Reason::ServerStopping, ErrorDetails::new()),
+        Error::Store(_) => (Reason::StoreFailed, ErrorDetails::new()),
+        Error::Log(_) => (Reason::LogUnreadable, ErrorDetails::new()),
     }
 }
 

@@ -84,7 +84,7 @@ impl Admission {
             tracing::warn!(%address, setting = refusal.setting, before, "refusing connections");
         }
         if counts.refusing >= MAX_REFUSING {
-            counter!(REFUSALS, "reason" => refusal.reason).increment(1);
+            counter!(REFUSALS, "reason" => refusal.rule.reason()).increment(1);
             return Verdict::Dropped;
         }
         counts.refusing += 1;

@@ -4,9 +4,9 @@
 
 use std::net::IpAddr;
 
-use http::{Request, StatusCode, header, uri::Authority};
+use http::{Request, header, uri::Authority};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Rule};
 
 /// What is called by its address, whatever names there are: probes know no name.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/grpc.health.v1.Health/"];
@@ -83,8 +83,7 @@ fn is_localhost(name: &str) -> bool {
 
 fn refusal(name: &str) -> Refusal {
     Refusal {
-        status: StatusCode::MISDIRECTED_REQUEST,
-        reason: "HOST_NOT_ALLOWED",
+        rule: Rule::Hosts,
         message: format!(
             "the service is not to be called as '{}'; the setting is allowed_hosts",
             name.escape_debug()

@@ -24,5 +24,5 @@ pub use answer::Answer;
 pub use certificates::Certificates;
 pub use front::Calls;
 pub use plain::Page;
-pub use refusal::{Refusal, Refuse};
+pub use refusal::{Refusal, Refuse, Rule};
 pub use tls::TlsError;

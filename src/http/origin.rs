@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Rule};
 
 /// How long a browser may remember that it is allowed to call.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
@@ -57,8 +57,7 @@ impl Origins {
         match refused.next() {
             None => Ok(()),
             Some(origin) => Err(Refusal {
-                status: StatusCode::FORBIDDEN,
-                reason: "ORIGIN_NOT_ALLOWED",
+                rule: Rule::Origins,
                 message: format!(
                     "pages of {origin:?} may not call; the setting is allowed_origins"
                 ),

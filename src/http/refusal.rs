@@ -5,13 +5,42 @@ use crate::telemetry::metrics::REFUSALS;
 
 use super::answer::{Answer, text};
 
+/// What in front of the services refuses requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// How many connections there may be.
+    Connections,
+    /// Under which names the service is called.
+    Hosts,
+    /// Which pages of browsers may call.
+    Origins,
+}
+
+impl Rule {
+    /// What a program can match on.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Connections => "TOO_MANY_CONNECTIONS",
+            Self::Hosts => "HOST_NOT_ALLOWED",
+            Self::Origins => "ORIGIN_NOT_ALLOWED",
+        }
+    }
+
+    /// What a refusal says in plain HTTP.
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Connections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Hosts => StatusCode::MISDIRECTED_REQUEST,
+            Self::Origins => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
 /// Why a request is not passed on.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// What the refusal says in plain HTTP.
-    pub status: StatusCode,
-    /// What a program can match on.
-    pub reason: &'static str,
+    /// What refuses it.
+    pub rule: Rule,
     /// What a person reads.
     pub message: String,
     /// The setting that decides it.
@@ -24,8 +53,7 @@ pub type Refuse = fn(&Refusal) -> HeaderMap;
 impl Refusal {
     pub(super) fn too_many_connections(of_what: &str, setting: &'static str, limit: usize) -> Self {
         Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            reason: "TOO_MANY_CONNECTIONS",
+            rule: Rule::Connections,
             message: format!(
                 "at most {limit} connections{of_what} may be open; the setting is {setting}"
             ),
@@ -35,10 +63,10 @@ impl Refusal {
 
     /// The answer, in the terms of the request: gRPC, gRPC-Web or plain HTTP.
     pub(super) fn answer<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<Answer<B>> {
-        counter!(REFUSALS, "reason" => self.reason).increment(1);
+        counter!(REFUSALS, "reason" => self.rule.reason()).increment(1);
         let content_type = request.get(header::CONTENT_TYPE);
         let Some(content_type) = content_type.filter(|kind| is_grpc(kind)) else {
-            return text(self.status, format!("{}\n", self.message));
+            return text(self.rule.status(), format!("{}\n", self.message));
         };
         let mut response = Response::new(Answer::default());
         *response.headers_mut() = refuse(self);

@@ -11,12 +11,12 @@ use tower::ServiceBuilder;
 use crate::{
     api::{
         AuditLayer, AuthLayer, DeadlineLayer, Jobs, LeaseCalls, MessageLimitLayer, ObserveLayer,
-        Pipelines, QuotaLayer, ReceiptLayer, RefusalLayer, Runners, refused_in_front,
+        Pipelines, QuotaLayer, Reason, ReceiptLayer, RefusalLayer, Runners, refused_in_front,
     },
     auth::Authenticator,
     config::Limits,
     engine::Engine,
-    http::{Calls, Refusal},
+    http::{Calls, Refusal, Rule},
     wire::{
         FILE_DESCRIPTOR_SET,
         runner_v1::lease_service_server::{LeaseServiceServer, SERVICE_NAME as LEASE_SERVICE},
@@ -96,12 +96,26 @@ pub(super) async fn set_health(health: &HealthReporter, status: ServingStatus) {
 
 /// Says in gRPC what the front refuses.
 pub(super) fn refuse(refusal: &Refusal) -> HeaderMap {
-    let is_exhausted = refusal.status == http::StatusCode::SERVICE_UNAVAILABLE;
-    let Refusal {
-        reason,
-        message,
-        setting,
-        ..
-    } = refusal;
-    refused_in_front(is_exhausted, reason, message, setting)
+    refused_in_front(reason(refusal.rule), &refusal.message, refusal.setting)
+}
+
+fn reason(rule: Rule) -> Reason {
+    match rule {
+        Rule::Connections => Reason::TooManyConnections,
+        Rule::Hosts => Reason::HostNotAllowed,
+        Rule::Origins => Reason::OriginNotAllowed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The front counts by its own word, and callers read the API's.
+    #[test]
+    fn what_the_front_counts_is_what_callers_read() {
+        for rule in [Rule::Connections, Rule::Hosts, Rule::Origins] {
+            assert_eq!(rule.reason(), reason(rule).name());
+        }
+    }
 }
