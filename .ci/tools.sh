@@ -3,6 +3,7 @@
 
 BUF_VERSION=1.75.0
 GRPCURL_VERSION=1.9.3
+GHZ_VERSION=0.121.0
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.2
 
@@ -46,6 +47,12 @@ install_grpcurl() {
     [[ -x $tools/grpcurl-$GRPCURL_VERSION/grpcurl ]] ||
         GOBIN="$tools/grpcurl-$GRPCURL_VERSION" \
             go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
+}
+
+# The same goes for ghz.
+install_ghz() {
+    [[ -x $tools/ghz-$GHZ_VERSION/ghz ]] ||
+        GOBIN="$tools/ghz-$GHZ_VERSION" go install "github.com/bojand/ghz/cmd/ghz@v$GHZ_VERSION"
 }
 
 # Any Python 3 that can make virtual environments; the packages in them are pinned.
