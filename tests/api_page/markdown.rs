@@ -1,0 +1,68 @@
+//! Comments and tables as GitHub shows them.
+
+/// A comment's paragraphs and lists, which are Markdown as they are but for characters
+/// that would be taken for it.
+pub(crate) fn block(comment: &str) -> String {
+    let lines = comment.lines().map(|line| {
+        // A comment's lines begin after the blank behind `//`.
+        escape(line.strip_prefix(' ').unwrap_or(line).trim_end())
+    });
+    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+/// A comment on one line, as a cell of a table must be.
+pub(crate) fn cell(comment: &str) -> String {
+    let paragraphs = comment.split("\n\n").map(|paragraph| {
+        let lines = paragraph.lines().map(str::trim);
+        escape(&lines.collect::<Vec<_>>().join(" "))
+    });
+    let cell = paragraphs.collect::<Vec<_>>().join("<br><br>");
+    cell.replace('|', r"\|").trim().to_owned()
+}
+
+/// A table's lines.
+pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = head.iter().map(|&title| title.to_owned()).collect();
+    let rule = format!("|{}\n", "---|".repeat(head.len()));
+    let rows = rows.into_iter().map(|cells| line(&cells));
+    line(&head) + &rule + &rows.collect::<String>()
+}
+
+/// Outside of code an asterisk would be emphasis, and an angle bracket a tag.
+fn escape(text: &str) -> String {
+    let escaped = |(index, part): (usize, &str)| match index % 2 {
+        0 => part.replace('*', r"\*").replace('<', "&lt;"),
+        _ => format!("`{part}`"),
+    };
+    text.split('`').enumerate().map(escaped).collect()
+}
+
+/// The anchor that GitHub gives a heading.
+pub(crate) fn slug(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || ['-', '_', ' '].contains(c);
+    let kept = heading.chars().filter(kept);
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_keep_their_shape() {
+        let comment = " Does it.\n\n 1. A list of `a*`\n    and *.\n";
+        assert_eq!(block(comment), "Does it.\n\n1. A list of `a*`\n   and \\*.");
+        assert_eq!(
+            cell(" One\n line, `a|b`.\n\n Two.\n"),
+            r"One line, `a\|b`.<br><br>Two."
+        );
+    }
+
+    #[test]
+    fn anchors_are_those_of_github() {
+        assert_eq!(slug("Job.State"), "jobstate");
+        assert_eq!(slug("Putting load on it"), "putting-load-on-it");
+        assert_eq!(slug("`request_id`s, twice"), "request_ids-twice");
+    }
+}

@@ -1,0 +1,47 @@
+//! The parts of the page that are generated, and those that are not.
+
+use regex::Regex;
+
+const REGION: &str = r"(?s)(<!-- generated: (\w+) -->\n).*?(<!-- end -->)";
+
+/// The page with its generated parts made anew.
+pub(crate) fn fill(page: &str, generate: impl Fn(&str) -> String) -> String {
+    let fill = |found: &regex::Captures<'_>| {
+        let text = generate(&found[2]);
+        format!("{}\n{}\n\n{}", &found[1], text.trim(), &found[3])
+    };
+    region().replace_all(page, fill).into_owned()
+}
+
+/// The page with something made of each part that is written by hand.
+pub(crate) fn map_prose(page: &str, mut change: impl FnMut(&str) -> String) -> String {
+    let mut changed = String::new();
+    let mut done = 0;
+    for generated in region().find_iter(page) {
+        changed.push_str(&change(&page[done..generated.start()]));
+        changed.push_str(generated.as_str());
+        done = generated.end();
+    }
+    changed.push_str(&change(&page[done..]));
+    changed
+}
+
+/// The names of the generated parts, in their order.
+pub(crate) fn names(page: &str) -> Vec<String> {
+    let region = region();
+    let names = region.captures_iter(page).map(|found| found[2].to_owned());
+    names.collect()
+}
+
+/// All that is generated.
+pub(crate) fn generated(page: &str) -> String {
+    let generated = region();
+    generated
+        .find_iter(page)
+        .map(|found| found.as_str())
+        .collect()
+}
+
+fn region() -> Regex {
+    Regex::new(REGION).unwrap()
+}
