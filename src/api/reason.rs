@@ -115,6 +115,8 @@ reasons! {
         "The call took longer than its deadline. Whether it did anything is not known: repeat it with its `request_id`.";
     RequestTooSlow = "REQUEST_TOO_SLOW", Some(Code::DeadlineExceeded),
         "The request did not arrive in time; the setting is `message_timeout`.";
+    EncodingUnsupported = "ENCODING_UNSUPPORTED", Some(Code::Unimplemented),
+        "The message is compressed, and the service takes none that is. Send it as it is.";
     MethodUnknown = "METHOD_UNKNOWN", Some(Code::Unimplemented),
         "There is no such method. The client is newer than the service, or calls something else.";
     StoreFailed = "STORE_FAILED", Some(Code::Internal),

@@ -117,6 +117,8 @@ pub(super) fn method_unknown(path: &str) -> Status {
 pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
     let message = told.message().to_owned();
     let reason = match told.code() {
+        // The codec's word for an encoding that it does not have.
+        Code::Unimplemented if message.contains("compressed") => Reason::EncodingUnsupported,
         Code::Unimplemented => return method_unknown(path),
         // The codec's words for a message over the limit, and for bytes that are no message.
         Code::OutOfRange => Reason::MessageTooLarge,

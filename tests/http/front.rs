@@ -210,3 +210,17 @@ async fn headers_that_are_too_large_are_refused_and_the_rest_goes_on() {
     let (_, status) = call(world.address, LIST, &[], body(EMPTY.to_vec())).await;
     assert_eq!(status.code(), Code::Ok);
 }
+
+#[tokio::test]
+async fn a_compressed_message_is_told_of_as_such() {
+    let world = World::start().await;
+    let compressed = body([1, 0, 0, 0, 0].as_slice());
+    let headers = [("grpc-encoding", "gzip")];
+    let (_, status) = call(world.address, LIST, &headers, compressed).await;
+    assert!(status.message().contains("gzip"), "{}", status.message());
+    let (code, reason, _) = refusal::<()>(Err(status));
+    assert_eq!(
+        (code, reason.as_str()),
+        (Code::Unimplemented, "ENCODING_UNSUPPORTED")
+    );
+}
