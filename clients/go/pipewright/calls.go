@@ -1,0 +1,71 @@
+package pipewright
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+)
+
+// callUnary makes a call with a time limit, again while the service is unavailable.
+//
+// The retry policy of gRPC itself would not do: it gives up on a call whose connection is cut
+// within the answer, does not repeat requests over 256 KiB, and changes the message of the error.
+func (c *Client) callUnary(
+	ctx context.Context, method string, request, reply any,
+	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
+) error {
+	if _, isLimited := ctx.Deadline(); !isLimited {
+		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		ctx = limited
+	}
+	if !isRepeatable(method) {
+		return typed(ctx, invoke(ctx, method, request, reply, conn, options...))
+	}
+	request = withRequestID(request)
+	var pauses pauses
+	for try := 1; ; try++ {
+		err := typed(ctx, invoke(ctx, method, request, reply, conn, options...))
+		if codeOf(err) != codes.Unavailable || try == maxTries {
+			return err
+		}
+		if err := c.sleep(ctx, pauses.next()); err != nil {
+			return err
+		}
+	}
+}
+
+// isRepeatable says whether a call can be made again: the methods of this package are reads,
+// idempotent, or have a request_id. A runner's are not among them.
+func isRepeatable(method string) bool {
+	return strings.HasPrefix(method, "/pipewright.v1.")
+}
+
+// openStream has the errors of a stream typed.
+func (c *Client) openStream(
+	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string,
+	open grpc.Streamer, options ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	stream, err := open(ctx, desc, conn, method, options...)
+	if err != nil {
+		return nil, typed(ctx, err)
+	}
+	return &typedStream{ClientStream: stream, ctx: ctx}, nil
+}
+
+type typedStream struct {
+	grpc.ClientStream
+	ctx context.Context
+}
+
+// RecvMsg gives io.EOF as it is: that is no error.
+func (s *typedStream) RecvMsg(message any) error {
+	return typed(s.ctx, s.ClientStream.RecvMsg(message))
+}
+
+// SendMsg gives io.EOF as it is: RecvMsg then has the error.
+func (s *typedStream) SendMsg(message any) error {
+	return typed(s.ctx, s.ClientStream.SendMsg(message))
+}

@@ -1,0 +1,120 @@
+package pipewright
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/keepalive"
+
+	runnerv1 "github.com/pipewright/pipewright/clients/go/pipewright/runner/v1"
+	pipewrightv1 "github.com/pipewright/pipewright/clients/go/pipewright/v1"
+)
+
+const (
+	// A reader of 200 logs holds as many streams. All their windows together are at most
+	// half the connection's, so that stalled ones never hang the rest.
+	streamWindow     = 64 * 1024
+	connectionWindow = 2 * 64 * streamWindow
+	// How often a service that is silent is asked for a sign of life, and how long it has.
+	pingInterval = 30 * time.Second
+	pingTimeout  = 20 * time.Second
+	// How often the service says on a stream that nothing happened, unless asked otherwise.
+	heartbeatInterval = 15 * time.Second
+)
+
+// Client is a connection to a service. It may be used by many goroutines at once.
+//
+// Unless its context has a deadline, a call has the time limit of [WithTimeout]. While the
+// service is unavailable a call is tried again, five times in all. To make that safe, the
+// client gives requests that have a request_id one of their own. Every call fails with an
+// [*Error].
+type Client struct {
+	// Pipelines keeps pipelines and starts jobs of them.
+	Pipelines pipewrightv1.PipelineServiceClient
+	// Jobs follows and steers jobs. Its streams are single calls; [Client.WatchJob] and
+	// [Client.ReadLog] resume by themselves.
+	Jobs pipewrightv1.JobServiceClient
+	// Runners shows the runners, and takes them out of service.
+	Runners pipewrightv1.RunnerServiceClient
+	// Leases hands stages to runners. Its calls are not tried again, as a lease has rules of
+	// its own. One that waits longer than the time limit, as AcquireLease may with max_wait,
+	// needs a context with a deadline.
+	Leases runnerv1.LeaseServiceClient
+
+	conn      *grpc.ClientConn
+	timeout   time.Duration
+	heartbeat time.Duration
+	sleep     func(context.Context, time.Duration) error
+}
+
+// Connect makes a client of the service at address: `https://host:port`, `http://host:port`,
+// or `host:port` for http. Without a port it is 443 or 80. The first call connects.
+//
+// The error tells what is wrong with the address or the options, and holds no secret.
+func Connect(address string, options ...Option) (*Client, error) {
+	place, err := parseAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	settings := settled(options)
+	if err := settings.check(place); err != nil {
+		return nil, err
+	}
+	client := &Client{timeout: settings.timeout, heartbeat: heartbeatInterval, sleep: sleep}
+	dialOptions, err := client.dialOptions(place, &settings)
+	if err != nil {
+		return nil, err
+	}
+	client.conn, err = grpc.NewClient(place.target(), dialOptions...)
+	if err != nil {
+		return nil, err
+	}
+	client.Pipelines = pipewrightv1.NewPipelineServiceClient(client.conn)
+	client.Jobs = pipewrightv1.NewJobServiceClient(client.conn)
+	client.Runners = pipewrightv1.NewRunnerServiceClient(client.conn)
+	client.Leases = runnerv1.NewLeaseServiceClient(client.conn)
+	return client, nil
+}
+
+// Close ends the connection and all calls on it.
+func (c *Client) Close() error {
+	return c.conn.Close()
+}
+
+func (c *Client) isClosed() bool {
+	return c.conn.GetState() == connectivity.Shutdown
+}
+
+func (c *Client) dialOptions(place address, settings *settings) ([]grpc.DialOption, error) {
+	transport, err := settings.tls.transport(place)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := settings.identity()
+	if err != nil {
+		return nil, err
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithChainUnaryInterceptor(c.callUnary),
+		grpc.WithChainStreamInterceptor(c.openStream),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connectionWindow),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay:  firstPause,
+				Multiplier: 2,
+				Jitter:     0.2,
+				MaxDelay:   longestPause,
+			},
+			MinConnectTimeout: longestPause,
+		}),
+		// The tries of a call are counted here, not by what somebody keeps in the DNS.
+		grpc.WithDisableServiceConfig(),
+	}
+	return append(append(options, identity...), settings.dialOptions...), nil
+}

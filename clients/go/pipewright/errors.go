@@ -1,0 +1,125 @@
+package pipewright
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Error is what every call of a [Client] fails with.
+//
+//	var failed *pipewright.Error
+//	if errors.As(err, &failed) && failed.Reason == "ETAG_MISMATCH" {
+//
+// Where the caller's own context or the time limit ended the call, [errors.Is] finds
+// [context.Canceled] or [context.DeadlineExceeded] in it.
+type Error struct {
+	// Code is gRPC's class of the error.
+	Code codes.Code
+	// Message is for people.
+	Message string
+	// Reason is for programs, such as ETAG_MISMATCH. Empty, like all that follows, where the
+	// error is not of the service itself, as when it was not reached.
+	Reason string
+	// Domain is where the reason is known: "pipewright".
+	Domain string
+	// Metadata has facts that belong to the reason, by name.
+	Metadata map[string]string
+	// FieldViolations tell which fields of the request are wrong.
+	FieldViolations []FieldViolation
+	// RetryDelay is how long to wait before another try; 0 where the service does not say.
+	RetryDelay time.Duration
+
+	status *status.Status
+	cause  error
+}
+
+// FieldViolation is what is wrong with one field of a request.
+type FieldViolation struct {
+	// Field is its path, such as "pipeline.stages[0].name".
+	Field string
+	// Description says what it must be.
+	Description string
+}
+
+// Error says it in one line.
+func (e *Error) Error() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("%v: %s", e.Code, e.Message)
+	}
+	return fmt.Sprintf("%v: %s (%s)", e.Code, e.Message, e.Reason)
+}
+
+// GRPCStatus gives the whole status to [status.FromError].
+func (e *Error) GRPCStatus() *status.Status {
+	return e.status
+}
+
+// Unwrap gives the context's error, if the end of a context was the cause.
+func (e *Error) Unwrap() error {
+	return e.cause
+}
+
+// typed gives the error of a call that was made with ctx as an [*Error]; nil and io.EOF stay.
+func typed(ctx context.Context, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	told := status.Convert(err)
+	isOfContext := told.Code() == codes.Canceled || told.Code() == codes.DeadlineExceeded
+	// The service may notice first that a context ended, and says so in words of its own.
+	if end := endOf(ctx); end != nil && isOfContext {
+		return end
+	}
+	return newError(told, nil)
+}
+
+// endOf is the error of a context that has ended; nil before. It does not wait for the timer
+// that tells the context of its deadline: the service, which has one too, may be faster.
+func endOf(ctx context.Context) error {
+	cause := ctx.Err()
+	if deadline, isLimited := ctx.Deadline(); isLimited && !time.Now().Before(deadline) {
+		cause = context.DeadlineExceeded
+	}
+	if cause == nil {
+		return nil
+	}
+	return newError(status.FromContextError(cause), cause)
+}
+
+func newError(told *status.Status, cause error) *Error {
+	failed := &Error{Code: told.Code(), Message: told.Message(), status: told, cause: cause}
+	for _, detail := range told.Details() {
+		failed.take(detail)
+	}
+	return failed
+}
+
+// take takes in a detail. One that is broken or not known is left in the status.
+func (e *Error) take(detail any) {
+	switch detail := detail.(type) {
+	case *errdetails.ErrorInfo:
+		e.Reason, e.Domain, e.Metadata = detail.Reason, detail.Domain, detail.Metadata
+	case *errdetails.BadRequest:
+		for _, violation := range detail.FieldViolations {
+			e.FieldViolations = append(e.FieldViolations,
+				FieldViolation{Field: violation.Field, Description: violation.Description})
+		}
+	case *errdetails.RetryInfo:
+		e.RetryDelay = detail.RetryDelay.AsDuration()
+	}
+}
+
+// codeOf is OK where there is no [*Error] in err.
+func codeOf(err error) codes.Code {
+	if failed, isTyped := errors.AsType[*Error](err); isTyped {
+		return failed.Code
+	}
+	return codes.OK
+}

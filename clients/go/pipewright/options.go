@@ -1,0 +1,59 @@
+package pipewright
+
+import (
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// Option is a setting of a client.
+type Option func(*settings)
+
+// WithToken has every call made with a token, as `authorization: Bearer TOKEN`.
+func WithToken(token string) Option {
+	return withCredentials(func() (*credentials, error) { return bearer(token) })
+}
+
+// WithBasic has every call made as a user, as RFC 7617 says. A username has no colon, and
+// neither has control characters.
+func WithBasic(username, password string) Option {
+	return withCredentials(func() (*credentials, error) { return basic(username, password) })
+}
+
+func withCredentials(read func() (*credentials, error)) Option {
+	return func(s *settings) { s.credentials = append(s.credentials, read) }
+}
+
+// WithInsecure allows credentials to be sent in the clear, for everybody on the way to read.
+// Without it they go only to https addresses and to this machine.
+func WithInsecure() Option {
+	return func(s *settings) { s.insecure = true }
+}
+
+// WithCACertificate trusts the authorities in pem, instead of the system's. Only for https
+// addresses, like the other options of certificates.
+func WithCACertificate(pem []byte) Option {
+	return func(s *settings) { s.tls.authorities = pem }
+}
+
+// WithClientCertificate shows the service a certificate of this client. Both are PEM.
+func WithClientCertificate(certificate, key []byte) Option {
+	return func(s *settings) { s.tls.certificate, s.tls.key = certificate, key }
+}
+
+// WithServerName is the name in the service's certificate, where the address has another.
+func WithServerName(name string) Option {
+	return func(s *settings) { s.tls.serverName = name }
+}
+
+// WithTimeout is the time limit of each call whose context has no deadline, all its tries
+// together: 30 s unless set. It is more than 0. Streams have no limit.
+func WithTimeout(limit time.Duration) Option {
+	return func(s *settings) { s.timeout = limit }
+}
+
+// WithDialOptions passes options to gRPC, such as a stats handler. They come after the
+// client's own, so one that can be given only once replaces the client's.
+func WithDialOptions(options ...grpc.DialOption) Option {
+	return func(s *settings) { s.dialOptions = append(s.dialOptions, options...) }
+}

@@ -1,0 +1,92 @@
+package pipewright
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+var (
+	// errOver ends a resumption without an error.
+	errOver = errors.New("nothing more is wanted")
+	// The others are reasons to go on with another stream.
+	errSilent = newError(status.New(codes.Unavailable, "the service has gone silent"), nil)
+	errGap    = newError(status.New(codes.Unavailable, "a part of the stream is missing"), nil)
+	errNoEnd  = newError(status.New(codes.Unavailable, "the watch ended before the job"), nil)
+)
+
+// resumption is what a watch and a log have in common: they go on over as many streams as
+// it takes.
+type resumption struct {
+	client  *Client
+	isFinal func(codes.Code) bool
+	pauses  pauses
+	isHeard bool
+}
+
+// isFinal says whether a stream that ended so must not be resumed, as its contract says.
+func isFinal(code codes.Code) bool {
+	switch code {
+	case codes.NotFound, codes.PermissionDenied, codes.Unauthenticated,
+		codes.InvalidArgument, codes.Unimplemented:
+		return true
+	}
+	return false
+}
+
+// run makes a stream after the other until one is over or fails for good. A service that
+// never sent a message is not waited for.
+func (r *resumption) run(ctx context.Context, stream func(context.Context) error) error {
+	for failures := 1; ; failures++ {
+		err := stream(ctx)
+		switch {
+		case err == errOver:
+			return nil
+		case r.isFinal(codeOf(err)), r.client.isClosed(), !r.isHeard && failures == maxTries:
+			return err
+		}
+		if err := r.client.sleep(ctx, r.pauses.next()); err != nil {
+			return err
+		}
+	}
+}
+
+// heard follows a message of the service.
+func (r *resumption) heard() {
+	r.isHeard = true
+	r.pauses.startOver()
+}
+
+// receive opens a stream and hands over its messages until accept, the stream or the patience
+// ends. The error is io.EOF where the stream ended well. What the caller does with a message
+// is not counted as silence of the service.
+func receive[Message any](
+	ctx context.Context, patience time.Duration,
+	open func(context.Context) (grpc.ServerStreamingClient[Message], error),
+	accept func(*Message) error,
+) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(patience, func() { cancel(errSilent) })
+	defer timer.Stop()
+	stream, err := open(ctx)
+	for err == nil {
+		var message *Message
+		if message, err = stream.Recv(); err != nil {
+			break
+		}
+		timer.Stop()
+		if err := accept(message); err != nil {
+			return err
+		}
+		timer.Reset(patience)
+	}
+	if context.Cause(ctx) == error(errSilent) {
+		return errSilent
+	}
+	return err
+}
