@@ -14,15 +14,14 @@ import (
 )
 
 const (
-	// A reader of 200 logs holds as many streams. All their windows together are at most
-	// half the connection's, so that stalled ones never hang the rest.
+	// As many as 64 streams that nobody reads leave half of the connection to the others.
 	streamWindow     = 64 * 1024
 	connectionWindow = 2 * 64 * streamWindow
 	// How often a service that is silent is asked for a sign of life, and how long it has.
 	pingInterval = 30 * time.Second
 	pingTimeout  = 20 * time.Second
 	// How often the service says on a stream that nothing happened, unless asked otherwise.
-	heartbeatInterval = 15 * time.Second
+	usualHeartbeat = 15 * time.Second
 )
 
 // Client is a connection to a service. It may be used by many goroutines at once.
@@ -63,7 +62,7 @@ func Connect(address string, options ...Option) (*Client, error) {
 	if err := settings.check(place); err != nil {
 		return nil, err
 	}
-	client := &Client{timeout: settings.timeout, heartbeat: heartbeatInterval, sleep: sleep}
+	client := &Client{timeout: settings.timeout, heartbeat: usualHeartbeat, sleep: sleep}
 	dialOptions, err := client.dialOptions(place, &settings)
 	if err != nil {
 		return nil, err
@@ -93,10 +92,6 @@ func (c *Client) dialOptions(place address, settings *settings) ([]grpc.DialOpti
 	if err != nil {
 		return nil, err
 	}
-	identity, err := settings.identity()
-	if err != nil {
-		return nil, err
-	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithChainUnaryInterceptor(c.callUnary),
@@ -116,5 +111,8 @@ func (c *Client) dialOptions(place address, settings *settings) ([]grpc.DialOpti
 		// The tries of a call are counted here, not by what somebody keeps in the DNS.
 		grpc.WithDisableServiceConfig(),
 	}
-	return append(append(options, identity...), settings.dialOptions...), nil
+	for _, credentials := range settings.credentials {
+		options = append(options, grpc.WithPerRPCCredentials(credentials))
+	}
+	return append(options, settings.dialOptions...), nil
 }

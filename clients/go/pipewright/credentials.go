@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"unicode"
 )
@@ -43,12 +45,7 @@ func (c *credentials) RequireTransportSecurity() bool {
 	return false
 }
 
-// String hides the credentials from %v and %s.
-func (c *credentials) String() string {
-	return "credentials(hidden)"
-}
-
-// GoString hides the credentials from %#v.
-func (c *credentials) GoString() string {
-	return c.String()
+// Format hides the credentials from every verb of fmt.
+func (credentials) Format(state fmt.State, _ rune) {
+	_, _ = io.WriteString(state, "credentials(hidden)")
 }

@@ -14,8 +14,8 @@ import (
 
 // Error is what every call of a [Client] fails with.
 //
-//	var failed *pipewright.Error
-//	if errors.As(err, &failed) && failed.Reason == "ETAG_MISMATCH" {
+//	failed, ok := errors.AsType[*pipewright.Error](err)
+//	if ok && failed.Reason == "ETAG_MISMATCH" {
 //
 // Where the caller's own context or the time limit ended the call, [errors.Is] finds
 // [context.Canceled] or [context.DeadlineExceeded] in it.

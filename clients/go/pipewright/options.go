@@ -1,6 +1,7 @@
 package pipewright
 
 import (
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -11,17 +12,20 @@ type Option func(*settings)
 
 // WithToken has every call made with a token, as `authorization: Bearer TOKEN`.
 func WithToken(token string) Option {
-	return withCredentials(func() (*credentials, error) { return bearer(token) })
+	return withCredentials(bearer(token))
 }
 
 // WithBasic has every call made as a user, as RFC 7617 says. A username has no colon, and
 // neither has control characters.
 func WithBasic(username, password string) Option {
-	return withCredentials(func() (*credentials, error) { return basic(username, password) })
+	return withCredentials(basic(username, password))
 }
 
-func withCredentials(read func() (*credentials, error)) Option {
-	return func(s *settings) { s.credentials = append(s.credentials, read) }
+func withCredentials(given *credentials, err error) Option {
+	return func(s *settings) {
+		s.credentials = append(s.credentials, given)
+		s.err = errors.Join(s.err, err)
+	}
 }
 
 // WithInsecure allows credentials to be sent in the clear, for everybody on the way to read.

@@ -10,11 +10,13 @@ import (
 
 // settings are what the options say together.
 type settings struct {
-	credentials []func() (*credentials, error)
+	credentials []*credentials
 	insecure    bool
 	tls         tlsSettings
 	timeout     time.Duration
 	dialOptions []grpc.DialOption
+	// err is what is wrong with an option by itself.
+	err error
 }
 
 func settled(options []Option) settings {
@@ -28,6 +30,8 @@ func settled(options []Option) settings {
 // check refuses, before anything is sent, what would not do what was meant.
 func (s *settings) check(place address) error {
 	switch {
+	case s.err != nil:
+		return s.err
 	case len(s.credentials) > 1:
 		return errors.New("pipewright: a client has one token or one user, not more")
 	case len(s.credentials) > 0 && !s.insecure && !place.isPrivate():
@@ -40,17 +44,4 @@ func (s *settings) check(place address) error {
 		return errors.New("pipewright: the time limit is more than 0")
 	}
 	return nil
-}
-
-// identity are the options that tell the service who calls.
-func (s *settings) identity() ([]grpc.DialOption, error) {
-	var options []grpc.DialOption
-	for _, read := range s.credentials {
-		credentials, err := read()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, grpc.WithPerRPCCredentials(credentials))
-	}
-	return options, nil
 }
