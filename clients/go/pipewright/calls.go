@@ -16,13 +16,13 @@ func (c *Client) callUnary(
 	ctx context.Context, method string, request, reply any,
 	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 ) error {
+	if isOfRunner(method) {
+		return typed(ctx, invoke(ctx, method, request, reply, conn, options...))
+	}
 	if _, isLimited := ctx.Deadline(); !isLimited {
 		limited, cancel := context.WithTimeout(ctx, c.timeout)
 		defer cancel()
 		ctx = limited
-	}
-	if !isRepeatable(method) {
-		return typed(ctx, invoke(ctx, method, request, reply, conn, options...))
 	}
 	request = withRequestID(request)
 	var pauses pauses
@@ -37,10 +37,11 @@ func (c *Client) callUnary(
 	}
 }
 
-// isRepeatable says whether a call can be made again: the methods of this package are reads,
-// idempotent, or have a request_id. A runner's are not among them.
-func isRepeatable(method string) bool {
-	return strings.HasPrefix(method, "/pipewright.v1.")
+// isOfRunner says whether a call is one of a runner. Some of these the service holds on purpose,
+// and a lease has rules of its own. All others can be made again: they are reads, idempotent, or
+// have a request_id.
+func isOfRunner(method string) bool {
+	return strings.HasPrefix(method, "/pipewright.runner.")
 }
 
 // openStream has the errors of a stream typed.

@@ -112,15 +112,22 @@ func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
 	}
 }
 
-func TestCallsOfARunnerAreNeitherRepeatedNorChanged(t *testing.T) {
+func TestCallsOfARunnerAreNeitherLimitedRepeatedNorChanged(t *testing.T) {
 	service := serve(t)
-	service.answer = always(nil, errUnavailable)
+	isLimited := false
+	service.answer = func(ctx context.Context, _ int, _ proto.Message) (proto.Message, error) {
+		_, isLimited = ctx.Deadline()
+		return nil, errUnavailable
+	}
 	client, _ := service.client(t)
 	request := &runnerv1.AcquireLeaseRequest{RunnerId: "r"}
 	_, err := client.Leases.AcquireLease(t.Context(), request)
 	calls := service.received()
 	if codeOf(err) != codes.Unavailable || len(calls) != 1 || !proto.Equal(calls[0].request, request) {
 		t.Errorf("%v, %v", err, calls)
+	}
+	if isLimited {
+		t.Error("the service may hold it for longer than the limit")
 	}
 }
 

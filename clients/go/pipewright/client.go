@@ -38,9 +38,8 @@ type Client struct {
 	Jobs pipewrightv1.JobServiceClient
 	// Runners shows the runners, and takes them out of service.
 	Runners pipewrightv1.RunnerServiceClient
-	// Leases hands stages to runners. Its calls are not tried again, as a lease has rules of
-	// its own. One that waits longer than the time limit, as AcquireLease may with max_wait,
-	// needs a context with a deadline.
+	// Leases hands stages to runners. Its calls have no time limit but that of their context, as
+	// the service holds some of them, and are not tried again, as a lease has rules of its own.
 	Leases runnerv1.LeaseServiceClient
 
 	conn      *grpc.ClientConn
