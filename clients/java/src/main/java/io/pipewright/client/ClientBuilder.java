@@ -1,0 +1,115 @@
+package io.pipewright.client;
+
+import io.grpc.ChannelCredentials;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.TlsChannelCredentials;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.Optional;
+
+/** Says how a client is to reach a service, and as whom. */
+public final class ClientBuilder {
+  private final Address address;
+  private Optional<Credentials> credentials = Optional.empty();
+  private boolean isInsecure;
+  private boolean hasTlsOptions;
+  private final TlsChannelCredentials.Builder tls = TlsChannelCredentials.newBuilder();
+  private String serverName;
+  private Duration firstPause = Backoff.FIRST;
+  private Duration longestPause = Backoff.LONGEST;
+
+  ClientBuilder(Address address) {
+    this.address = address;
+  }
+
+  /**
+   * Calls with a token, instead of other credentials that were given before.
+   *
+   * @throws IllegalArgumentException unless it is one or more visible ASCII characters
+   */
+  public ClientBuilder token(String token) {
+    credentials = Optional.of(Credentials.bearer(token));
+    return this;
+  }
+
+  /**
+   * Calls with a username and a password (RFC 7617), instead of other credentials that were given
+   * before.
+   *
+   * @throws IllegalArgumentException if the name is empty or has a colon, or one of both has a
+   *     control character
+   */
+  public ClientBuilder basicAuth(String username, String password) {
+    credentials = Optional.of(Credentials.basic(username, password));
+    return this;
+  }
+
+  /** Lets credentials cross a network in the clear, where others can read them. */
+  public ClientBuilder insecure() {
+    isInsecure = true;
+    return this;
+  }
+
+  /** Trusts these authorities, one or more certificates in PEM, instead of the system's. */
+  public ClientBuilder caCertificates(byte[] pem) {
+    return tls(() -> tls.trustManager(new ByteArrayInputStream(pem)));
+  }
+
+  /** Shows a certificate, with those that lead to its authority, and its key (PKCS #8), in PEM. */
+  public ClientBuilder clientCertificate(byte[] certificatePem, byte[] keyPem) {
+    return tls(
+        () ->
+            tls.keyManager(
+                new ByteArrayInputStream(certificatePem), new ByteArrayInputStream(keyPem)));
+  }
+
+  /** Expects this name in the certificate of the service, instead of the host of the address. */
+  public ClientBuilder serverName(String name) {
+    serverName = name;
+    hasTlsOptions = true;
+    return this;
+  }
+
+  /** Pauses shorter than anybody outside of tests has a use for. */
+  ClientBuilder pauses(Duration first, Duration longest) {
+    firstPause = first;
+    longestPause = longest;
+    return this;
+  }
+
+  /**
+   * Makes the client. It connects with the first call.
+   *
+   * @throws IllegalArgumentException if credentials would cross a network in the clear, options of
+   *     TLS are given for an address without it, or a certificate or a key is none
+   */
+  public PipewrightClient build() {
+    if (credentials.isPresent() && !address.isTls() && !address.isLoopback() && !isInsecure) {
+      throw new IllegalArgumentException(
+          "credentials would be sent to " + address + " in the clear; use https, or insecure()");
+    }
+    if (hasTlsOptions && !address.isTls()) {
+      throw new IllegalArgumentException(address + " has no TLS for the options given; use https");
+    }
+    ChannelCredentials security =
+        address.isTls() ? tls.build() : InsecureChannelCredentials.create();
+    Connection connection = new Connection(address, security, serverName, credentials);
+    return new PipewrightClient(address, connection, firstPause, longestPause);
+  }
+
+  private ClientBuilder tls(TlsOption option) {
+    hasTlsOptions = true;
+    try {
+      option.set();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // Arrays are read without one.
+    }
+    return this;
+  }
+
+  private interface TlsOption {
+    void set() throws IOException;
+  }
+}

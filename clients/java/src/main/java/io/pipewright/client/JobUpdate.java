@@ -1,0 +1,56 @@
+package io.pipewright.client;
+
+import io.pipewright.v1.Job;
+import io.pipewright.v1.JobEvent;
+import io.pipewright.v1.JobSnapshot;
+import java.util.Optional;
+
+/** One step of a watch: an event, or a snapshot that replaces all that is known of the job. */
+public sealed interface JobUpdate {
+  /** What the watch has told so far: another watch goes on from there. */
+  long sequence();
+
+  /** The final job; there only in the last update. */
+  Optional<Job> ended();
+
+  /**
+   * A change of the job.
+   *
+   * @param event what changed; its change is not set if this client does not know the kind
+   */
+  record Event(JobEvent event) implements JobUpdate {
+    @Override
+    public long sequence() {
+      return event.getSequence();
+    }
+
+    @Override
+    public Optional<Job> ended() {
+      return event.hasJobEnded() ? Optional.of(event.getJobEnded().getJob()) : Optional.empty();
+    }
+  }
+
+  /**
+   * The whole job.
+   *
+   * @param snapshot the job, and why it was sent
+   */
+  record Snapshot(JobSnapshot snapshot) implements JobUpdate {
+    @Override
+    public long sequence() {
+      return snapshot.getJob().getLastSequence();
+    }
+
+    @Override
+    public Optional<Job> ended() {
+      return Optional.of(snapshot.getJob()).filter(Snapshot::isOver);
+    }
+
+    private static boolean isOver(Job job) {
+      return switch (job.getState()) {
+        case STATE_SUCCEEDED, STATE_FAILED, STATE_CANCELLED -> true;
+        default -> false;
+      };
+    }
+  }
+}

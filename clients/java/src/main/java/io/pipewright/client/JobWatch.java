@@ -1,0 +1,114 @@
+package io.pipewright.client;
+
+import com.google.protobuf.Duration;
+import io.grpc.Status;
+import io.pipewright.v1.GetJobRequest;
+import io.pipewright.v1.Job;
+import io.pipewright.v1.JobServiceGrpc;
+import io.pipewright.v1.JobSnapshot;
+import io.pipewright.v1.WatchJobRequest;
+import io.pipewright.v1.WatchJobResponse;
+import java.util.ArrayDeque;
+import java.util.Iterator;
+import java.util.Optional;
+import java.util.Queue;
+
+/**
+ * The updates of a job until it is over, without gaps or repeats, over as many connections as that
+ * takes. Made by {@link PipewrightClient#watchJob(WatchJobRequest)}.
+ *
+ * <p>A loop over it waits for each update and ends after the last one. Leaving the loop earlier
+ * takes a {@link #close}, so that the service is told: a try-with-resources statement makes one.
+ * Waiting fails with a {@link PipewrightException}: with what the service refused the watch for,
+ * with {@code CANCELLED} if the thread is interrupted, which it then still is, or if the watch is
+ * closed by another thread, and so on when the {@link io.grpc.Context} in which it was made is
+ * over.
+ */
+public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
+  private static final java.time.Duration USUAL_INTERVAL = java.time.Duration.ofSeconds(15);
+  private static final int MISSED_HEARTBEATS = 3;
+
+  private final Caller caller;
+  private final WatchCursor cursor;
+  private final ResumingStream<WatchJobRequest, WatchJobResponse> stream;
+  private final Queue<JobUpdate> pending = new ArrayDeque<>();
+  private final OneLoop<JobUpdate> loop = new OneLoop<>(this::next);
+
+  JobWatch(Caller caller, WatchJobRequest request) {
+    this.caller = caller;
+    cursor = new WatchCursor(request);
+    stream =
+        new ResumingStream<>(
+            caller,
+            JobServiceGrpc.getWatchJobMethod(),
+            cursor::request,
+            ResumingStream.FINAL,
+            interval(request.getHeartbeatInterval()).multipliedBy(MISSED_HEARTBEATS));
+  }
+
+  /**
+   * The updates, for one thread at a time.
+   *
+   * @throws IllegalStateException if it was called before: there is one loop over a watch
+   */
+  @Override
+  public Iterator<JobUpdate> iterator() {
+    return loop.begin();
+  }
+
+  /** Cancels the call on the service at once. May be called by any thread, and again. */
+  @Override
+  public void close() {
+    stream.close();
+  }
+
+  private Optional<JobUpdate> next() {
+    while (pending.isEmpty() && !cursor.isOver()) {
+      stream.next().ifPresentOrElse(this::accept, this::confirmEnd);
+    }
+    if (cursor.isOver()) {
+      close();
+    }
+    return Optional.ofNullable(pending.poll());
+  }
+
+  private void accept(WatchJobResponse message) {
+    if (!cursor.accept(message, pending::add)) {
+      stream.resume(unavailable("events are missing"));
+    }
+  }
+
+  /**
+   * The service says that the end was sent. If it was not seen, the job is asked for; if that has
+   * not ended either, the stream broke after all.
+   */
+  private void confirmEnd() {
+    try {
+      JobUpdate.Snapshot update =
+          new JobUpdate.Snapshot(JobSnapshot.newBuilder().setJob(job()).build());
+      if (update.ended().isEmpty()) {
+        throw unavailable("the watch ended before the job");
+      }
+      cursor.accept(
+          WatchJobResponse.newBuilder().setSnapshot(update.snapshot()).build(), pending::add);
+    } catch (PipewrightException e) {
+      stream.resume(e);
+    }
+  }
+
+  private Job job() {
+    GetJobRequest request =
+        GetJobRequest.newBuilder().setJobId(cursor.request().getJobId()).build();
+    return stream.within(() -> caller.call(JobServiceGrpc.getGetJobMethod(), request)).getJob();
+  }
+
+  private static PipewrightException unavailable(String description) {
+    return PipewrightException.of(Status.UNAVAILABLE.withDescription(description));
+  }
+
+  /** What the service takes for it where none is set; one that is not valid it refuses. */
+  private static java.time.Duration interval(Duration set) {
+    java.time.Duration interval = java.time.Duration.ofSeconds(set.getSeconds(), set.getNanos());
+    return interval.isNegative() || interval.isZero() ? USUAL_INTERVAL : interval;
+  }
+}

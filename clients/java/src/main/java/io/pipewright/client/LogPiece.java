@@ -1,0 +1,24 @@
+package io.pipewright.client;
+
+import com.google.protobuf.ByteString;
+import io.pipewright.v1.LogGap;
+
+/** A part of a log. */
+public sealed interface LogPiece {
+  /**
+   * Bytes as the command wrote them, cut anywhere: within a line, and within a character.
+   *
+   * @param offset where the first one is in the log
+   * @param data the bytes, at least one
+   */
+  record Bytes(long offset, ByteString data) implements LogPiece {}
+
+  /**
+   * Bytes that are not kept.
+   *
+   * @param startOffset where the first byte is that is missing
+   * @param endOffset where the first byte is that is not
+   * @param reason why they are missing
+   */
+  record Gap(long startOffset, long endOffset, LogGap.Reason reason) implements LogPiece {}
+}

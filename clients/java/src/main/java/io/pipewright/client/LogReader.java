@@ -1,0 +1,83 @@
+package io.pipewright.client;
+
+import io.grpc.Status;
+import io.grpc.Status.Code;
+import io.pipewright.v1.JobServiceGrpc;
+import io.pipewright.v1.ReadStageLogRequest;
+import io.pipewright.v1.ReadStageLogResponse;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Iterator;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The log of one attempt at a stage, over as many connections as that takes. Made by {@link
+ * PipewrightClient#readLog(ReadStageLogRequest)}.
+ *
+ * <p>A loop over it waits for each piece and ends with the log. Leaving the loop earlier takes a
+ * {@link #close}, so that the service is told: a try-with-resources statement makes one. Waiting
+ * fails as it does for a {@link JobWatch}, and with {@code OUT_OF_RANGE} if the log ends before the
+ * offset.
+ */
+public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
+  /** Three heartbeats of 15 s that did not come. */
+  static final Duration SILENCE = Duration.ofSeconds(45);
+
+  private static final Set<Code> FINAL = EnumSet.copyOf(ResumingStream.FINAL);
+
+  static {
+    FINAL.add(Code.OUT_OF_RANGE);
+  }
+
+  private final LogCursor cursor;
+  private final ResumingStream<ReadStageLogRequest, ReadStageLogResponse> stream;
+  private final OneLoop<LogPiece> loop = new OneLoop<>(this::next);
+
+  LogReader(Caller caller, ReadStageLogRequest request, Duration silence) {
+    cursor = new LogCursor(request);
+    stream =
+        new ResumingStream<>(
+            caller, JobServiceGrpc.getReadStageLogMethod(), cursor::request, FINAL, silence);
+  }
+
+  /**
+   * The pieces, for one thread at a time.
+   *
+   * @throws IllegalStateException if it was called before: there is one loop over a reader
+   */
+  @Override
+  public Iterator<LogPiece> iterator() {
+    return loop.begin();
+  }
+
+  /** Cancels the call on the service at once. May be called by any thread, and again. */
+  @Override
+  public void close() {
+    stream.close();
+  }
+
+  private Optional<LogPiece> next() {
+    while (!cursor.isSated()) {
+      Optional<ReadStageLogResponse> message = stream.next();
+      if (message.isEmpty()) {
+        break;
+      }
+      Optional<LogPiece> piece = accept(message.get());
+      if (piece.isPresent()) {
+        return piece;
+      }
+    }
+    close();
+    return Optional.empty();
+  }
+
+  private Optional<LogPiece> accept(ReadStageLogResponse message) {
+    if (cursor.follows(message)) {
+      return cursor.accept(message);
+    }
+    stream.resume(
+        PipewrightException.of(Status.UNAVAILABLE.withDescription("bytes of the log are missing")));
+    return Optional.empty();
+  }
+}

@@ -1,0 +1,116 @@
+package io.pipewright.client;
+
+import io.grpc.Channel;
+import io.pipewright.v1.ReadStageLogRequest;
+import io.pipewright.v1.WatchJobRequest;
+import java.time.Duration;
+
+/**
+ * A client of a Pipewright service. Threads may share one; it keeps one connection, which the first
+ * call makes.
+ *
+ * <pre>{@code
+ * try (var client = PipewrightClient.builder("127.0.0.1:50051").build()) {
+ *   var request = GetJobRequest.newBuilder().setJobId(id).build();
+ *   System.out.println(client.jobs().getJob(request).getJob().getState());
+ * }
+ * }</pre>
+ */
+public final class PipewrightClient implements AutoCloseable {
+  private static final Duration USUAL_LIMIT = Duration.ofSeconds(30);
+
+  private final Address address;
+  private final Connection connection;
+  private final Caller caller;
+
+  PipewrightClient(Address address, Connection connection, Duration first, Duration longest) {
+    this.address = address;
+    this.connection = connection;
+    this.caller = new Caller(connection, () -> new Backoff(first, longest), USUAL_LIMIT);
+  }
+
+  /**
+   * A client of the service at this address: {@code https://host:port}, {@code http://host:port},
+   * or {@code host:port} for {@code http}; without a port 443 or 80, by scheme.
+   *
+   * @throws IllegalArgumentException if it is no such address
+   */
+  public static ClientBuilder builder(String address) {
+    return new ClientBuilder(Address.parse(address));
+  }
+
+  /** Keeps pipelines and starts jobs of them. */
+  public Pipelines pipelines() {
+    return new Pipelines(caller);
+  }
+
+  /** Shows and steers jobs. */
+  public Jobs jobs() {
+    return new Jobs(caller);
+  }
+
+  /** Shows the runners, and takes them out of service. */
+  public Runners runners() {
+    return new Runners(caller);
+  }
+
+  /** What a runner calls to get stages. */
+  public Leases leases() {
+    return new Leases(caller);
+  }
+
+  /** Watches a job from a snapshot of it until it is over. */
+  public JobWatch watchJob(String jobId) {
+    return watchJob(WatchJobRequest.newBuilder().setJobId(jobId).build());
+  }
+
+  /**
+   * Watches a job until it is over: from a snapshot of it, or with the events after {@code
+   * last_seen_sequence}. Three {@code heartbeat_interval}s without a word, 15 s each unless set,
+   * make it connect anew.
+   */
+  public JobWatch watchJob(WatchJobRequest request) {
+    return new JobWatch(caller, request);
+  }
+
+  /** Reads the log of a stage's newest attempt from its beginning, and follows it to its end. */
+  public LogReader readLog(String jobId, String stageName) {
+    return readLog(
+        ReadStageLogRequest.newBuilder()
+            .setJobId(jobId)
+            .setStageName(stageName)
+            .setFollow(true)
+            .build());
+  }
+
+  /** Reads the log of a stage, or the part of it that the request says. */
+  public LogReader readLog(ReadStageLogRequest request) {
+    return readLog(request, LogReader.SILENCE);
+  }
+
+  /** The same with another limit for silence. */
+  LogReader readLog(ReadStageLogRequest request, Duration silence) {
+    return new LogReader(caller, request, silence);
+  }
+
+  /**
+   * The connection with the credentials, for generated stubs, such as those for asynchronous calls.
+   * They know nothing of limits of time, repeated calls and request ids; {@link
+   * PipewrightException#from} reads their errors.
+   */
+  public Channel channel() {
+    return connection.channel();
+  }
+
+  /** Ends the connection, and the calls that are still open. */
+  @Override
+  public void close() {
+    connection.close();
+  }
+
+  /** The address; never the credentials. */
+  @Override
+  public String toString() {
+    return "PipewrightClient[" + address + "]";
+  }
+}

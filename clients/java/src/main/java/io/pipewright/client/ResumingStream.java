@@ -1,0 +1,143 @@
+package io.pipewright.client;
+
+import io.grpc.Context;
+import io.grpc.Contexts;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status.Code;
+import io.grpc.StatusException;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+
+/**
+ * A stream of the service over as many calls as it takes, read by one thread. It ends with the
+ * context in which it was made, by cancel or deadline, or with {@link #close}.
+ */
+final class ResumingStream<Q, M> implements AutoCloseable {
+  /** The errors after which, by the contract of WatchJob, another call would go no better. */
+  static final Set<Code> FINAL =
+      EnumSet.of(
+          Code.NOT_FOUND,
+          Code.PERMISSION_DENIED,
+          Code.UNAUTHENTICATED,
+          Code.INVALID_ARGUMENT,
+          Code.UNIMPLEMENTED);
+
+  private final Caller caller;
+  private final MethodDescriptor<Q, M> method;
+  private final Supplier<Q> request;
+  private final Set<Code> finalCodes;
+  private final Duration silence;
+  private final Backoff backoff;
+  private final Context.CancellableContext context = Context.current().withCancellation();
+  private final CountDownLatch cancelled = new CountDownLatch(1);
+
+  private StreamCall<M> call;
+  private boolean hasHeard;
+  private int failures;
+
+  /**
+   * Connects with the first {@code next}.
+   *
+   * @param request what is still wanted, at the beginning of each call
+   * @param silence after so long without a message the call is given up for another
+   */
+  ResumingStream(
+      Caller caller,
+      MethodDescriptor<Q, M> method,
+      Supplier<Q> request,
+      Set<Code> finalCodes,
+      Duration silence) {
+    this.caller = caller;
+    this.method = method;
+    this.request = request;
+    this.finalCodes = finalCodes;
+    this.silence = silence;
+    this.backoff = caller.backoff().get();
+    context.addListener(ignored -> cancelled.countDown(), Runnable::run);
+  }
+
+  /**
+   * Waits for the next message.
+   *
+   * @return nothing when a call has ended without an error
+   * @throws PipewrightException if the error is final, or the service was never heard of
+   */
+  Optional<M> next() {
+    while (true) {
+      try {
+        return receive();
+      } catch (StatusException e) {
+        resume(PipewrightException.from(e));
+      }
+    }
+  }
+
+  /** Makes a pause; what is read next is from another call. */
+  void resume(PipewrightException why) {
+    leave();
+    if (context.isCancelled()) {
+      throw PipewrightException.of(Contexts.statusFromCancelled(context));
+    }
+    boolean isHopeless = !hasHeard && ++failures == Caller.TRIES;
+    if (finalCodes.contains(why.code()) || isHopeless || caller.connection().isClosed()) {
+      close();
+      throw why;
+    }
+    pause();
+  }
+
+  /** Does something that ends with this stream, too. */
+  <T> T within(Supplier<T> action) {
+    Context before = context.attach();
+    try {
+      return action.get();
+    } finally {
+      context.detach(before);
+    }
+  }
+
+  /** Cancels the call on the service; who waits here is told. May be called by any thread. */
+  @Override
+  public void close() {
+    context.cancel(null);
+  }
+
+  private Optional<M> receive() throws StatusException {
+    if (call == null) {
+      caller.connection().wake();
+      call = within(() -> StreamCall.open(caller.connection().channel(), method, request.get()));
+    }
+    try {
+      Optional<M> message = call.next(silence);
+      if (message.isPresent()) {
+        hasHeard = true;
+        backoff.reset();
+      }
+      return message;
+    } catch (InterruptedException e) {
+      close();
+      throw PipewrightException.interrupted(e);
+    }
+  }
+
+  private void leave() {
+    if (call != null) {
+      call.cancel();
+      call = null;
+    }
+  }
+
+  private void pause() {
+    try {
+      cancelled.await(backoff.next().toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      close();
+      throw PipewrightException.interrupted(e);
+    }
+  }
+}
