@@ -95,8 +95,16 @@ public final class ClientBuilder {
     }
     ChannelCredentials security =
         address.isTls() ? tls.build() : InsecureChannelCredentials.create();
-    Connection connection = new Connection(address, security, serverName, credentials);
-    return new PipewrightClient(address, connection, firstPause, longestPause);
+    return new PipewrightClient(address, connect(security), firstPause, longestPause);
+  }
+
+  private Connection connect(ChannelCredentials security) {
+    try {
+      return new Connection(address, security, serverName, credentials);
+    } catch (RuntimeException e) {
+      // Which one it is for what is no certificate and what is no key, only the library knows.
+      throw new IllegalArgumentException("cannot set up the connection: " + e.getMessage(), e);
+    }
   }
 
   private ClientBuilder tls(TlsOption option) {

@@ -1,11 +1,9 @@
 package io.pipewright.client;
 
-import java.io.Serializable;
-
 /**
  * A place in a request that is not valid.
  *
  * @param field the path of the field, such as {@code pipeline.stages[0].name}
  * @param description what is wrong with it, for people
  */
-public record FieldViolation(String field, String description) implements Serializable {}
+public record FieldViolation(String field, String description) {}

@@ -11,7 +11,7 @@ import java.util.Optional;
  * A call that failed. What it tells beyond the code and the description is there only if the
  * service answered.
  */
-@SuppressWarnings("serial") // What the copies are made as is serializable.
+@SuppressWarnings("serial") // An io.grpc.Status cannot be serialized, so neither can its errors.
 public final class PipewrightException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
