@@ -5,6 +5,8 @@ import io.grpc.Status.Code;
 import io.pipewright.v1.JobServiceGrpc;
 import io.pipewright.v1.ReadStageLogRequest;
 import io.pipewright.v1.ReadStageLogResponse;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Iterator;
@@ -49,6 +51,26 @@ public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
   @Override
   public Iterator<LogPiece> iterator() {
     return loop.begin();
+  }
+
+  /**
+   * Writes the bytes of all pieces, and passes over the gaps, in the place of a loop.
+   *
+   * @return how many bytes there were
+   * @throws IOException if they cannot be written; the log is closed then
+   * @throws IllegalStateException if a loop has begun
+   */
+  public long transferTo(OutputStream out) throws IOException {
+    long size = 0;
+    try (this) {
+      for (LogPiece piece : this) {
+        if (piece instanceof LogPiece.Bytes bytes) {
+          bytes.data().writeTo(out);
+          size += bytes.data().size();
+        }
+      }
+    }
+    return size;
   }
 
   /** Cancels the call on the service at once. May be called by any thread, and again. */

@@ -3,6 +3,7 @@ package io.pipewright.client;
 import static io.pipewright.client.FakeService.answer;
 import static io.pipewright.client.FakeService.fail;
 import static io.pipewright.client.FakeService.hold;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -18,6 +19,9 @@ import io.pipewright.v1.LogGap;
 import io.pipewright.v1.LogHeartbeat;
 import io.pipewright.v1.ReadStageLogRequest;
 import io.pipewright.v1.ReadStageLogResponse;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -227,6 +231,23 @@ class LogReaderTest {
     calls.awaitCall();
     waiting.interrupt();
     assertEquals(Code.CANCELLED, waiting.error().code());
+    assertEquals(ALL, calls.awaitCancel());
+  }
+
+  @Test
+  void writesItsBytesToAStream() throws Exception {
+    script(answer(chunk(0, "abc"), gap(3, 7), chunk(7, "hi")));
+    var out = new ByteArrayOutputStream();
+    assertEquals(5, client.readLog(ALL).transferTo(out));
+    assertEquals("abchi", out.toString(UTF_8));
+  }
+
+  @Test
+  void isClosedWhenItCannotBeWritten() throws Exception {
+    var calls = script(hold(chunk(0, "abc")));
+    var full = OutputStream.nullOutputStream();
+    full.close();
+    assertThrows(IOException.class, () -> client.readLog(ALL).transferTo(full));
     assertEquals(ALL, calls.awaitCancel());
   }
 
