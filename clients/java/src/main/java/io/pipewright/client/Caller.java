@@ -10,10 +10,11 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.Supplier;
 
-/** Makes unary calls: within a limit of time, again where that is safe, with our errors. */
-record Caller(Connection connection, Supplier<Backoff> backoff, Duration limit) {
+/** Makes unary calls: within a limit of time if any, again where that is safe, with our errors. */
+record Caller(Connection connection, Supplier<Backoff> backoff, Optional<Duration> limit) {
   /** How often a call is tried while the service is unavailable. */
   static final int TRIES = 5;
 
@@ -25,7 +26,12 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Duration limit) 
     if (limit.isNegative() || limit.isZero()) {
       throw new IllegalArgumentException("a limit of time is more than nothing");
     }
-    return new Caller(connection, backoff, limit);
+    return new Caller(connection, backoff, Optional.of(limit));
+  }
+
+  /** The same without a limit, for calls that the service may hold. */
+  Caller withoutLimit() {
+    return new Caller(connection, backoff, Optional.empty());
   }
 
   /**
@@ -37,8 +43,9 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Duration limit) 
    * @throws PipewrightException if the service refuses it or cannot be reached
    */
   <Q extends Message, R> R call(MethodDescriptor<Q, R> method, Q request) {
-    Deadline deadline = Deadline.after(NANOSECONDS.convert(limit), NANOSECONDS);
-    CallOptions options = CallOptions.DEFAULT.withDeadline(deadline);
+    Optional<Deadline> deadline =
+        limit.map(each -> Deadline.after(NANOSECONDS.convert(each), NANOSECONDS));
+    CallOptions options = CallOptions.DEFAULT.withDeadline(deadline.orElse(null));
     boolean isRepeatable = method.getServiceName().startsWith(REPEATABLE);
     Q sent = isRepeatable ? RequestIds.complete(request) : request;
     Backoff pauses = backoff.get();
@@ -50,7 +57,7 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Duration limit) 
         if (left == 0 || !isPassing(e)) {
           throw PipewrightException.from(e);
         }
-        pause(Math.min(pauses.next().toNanos(), deadline.timeRemaining(NANOSECONDS)));
+        pause(pauses.next(), deadline);
       }
     }
   }
@@ -59,9 +66,11 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Duration limit) 
     return e.getStatus().getCode() == Status.Code.UNAVAILABLE && !connection.isClosed();
   }
 
-  private static void pause(long nanoseconds) {
+  private static void pause(Duration pause, Optional<Deadline> deadline) {
+    long wanted = pause.toNanos();
+    long left = deadline.map(each -> each.timeRemaining(NANOSECONDS)).orElse(wanted);
     try {
-      NANOSECONDS.sleep(nanoseconds);
+      NANOSECONDS.sleep(Math.min(wanted, left));
     } catch (InterruptedException e) {
       throw PipewrightException.interrupted(e);
     }

@@ -17,8 +17,8 @@ import java.time.Duration;
  * What a runner calls to get stages under leases.
  *
  * <p>A lease has rules of its own about trying again, so these calls are made once and as they are
- * given, {@code request_id} too. Each is limited to 30 s unless {@link #withTimeout} says
- * otherwise: an {@code acquireLease} that waits longer for work needs a longer limit.
+ * given, {@code request_id} too. They have no limit of time unless {@link #withTimeout} says so, as
+ * the service holds some on purpose.
  */
 public final class Leases {
   private final Caller caller;
@@ -28,7 +28,7 @@ public final class Leases {
   }
 
   /**
-   * The same calls with another limit for each, all its tries together.
+   * The same calls with a limit for each.
    *
    * @throws IllegalArgumentException if the limit is not more than nothing
    */

@@ -4,6 +4,7 @@ import io.grpc.Channel;
 import io.pipewright.v1.ReadStageLogRequest;
 import io.pipewright.v1.WatchJobRequest;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * A client of a Pipewright service. Threads may share one; it keeps one connection, which the first
@@ -26,7 +27,8 @@ public final class PipewrightClient implements AutoCloseable {
   PipewrightClient(Address address, Connection connection, Duration first, Duration longest) {
     this.address = address;
     this.connection = connection;
-    this.caller = new Caller(connection, () -> new Backoff(first, longest), USUAL_LIMIT);
+    this.caller =
+        new Caller(connection, () -> new Backoff(first, longest), Optional.of(USUAL_LIMIT));
   }
 
   /**
@@ -56,7 +58,7 @@ public final class PipewrightClient implements AutoCloseable {
 
   /** What a runner calls to get stages. */
   public Leases leases() {
-    return new Leases(caller);
+    return new Leases(caller.withoutLimit());
   }
 
   /** Watches a job from a snapshot of it until it is over. */

@@ -8,9 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.pipewright.runner.v1.AcquireLeaseRequest;
+import io.pipewright.runner.v1.AcquireLeaseResponse;
 import io.pipewright.runner.v1.LeaseServiceGrpc;
 import io.pipewright.v1.CreatePipelineRequest;
 import io.pipewright.v1.CreatePipelineResponse;
@@ -26,8 +28,10 @@ import io.pipewright.v1.UpdatePipelineRequest;
 import io.pipewright.v1.UpdatePipelineResponse;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -158,6 +162,23 @@ class CallTest {
         assertThrows(PipewrightException.class, () -> client.leases().acquireLease(request));
     assertEquals(Code.UNAVAILABLE, error.code());
     assertEquals(List.of(request), calls.requests());
+  }
+
+  @Test
+  void ofALeaseHasNoLimitUnlessTheCallerGivesOne() {
+    var limits = new ArrayList<Optional<Deadline>>();
+    service.on(
+        LeaseServiceGrpc.getAcquireLeaseMethod(),
+        (request, answer) -> {
+          limits.add(Optional.ofNullable(Context.current().getDeadline()));
+          answer.onNext(AcquireLeaseResponse.getDefaultInstance());
+          answer.onCompleted();
+        });
+    client.leases().acquireLease(AcquireLeaseRequest.getDefaultInstance());
+    var limited = client.leases().withTimeout(Duration.ofMinutes(2));
+    limited.acquireLease(AcquireLeaseRequest.getDefaultInstance());
+    assertEquals(Optional.empty(), limits.get(0));
+    assertLimit(110, 120, limits.get(1).orElseThrow().timeRemaining(TimeUnit.SECONDS));
   }
 
   @Test
