@@ -52,7 +52,7 @@ public final class ClientBuilder {
     return this;
   }
 
-  /** Trusts these authorities, one or more certificates in PEM, instead of the system's. */
+  /** Trusts these authorities, one or more certificates in PEM, instead of those of the JVM. */
   public ClientBuilder caCertificates(byte[] pem) {
     return tls(() -> tls.trustManager(new ByteArrayInputStream(pem)));
   }

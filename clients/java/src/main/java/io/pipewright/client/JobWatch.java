@@ -1,6 +1,5 @@
 package io.pipewright.client;
 
-import com.google.protobuf.Duration;
 import io.grpc.Status;
 import io.pipewright.v1.GetJobRequest;
 import io.pipewright.v1.Job;
@@ -8,6 +7,7 @@ import io.pipewright.v1.JobServiceGrpc;
 import io.pipewright.v1.JobSnapshot;
 import io.pipewright.v1.WatchJobRequest;
 import io.pipewright.v1.WatchJobResponse;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.Optional;
@@ -25,7 +25,7 @@ import java.util.Queue;
  * over.
  */
 public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
-  private static final java.time.Duration USUAL_INTERVAL = java.time.Duration.ofSeconds(15);
+  private static final Duration USUAL_INTERVAL = Duration.ofSeconds(15);
   private static final int MISSED_HEARTBEATS = 3;
 
   private final Caller caller;
@@ -107,8 +107,8 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
   }
 
   /** What the service takes for it where none is set; one that is not valid it refuses. */
-  private static java.time.Duration interval(Duration set) {
-    java.time.Duration interval = java.time.Duration.ofSeconds(set.getSeconds(), set.getNanos());
+  private static Duration interval(com.google.protobuf.Duration set) {
+    Duration interval = Duration.ofSeconds(set.getSeconds(), set.getNanos());
     return interval.isNegative() || interval.isZero() ? USUAL_INTERVAL : interval;
   }
 }

@@ -55,10 +55,10 @@ class ConnectionTest {
     var job = Job.newBuilder().setCommitId("0".repeat(500_000)).build();
     var answer = ListJobsResponse.newBuilder().addJobs(job).build();
     service.on(JobServiceGrpc.getListJobsMethod(), answer(answer));
-    try (var proxy = new CuttingProxy(service, 4, answered);
+    try (var proxy = new CuttingProxy(service, 2, answered);
         var client = client(proxy.address())) {
       assertEquals(answer, client.jobs().listJobs(ListJobsRequest.getDefaultInstance()));
-      assertEquals(5, proxy.connections.get());
+      assertTrue(proxy.connections.get() > 2);
     }
   }
 
