@@ -1,0 +1,78 @@
+"""What holds for each call, however it is made."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from ._backoff import Backoff
+from ._errors import ApiError
+
+TRIES = 5
+
+_API = "pipewright.v1"
+
+_Request = TypeVar("_Request")
+
+
+@dataclass(frozen=True)
+class CallDefaults:
+    """What calls have unless the caller gives something else."""
+
+    timeout: float
+    """Seconds that a unary call may take with all its tries."""
+    authorization: str | None = field(repr=False)
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Headers of each call."""
+        return (("authorization", self.authorization),) if self.authorization else ()
+
+
+class Tries:
+    """The tries of one call: how long the next may take, and the pause before it."""
+
+    def __init__(self, request: object, timeout: float) -> None:
+        self._left = TRIES if _is_of_the_api(request) else 1
+        self._end = time.monotonic() + timeout
+        self._backoff = Backoff()
+
+    def timeout(self) -> float | None:
+        """Seconds that are left for the next try; None without a limit."""
+        return None if self._end == math.inf else self._end - time.monotonic()
+
+    def pause(self, error: ApiError) -> float:
+        """Seconds to wait before the next try; raises the error if there is none."""
+        self._left -= 1
+        if self._left == 0 or error.code is not grpc.StatusCode.UNAVAILABLE:
+            raise error
+        pause = self._backoff.pause()
+        if time.monotonic() + pause >= self._end:
+            raise error
+        return pause
+
+
+def with_request_id(request: _Request) -> _Request:
+    """The request that makes the tries of one call one call: the service knows them by its id.
+
+    It is a copy, unless there is nothing to set.
+    """
+    if not _is_of_the_api(request) or getattr(request, "request_id", None) != "":
+        return request
+    if getattr(request, "validate_only", False):
+        return request
+    repeatable: Any = copy.deepcopy(request)
+    repeatable.request_id = str(uuid.uuid4())
+    return cast(_Request, repeatable)
+
+
+def _is_of_the_api(request: object) -> bool:
+    """Whether it may be repeated; a request of a runner has rules of its own."""
+    return isinstance(request, Message) and request.DESCRIPTOR.file.package == _API

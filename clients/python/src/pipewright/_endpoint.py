@@ -1,0 +1,124 @@
+"""What it takes to reach a service."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+import grpc
+
+from ._address import Address
+from ._backoff import FIRST, LONGEST
+from ._calls import CallDefaults
+from ._credentials import authorization
+
+Option = tuple[str, int | str]
+
+_STREAM_WINDOW = 64 * 1024
+_CONNECT_TIMEOUT = 5.0
+_KEEPALIVE = 30.0
+_KEEPALIVE_TIMEOUT = 20.0
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+_OPTIONS: tuple[Option, ...] = (
+    ("grpc.keepalive_time_ms", _milliseconds(_KEEPALIVE)),
+    ("grpc.keepalive_timeout_ms", _milliseconds(_KEEPALIVE_TIMEOUT)),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # gRPC stops its pings on a silent stream after two without this.
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", _milliseconds(FIRST)),
+    ("grpc.max_reconnect_backoff_ms", _milliseconds(LONGEST)),
+    # Despite its name what one attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", _milliseconds(_CONNECT_TIMEOUT)),
+    ("grpc.http2.lookahead_bytes", _STREAM_WINDOW),
+    # It would make the window of a stream larger.
+    ("grpc.http2.bdp_probe", 0),
+)
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How the service and the client know each other; certificates and keys are PEM."""
+
+    ca_certificate: bytes | None = None
+    client_certificate: bytes | None = None
+    client_key: bytes | None = None
+    server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.client_certificate is None) != (self.client_key is None):
+            raise ValueError("a client certificate and its key are given together")
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """The same as gRPC takes it."""
+        return grpc.ssl_channel_credentials(
+            root_certificates=self.ca_certificate or _system_authorities(),
+            private_key=self.client_key,
+            certificate_chain=self.client_certificate,
+        )
+
+    def __repr__(self) -> str:
+        return f"Tls(server_name={self.server_name!r})"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A service, and what the calls to it have in common."""
+
+    target: str
+    credentials: grpc.ChannelCredentials | None
+    options: tuple[Option, ...]
+    defaults: CallDefaults
+
+
+def endpoint(
+    address: str,
+    *,
+    token: str | None,
+    username: str | None,
+    password: str | None,
+    tls: Tls,
+    insecure: bool,
+    timeout: float,
+) -> Endpoint:
+    """Checks all that `connect` is given; raises ValueError for what is wrong with it."""
+    place = Address.parse(address)
+    header = authorization(token, username, password)
+    if header and not (place.is_tls or place.is_loopback or insecure):
+        raise ValueError(
+            f"credentials would cross the network in the clear to {place.host}; "
+            "use https, or insecure=True if the network is trusted"
+        )
+    if tls != Tls() and not place.is_tls:
+        raise ValueError("certificates and a server name need an address with https")
+    if not timeout > 0:
+        raise ValueError("a timeout is positive")
+    return Endpoint(
+        place.target,
+        tls.credentials() if place.is_tls else None,
+        _options(place, tls),
+        CallDefaults(timeout, header),
+    )
+
+
+def _options(place: Address, tls: Tls) -> tuple[Option, ...]:
+    options = _OPTIONS
+    if place.is_loopback:
+        # A proxy would take "loopback" for itself, and credentials would go to it in the clear.
+        options += (("grpc.enable_http_proxy", 0),)
+    if tls.server_name:
+        options += (("grpc.ssl_target_name_override", tls.server_name),)
+    return options
+
+
+def _system_authorities() -> bytes | None:
+    """The certificates that this system trusts; gRPC by itself trusts those that it ships.
+
+    None, which leaves it at that, where Python finds no file of them.
+    """
+    trusted = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, trusted)).encode() or None

@@ -1,0 +1,132 @@
+"""The one error of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar, cast
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+_DETAILS = "grpc-status-details-bin"
+
+_Detail = TypeVar("_Detail", bound=Message)
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """What is wrong with one field of a request."""
+
+    field: str
+    """Its path, such as `pipeline.stages[0].name`."""
+    description: str
+    """What is wrong, for people."""
+
+
+class ApiError(Exception):
+    """A call failed: the service refused it, or was not reached."""
+
+    code: grpc.StatusCode
+    """The gRPC status, such as `grpc.StatusCode.NOT_FOUND`."""
+    message: str
+    """What happened, for people."""
+    reason: str
+    """What happened, for programs, such as `ETAG_MISMATCH`; empty if the service was not
+    reached."""
+    domain: str
+    """Whose reason it is, `pipewright`; empty where the reason is."""
+    metadata: Mapping[str, str]
+    """Facts that belong to the reason."""
+    field_violations: tuple[FieldViolation, ...]
+    """All that is wrong with the fields of the request."""
+    retry_delay: timedelta | None
+    """The pause that the service asks for before another try."""
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        *,
+        reason: str = "",
+        domain: str = "",
+        metadata: Mapping[str, str] | None = None,
+        field_violations: Iterable[FieldViolation] = (),
+        retry_delay: timedelta | None = None,
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.domain = domain
+        self.metadata = dict(metadata or {})
+        self.field_violations = tuple(field_violations)
+        self.retry_delay = retry_delay
+
+    def __str__(self) -> str:
+        return f"{self.code.name}: {self.message}"
+
+
+class _FailedCall(Protocol):
+    """What the errors of both kinds of channels have, though gRPC's types do not say so."""
+
+    def code(self) -> grpc.StatusCode: ...
+    def details(self) -> str | None: ...
+    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+
+
+def api_error(error: grpc.RpcError) -> ApiError:
+    """The typed error for one of gRPC's, which is its cause."""
+    failed = cast(_FailedCall, error)
+    details = _details(failed)
+    info = _detail(details, ErrorInfo) or ErrorInfo()
+    request = _detail(details, BadRequest) or BadRequest()
+    retry = _detail(details, RetryInfo)
+    typed = ApiError(
+        failed.code(),
+        failed.details() or "",
+        reason=info.reason,
+        domain=info.domain,
+        metadata=info.metadata,
+        field_violations=[
+            FieldViolation(violation.field, violation.description)
+            for violation in request.field_violations
+        ],
+        retry_delay=_duration(retry) if retry else None,
+    )
+    typed.__cause__ = error
+    return typed
+
+
+def _details(failed: _FailedCall) -> Iterable[Any]:
+    """What came with the status. Broken details are none: the status matters more."""
+    for key, value in failed.trailing_metadata() or ():
+        if key == _DETAILS and isinstance(value, bytes):
+            try:
+                return Status.FromString(value).details
+            except DecodeError:
+                return ()
+    return ()
+
+
+def _detail(details: Iterable[Any], kind: type[_Detail]) -> _Detail | None:
+    """The first detail of a kind."""
+    for detail in details:
+        found = kind()
+        try:
+            if detail.Unpack(found):
+                return found
+        except DecodeError:
+            continue
+    return None
+
+
+def _duration(retry: RetryInfo) -> timedelta | None:
+    try:
+        return retry.retry_delay.ToTimedelta()
+    except (ValueError, OverflowError):
+        return None

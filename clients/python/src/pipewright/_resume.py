@@ -1,0 +1,90 @@
+"""How a stream goes on after it broke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+import grpc
+
+from ._backoff import Backoff
+from ._errors import ApiError
+
+MOST_FAILURES = 5
+"""In a row, of a service that has never sent a message."""
+
+FINAL = frozenset(
+    {
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+"""What another call would be answered with, too."""
+
+Request = TypeVar("Request", covariant=True)
+Message = TypeVar("Message", contravariant=True)
+Item = TypeVar("Item", covariant=True)
+
+
+class Cursor(Protocol[Request, Message, Item]):
+    """A place in a stream: what was had, and how to ask for the rest."""
+
+    @property
+    def final(self) -> frozenset[grpc.StatusCode]:
+        """Statuses after which it is no use to go on."""
+        ...
+
+    @property
+    def silence(self) -> float:
+        """Seconds without a message after which the stream counts as broken."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to ask for."""
+        ...
+
+    def request(self) -> Request:
+        """Asks for what comes next."""
+        ...
+
+    def accept(self, message: Message) -> Iterator[Item]:
+        """What is new in a message. Raises ApiError if something before it is missing."""
+        ...
+
+
+class Resumption:
+    """Decides whether a stream that broke is opened again, and when."""
+
+    def __init__(self, final: frozenset[grpc.StatusCode]) -> None:
+        self._final = final
+        self._backoff = Backoff()
+        self._failures = 0
+        self._was_heard = False
+
+    def heard(self) -> None:
+        """A message has come."""
+        self._was_heard = True
+        self._backoff.reset()
+
+    def pause(self, error: ApiError) -> float:
+        """Seconds to wait before the next call; raises the error if it is the end."""
+        self._failures += 1
+        if error.code in self._final:
+            raise error
+        if not self._was_heard and self._failures == MOST_FAILURES:
+            raise error
+        return self._backoff.pause()
+
+
+def broken(why: str) -> ApiError:
+    """The error of a stream that breaks the rules of its contract."""
+    return ApiError(grpc.StatusCode.UNAVAILABLE, why)
+
+
+def silent() -> ApiError:
+    """The error of a stream on which nothing came, heartbeats neither."""
+    return broken("the service has gone silent")

@@ -1,0 +1,165 @@
+"""Streams that resume by themselves, read by blocking."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from ._errors import ApiError
+from ._resume import Cursor, Resumption, silent
+
+_Request = TypeVar("_Request")
+_Message = TypeVar("_Message")
+_Item = TypeVar("_Item")
+
+Open = Callable[[_Request], Any]
+Conclude = Callable[[], "_Item | None"]
+
+
+class Stream(Generic[_Item]):
+    """What comes of a job or a log, over as many calls as it takes.
+
+    An iterator to be used in a `for` loop. Leaving the loop ends the call; a stream that
+    is kept in a variable is used in a `with` statement or closed. Iterating raises ApiError
+    for errors that no other call would mend.
+    """
+
+    def __init__(
+        self,
+        cursor: Cursor[_Request, _Message, _Item],
+        open_call: Open[_Request],
+        conclude: Conclude[_Item],
+    ) -> None:
+        self._exit = _Exit()
+        self._items = _resume(cursor, open_call, conclude, self._exit)
+
+    def __iter__(self) -> Iterator[_Item]:
+        return self
+
+    def __next__(self) -> _Item:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Ends the call on the service and the iteration, from any thread."""
+        self._exit.leave()
+
+    def __enter__(self) -> Stream[_Item]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _resume(
+    cursor: Cursor[_Request, _Message, _Item],
+    open_call: Open[_Request],
+    conclude: Conclude[_Item],
+    leaving: _Exit,
+) -> Generator[_Item, None, None]:
+    resumption = Resumption(cursor.final)
+    while not (cursor.done or leaving.is_set()):
+        call = open_call(cursor.request())
+        leaving.hold(call)
+        try:
+            with closing(_Watchdog[_Message](call, cursor.silence)) as messages:
+                for message in messages:
+                    resumption.heard()
+                    yield from cursor.accept(message)
+                    if cursor.done:
+                        return
+            last = conclude()
+            if last is not None:
+                yield last
+        except ApiError as error:
+            call.cancel()
+            if not leaving.is_set():
+                leaving.wait(resumption.pause(error))
+        finally:
+            call.cancel()
+
+
+class _Exit:
+    """The way out of a stream, for any thread."""
+
+    def __init__(self) -> None:
+        self._left = threading.Event()
+        self._call: Any = None
+
+    def hold(self, call: Any) -> None:
+        """Names the call under way.
+
+        It looks only after it has named it, and `leave` names it only after it has left, so
+        that one of both sees what the other did.
+        """
+        self._call = call
+        if self._left.is_set():
+            call.cancel()
+
+    def leave(self) -> None:
+        """Cancels the call, and cuts a pause short."""
+        self._left.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    def is_set(self) -> bool:
+        """Whether somebody left."""
+        return self._left.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Pauses, unless somebody leaves."""
+        self._left.wait(seconds)
+
+
+class _Watchdog(Generic[_Message]):
+    """The messages of a call, which it cancels once the next one lets itself be waited for.
+
+    Reading from a call of gRPC has no time limit of its own, so a thread keeps the time.
+    It counts while the reader waits, and not while it is busy with a message.
+    """
+
+    def __init__(self, call: Any, limit: float) -> None:
+        self._call = call
+        self._limit = limit
+        self._due = math.inf
+        self._was_silent = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pipewright-silence", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[_Message]:
+        return self
+
+    def __next__(self) -> _Message:
+        self._due = time.monotonic() + self._limit
+        try:
+            message: _Message = next(self._call)
+        except ApiError as error:
+            if self._was_silent:
+                raise silent() from error
+            raise
+        finally:
+            self._due = math.inf
+        return message
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        """Never sleeps past a time that is due: it sleeps for the limit at most."""
+        while not self._over.wait(min(self._due - time.monotonic(), self._limit)):
+            if self._due <= time.monotonic():
+                self._was_silent = True
+                self._call.cancel()
+                return

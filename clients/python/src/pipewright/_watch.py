@@ -1,0 +1,98 @@
+"""The place of a watch in the list of a job's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ._resume import FINAL, broken
+from .v1 import Job, JobEvent, JobSnapshot, WatchJobRequest, WatchJobResponse
+
+_HEARTBEAT = 15.0
+_MISSED_HEARTBEATS = 3
+_TERMINAL = frozenset({Job.STATE_SUCCEEDED, Job.STATE_FAILED, Job.STATE_CANCELLED})
+
+
+@dataclass(frozen=True)
+class JobUpdate:
+    """News of a job: an event, or a snapshot that replaces what is known."""
+
+    sequence: int
+    """What the update covers; a watch goes on from here with it as `last_seen_sequence`."""
+    event: JobEvent | None = None
+    """The change, unless the update is a snapshot."""
+    snapshot: JobSnapshot | None = None
+    """The whole job, unless the update is an event."""
+    ended: Job | None = None
+    """The final job, in the last update."""
+
+
+class WatchCursor:
+    """Knows the last sequence that was given out."""
+
+    final = FINAL
+
+    def __init__(
+        self, job_id: str, last_seen_sequence: int | None, heartbeat_interval: float | None
+    ) -> None:
+        if heartbeat_interval is not None and not heartbeat_interval > 0:
+            raise ValueError("a heartbeat interval is positive")
+        self.done = False
+        self._job_id = job_id
+        self._last = last_seen_sequence
+        self._heartbeat = heartbeat_interval
+
+    @property
+    def silence(self) -> float:
+        """Seconds after which heartbeats have been missed."""
+        return _MISSED_HEARTBEATS * (self._heartbeat or _HEARTBEAT)
+
+    def request(self) -> WatchJobRequest:
+        """Asks for what comes after the last sequence."""
+        interval = timedelta(seconds=self._heartbeat) if self._heartbeat else None
+        return WatchJobRequest(
+            job_id=self._job_id, last_seen_sequence=self._last, heartbeat_interval=interval
+        )
+
+    def accept(self, message: WatchJobResponse) -> Iterator[JobUpdate]:
+        """The updates of a message; none of a payload that is not known."""
+        match message.WhichOneof("payload"):
+            case "snapshot":
+                yield self._replace(message.snapshot)
+            case "events":
+                yield from self._advance(message.events.events)
+            case "heartbeat" if self._is_behind(message.heartbeat.last_sequence):
+                raise broken("events are missing before a heartbeat")
+
+    def conclude(self, job: Job) -> JobUpdate:
+        """The last update of a stream that ended before its job was seen to end.
+
+        Raises ApiError if the job, as it was read after that, has not ended.
+        """
+        if job.state not in _TERMINAL:
+            raise broken("the watch ended before the job")
+        return self._replace(JobSnapshot(job=job))
+
+    def _advance(self, events: Iterable[JobEvent]) -> Iterator[JobUpdate]:
+        for event in events:
+            if self._last is not None and event.sequence <= self._last:
+                continue
+            if self._is_behind(event.sequence - 1):
+                raise broken("events are missing")
+            self._last = event.sequence
+            self.done = event.HasField("job_ended")
+            ended = event.job_ended.job if self.done else None
+            yield JobUpdate(self._last, event=event, ended=ended)
+            if self.done:
+                return
+
+    def _replace(self, snapshot: JobSnapshot) -> JobUpdate:
+        job = snapshot.job
+        self._last = job.last_sequence
+        self.done = job.state in _TERMINAL
+        return JobUpdate(self._last, snapshot=snapshot, ended=job if self.done else None)
+
+    def _is_behind(self, sequence: int) -> bool:
+        """Whether something up to this sequence is still to come."""
+        return self._last is not None and self._last < sequence

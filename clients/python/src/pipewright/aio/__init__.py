@@ -1,0 +1,5 @@
+"""The client for asyncio."""
+
+from ._client import Client, connect
+
+__all__ = ["Client", "connect"]

@@ -1,0 +1,1 @@
+"""What runners speak to the service."""
