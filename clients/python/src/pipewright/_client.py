@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import cast
 
 import grpc
 
+from ._channel import Channel
 from ._endpoint import Endpoint, Tls, endpoint
-from ._interceptor import Interceptor
 from ._log import LogCursor, LogPiece
 from ._stream import Stream
 from ._watch import JobUpdate, WatchCursor
@@ -88,11 +89,13 @@ class Client:
             if service.credentials is None
             else grpc.secure_channel(service.target, service.credentials, service.options)
         )
-        self._channel = grpc.intercept_channel(channel, Interceptor(service.defaults))
-        self.pipelines = PipelineServiceStub(self._channel)
-        self.jobs = JobServiceStub(self._channel)
-        self.runners = RunnerServiceStub(self._channel)
-        self.leases = LeaseServiceStub(self._channel)
+        self._channel = Channel(channel, service.defaults)
+        # It has what stubs need of one.
+        for_stubs = cast(grpc.Channel, self._channel)
+        self.pipelines = PipelineServiceStub(for_stubs)
+        self.jobs = JobServiceStub(for_stubs)
+        self.runners = RunnerServiceStub(for_stubs)
+        self.leases = LeaseServiceStub(for_stubs)
 
     def watch_job(
         self,

@@ -68,9 +68,8 @@ def _resume(
 ) -> Generator[_Item, None, None]:
     resumption = Resumption(cursor.final)
     while not (cursor.done or leaving.is_set()):
-        call = open_call(cursor.request())
-        leaving.hold(call)
         try:
+            call = leaving.hold(open_call(cursor.request()))
             with closing(_Watchdog[_Message](call, cursor.silence)) as messages:
                 for message in messages:
                     resumption.heard()
@@ -81,11 +80,11 @@ def _resume(
             if last is not None:
                 yield last
         except ApiError as error:
-            call.cancel()
+            leaving.drop()
             if not leaving.is_set():
                 leaving.wait(resumption.pause(error))
         finally:
-            call.cancel()
+            leaving.drop()
 
 
 class _Exit:
@@ -95,8 +94,8 @@ class _Exit:
         self._left = threading.Event()
         self._call: Any = None
 
-    def hold(self, call: Any) -> None:
-        """Names the call under way.
+    def hold(self, call: Any) -> Any:
+        """Names the call under way, and gives it back.
 
         It looks only after it has named it, and `leave` names it only after it has left, so
         that one of both sees what the other did.
@@ -104,12 +103,17 @@ class _Exit:
         self._call = call
         if self._left.is_set():
             call.cancel()
+        return call
+
+    def drop(self) -> None:
+        """Cancels the call under way."""
+        if self._call is not None:
+            self._call.cancel()
 
     def leave(self) -> None:
         """Cancels the call, and cuts a pause short."""
         self._left.set()
-        if self._call is not None:
-            self._call.cancel()
+        self.drop()
 
     def is_set(self) -> bool:
         """Whether somebody left."""

@@ -25,7 +25,7 @@ async def resume(
         call = open_call(cursor.request())
         messages: AsyncIterator[_Message] = aiter(call)
         try:
-            while (message := await _next(messages, cursor.silence)) is not None:
+            while (message := await next_message(messages, cursor.silence)) is not None:
                 resumption.heard()
                 for item in cursor.accept(message):
                     yield item
@@ -41,11 +41,19 @@ async def resume(
             call.cancel()
 
 
-async def _next(messages: AsyncIterator[_Message], limit: float) -> _Message | None:
-    """The next message, for which one waits so many seconds; None at the end."""
+async def next_message(messages: AsyncIterator[_Message], limit: float) -> _Message | None:
+    """The next message, for which one waits so many seconds; None at the end.
+
+    Not `asyncio.wait_for`: before Python 3.12 it forgets that its task was cancelled if the
+    message comes at that moment.
+    """
+    message = asyncio.ensure_future(anext(messages))
     try:
-        return await asyncio.wait_for(anext(messages), limit)
+        await asyncio.wait([message], timeout=limit)
+        if not message.done():
+            raise silent()
+        return message.result()
     except StopAsyncIteration:
         return None
-    except asyncio.TimeoutError as error:
-        raise silent() from error
+    finally:
+        message.cancel()
