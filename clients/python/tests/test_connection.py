@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -10,19 +11,23 @@ import pytest
 from conftest import Connect
 from cutting_proxy import CuttingProxy
 from drivers import Driver
-from fake_service import Do, FakeService, Silence
-from pipewright import ApiError
-from pipewright._endpoint import Tls, endpoint
+from fake_service import PATIENCE, Do, FakeService, Silence
+from pipewright import ApiError, _endpoint
 from pipewright.v1 import (
     CreatePipelineRequest,
     CreatePipelineResponse,
     GetJobRequest,
+    GetJobResponse,
+    Job,
     LogChunk,
     Pipeline,
+    ReadStageLogRequest,
     ReadStageLogResponse,
+    WatchJobRequest,
 )
 
 LARGE = 300_000
+SETTINGS = 4
 
 
 @pytest.fixture
@@ -105,23 +110,55 @@ def test_the_window_of_a_stream_is_64_kib(connect: Connect) -> None:
             assert sent.read(24) == b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
             length, kind = struct.unpack(">xHB5x", sent.read(9))
             settings = dict(struct.iter_unpack(">HI", sent.read(length)))
-    assert kind == 4
+    assert kind == SETTINGS
     assert settings[4] == 64 * 1024
 
 
-def test_pings_and_pauses_of_connections_are_as_for_every_client() -> None:
-    made = endpoint(
-        "ci.test",
-        token=None,
-        username=None,
-        password=None,
-        tls=Tls(),
-        insecure=False,
-        timeout=1,
+def test_streams_that_nobody_reads_do_not_hold_up_others(
+    client: Driver, service: FakeService
+) -> None:
+    chunk = ReadStageLogResponse(chunk=LogChunk(data=b"x" * 50_000))
+    service.on("ReadStageLog", *[[chunk] * 6] * 12)
+    service.on("GetJob", [GetJobResponse(job=Job(id="x" * LARGE))])
+    streams = [client.stream("jobs", "ReadStageLog", ReadStageLogRequest()) for _ in range(12)]
+    for stream in streams:
+        next(stream)
+    assert client.call("jobs", "GetJob", GetJobRequest()).job.id == "x" * LARGE
+    for stream in streams:
+        assert len(list(stream)) == 5
+
+
+def test_a_service_that_answers_no_ping_is_given_up(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = tuple(
+        (name, value // 200 if name.endswith(("keepalive_time_ms", "timeout_ms")) else value)
+        for name, value in _endpoint.OPTIONS
     )
-    options = dict(made.options)
+    monkeypatch.setattr(_endpoint, "OPTIONS", quick)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = connect(f"127.0.0.1:{listener.getsockname()[1]}")
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(struct.pack(">xHB5x", 0, SETTINGS))
+                while connection.recv(4096):
+                    pass
+
+        peer = threading.Thread(target=answer)
+        peer.start()
+        watch = client.stream("jobs", "WatchJob", WatchJobRequest(), timeout=PATIENCE)
+        with pytest.raises(ApiError, match="ping"):
+            next(watch)
+        peer.join()
+
+
+def test_pings_and_pauses_are_those_of_every_client() -> None:
+    options = dict(_endpoint.OPTIONS)
     assert options["grpc.keepalive_time_ms"] == 30_000
     assert options["grpc.keepalive_timeout_ms"] == 20_000
+    assert options["grpc.http2.ping_timeout_ms"] == 20_000
     assert options["grpc.keepalive_permit_without_calls"] == 0
     assert options["grpc.http2.max_pings_without_data"] == 0
     assert options["grpc.initial_reconnect_backoff_ms"] == 100
