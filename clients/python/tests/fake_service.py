@@ -138,7 +138,8 @@ class FakeService:
                 case Head():
                     context.send_initial_metadata(())
                 case Silence():
-                    assert left.wait(PATIENCE), "the client stayed"
+                    finished = not left.wait(PATIENCE)
+                    assert not finished, "the client stayed"
                 case Do(action):
                     action()
                 case Refuse():

@@ -98,6 +98,26 @@ def test_a_task_that_is_cancelled_leaves_its_call(service: FakeService) -> None:
     run(service, story)
 
 
+def test_a_call_that_is_of_no_use_ends_before_the_pause(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipewright._backoff.FIRST", 3600)
+    monkeypatch.setattr("pipewright._backoff.LONGEST", 3600)
+    service.on("WatchJob", [events(1), events(3), Silence()])
+
+    async def story(client: aio.Client) -> None:
+        updates = client.watch_job("j", last_seen_sequence=0)
+        assert (await anext(updates)).sequence == 1
+        pausing = asyncio.create_task(anext(updates, None))
+        assert await gone(service)
+        assert not pausing.done()
+        pausing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pausing
+
+    run(service, story)
+
+
 def test_a_time_limit_of_the_caller_ends_a_watch(service: FakeService) -> None:
     service.on("WatchJob", [events(1), Silence()])
 

@@ -163,3 +163,5 @@ def test_pings_and_pauses_are_those_of_every_client() -> None:
     assert options["grpc.http2.max_pings_without_data"] == 0
     assert options["grpc.initial_reconnect_backoff_ms"] == 100
     assert options["grpc.max_reconnect_backoff_ms"] == 5_000
+    # What one attempt may take.
+    assert options["grpc.min_reconnect_backoff_ms"] == 5_000

@@ -120,6 +120,7 @@ def test_a_heartbeat_may_tell_of_a_gap(client: Driver, service: FakeService) -> 
     service.on("WatchJob", [events(1), heartbeat(2), Silence()], [events(end=2)])
     assert watched(client, last_seen_sequence=0) == [1, 2]
     assert asked(service) == [0, 1]
+    assert service.calls[0].cancelled()
 
 
 @pytest.mark.parametrize("at", [7, 2])
