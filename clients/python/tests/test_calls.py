@@ -129,7 +129,7 @@ def test_a_call_without_the_field_is_sent_as_it_is(client: Driver, service: Fake
     assert service.requests("CancelJob") == [request, request]
 
 
-def test_calls_of_a_runner_are_neither_repeated_nor_touched(
+def test_calls_of_a_runner_are_neither_limited_repeated_nor_touched(
     client: Driver, service: FakeService
 ) -> None:
     service.on("AcquireLease", [UNAVAILABLE])
@@ -137,6 +137,7 @@ def test_calls_of_a_runner_are_neither_repeated_nor_touched(
     with pytest.raises(ApiError):
         client.call("leases", "AcquireLease", request)
     assert service.requests("AcquireLease") == [request]
+    assert service.calls[0].limit == math.inf
 
 
 def is_about(seconds: float, limit: float) -> bool:

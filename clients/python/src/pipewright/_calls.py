@@ -39,8 +39,12 @@ class CallDefaults:
 class Tries:
     """The tries of one call: how long the next may take, and the pause before it."""
 
-    def __init__(self, request: object, timeout: float) -> None:
-        self._left = TRIES if _is_of_the_api(request) else 1
+    def __init__(self, request: object, timeout: float | None, defaults: CallDefaults) -> None:
+        is_api = _is_of_the_api(request)
+        if timeout is None:
+            # Calls of a runner may be held on purpose.
+            timeout = defaults.timeout if is_api else math.inf
+        self._left = TRIES if is_api else 1
         self._end = time.monotonic() + timeout
         self._backoff = Backoff()
 

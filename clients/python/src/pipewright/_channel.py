@@ -64,7 +64,7 @@ class _Unary:
         """Tries a call until it has an answer, or an error that another try will not mend."""
         sent = with_request_id(request)
         headers = _headers(metadata, self._defaults)
-        tries = Tries(sent, self._defaults.timeout if timeout is None else timeout)
+        tries = Tries(sent, timeout, self._defaults)
         while True:
             try:
                 return self._method.with_call(sent, tries.timeout(), headers, *args, **options)
@@ -83,7 +83,7 @@ class _Unary:
         """Tries a call once: nobody waits here who could try it again."""
         sent = with_request_id(request)
         headers = _headers(metadata, self._defaults)
-        limit = Tries(sent, self._defaults.timeout if timeout is None else timeout).timeout()
+        limit = Tries(sent, timeout, self._defaults).timeout()
         return _TypedCall[Any](self._method.future(sent, limit, headers, *args, **options))
 
 

@@ -47,7 +47,7 @@ def connect(
         insecure: Allows credentials to cross a network in the clear, that is without TLS to
             an address that is not loopback.
         timeout: Seconds that a unary call may take, with all its tries, unless it is given
-            a `timeout` of its own; `math.inf` for no limit.
+            a `timeout` of its own or is one of `leases`; `math.inf` for no limit.
 
     Raises:
         ValueError: For arguments that are wrong or do not go together. The message repeats

@@ -37,8 +37,7 @@ class _Unary(aio.UnaryUnaryClientInterceptor):
         """Tries a call until it has an answer, or an error that another try will not mend."""
         given = client_call_details
         sent = with_request_id(request)
-        limit = self._defaults.timeout if given.timeout is None else given.timeout
-        tries = Tries(sent, limit)
+        tries = Tries(sent, given.timeout, self._defaults)
         while True:
             details = _details(given, tries.timeout(), self._defaults)
             call = await continuation(details, sent)
