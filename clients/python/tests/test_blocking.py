@@ -13,8 +13,17 @@ import pytest
 
 import pipewright
 from fake_service import PATIENCE, Do, FakeService, Refuse, Silence
-from pipewright import ApiError
-from pipewright.v1 import GetJobRequest, GetJobResponse, Job
+from pipewright import ApiError, LogPiece, Stream
+from pipewright._log import LogCursor
+from pipewright.v1 import (
+    GetJobRequest,
+    GetJobResponse,
+    Job,
+    LogChunk,
+    ReadStageLogRequest,
+    ReadStageLogResponse,
+    TriggerPipelineRequest,
+)
 from test_watch import events
 
 NOT_FOUND = Refuse(grpc.StatusCode.NOT_FOUND)
@@ -52,9 +61,10 @@ def test_a_watch_is_left_by_break_return_or_error(
 def test_a_watch_is_left_at_the_end_of_with(
     client: pipewright.Client, service: FakeService
 ) -> None:
-    service.on("WatchJob", [events(1), Silence()])
+    service.on("WatchJob", [events(1, 2), Silence()])
     with client.watch_job("j", last_seen_sequence=0) as updates:
         next(updates)
+    assert [thread for thread in threading.enumerate() if "pipewright" in thread.name] == []
     assert service.calls[0].cancelled()
     assert list(updates) == []
 
@@ -111,6 +121,15 @@ def test_a_watch_ends_with_its_client(client: pipewright.Client, service: FakeSe
         next(updates)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Has interrupts raise, also where what started the tests ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_a_watch(client: pipewright.Client, service: FakeService) -> None:
     seen = threading.Event()
     service.on("WatchJob", [events(1), until(seen), INTERRUPT, Silence()])
@@ -124,6 +143,7 @@ def test_an_interrupt_ends_a_watch(client: pipewright.Client, service: FakeServi
     assert service.calls[0].cancelled()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_a_call(client: pipewright.Client, service: FakeService) -> None:
     service.on("GetJob", [INTERRUPT, Silence()])
     with pytest.raises(KeyboardInterrupt):
@@ -144,6 +164,18 @@ def test_a_call_may_be_a_future(client: pipewright.Client, service: FakeService)
     assert isinstance(errors.get(timeout=PATIENCE), ApiError)
 
 
+def test_a_future_has_one_try_and_a_request_id(
+    client: pipewright.Client, service: FakeService
+) -> None:
+    service.on("TriggerPipeline", [Refuse(grpc.StatusCode.UNAVAILABLE)])
+    request = TriggerPipelineRequest(pipeline_id="p")
+    with pytest.raises(ApiError):
+        client.pipelines.TriggerPipeline.future(request).result(PATIENCE)
+    (sent,) = service.requests("TriggerPipeline")
+    assert sent.request_id
+    assert not request.request_id
+
+
 def test_a_call_may_come_with_its_metadata(client: pipewright.Client, service: FakeService) -> None:
     service.on("GetJob", [GetJobResponse(job=Job(id="j"))])
     response, call = client.jobs.GetJob.with_call(GetJobRequest())
@@ -155,3 +187,26 @@ def test_a_client_that_was_closed_makes_no_calls(client: pipewright.Client) -> N
     client.close()
     with pytest.raises(ValueError, match="closed"):
         client.jobs.GetJob(GetJobRequest())
+
+
+def test_a_stream_that_is_being_closed_by_another_has_ended() -> None:
+    given: list[list[LogPiece]] = []
+
+    class Call:
+        """At the second cancel it is the stream itself that leaves."""
+
+        cancels = 0
+
+        def __next__(self) -> ReadStageLogResponse:
+            return ReadStageLogResponse(chunk=LogChunk(data=b"a"))
+
+        def cancel(self) -> None:
+            self.cancels += 1
+            if self.cancels == 2:
+                given.append(list(stream))
+
+    call = Call()
+    stream = Stream(LogCursor(ReadStageLogRequest()), lambda _: call, lambda: None)
+    next(stream)
+    stream.close()
+    assert given == [[]]

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -42,11 +42,20 @@ class Stream(Generic[_Item]):
         return self
 
     def __next__(self) -> _Item:
-        return next(self._items)
+        try:
+            return next(self._items)
+        except ValueError:
+            # Another thread is busy closing it.
+            if self._exit.is_set():
+                raise StopIteration from None
+            raise
 
     def close(self) -> None:
         """Ends the call on the service and the iteration, from any thread."""
         self._exit.leave()
+        # Refused while another thread waits in it, which has been told to leave.
+        with suppress(ValueError):
+            self._items.close()
 
     def __enter__(self) -> Stream[_Item]:
         return self
