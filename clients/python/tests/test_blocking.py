@@ -148,6 +148,8 @@ def test_an_interrupt_ends_a_call(client: pipewright.Client, service: FakeServic
     service.on("GetJob", [INTERRUPT, Silence()])
     with pytest.raises(KeyboardInterrupt):
         client.jobs.GetJob(GetJobRequest())
+    # gRPC ends the call on the service with the exception, whenever that is freed, or here.
+    client.close()
     assert service.calls[0].cancelled()
 
 
