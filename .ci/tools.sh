@@ -55,20 +55,34 @@ install_ghz() {
         GOBIN="$tools/ghz-$GHZ_VERSION" go install "github.com/bojand/ghz/cmd/ghz@v$GHZ_VERSION"
 }
 
-# Any Python 3 that can make virtual environments; the packages in them are pinned.
+# A Python that can make virtual environments; the packages in them are pinned.
 install_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         { apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv; }
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo 'Python 3.11 or newer is needed' >&2
+        return 1
+    }
 }
 
 # The Node.js of some distributions is too old, so one that is there is only looked at.
 install_node() {
-    local major
-    major=$(node --version 2>/dev/null | sed -E 's/^v([0-9]+).*/\1/')
-    ((${major:-0} >= 20)) || {
+    node --eval 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null || {
         echo 'Node.js 20 or newer is needed, with npm' >&2
         return 1
     }
+}
+
+# Makes the certificates of tests.
+install_openssl() {
+    [[ -n $(type -P openssl) ]] ||
+        { apt-get update && apt-get install --yes --no-install-recommends openssl; }
+}
+
+# The race detector of Go needs a C compiler.
+install_c_compiler() {
+    [[ -n $(type -P cc gcc clang) ]] ||
+        { apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev; }
 }
 
 install_python_linters() {

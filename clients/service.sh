@@ -4,8 +4,10 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [[ -z ${PIPEWRIGHT:-} ]]; then
     cargo build --quiet --manifest-path "$root/Cargo.toml"
-    PIPEWRIGHT=$root/target/debug/pipewright
+    PIPEWRIGHT=${CARGO_TARGET_DIR:-$root/target}/debug/pipewright
 fi
+# The scripts go into other directories.
+PIPEWRIGHT=$(realpath "$PIPEWRIGHT")
 
 # start_service [ARGUMENT...]: starts one on a free port of loopback; $address is
 # host:port, $service its process. The caller's trap on EXIT calls stop_service.
@@ -16,6 +18,7 @@ start_service() {
     for _ in $(seq 300); do
         address=$(grep -o 'address=[0-9.:]*' "$service_log" | head -n 1 | cut -d= -f2) || true
         [[ -z $address ]] || return 0
+        kill -0 "$service" 2>/dev/null || break
         sleep 0.1
     done
     cat "$service_log" >&2
