@@ -63,6 +63,11 @@ class Player:
         await self._say({"connect": options})
         await self._hear("connected")
 
+    async def close(self) -> None:
+        """Closes the client, which is still called afterwards."""
+        await self._say({"close": {}})
+        await self._hear("closed")
+
     async def call(self, method: str, request: Json, timeout_ms: int | None = None) -> Json:
         """Makes a unary call."""
         said: Json = {"call": method, "request": request}

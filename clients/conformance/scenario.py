@@ -11,6 +11,7 @@ from world import PASSWORD, USERNAME, World
 
 REQUEST_ID = "6f1f5c1e-6a3e-4c43-8f0a-000000000001"
 NOBODY = "01a1fe35-0b5c-717d-8031-3858a9169e00"
+NO_LOG = {"job_id": NOBODY, "stage_name": "none"}
 GATES = ("one", "two", "three")
 MIB = 1024 * 1024
 LOG_SIZE = 5 * MIB
@@ -59,6 +60,7 @@ class Story:
         await self.is_told_that_it_is_nobody(gated)
         await self.trusts_whom_it_is_told_to()
         await self.is_told_that_nobody_is_there(gated)
+        await self.is_told_that_it_is_closed(gated)
 
     async def creates(self) -> list[str]:
         """Three pipelines: of stages that wait for gates, of a long log, and of no end."""
@@ -257,6 +259,25 @@ class Story:
         await self.world.stop_service()
         await self.refused("UNAVAILABLE", "", "GetPipeline", {"pipelineId": pipeline_id})
         await self.watch_is_refused("UNAVAILABLE", "", NOBODY)
+        request = {"pipelineId": pipeline_id}
+        await self.refused("DEADLINE_EXCEEDED", "", "GetPipeline", request, timeout_ms=200)
+
+    async def is_told_that_it_is_closed(self, pipeline_id: str) -> None:
+        """What is asked of a closed client is cancelled."""
+        if "close" in self.client.lacks:
+            return
+        await self.player.close()
+        for refused in (
+            self.player.call("GetPipeline", {"pipelineId": pipeline_id}),
+            anext(self.player.watch(NOBODY)),
+            anext(self.player.read_log(self.world.directory / "refused", **NO_LOG)),
+        ):
+            try:
+                answer = await refused
+            except CallError as error:
+                assert error.code == "CANCELLED", error
+            else:
+                raise AssertionError(f"a closed client has answered {answer}")
 
     async def connect(self, **credentials: str) -> None:
         """Makes a client of the proxy."""

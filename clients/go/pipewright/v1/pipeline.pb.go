@@ -225,8 +225,8 @@ type Pipeline struct {
 	// False (default): each stage without `needs` waits for the one before it.
 	// True: stages without `needs` start at once.
 	Parallel bool `protobuf:"varint,7,opt,name=parallel,proto3" json:"parallel,omitempty"`
-	// Environment variables of every stage's command. Names match
-	// `[A-Za-z_][A-Za-z0-9_]*`; `CI` and `PIPEWRIGHT_*` are refused.
+	// Environment variables of every stage's command, at most 256 of 32 KiB each.
+	// Names match `[A-Za-z_][A-Za-z0-9_]*`; `CI` and `PIPEWRIGHT_*` are refused.
 	Variables map[string]string `protobuf:"bytes,8,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What a trigger or a retry does while another job of this pipeline is active,
 	// that is, not terminal. The newest revision's policy applies.
@@ -428,7 +428,8 @@ type Stage struct {
 	Needs []string `protobuf:"bytes,5,rep,name=needs,proto3" json:"needs,omitempty"`
 	// When the stage runs, given how the stages that it depends on ended.
 	RunCondition RunCondition `protobuf:"varint,6,opt,name=run_condition,json=runCondition,proto3,enum=pipewright.v1.RunCondition" json:"run_condition,omitempty"`
-	// Added to the pipeline's variables; wins over them, secret ones too.
+	// Added to the pipeline's variables; wins over them, secret ones too. The same
+	// rules and bounds hold.
 	Variables map[string]string `protobuf:"bytes,7,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Labels that a runner must have, all of them, to be given the stage.
 	RunnerLabels map[string]string `protobuf:"bytes,8,rep,name=runner_labels,json=runnerLabels,proto3" json:"runner_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`

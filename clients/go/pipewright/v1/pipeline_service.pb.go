@@ -618,7 +618,7 @@ type TriggerPipelineRequest struct {
 	// Branch, tag or full commit id to check out; the pipeline's default when empty.
 	GitRef string `protobuf:"bytes,3,opt,name=git_ref,json=gitRef,proto3" json:"git_ref,omitempty"`
 	// Added to the pipeline's and the stages' variables; wins over both, secret
-	// ones too. At most 64 KiB in all.
+	// ones too. The same rules and bounds hold, and at most 64 KiB in all.
 	Variables map[string]string `protobuf:"bytes,4,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Higher runs earlier, -100 to 100; waiting raises a job's claim, so none starves.
 	Priority int32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`

@@ -79,8 +79,8 @@ export type Pipeline = Message<"pipewright.v1.Pipeline"> & {
   parallel: boolean;
 
   /**
-   * Environment variables of every stage's command. Names match
-   * `[A-Za-z_][A-Za-z0-9_]*`; `CI` and `PIPEWRIGHT_*` are refused.
+   * Environment variables of every stage's command, at most 256 of 32 KiB each.
+   * Names match `[A-Za-z_][A-Za-z0-9_]*`; `CI` and `PIPEWRIGHT_*` are refused.
    *
    * @generated from field: map<string, string> variables = 8;
    */
@@ -224,7 +224,8 @@ export type Stage = Message<"pipewright.v1.Stage"> & {
   runCondition: RunCondition;
 
   /**
-   * Added to the pipeline's variables; wins over them, secret ones too.
+   * Added to the pipeline's variables; wins over them, secret ones too. The same
+   * rules and bounds hold.
    *
    * @generated from field: map<string, string> variables = 7;
    */

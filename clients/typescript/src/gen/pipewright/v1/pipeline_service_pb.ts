@@ -358,7 +358,7 @@ export type TriggerPipelineRequest = Message<"pipewright.v1.TriggerPipelineReque
 
   /**
    * Added to the pipeline's and the stages' variables; wins over both, secret
-   * ones too. At most 64 KiB in all.
+   * ones too. The same rules and bounds hold, and at most 64 KiB in all.
    *
    * @generated from field: map<string, string> variables = 4;
    */
