@@ -2,6 +2,7 @@ package pipewright
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -27,6 +28,15 @@ func (p *pauses) next() time.Duration {
 // startOver follows a success.
 func (p *pauses) startOver() {
 	p.last = 0
+}
+
+// after is the pause after an error: no shorter than the service asks for.
+func (p *pauses) after(err error) time.Duration {
+	pause := p.next()
+	if failed, isTyped := errors.AsType[*Error](err); isTyped {
+		pause = max(pause, failed.RetryDelay)
+	}
+	return pause
 }
 
 // sleep waits for a pause, or fails with an [*Error] as the context ends.

@@ -31,7 +31,7 @@ func (c *Client) callUnary(
 		if codeOf(err) != codes.Unavailable || try == maxTries {
 			return err
 		}
-		if err := c.sleep(ctx, pauses.next()); err != nil {
+		if err := c.pause(ctx, pauses.after(err)); err != nil {
 			return err
 		}
 	}

@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	runnerv1 "github.com/pipewright/pipewright/clients/go/pipewright/runner/v1"
 	pipewrightv1 "github.com/pipewright/pipewright/clients/go/pipewright/v1"
@@ -182,6 +185,24 @@ func TestACallWhoseConnectionIsCutWithinTheAnswerIsMadeAgainWithItsRequestID(t *
 	calls := service.received()
 	if len(calls) != 2 || !proto.Equal(calls[0].request, calls[1].request) {
 		t.Errorf("%d calls", len(calls))
+	}
+}
+
+func TestAPauseIsAsLongAsTheServiceAsksFor(t *testing.T) {
+	busy, err := status.New(codes.Unavailable, "busy").WithDetails(
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := serve(t)
+	service.answer = always(nil, busy.Err())
+	client, pauses := service.client(t, WithTimeout(time.Hour))
+	_, err = client.Jobs.GetJob(t.Context(), &pipewrightv1.GetJobRequest{})
+	if codeOf(err) != codes.Unavailable {
+		t.Error(err)
+	}
+	if want := slices.Repeat([]time.Duration{time.Minute}, 4); !slices.Equal(*pauses, want) {
+		t.Error(*pauses)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/keepalive"
 
 	runnerv1 "github.com/pipewright/pipewright/clients/go/pipewright/runner/v1"
@@ -43,6 +42,8 @@ type Client struct {
 	Leases runnerv1.LeaseServiceClient
 
 	conn      *grpc.ClientConn
+	closed    context.Context
+	close     context.CancelFunc
 	timeout   time.Duration
 	heartbeat time.Duration
 	sleep     func(context.Context, time.Duration) error
@@ -62,6 +63,7 @@ func Connect(address string, options ...Option) (*Client, error) {
 		return nil, err
 	}
 	client := &Client{timeout: settings.timeout, heartbeat: usualHeartbeat, sleep: sleep}
+	client.closed, client.close = context.WithCancel(context.Background())
 	dialOptions, err := client.dialOptions(place, &settings)
 	if err != nil {
 		return nil, err
@@ -77,13 +79,27 @@ func Connect(address string, options ...Option) (*Client, error) {
 	return client, nil
 }
 
-// Close ends the connection and all calls on it.
+// Close ends the connection and all calls on it with CANCELLED, as it does with those that are
+// made afterwards.
 func (c *Client) Close() error {
+	c.close()
 	return c.conn.Close()
 }
 
 func (c *Client) isClosed() bool {
-	return c.conn.GetState() == connectivity.Shutdown
+	return c.closed.Err() != nil
+}
+
+// pause waits, or fails with an [*Error] as ctx ends or the client is closed.
+func (c *Client) pause(ctx context.Context, pause time.Duration) error {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.closed, cancel)()
+	err := c.sleep(waiting, pause)
+	if c.isClosed() {
+		return errClosed
+	}
+	return err
 }
 
 func (c *Client) dialOptions(place address, settings *settings) ([]grpc.DialOption, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -77,7 +78,17 @@ func typed(ctx context.Context, err error) error {
 	if end := endOf(ctx); end != nil && isOfContext {
 		return end
 	}
+	if isUnsendable(told) {
+		told = status.New(codes.InvalidArgument, told.Message())
+	}
 	return newError(told, nil)
+}
+
+// isUnsendable says whether the request was never sent, as it has text that is not UTF-8. To the
+// library that is INTERNAL, which would be worth another try.
+func isUnsendable(told *status.Status) bool {
+	return told.Code() == codes.Internal &&
+		strings.HasPrefix(told.Message(), "grpc: error while marshaling")
 }
 
 // endOf is the error of a context that has ended; nil before. It does not wait for the timer

@@ -69,6 +69,7 @@ type logReader struct {
 	resumption
 	request   *pipewrightv1.ReadStageLogRequest
 	isLimited bool
+	isAtEnd   bool
 	give      func(*LogPiece) bool
 }
 
@@ -90,10 +91,14 @@ func newLogReader(
 
 func (l *logReader) stream(ctx context.Context) error {
 	err := receive(ctx, l.patience(), l.open, l.accept)
-	if err == io.EOF {
-		return errOver
+	switch {
+	case err != io.EOF:
+		return err
+	// What is followed to its end says where that is.
+	case l.request.Follow && !l.isLimited && !l.isAtEnd:
+		return errNoEnd
 	}
-	return err
+	return errOver
 }
 
 func (l *logReader) patience() time.Duration {
@@ -109,6 +114,7 @@ func (l *logReader) open(
 // accept passes over a payload that it does not know.
 func (l *logReader) accept(message *pipewrightv1.ReadStageLogResponse) error {
 	l.heard()
+	l.isAtEnd = message.GetEnd() != nil
 	piece, err := l.piece(message)
 	if err != nil {
 		return err

@@ -199,7 +199,7 @@ func TestLogsGiveEachByteOnce(t *testing.T) {
 func TestALogIsFollowedWhereWanted(t *testing.T) {
 	for _, isFollowed := range []bool{false, true} {
 		service := serve(t)
-		service.logs = []logStream{written(chunk(0, "a")), writtenWell()}
+		service.logs = []logStream{written(chunk(0, "a")), writtenWell(logEnd(1))}
 		client, _ := service.client(t)
 		var options []LogOption
 		if isFollowed {
@@ -215,6 +215,22 @@ func TestALogIsFollowedWhereWanted(t *testing.T) {
 			}
 		}
 		service.mu.Unlock()
+	}
+}
+
+func TestALogThatIsFollowedEndsWhereTheServiceSaysThatItDoes(t *testing.T) {
+	for limit, want := range map[int64]int{0: 3, 9: 1} {
+		service := serve(t)
+		service.logs = []logStream{
+			writtenWell(chunk(0, "a")), writtenWell(), writtenWell(chunk(1, "b"), logEnd(2)),
+		}
+		client, _ := service.client(t)
+		if _, err := readAll(t, client, Follow(), LimitBytes(limit)); err != nil {
+			t.Fatal(err)
+		}
+		if asked := service.asked(); len(asked) != want {
+			t.Errorf("with a limit of %d it was asked for %q", limit, asked)
+		}
 	}
 }
 

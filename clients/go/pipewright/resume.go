@@ -16,7 +16,9 @@ var (
 	// The others are reasons to go on with another stream.
 	errSilent = newError(status.New(codes.Unavailable, "the service has gone silent"), nil)
 	errGap    = newError(status.New(codes.Unavailable, "a part of the stream is missing"), nil)
-	errNoEnd  = newError(status.New(codes.Unavailable, "the watch ended before the job"), nil)
+	errNoEnd  = newError(status.New(codes.Unavailable, "the stream ended before its end"), nil)
+	// errClosed is what everything ends with once the client is closed.
+	errClosed = newError(status.New(codes.Canceled, "the client is closed"), nil)
 )
 
 // resumption is what a watch and a log have in common: they go on over as many streams as
@@ -46,10 +48,12 @@ func (r *resumption) run(ctx context.Context, stream func(context.Context) error
 		switch {
 		case err == errOver:
 			return nil
-		case r.isFinal(codeOf(err)), r.client.isClosed(), !r.isHeard && failures == maxTries:
+		case r.client.isClosed():
+			return errClosed
+		case r.isFinal(codeOf(err)), !r.isHeard && failures == maxTries:
 			return err
 		}
-		if err := r.client.sleep(ctx, r.pauses.next()); err != nil {
+		if err := r.client.pause(ctx, r.pauses.after(err)); err != nil {
 			return err
 		}
 	}

@@ -79,8 +79,8 @@ func newWatch(client *Client, jobID string, options []WatchOption) *watch {
 	}
 	heartbeat := client.heartbeat
 	if request.HeartbeatInterval != nil {
-		// One that is too short is for the service to refuse, which needs a moment.
-		heartbeat = max(request.HeartbeatInterval.AsDuration(), time.Second)
+		// One that is out of bounds is for the service to refuse, which needs a moment.
+		heartbeat = min(max(request.HeartbeatInterval.AsDuration(), time.Second), time.Minute)
 	}
 	return &watch{
 		resumption: resumption{client: client, isFinal: isFinal},

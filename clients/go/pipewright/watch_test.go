@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -394,8 +395,12 @@ func TestTheHeartbeatIntervalIsAskedForAndWaitedForThreeTimes(t *testing.T) {
 	if patience() != 45*time.Second || patience(HeartbeatInterval(2*time.Second)) != 6*time.Second {
 		t.Errorf("%v, %v", patience(), patience(HeartbeatInterval(2*time.Second)))
 	}
-	if patience(HeartbeatInterval(0)) <= 0 {
-		t.Error("the service is not given the time to refuse")
+	for interval, want := range map[time.Duration]time.Duration{
+		-time.Hour: 3 * time.Second, 0: 3 * time.Second, math.MaxInt64: 3 * time.Minute,
+	} {
+		if got := patience(HeartbeatInterval(interval)); got != want {
+			t.Errorf("the service has %v to refuse %v", got, interval)
+		}
 	}
 }
 
@@ -472,9 +477,61 @@ func TestClosingTheClientEndsAWatch(t *testing.T) {
 		_ = client.Close()
 		failure = err
 	}
-	if codeOf(failure) != codes.Canceled || errors.Is(failure, context.Canceled) {
+	if failure != error(errClosed) {
 		t.Error(failure)
 	}
+}
+
+func TestClosingTheClientEndsPauses(t *testing.T) {
+	service := serve(t)
+	service.answer = always(nil, errUnavailable)
+	for name, call := range map[string]func(*Client) error{
+		"of a call": func(client *Client) error {
+			_, err := client.Jobs.GetJob(t.Context(), &pipewrightv1.GetJobRequest{})
+			return err
+		},
+		"of a watch": func(client *Client) error {
+			_, err := watchAll(t, client)
+			return err
+		},
+	} {
+		client, _ := service.client(t)
+		client.sleep = func(ctx context.Context, _ time.Duration) error {
+			_ = client.Close()
+			return sleep(ctx, time.Hour)
+		}
+		service.watches = []watchStream{sent(running(1))}
+		if err := call(client); err != error(errClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhatIsAskedOfAClosedClientIsCancelled(t *testing.T) {
+	service := serve(t)
+	client, _ := service.client(t)
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, called := client.Jobs.GetJob(t.Context(), &pipewrightv1.GetJobRequest{})
+	_, watched := watchAll(t, client)
+	_, read := readAll(t, client)
+	for _, err := range []error{called, watched, read} {
+		if codeOf(err) != codes.Canceled {
+			t.Error(err)
+		}
+	}
+}
+
+func TestARequestThatCannotBeSentIsNotTriedAgain(t *testing.T) {
+	service := serve(t)
+	client, pauses := service.client(t)
+	for _, err := range client.WatchJob(t.Context(), "\xff") {
+		if codeOf(err) != codes.InvalidArgument {
+			t.Error(err)
+		}
+	}
+	pauses.check(t)
 }
 
 func TestAWatchThatIsRangedOverAgainStartsAnew(t *testing.T) {

@@ -15,9 +15,10 @@ import (
 	"github.com/pipewright/pipewright/clients/go/pipewright"
 )
 
-// line is what is said on standard input; one of the first four is there.
+// line is what is said on standard input; one of the first five is there.
 type line struct {
 	Connect *connect        `json:"connect"`
+	Close   *object         `json:"close"`
 	Call    string          `json:"call"`
 	Watch   *watch          `json:"watch"`
 	ReadLog *readLog        `json:"read_log"`
@@ -62,6 +63,8 @@ func (p *player) play(line *line) error {
 	switch {
 	case line.Connect != nil:
 		return p.connect(line.Connect)
+	case line.Close != nil:
+		return p.close()
 	case line.Call != "":
 		return p.call(line)
 	case line.Watch != nil:
@@ -98,6 +101,14 @@ func (p *player) connect(wanted *connect) error {
 	}
 	p.client = client
 	return p.out.Encode(object{"connected": object{}})
+}
+
+// close leaves the client where it is, to be called all the same.
+func (p *player) close() error {
+	if err := p.client.Close(); err != nil {
+		return err
+	}
+	return p.out.Encode(object{"closed": object{}})
 }
 
 func (p *player) call(line *line) error {
