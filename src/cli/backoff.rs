@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tonic::Status;
+use tonic_types::StatusExt;
+
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -25,6 +28,13 @@ impl Backoff {
         delay.mul_f64(rand::random_range(0.5..=1.0))
     }
 
+    /// The next delay after a refusal: no shorter than the service asks for.
+    pub(crate) fn after(&mut self, status: &Status) -> Duration {
+        let asked = status.get_details_retry_info();
+        let asked = asked.and_then(|info| info.retry_delay).unwrap_or_default();
+        self.delay().max(asked)
+    }
+
     /// Starts over, after a success.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
@@ -33,6 +43,9 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     #[test]
@@ -44,5 +57,24 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.delay() <= FIRST);
+    }
+
+    #[test]
+    fn the_service_may_ask_for_a_longer_delay_but_not_for_a_shorter_one() {
+        for (asked, expected) in [
+            (
+                Duration::from_secs(7),
+                Duration::from_secs(7)..=Duration::from_secs(7),
+            ),
+            (Duration::ZERO, FIRST / 2..=FIRST),
+        ] {
+            let details = ErrorDetails::with_retry_info(Some(asked));
+            let status = Status::with_error_details(Code::Unavailable, "busy", details);
+            let delay = Backoff::default().after(&status);
+            assert!(
+                expected.contains(&delay),
+                "{delay:?} where {asked:?} is asked for"
+            );
+        }
     }
 }

@@ -89,7 +89,7 @@ where
     for _ in 1..TRIES {
         match send().await {
             Err(status) if is_passing(&status) => {
-                tokio::time::sleep(backoff.delay()).await;
+                tokio::time::sleep(backoff.after(&status)).await;
             }
             answer => return answer,
         }

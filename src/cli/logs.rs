@@ -20,6 +20,7 @@ pub(crate) struct LogReader {
     stream: Option<Streaming<v1::ReadStageLogResponse>>,
     backoff: Backoff,
     was_connected: bool,
+    is_complete: bool,
 }
 
 impl LogReader {
@@ -31,6 +32,7 @@ impl LogReader {
             stream: None,
             backoff: Backoff::default(),
             was_connected: false,
+            is_complete: false,
         }
     }
 
@@ -66,7 +68,12 @@ impl LogReader {
         };
         self.was_connected = true;
         let message = tokio::time::timeout(SILENCE, stream.message()).await;
-        Ok(message.map_err(|_| silent())??)
+        let message = message.map_err(|_| silent())??;
+        // What is followed to its end says where that is.
+        if message.is_none() && self.request.follow && !self.is_complete {
+            return Err(Status::unavailable("the stream ended before the log").into());
+        }
+        Ok(message)
     }
 
     /// Moves the place to resume from to behind the message.
@@ -74,6 +81,7 @@ impl LogReader {
         self.backoff.reset();
         self.request.offset = message.next_offset;
         self.request.attempt = message.attempt;
+        self.is_complete = matches!(message.payload, Some(Payload::End(_)));
     }
 
     async fn lost(&mut self, status: &Status) {
@@ -84,7 +92,7 @@ impl LogReader {
                 exit::describe(status)
             ));
         }
-        tokio::time::sleep(self.backoff.delay()).await;
+        tokio::time::sleep(self.backoff.after(status)).await;
     }
 }
 

@@ -54,12 +54,12 @@ impl Watch {
         while self.view.ended().is_none() {
             match self.receive().await {
                 Ok(Progress::Idle) => {}
-                Ok(Progress::Gap) => self.lost("events are missing").await,
+                Ok(Progress::Gap) => self.lost(&Status::unavailable("events are missing")).await,
                 Ok(news) => return Ok(Some(news)),
                 // The pause keeps an age of almost nothing from becoming a loop.
-                Err(Failure::Status(status)) if is_aged(&status) => self.pause().await,
+                Err(Failure::Status(status)) if is_aged(&status) => self.pause(&status).await,
                 Err(Failure::Status(status)) if self.can_resume(&status) => {
-                    self.lost(&exit::describe(&status)).await;
+                    self.lost(&status).await;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -99,14 +99,15 @@ impl Watch {
         Ok(news)
     }
 
-    async fn lost(&mut self, reason: &str) {
+    async fn lost(&mut self, status: &Status) {
+        let reason = exit::describe(status);
         out::notice(&format!("watch interrupted, reconnecting: {reason}"));
-        self.pause().await;
+        self.pause(status).await;
     }
 
-    async fn pause(&mut self) {
+    async fn pause(&mut self, status: &Status) {
         self.stream = None;
-        tokio::time::sleep(self.backoff.delay()).await;
+        tokio::time::sleep(self.backoff.after(status)).await;
     }
 }
 

@@ -230,6 +230,30 @@ fn chunk(data: &'static str, next_offset: i64) -> Result<v1::ReadStageLogRespons
     })
 }
 
+fn log_end() -> Result<v1::ReadStageLogResponse, Status> {
+    let end = v1::LogEnd { size_bytes: 8 };
+    Ok(v1::ReadStageLogResponse {
+        next_offset: 8,
+        attempt: 2,
+        payload: Some(v1::read_stage_log_response::Payload::End(end)),
+    })
+}
+
+#[tokio::test]
+async fn a_log_that_is_followed_ends_where_the_service_says_so() {
+    let script = Script::default();
+    script.0.lock().unwrap().logs =
+        VecDeque::from([vec![chunk("one ", 4)], vec![chunk("two ", 8), log_end()]]);
+    let request = v1::ReadStageLogRequest {
+        follow: true,
+        ..Default::default()
+    };
+    let mut reader = LogReader::new(client(&script).await, request);
+    while reader.next().await.unwrap().is_some() {}
+    let offsets = script.0.lock().unwrap().offsets.clone();
+    assert_eq!(offsets, [(0, 0), (2, 4)]);
+}
+
 #[tokio::test]
 async fn a_broken_log_goes_on_at_its_byte_and_attempt() {
     let script = Script::default();
