@@ -100,12 +100,25 @@ async fn without_a_file_nothing_is_followed() {
 }
 
 /// A password that is being checked while its user is removed does not get in.
-#[tokio::test]
-async fn a_login_that_a_reload_overtakes_is_refused() {
-    let world = World::new(&user("ada", "correct horse"));
-    let mut login = Box::pin(world.basic("ada", "correct horse"));
-    assert!(futures_util::poll!(&mut login).is_pending());
-    world.rewrite("");
-    world.authenticator.reload().unwrap();
-    assert_eq!(name(login.await), Err(AuthError::Invalid));
+#[test]
+fn a_login_that_a_reload_overtakes_is_refused() {
+    // One thread for passwords, so that this one waits until the file has changed.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        let holding = tokio::task::spawn_blocking(move || held.recv());
+        let world = World::new(&user("ada", "correct horse"));
+        let mut login = Box::pin(world.basic("ada", "correct horse"));
+        assert!(futures_util::poll!(&mut login).is_pending());
+        world.rewrite("");
+        world.authenticator.reload().unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(name(login.await), Err(AuthError::Invalid));
+        holding.await.unwrap().unwrap();
+    });
 }
