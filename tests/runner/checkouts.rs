@@ -288,19 +288,18 @@ async fn no_credentials_are_left_behind() {
 
 #[tokio::test]
 async fn the_timeout_covers_the_checkout_and_a_cancel_ends_it() {
-    // Takes connections and never answers.
-    let (listener, address) = listen().await;
-    let url = format!("http://{address}/silent");
+    // Both let others connect and never answer.
+    let (_silent, timed_out) = listen().await;
+    let (listener, cancelled) = listen().await;
     let world = World::isolated();
 
-    let mut stage = checkout_of(&url, "main", "echo never");
+    let mut stage = checkout_of(&format!("http://{timed_out}/silent"), "main", "echo never");
     stage.timeout = Duration::from_millis(300);
     let (completion, _) = world.run(stage).await;
     assert_eq!(completion.outcome, Outcome::TimedOut);
 
-    let (asked, _) = listener.accept().await.unwrap();
-    drop(asked);
-    let run = world.leases.give(checkout_of(&url, "main", "echo never"));
+    let stage = checkout_of(&format!("http://{cancelled}/silent"), "main", "echo never");
+    let run = world.leases.give(stage);
     let (_asked, _) = listener.accept().await.unwrap();
     run.0.change(|state| state.cancel = true);
     let (completion, log) = run.done().await;
