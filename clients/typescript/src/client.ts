@@ -13,7 +13,7 @@ import { LeaseService } from "./gen/pipewright/runner/v1/lease_service_pb.js";
 import { JobService } from "./gen/pipewright/v1/job_service_pb.js";
 import { PipelineService } from "./gen/pipewright/v1/pipeline_service_pb.js";
 import { RunnerService } from "./gen/pipewright/v1/runner_service_pb.js";
-import { connectionLoss } from "./interceptors/connection-loss.js";
+import { ownErrors } from "./interceptors/own-errors.js";
 import { requestId } from "./interceptors/request-id.js";
 import { retry } from "./interceptors/retry.js";
 import { Log, type LogPiece, type ReadLogOptions } from "./log.js";
@@ -68,8 +68,8 @@ export interface Client {
 /** What differs between Node.js and browsers. */
 export interface Platform {
   createTransport(interceptors: Interceptor[]): Transport;
-  /** Whether what the transport threw means that there is no connection, or no longer. */
-  isConnectionLoss(error: unknown): boolean;
+  /** What an error of the platform, and not of Connect or the service, means. */
+  codeOf(error: unknown): Code | undefined;
   /** Ends the connection, once its calls have ended. */
   close(): void;
 }
@@ -86,7 +86,7 @@ export function createClient(
     withCredentials(credentials, address),
     requestId,
     retry(clock),
-    connectionLoss((error) => platform.isConnectionLoss(error)),
+    ownErrors((error) => platform.codeOf(error)),
   ];
   const transport = guarded(platform.createTransport(interceptors), closing.signal);
   const jobs = createServiceClient(JobService, transport);

@@ -1,13 +1,15 @@
 import { X509Certificate } from "node:crypto";
-import type {
-  ClientHttp2Stream,
-  Http2Session,
-  IncomingHttpHeaders,
-  SecureClientSessionOptions,
+import {
+  type ClientHttp2Stream,
+  constants,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type SecureClientSessionOptions,
 } from "node:http2";
 import { createSecureContext } from "node:tls";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { Http2SessionManager } from "@connectrpc/connect-node";
-import { areDetailsSound, STATUS_DETAILS } from "../status-details.js";
+import { mendStatus } from "../status.js";
 
 const PINGS = { pingIntervalMs: 30_000, pingTimeoutMs: 20_000, pingIdleConnection: false };
 const STREAM_WINDOW = 64 * 1024;
@@ -26,7 +28,7 @@ export interface TlsOptions {
   readonly servername?: string | undefined;
 }
 
-/** Connect's connections, with a window of their own, and without broken details of a status. */
+/** Connect's connections, with a window of their own, and with statuses that Connect can read. */
 export class Sessions extends Http2SessionManager {
   readonly #prepared = new WeakSet<Http2Session>();
 
@@ -42,8 +44,9 @@ export class Sessions extends Http2SessionManager {
     const stream = await super.request(...call);
     this.#prepare(stream.session);
     // Connect listens too, but later.
-    stream.on("response", dropBrokenDetails);
-    stream.on("trailers", dropBrokenDetails);
+    stream.on("response", mendHeaders);
+    stream.on("trailers", mendHeaders);
+    tellHowItEnds(stream, stream.session);
     return stream;
   }
 
@@ -70,9 +73,31 @@ function secured({ ca, cert, key, servername }: TlsOptions): SecureClientSession
   };
 }
 
-function dropBrokenDetails(headers: IncomingHttpHeaders): void {
-  const details = headers[STATUS_DETAILS];
-  if (typeof details === "string" && !areDetailsSound(details, String(headers["grpc-status"]))) {
-    delete headers[STATUS_DETAILS];
-  }
+function mendHeaders(headers: IncomingHttpHeaders): void {
+  mendStatus({
+    get: (name) => headers[name]?.toString(),
+    set: (name, value) => {
+      headers[name] = value;
+    },
+    delete: (name) => delete headers[name],
+  });
+}
+
+/**
+ * Tells two ends of a stream that Connect does not: Node.js closes the streams of a connection
+ * that has ended with CANCEL, as if the service had said so, and one that is reset with NO_ERROR
+ * before the headers looks as if they were still to come.
+ */
+function tellHowItEnds(stream: ClientHttp2Stream, session: Http2Session | undefined): void {
+  let isAnswered = false;
+  stream.once("response", () => {
+    isAnswered = true;
+  });
+  stream.once("close", () => {
+    const isLost = stream.rstCode === constants.NGHTTP2_CANCEL && session?.destroyed !== false;
+    if (isLost || (stream.rstCode === constants.NGHTTP2_NO_ERROR && !isAnswered)) {
+      // Connect takes the first error that it hears; after the call it hears none.
+      stream.emit("error", new ConnectError("the connection ended", Code.Unavailable));
+    }
+  });
 }

@@ -1,21 +1,26 @@
-import { areDetailsSound, STATUS_DETAILS } from "../status-details.js";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { LARGEST_MESSAGE } from "../message-size.js";
+import { mendStatus } from "../status.js";
 
 /** A byte of flags and four of length go before the payload of a frame. */
 const PREFIX_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
 
 /**
- * Passes on a body of gRPC-Web, which is frames, the last one with the trailers, but drops broken
- * details of the status from these.
+ * Passes on a body of gRPC-Web, which is frames, the last one with the trailers, but with a
+ * status in these that Connect can read. Connect has no limit for a frame, so that it is here.
  */
-export function dropBrokenDetails(): TransformStream<Uint8Array, Uint8Array> {
+export function mendTrailers(): TransformStream<Uint8Array, Uint8Array> {
   let rest = new Uint8Array();
   return new TransformStream({
     transform(chunk, controller) {
       rest = joined(rest, chunk);
       for (let size = sizeOfFrame(rest); size <= rest.length; size = sizeOfFrame(rest)) {
-        controller.enqueue(sound(rest.subarray(0, size)));
+        controller.enqueue(mended(rest.subarray(0, size)));
         rest = rest.subarray(size);
+      }
+      if (sizeOfFrame(rest) > PREFIX_BYTES + LARGEST_MESSAGE) {
+        throw new ConnectError("a message is larger than 4 MiB", Code.ResourceExhausted);
       }
     },
     // A frame that was cut is for Connect to complain of.
@@ -30,17 +35,24 @@ function sizeOfFrame(bytes: Uint8Array<ArrayBuffer>): number {
   return PREFIX_BYTES + new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
 }
 
-function sound(frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+function mended(frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (((frame[0] ?? 0) & TRAILERS_FLAG) === 0) {
     return frame;
   }
   const lines = new TextDecoder().decode(frame.subarray(PREFIX_BYTES)).split("\r\n");
-  const details = trailer(lines, STATUS_DETAILS);
-  if (details === undefined || areDetailsSound(details, trailer(lines, "grpc-status"))) {
-    return frame;
+  const trailers = new Map<string, string>();
+  for (const [name, value] of lines.filter((line) => line.includes(":")).map(parsed)) {
+    const before = trailers.get(name);
+    trailers.set(name, before === undefined ? value : `${before}, ${value}`);
   }
-  const kept = lines.filter((line) => nameOf(line) !== STATUS_DETAILS);
-  return frameOfTrailers(new TextEncoder().encode(kept.join("\r\n")));
+  mendStatus(trailers);
+  const kept = [...trailers].map(([name, value]) => `${name}: ${value}\r\n`);
+  return frameOfTrailers(new TextEncoder().encode(kept.join("")));
+}
+
+function parsed(line: string): [name: string, value: string] {
+  const colon = line.indexOf(":");
+  return [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
 }
 
 function frameOfTrailers(payload: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -48,15 +60,6 @@ function frameOfTrailers(payload: Uint8Array): Uint8Array<ArrayBuffer> {
   prefix.setUint8(0, TRAILERS_FLAG);
   prefix.setUint32(1, payload.length);
   return joined(new Uint8Array(prefix.buffer), payload);
-}
-
-function nameOf(line: string): string {
-  return line.slice(0, Math.max(line.indexOf(":"), 0)).toLowerCase();
-}
-
-function trailer(lines: string[], name: string): string | undefined {
-  const line = lines.find((line) => nameOf(line) === name);
-  return line?.slice(name.length + 1).trim();
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -65,6 +65,36 @@ for (const [what, details] of Object.entries(BROKEN)) {
   }
 }
 
+for (const [message, shown] of [
+  ["%zz%C3%28", "%zz%C3%28"],
+  ["100 %", "100 %"],
+  ["r%C3%A9quired, 5%", "réquired, 5%"],
+]) {
+  const status = { "grpc-status": "5", "grpc-message": message };
+  const expected = { code: Code.NotFound, rawMessage: shown };
+
+  test(`Node.js: the message ${message} does not hide the status`, async (t) => {
+    const server = createHttp2Server();
+    server.on("stream", (stream) => {
+      const headers = { ":status": 200, "content-type": "application/grpc+proto" };
+      stream.respond({ ...headers, ...status }, { endStream: true });
+    });
+    const client = connect(await listen(t, server));
+    t.after(() => client.close());
+    await assert.rejects(client.jobs.getJob({}), expected);
+  });
+
+  test(`web: the message ${message} does not hide the status`, async (t) => {
+    const server = createHttpServer((_, response) => {
+      response.setHeader("content-type", "application/grpc-web+proto");
+      writeTrailers(response, status as Record<string, string>);
+    });
+    const client = connectWeb(await listen(t, server));
+    t.after(() => client.close());
+    await assert.rejects(client.jobs.getJob({}), expected);
+  });
+}
+
 /** A message without fields, and the trailers, in pieces that do not end where a frame does. */
 function writeTrailers(response: NodeJS.WritableStream, trailers: Record<string, string>): void {
   const lines = Object.entries(trailers).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -1,0 +1,51 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { rethrown } from "../rethrown.js";
+
+/** Codes of Connect's own that mean what they say: of a reset stream, a limit or an HTTP status. */
+const KEPT: ReadonlySet<Code> = new Set([
+  Code.Canceled,
+  Code.ResourceExhausted,
+  Code.Unavailable,
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+]);
+
+/**
+ * Says UNAVAILABLE where the connection or an answer was cut, and INTERNAL where the answer makes
+ * no sense. Connect has codes for these that would pass for the service's own, such as
+ * INVALID_ARGUMENT for half a message. Of a call that was aborted, Connect says so afterwards,
+ * whatever is thrown here.
+ *
+ * @param codeOf tells what an error of the platform means, if it is one.
+ */
+export function ownErrors(codeOf: (error: unknown) => Code | undefined): Interceptor {
+  const told = (error: unknown) => (isOfService(error) ? error : own(error, codeOf(error)));
+  return (next) => async (request) => {
+    try {
+      const response = await next(request);
+      return response.stream
+        ? { ...response, message: rethrown(response.message, told) }
+        : response;
+    } catch (error) {
+      throw told(error);
+    }
+  };
+}
+
+/** Whether the service said so itself. */
+export function isOfService(error: unknown): boolean {
+  return error instanceof ConnectError && error.metadata.has("grpc-status");
+}
+
+function own(cause: unknown, known: Code | undefined): ConnectError {
+  const { code, rawMessage } = ConnectError.from(cause);
+  const told =
+    known ?? (isCut(rawMessage) ? Code.Unavailable : KEPT.has(code) ? code : Code.Internal);
+  const message = known === Code.Unavailable ? `the connection failed: ${rawMessage}` : rawMessage;
+  return new ConnectError(message, told, undefined, undefined, cause);
+}
+
+/** Connect has no code of its own for an answer that ends before it should. */
+function isCut(message: string): boolean {
+  return /incomplete envelope|missing (status|trailer)$/.test(message);
+}
