@@ -6,6 +6,7 @@ import { type Client, PipewrightError } from "../src/web.js";
 /** What is said to a player: one of these, in a JSON object of one key. */
 interface Said {
   connect?: ConnectSaid;
+  close?: JsonObject;
   call?: string;
   request?: JsonObject;
   timeout_ms?: number;
@@ -72,6 +73,10 @@ export class Player {
       return { connected: {} };
     }
     const client = this.#client;
+    if (client && said.close) {
+      client.close();
+      return { closed: {} };
+    }
     if (client && said.call) {
       return { response: await call(client, said.call, said.request ?? {}, said.timeout_ms) };
     }

@@ -8,11 +8,11 @@ const LONGEST_MS = 5_000;
 export class Backoff {
   #nextMs = FIRST_MS;
 
-  /** The next pause, in milliseconds. */
-  next(): number {
+  /** The next pause, in milliseconds; longer if the service asks for that. */
+  next(askedMs = 0): number {
     const pauseMs = this.#nextMs;
     this.#nextMs = Math.min(pauseMs * 2, LONGEST_MS);
-    return pauseMs * (1 - Math.random() / 2);
+    return Math.max(askedMs, pauseMs * (1 - Math.random() / 2));
   }
 
   /** Starts over, after a success. */

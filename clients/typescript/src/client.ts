@@ -25,7 +25,7 @@ import { type JobUpdate, Watch, type WatchJobOptions } from "./watch.js";
  * A client of a service: those of its API, and streams that resume by themselves.
  *
  * A call has a time limit of 30 s, which covers all its tries, unless its options have a
- * `timeoutMs`. The streams of `jobs` are as the service has them: without time limit and without
+ * `timeoutMs`; Infinity is no limit. Wrong arguments are a TypeError, before anything is sent. The streams of `jobs` are as the service has them: without time limit and without
  * resuming.
  */
 export interface Client {

@@ -1,3 +1,4 @@
+import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Address } from "./address.js";
 
@@ -50,20 +51,21 @@ function authorization({ token, username, password }: Credentials): string | und
 }
 
 function bearer(token: string): string {
-  if (!/^[!-~]+$/.test(token)) {
+  if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
     throw new TypeError("a token is one or more visible ASCII characters");
   }
   return `Bearer ${token}`;
 }
 
 function basic(username: string, password: string): string {
+  if (typeof username !== "string" || typeof password !== "string") {
+    throw new TypeError("a user's name and password are strings"); // In JavaScript they may not be.
+  }
   if (username === "" || username.includes(":")) {
     throw new TypeError("a user's name is not empty and has no colon");
   }
   if (/\p{Cc}/u.test(username + password)) {
     throw new TypeError("names and passwords have no control characters");
   }
-  // btoa takes one character for each byte.
-  const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  return `Basic ${base64Encode(new TextEncoder().encode(`${username}:${password}`))}`;
 }

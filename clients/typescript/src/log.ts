@@ -61,6 +61,9 @@ export class Log implements Source<ReadStageLogResponse, LogPiece> {
     stageName: string,
     { attempt = 0, offset = 0n, limitBytes = 0n, follow = false }: ReadLogOptions,
   ) {
+    if (limitBytes < 0n) {
+      throw new TypeError("limitBytes is 0 or more");
+    }
     this.#jobs = jobs;
     this.#request = { jobId, stageName, attempt, offset, limitBytes, follow };
   }
@@ -84,11 +87,17 @@ export class Log implements Source<ReadStageLogResponse, LogPiece> {
       yield* this.#take(payload.value, expected);
     } else if (payload.case === "gap") {
       yield* skipped(payload.value, expected);
+    } else if (payload.case === "end") {
+      this.isOver = true;
     }
   }
 
+  /** OK is the end, but for one who follows without a limit: that ends with the stage alone. */
   async finish(): Promise<LogPiece[]> {
-    return []; // OK is the end.
+    if (this.#request.follow && this.#request.limitBytes === 0n) {
+      throw missing("the log ended before the stage");
+    }
+    return [];
   }
 
   /** Gives out what was not had before, and counts it towards the limit. */

@@ -52,6 +52,7 @@ export async function* resume<Message, Item>(
     for (;;) {
       // Aborted whichever way this try ends: leaving the loop ends the call at once.
       const call = linked(stop.signal);
+      let askedMs: number | undefined;
       try {
         for await (const message of audible(source, call, clock)) {
           triesLeft = Number.POSITIVE_INFINITY;
@@ -68,20 +69,21 @@ export async function* resume<Message, Item>(
         if (stop.signal.aborted || triesLeft === 0 || !canResume(error, source)) {
           throw error;
         }
+        askedMs = error.retryDelayMs;
       } finally {
         call.abort();
       }
-      await clock.sleep(backoff.next(), stop.signal);
+      await clock.sleep(backoff.next(askedMs), stop.signal);
     }
   } catch (error) {
-    throw typed(error, stop.signal);
+    throw stop.signal.aborted ? typed(error, stop.signal) : error;
   } finally {
     stop.abort();
   }
 }
 
-function canResume(error: unknown, source: Source<unknown, unknown>): boolean {
-  // Whatever else is thrown is a mistake in this program.
+function canResume(error: unknown, source: Source<unknown, unknown>): error is PipewrightError {
+  // Whatever else is thrown is a mistake of the caller, or in this program.
   return (
     error instanceof PipewrightError &&
     !FINAL.has(error.code) &&

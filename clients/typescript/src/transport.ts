@@ -1,4 +1,6 @@
 import type { Transport } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
+import { checkedRequest, checkedTimeout } from "./arguments.js";
 import { typed } from "./error.js";
 import { linked } from "./linked.js";
 import { isOfRunners } from "./of-runners.js";
@@ -8,28 +10,36 @@ const TIMEOUT_MS = 30_000;
 
 /**
  * The same transport with what cannot be had by an interceptor: a time limit for calls, but not
- * for streams and those of runners; typed errors, that of the limit too; and that all ends with
- * `closing`.
+ * for streams and those of runners; typed errors, that of the limit too; that all ends with
+ * `closing`; and that wrong arguments are a TypeError, before anything is sent.
  */
 export function guarded(inner: Transport, closing: AbortSignal): Transport {
   return {
-    async unary(method, signal, timeoutMs, ...rest) {
+    async unary(method, signal, timeoutMs, header, message, ...rest) {
+      const ownMs = isOfRunners(method.parent) ? undefined : TIMEOUT_MS;
+      const limitMs = limitOf(timeoutMs) ?? ownMs;
+      const request = checkedRequest(method.input, message);
       const call = linked(signal, closing);
-      const limitMs = timeoutMs ?? (isOfRunners(method.parent) ? undefined : TIMEOUT_MS);
       try {
         call.signal.throwIfAborted(); // Or else it would connect first.
-        return await inner.unary(method, call.signal, limitMs, ...rest);
+        return await inner.unary(method, call.signal, limitMs, header, request, ...rest);
       } catch (error) {
         throw typed(error, call.signal);
       } finally {
         call.abort();
       }
     },
-    async stream(method, signal, ...rest) {
+    async stream(method, signal, timeoutMs, header, messages, ...rest) {
+      const limitMs = limitOf(timeoutMs);
+      const requests: (typeof messages extends AsyncIterable<infer M> ? M : never)[] = [];
+      for await (const message of messages) {
+        requests.push(checkedRequest(method.input, message)); // One: the API has no other streams.
+      }
+      const input = createAsyncIterable(requests);
       const call = linked(signal, closing);
       try {
         call.signal.throwIfAborted();
-        const response = await inner.stream(method, call.signal, ...rest);
+        const response = await inner.stream(method, call.signal, limitMs, header, input, ...rest);
         return { ...response, message: guardedMessages(response.message, call) };
       } catch (error) {
         const told = typed(error, call.signal);
@@ -38,6 +48,10 @@ export function guarded(inner: Transport, closing: AbortSignal): Transport {
       }
     },
   };
+}
+
+function limitOf(timeoutMs: number | undefined): number | undefined {
+  return timeoutMs === undefined ? undefined : checkedTimeout(timeoutMs);
 }
 
 async function* guardedMessages<T>(messages: AsyncIterable<T>, call: AbortController) {

@@ -12,6 +12,8 @@ import {
 import { missing, type Source } from "./resume.js";
 
 const HEARTBEAT_MS = 15_000;
+const SHORTEST_HEARTBEAT_MS = 1_000;
+const LONGEST_HEARTBEAT_MS = 60_000;
 
 /** Options of a watch. */
 export interface WatchJobOptions {
@@ -48,11 +50,17 @@ export class Watch implements Source<WatchJobResponse, JobUpdate> {
   #sequence: bigint | undefined;
 
   constructor(jobs: Client<typeof JobService>, jobId: string, options: WatchJobOptions) {
+    const { heartbeatIntervalMs: intervalMs = HEARTBEAT_MS } = options;
+    if (!(intervalMs > 0 && Number.isFinite(intervalMs))) {
+      throw new TypeError("heartbeatIntervalMs is a positive number");
+    }
     this.#jobs = jobs;
     this.#jobId = jobId;
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
     this.#sequence = options.lastSeenSequence;
-    this.silenceMs = 3 * (options.heartbeatIntervalMs ?? HEARTBEAT_MS);
+    // The service refuses another; until it does, the nearest one is waited for.
+    this.silenceMs =
+      3 * Math.min(Math.max(intervalMs, SHORTEST_HEARTBEAT_MS), LONGEST_HEARTBEAT_MS);
   }
 
   open(signal: AbortSignal): AsyncIterable<WatchJobResponse> {
@@ -60,7 +68,7 @@ export class Watch implements Source<WatchJobResponse, JobUpdate> {
     const request = {
       jobId: this.#jobId,
       ...(this.#sequence !== undefined && { lastSeenSequence: this.#sequence }),
-      ...(interval !== undefined && { heartbeatInterval: durationFromMs(interval) }),
+      ...(interval !== undefined && { heartbeatInterval: durationFromMs(Math.round(interval)) }),
     };
     return this.#jobs.watchJob(request, { signal });
   }

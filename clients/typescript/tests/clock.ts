@@ -15,10 +15,17 @@ export class TestClock implements Clock {
   /** Called by a pause, which then lasts until it is aborted. */
   onPause: (() => void) | undefined;
 
+  #now = 0;
+
+  now(): number {
+    return this.#now;
+  }
+
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (ms <= LONGEST_PAUSE_MS) {
       this.pauses.push(ms);
+      this.#now += ms;
       if (this.onPause) {
         const aborted = once(signal, "abort");
         this.onPause();

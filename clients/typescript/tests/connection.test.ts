@@ -112,3 +112,56 @@ test("a stream that the service refused is tried again, one that it broke is not
     assert.equal(received, calls);
   }
 });
+
+/** A server that lets a client in and sends it away at once, as often as it says. */
+function refusing(times: number) {
+  const server = createServer(answers);
+  const counted = { server, connections: 0 };
+  server.prependListener("connection", (socket) => {
+    if (++counted.connections <= times) {
+      socket.destroy();
+    }
+  });
+  server.on("sessionError", () => {}); // It was sent away.
+  return counted;
+}
+
+test("all calls of a client pause as one before it connects again", async (t) => {
+  t.mock.method(Math, "random", () => 0);
+  const refused = refusing(Number.POSITIVE_INFINITY);
+  const place = new Address(await listen(t, refused.server));
+  const pausing = new TestClock();
+  const client = createClient(place, {}, nodePlatform(place, undefined, pausing), new TestClock());
+  t.after(() => client.close());
+  const calls = Array.from({ length: 50 }, () => client.jobs.getJob({}));
+  for (const { status } of await Promise.allSettled(calls)) {
+    assert.equal(status, "rejected");
+  }
+  // Five tries of each call, but one connection for all that try at a time.
+  assert.ok(refused.connections <= 10, String(refused.connections));
+  assert.deepEqual(pausing.pauses.slice(0, 1), [100]);
+});
+
+test("a connection that had an answer ends the pauses", async (t) => {
+  t.mock.method(Math, "random", () => 0);
+  const refused = refusing(2);
+  const place = new Address(await listen(t, refused.server));
+  const pausing = new TestClock();
+  const client = createClient(place, {}, nodePlatform(place, undefined, pausing), new TestClock());
+  t.after(() => client.close());
+  await client.jobs.getJob({});
+  assert.deepEqual(pausing.pauses, [100, 200]);
+  assert.equal(refused.connections, 3);
+});
+
+test("closing ends the pause before the client connects again", async (t) => {
+  const refused = refusing(Number.POSITIVE_INFINITY);
+  const place = new Address(await listen(t, refused.server));
+  const pausing = new TestClock();
+  const client = createClient(place, {}, nodePlatform(place, undefined, pausing), new TestClock());
+  pausing.onPause = () => client.close();
+  await assert.rejects(client.jobs.getJob({}), {
+    code: Code.Canceled,
+    rawMessage: "the client is closed",
+  });
+});

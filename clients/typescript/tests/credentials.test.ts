@@ -67,6 +67,9 @@ for (const kind of kinds) {
   test(`${kind.name}: malformed credentials are refused`, () => {
     const malformed: ConnectOptions[] = [
       { token: "" },
+      { token: null as unknown as string },
+      { username: null as unknown as string, password: "secret" },
+      { username: "a", password: null as unknown as string },
       { token: "a secret" },
       { token: "secret\n" },
       { token: "a", username: "b", password: "c" },
@@ -83,6 +86,10 @@ for (const kind of kinds) {
         inspect(options),
       );
     }
+  });
+
+  test(`${kind.name}: a password may be long`, () => {
+    connectTo("127.0.0.1:1", { username: "a", password: "é".repeat(200_000) }).close();
   });
 
   test(`${kind.name}: neither a client nor an error shows the credentials`, async (t) => {

@@ -42,7 +42,8 @@ export interface Kind {
 export const node: Kind = {
   name: "Node.js",
   createServer: (handler) => createHttp2Server(handler),
-  platform: nodePlatform,
+  // The pauses before it connects are not those of the calls.
+  platform: (address) => nodePlatform(address, undefined, new TestClock()),
 };
 
 export const web: Kind = {

@@ -168,6 +168,20 @@ for (const kind of kinds) {
     assert.deepEqual(clock.pauses, []);
   });
 
+  test(`${kind.name}: OK without the end is none for one who follows without a limit`, async (t) => {
+    const { client, requests } = await scene(
+      t,
+      sending(chunk(0n, "abc")),
+      sending(chunk(3n, "de"), end(5n)),
+      sending(chunk(0n, "abc")),
+    );
+    const pieces = await all(client.readLog("id", "build", { follow: true }));
+    assert.deepEqual(pieces.map(shown), ["0 abc", "3 de"]);
+    assert.equal(requests.length, 2);
+    await all(client.readLog("id", "build", { follow: true, limitBytes: 9n }));
+    assert.equal(requests.length, 3);
+  });
+
   test(`${kind.name}: silence of 45 s reconnects a log`, async (t) => {
     const first = silent(chunk(0n, "abc"));
     const { client, clock } = await scene(t, first.script, sending(chunk(3n, "de")));
@@ -181,7 +195,7 @@ for (const kind of kinds) {
     const { client, cut, requests } = await scene(
       t,
       hanging(chunk(0n, "abc")),
-      sending(chunk(3n, "de")),
+      sending(chunk(3n, "de"), end(5n)),
     );
     const pieces: string[] = [];
     for await (const piece of client.readLog("id", "build", { follow: true })) {

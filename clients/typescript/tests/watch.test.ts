@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { RetryInfoSchema } from "../src/google/rpc/error_details_pb.js";
 import { type JobUpdate, PipewrightError } from "../src/index.js";
 import {
   Job_State,
@@ -222,6 +223,19 @@ for (const kind of kinds) {
     const [longest = 0, last = 0] = clock.pauses.slice(-2);
     assert.ok(2_500 <= longest && longest <= 5_000, String(longest));
     assert.ok(50 <= last && last <= 100, String(last));
+  });
+
+  test(`${kind.name}: the pause is as long as the service asks for`, async (t) => {
+    const value = { retryDelay: { seconds: 4n } };
+    const { client, clock } = await scene(t, [
+      function* () {
+        yield snapshot(1n);
+        throw new ConnectError("later", Code.Unavailable, {}, [{ desc: RetryInfoSchema, value }]);
+      },
+      sending(end(2n)),
+    ]);
+    await all(client.watchJob("id"));
+    assert.deepEqual(clock.pauses, [4_000]);
   });
 
   test(`${kind.name}: silence for three heartbeats reconnects, also before the first`, async (t) => {

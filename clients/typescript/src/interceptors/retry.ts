@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { Backoff } from "../backoff.js";
 import type { Clock } from "../clock.js";
+import { PipewrightError } from "../error.js";
 import { isOfRunners } from "../of-runners.js";
 
 /** How often a call is made while the service is unavailable. */
@@ -14,6 +15,7 @@ export function retry(clock: Clock): Interceptor {
   return (next) => async (request) => {
     const backoff = new Backoff();
     for (let tries = 1; ; tries++) {
+      let askedMs: number | undefined;
       try {
         return await next(request);
       } catch (error) {
@@ -21,8 +23,9 @@ export function retry(clock: Clock): Interceptor {
         if (request.stream || isOfRunners(request.service) || !isPassing || tries === TRIES) {
           throw error;
         }
+        askedMs = PipewrightError.from(error).retryDelayMs;
       }
-      await clock.sleep(backoff.next(), request.signal);
+      await clock.sleep(backoff.next(askedMs), request.signal);
     }
   };
 }

@@ -9,6 +9,8 @@ import {
 import { createSecureContext } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { Http2SessionManager } from "@connectrpc/connect-node";
+import { Backoff } from "../backoff.js";
+import type { Clock } from "../clock.js";
 import { mendStatus } from "../status.js";
 
 const PINGS = { pingIntervalMs: 30_000, pingTimeoutMs: 20_000, pingIdleConnection: false };
@@ -31,11 +33,32 @@ export interface TlsOptions {
 /** Connect's connections, with a window of their own, and with statuses that Connect can read. */
 export class Sessions extends Http2SessionManager {
   readonly #prepared = new WeakSet<Http2Session>();
+  readonly #clock: Clock;
+  readonly #backoff = new Backoff();
+  /** When the next connection may be attempted, by the clock. */
+  #nextAttempt = 0;
 
   /** @throws Error if a certificate or the key is not PEM, or they do not belong together. */
-  constructor(origin: string, tls: TlsOptions | undefined) {
+  constructor(origin: string, tls: TlsOptions | undefined, clock: Clock) {
     const settings = { initialWindowSize: STREAM_WINDOW };
     super(origin, PINGS, { settings, ...(tls && secured(tls)) });
+    this.#clock = clock;
+  }
+
+  /**
+   * Waits until a call may use the connection. However many calls do, an attempt to connect
+   * pauses before the next, unless a connection had an answer: to be let in is not enough.
+   */
+  async reach(signal: AbortSignal): Promise<void> {
+    while (["closed", "error"].includes(this.state())) {
+      const pauseMs = this.#nextAttempt - this.#clock.now();
+      if (pauseMs > 0) {
+        await this.#clock.sleep(pauseMs, signal);
+      } else {
+        this.#nextAttempt = this.#clock.now() + this.#backoff.next();
+        void this.connect(); // It is under way when this returns, and how it ends its calls tell.
+      }
+    }
   }
 
   override async request(
@@ -45,6 +68,10 @@ export class Sessions extends Http2SessionManager {
     this.#prepare(stream.session);
     // Connect listens too, but later.
     stream.on("response", mendHeaders);
+    stream.once("response", () => {
+      this.#backoff.reset();
+      this.#nextAttempt = 0;
+    });
     stream.on("trailers", mendHeaders);
     tellHowItEnds(stream, stream.session);
     return stream;
