@@ -51,7 +51,7 @@ export class Watch implements Source<WatchJobResponse, JobUpdate> {
 
   constructor(jobs: Client<typeof JobService>, jobId: string, options: WatchJobOptions) {
     const { heartbeatIntervalMs: intervalMs = HEARTBEAT_MS } = options;
-    if (!(intervalMs > 0 && Number.isFinite(intervalMs))) {
+    if (!(intervalMs > 0 && intervalMs <= Number.MAX_SAFE_INTEGER)) {
       throw new TypeError("heartbeatIntervalMs is a positive number");
     }
     this.#jobs = jobs;
