@@ -1,6 +1,7 @@
 package io.pipewright.client;
 
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
@@ -8,9 +9,6 @@ import java.util.concurrent.ThreadLocalRandom;
  * lost the same service do not return as one.
  */
 final class Backoff {
-  static final Duration FIRST = Duration.ofMillis(100);
-  static final Duration LONGEST = Duration.ofSeconds(5);
-
   private final long first;
   private final long longest;
   private long next;
@@ -26,6 +24,12 @@ final class Backoff {
     long pause = next;
     next = Math.min(2 * pause, longest);
     return Duration.ofNanos(ThreadLocalRandom.current().nextLong(pause / 2, pause + 1));
+  }
+
+  /** The next pause, or the one that the service asks for, if that is longer. */
+  Duration next(Optional<Duration> asked) {
+    Duration own = next();
+    return asked.filter(each -> each.compareTo(own) > 0).orElse(own);
   }
 
   /** Starts over, after a success. */

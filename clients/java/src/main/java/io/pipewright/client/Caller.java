@@ -4,9 +4,11 @@ import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import com.google.protobuf.Message;
 import io.grpc.CallOptions;
+import io.grpc.Context;
 import io.grpc.Deadline;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
+import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCalls;
 import java.time.Duration;
@@ -49,30 +51,38 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Optional<Duratio
     boolean isRepeatable = method.getServiceName().startsWith(REPEATABLE);
     Q sent = isRepeatable ? RequestIds.complete(request) : request;
     Backoff pauses = backoff.get();
+    Optional<PipewrightException> before = Optional.empty();
     for (int left = isRepeatable ? TRIES - 1 : 0; ; left--) {
-      connection.wake();
       try {
+        connection.connect(Context.current(), deadline);
         return ClientCalls.blockingUnaryCall(connection.channel(), method, options, sent);
+      } catch (InterruptedException e) {
+        throw PipewrightException.interrupted(e);
       } catch (StatusRuntimeException e) {
-        if (left == 0 || !isPassing(e)) {
-          throw PipewrightException.from(e);
+        PipewrightException error = PipewrightException.from(e);
+        if (left == 0 || error.code() != Code.UNAVAILABLE) {
+          throw error.code() == Code.DEADLINE_EXCEEDED ? late(error, before) : error;
         }
-        pause(pauses.next(), deadline);
+        before = Optional.of(error);
+        pause(pauses.next(error.retryDelay()), deadline);
       }
     }
   }
 
-  private boolean isPassing(StatusRuntimeException e) {
-    return e.getStatus().getCode() == Status.Code.UNAVAILABLE && !connection.isClosed();
-  }
-
-  private static void pause(Duration pause, Optional<Deadline> deadline) {
-    long wanted = pause.toNanos();
-    long left = deadline.map(each -> each.timeRemaining(NANOSECONDS)).orElse(wanted);
+  private void pause(Duration pause, Optional<Deadline> deadline) {
     try {
-      NANOSECONDS.sleep(Math.min(wanted, left));
+      connection.pause(pause, Context.current(), deadline);
     } catch (InterruptedException e) {
       throw PipewrightException.interrupted(e);
     }
+  }
+
+  /** The end of the limit, with what has used it up. */
+  private static PipewrightException late(
+      PipewrightException error, Optional<PipewrightException> before) {
+    return before
+        .map(each -> "the limit is over; the try before failed with " + each.getMessage())
+        .map(each -> PipewrightException.of(Status.DEADLINE_EXCEEDED.withDescription(each)))
+        .orElse(error);
   }
 }

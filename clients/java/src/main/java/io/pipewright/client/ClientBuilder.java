@@ -17,8 +17,8 @@ public final class ClientBuilder {
   private boolean hasTlsOptions;
   private final TlsChannelCredentials.Builder tls = TlsChannelCredentials.newBuilder();
   private String serverName;
-  private Duration firstPause = Backoff.FIRST;
-  private Duration longestPause = Backoff.LONGEST;
+  private Pauses pauses = Pauses.USUAL;
+  private Pauses connectionPauses = Pauses.USUAL;
 
   ClientBuilder(Address address) {
     this.address = address;
@@ -38,8 +38,8 @@ public final class ClientBuilder {
    * Calls with a username and a password (RFC 7617), instead of other credentials that were given
    * before.
    *
-   * @throws IllegalArgumentException if the name is empty or has a colon, or one of both has a
-   *     control character
+   * @throws IllegalArgumentException if the name is empty or has a colon, or one of both is null or
+   *     has a control character
    */
   public ClientBuilder basicAuth(String username, String password) {
     credentials = Optional.of(Credentials.basic(username, password));
@@ -74,8 +74,14 @@ public final class ClientBuilder {
 
   /** Pauses shorter than anybody outside of tests has a use for. */
   ClientBuilder pauses(Duration first, Duration longest) {
-    firstPause = first;
-    longestPause = longest;
+    pauses = new Pauses(first, longest);
+    connectionPauses = pauses;
+    return this;
+  }
+
+  /** The same for the pauses between connections alone. */
+  ClientBuilder connectionPauses(Duration first, Duration longest) {
+    connectionPauses = new Pauses(first, longest);
     return this;
   }
 
@@ -95,12 +101,13 @@ public final class ClientBuilder {
     }
     ChannelCredentials security =
         address.isTls() ? tls.build() : InsecureChannelCredentials.create();
-    return new PipewrightClient(address, connect(security), firstPause, longestPause);
+    return new PipewrightClient(address, connect(security), pauses);
   }
 
   private Connection connect(ChannelCredentials security) {
     try {
-      return new Connection(address, security, serverName, credentials);
+      var gate = new Gate(connectionPauses, System::nanoTime);
+      return new Connection(address, security, serverName, credentials, gate);
     } catch (RuntimeException e) {
       // Which one it is for what is no certificate and what is no key, only the library knows.
       throw new IllegalArgumentException("cannot set up the connection: " + e.getMessage(), e);

@@ -1,26 +1,51 @@
 package io.pipewright.client;
 
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
+
+import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ChannelCredentials;
+import io.grpc.ClientCall;
+import io.grpc.ClientInterceptor;
 import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
+import io.grpc.Context;
+import io.grpc.Deadline;
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.Status.Code;
+import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** What all calls of a client share: one connection at a time, and who makes them. */
 final class Connection implements AutoCloseable {
+  /** What ends a call that was open when the client was closed, or is made afterwards. */
+  static final Status CLOSED = Status.CANCELLED.withDescription("the client is closed");
+
   private final ManagedChannel transport;
   private final Channel channel;
+  private final Gate gate;
+
+  /** The pauses that are being made. */
+  private final Set<CountDownLatch> pauses = ConcurrentHashMap.newKeySet();
 
   /** Connects with the first call. {@code serverName} may be null. */
   Connection(
       Address address,
       ChannelCredentials security,
       String serverName,
-      Optional<Credentials> credentials) {
+      Optional<Credentials> credentials,
+      Gate gate) {
     ManagedChannelBuilder<?> builder =
         Grpc.newChannelBuilderForAddress(address.host(), address.port(), security)
             .keepAliveTime(30, TimeUnit.SECONDS)
@@ -30,11 +55,13 @@ final class Connection implements AutoCloseable {
     if (serverName != null) {
       builder.overrideAuthority(serverName);
     }
+    this.gate = gate;
     transport = builder.build();
+    Channel heard = ClientInterceptors.intercept(transport, new Hearing());
     channel =
         credentials
-            .map(each -> ClientInterceptors.intercept(transport, each.interceptor()))
-            .orElse(transport);
+            .map(each -> ClientInterceptors.intercept(heard, each.interceptor()))
+            .orElse(heard);
   }
 
   /** Where calls are made, with the credentials. */
@@ -43,12 +70,35 @@ final class Connection implements AutoCloseable {
   }
 
   /**
-   * Has the next call connect at once where the last attempt to connect failed. The library would
-   * wait for 1 s to 120 s and fail all calls meanwhile; who tries again here has paused already.
+   * Connects, unless that is done or under way, after the pause that all calls share. The library
+   * would wait for 1 s to 120 s after a failure, fail all calls meanwhile, and connect without a
+   * pause after a connection that broke.
    */
-  void wake() {
-    if (transport.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
-      transport.enterIdle();
+  void connect(Context context, Optional<Deadline> limit) throws InterruptedException {
+    long wait = attempt();
+    while (wait > 0 && !isOver(context, limit)) {
+      pause(Duration.ofNanos(wait), context, limit);
+      wait = attempt();
+    }
+  }
+
+  /** Waits for so long, or until the context, the limit or the client is over. */
+  void pause(Duration pause, Context context, Optional<Deadline> limit)
+      throws InterruptedException {
+    long wanted = NANOSECONDS.convert(pause);
+    long left = limit.map(each -> each.timeRemaining(NANOSECONDS)).orElse(wanted);
+    var end = new CountDownLatch(1);
+    Context.CancellationListener listener = ignored -> end.countDown();
+    context.addListener(listener, Runnable::run);
+    pauses.add(end);
+    try {
+      // In this order: who closes says so first and ends the pauses then.
+      if (!isClosed()) {
+        end.await(Math.min(wanted, left), NANOSECONDS);
+      }
+    } finally {
+      pauses.remove(end);
+      context.removeListener(listener);
     }
   }
 
@@ -56,9 +106,64 @@ final class Connection implements AutoCloseable {
     return transport.isShutdown();
   }
 
-  /** Ends all calls that are still open. */
+  /** Ends all calls that are still open, and all pauses. */
   @Override
   public void close() {
     transport.shutdownNow();
+    pauses.forEach(CountDownLatch::countDown);
+  }
+
+  /** How many nanoseconds it is too early to connect. */
+  private synchronized long attempt() {
+    ConnectivityState state = transport.getState(false);
+    boolean isBroken = state == ConnectivityState.TRANSIENT_FAILURE;
+    if (!isBroken && state != ConnectivityState.IDLE) {
+      return 0;
+    }
+    long wait = gate.enter();
+    if (wait == 0) {
+      if (isBroken) {
+        transport.enterIdle();
+      }
+      // At once, so that the next one here sees that it is under way.
+      transport.getState(true);
+    }
+    return wait;
+  }
+
+  private boolean isOver(Context context, Optional<Deadline> limit) {
+    return isClosed() || context.isCancelled() || limit.map(Deadline::isExpired).orElse(false);
+  }
+
+  /** Hears whether the connection works, and tells the library's errors in our words. */
+  private final class Hearing implements ClientInterceptor {
+    @Override
+    public <Q, R> ClientCall<Q, R> interceptCall(
+        MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
+      return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
+        @Override
+        public void start(Listener<R> listener, Metadata headers) {
+          super.start(new Ear<>(listener), headers);
+        }
+      };
+    }
+  }
+
+  private final class Ear<R> extends SimpleForwardingClientCallListener<R> {
+    Ear(ClientCall.Listener<R> listener) {
+      super(listener);
+    }
+
+    @Override
+    public void onMessage(R message) {
+      gate.reset();
+      super.onMessage(message);
+    }
+
+    @Override
+    public void onClose(Status status, Metadata trailers) {
+      boolean isOurs = isClosed() && status.getCode() == Code.UNAVAILABLE;
+      super.onClose(isOurs ? CLOSED : OwnErrors.explain(status), trailers);
+    }
   }
 }

@@ -19,6 +19,7 @@ final class Credentials {
 
   /** A token; the error says what is wrong with it, without it. */
   static Credentials bearer(String token) {
+    given(token, "token");
     boolean isVisible = token.chars().allMatch(c -> c > ' ' && c < 0x7f);
     if (token.isEmpty() || !isVisible) {
       throw new IllegalArgumentException("a token is one or more visible ASCII characters");
@@ -28,6 +29,8 @@ final class Credentials {
 
   /** A user by name and password (RFC 7617); the error says what is wrong, without them. */
   static Credentials basic(String username, String password) {
+    given(username, "username");
+    given(password, "password");
     if (username.isEmpty() || username.contains(":")) {
       throw new IllegalArgumentException("a user's name is not empty and has no colon");
     }
@@ -37,6 +40,13 @@ final class Credentials {
     }
     byte[] bytes = pair.getBytes(StandardCharsets.UTF_8);
     return new Credentials("Basic " + Base64.getEncoder().encodeToString(bytes));
+  }
+
+  /** As an environment variable is null that is not set, this says which one it is. */
+  private static void given(String text, String name) {
+    if (text == null) {
+      throw new IllegalArgumentException("the " + name + " is null");
+    }
   }
 
   /** Adds them to every call. */

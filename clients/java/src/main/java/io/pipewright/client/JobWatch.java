@@ -26,6 +26,8 @@ import java.util.Queue;
  */
 public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
   private static final Duration USUAL_INTERVAL = Duration.ofSeconds(15);
+  private static final Duration SHORTEST_INTERVAL = Duration.ofSeconds(1);
+  private static final Duration LONGEST_INTERVAL = Duration.ofSeconds(60);
   private static final int MISSED_HEARTBEATS = 3;
 
   private final Caller caller;
@@ -34,7 +36,7 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
   private final Queue<JobUpdate> pending = new ArrayDeque<>();
   private final OneLoop<JobUpdate> loop = new OneLoop<>(this::next);
 
-  JobWatch(Caller caller, WatchJobRequest request) {
+  JobWatch(Caller caller, WatchJobRequest request, Duration silence) {
     this.caller = caller;
     cursor = new WatchCursor(request);
     stream =
@@ -43,7 +45,14 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
             JobServiceGrpc.getWatchJobMethod(),
             cursor::request,
             ResumingStream.FINAL,
-            interval(request.getHeartbeatInterval()).multipliedBy(MISSED_HEARTBEATS));
+            silence);
+  }
+
+  /** After how long without a message such a watch connects anew. */
+  static Duration silence(WatchJobRequest request) {
+    Duration interval =
+        request.hasHeartbeatInterval() ? bound(request.getHeartbeatInterval()) : USUAL_INTERVAL;
+    return interval.multipliedBy(MISSED_HEARTBEATS);
   }
 
   /**
@@ -106,9 +115,14 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
     return PipewrightException.of(Status.UNAVAILABLE.withDescription(description));
   }
 
-  /** What the service takes for it where none is set; one that is not valid it refuses. */
-  private static Duration interval(com.google.protobuf.Duration set) {
-    Duration interval = Duration.ofSeconds(set.getSeconds(), set.getNanos());
-    return interval.isNegative() || interval.isZero() ? USUAL_INTERVAL : interval;
+  /** The nearest interval that is valid: the service refuses others, and has yet to say so. */
+  private static Duration bound(com.google.protobuf.Duration set) {
+    // Seconds first: there may be more of them than a Duration can hold with nanoseconds.
+    long seconds = Math.max(-60, Math.min(set.getSeconds(), 60));
+    Duration interval = Duration.ofSeconds(seconds, set.getNanos());
+    if (interval.compareTo(SHORTEST_INTERVAL) < 0) {
+      return SHORTEST_INTERVAL;
+    }
+    return interval.compareTo(LONGEST_INTERVAL) > 0 ? LONGEST_INTERVAL : interval;
   }
 }

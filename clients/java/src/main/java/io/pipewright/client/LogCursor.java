@@ -11,6 +11,7 @@ import java.util.Optional;
 final class LogCursor {
   private final ReadStageLogRequest.Builder request;
   private final boolean isLimited;
+  private boolean isComplete;
 
   /** Starts where the request says. */
   LogCursor(ReadStageLogRequest request) {
@@ -23,9 +24,15 @@ final class LogCursor {
     return request.build();
   }
 
-  /** Whether all bytes that were asked for were given: 0 would ask for all there are. */
-  boolean isSated() {
-    return isLimited && request.getLimitBytes() == 0;
+  /** Whether the log has ended, or all bytes that were asked for were given. */
+  boolean isOver() {
+    // A limit of 0 would ask for all there are.
+    return isComplete || isLimited && request.getLimitBytes() == 0;
+  }
+
+  /** Whether a call that ends without an error has told all that was asked for. */
+  boolean mayEnd() {
+    return isLimited || !request.getFollow();
   }
 
   /** Whether a message begins where the one before ended, or earlier. */
@@ -45,6 +52,7 @@ final class LogCursor {
           case GAP -> unread(message.getGap());
           default -> Optional.empty();
         };
+    isComplete = message.hasEnd();
     request.setAttempt(message.getAttempt());
     request.setOffset(Math.max(request.getOffset(), message.getNextOffset()));
     return piece;

@@ -80,14 +80,17 @@ public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
   }
 
   private Optional<LogPiece> next() {
-    while (!cursor.isSated()) {
+    while (!cursor.isOver()) {
       Optional<ReadStageLogResponse> message = stream.next();
-      if (message.isEmpty()) {
+      if (message.isPresent()) {
+        Optional<LogPiece> piece = accept(message.get());
+        if (piece.isPresent()) {
+          return piece;
+        }
+      } else if (cursor.mayEnd()) {
         break;
-      }
-      Optional<LogPiece> piece = accept(message.get());
-      if (piece.isPresent()) {
-        return piece;
+      } else {
+        stream.resume(unavailable("the call ended before the log"));
       }
     }
     close();
@@ -98,8 +101,11 @@ public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
     if (cursor.follows(message)) {
       return cursor.accept(message);
     }
-    stream.resume(
-        PipewrightException.of(Status.UNAVAILABLE.withDescription("bytes of the log are missing")));
+    stream.resume(unavailable("bytes of the log are missing"));
     return Optional.empty();
+  }
+
+  private static PipewrightException unavailable(String description) {
+    return PipewrightException.of(Status.UNAVAILABLE.withDescription(description));
   }
 }

@@ -24,11 +24,10 @@ public final class PipewrightClient implements AutoCloseable {
   private final Connection connection;
   private final Caller caller;
 
-  PipewrightClient(Address address, Connection connection, Duration first, Duration longest) {
+  PipewrightClient(Address address, Connection connection, Pauses pauses) {
     this.address = address;
     this.connection = connection;
-    this.caller =
-        new Caller(connection, () -> new Backoff(first, longest), Optional.of(USUAL_LIMIT));
+    this.caller = new Caller(connection, pauses::begin, Optional.of(USUAL_LIMIT));
   }
 
   /**
@@ -72,17 +71,18 @@ public final class PipewrightClient implements AutoCloseable {
    * make it connect anew.
    */
   public JobWatch watchJob(WatchJobRequest request) {
-    return new JobWatch(caller, request);
+    return watchJob(request, JobWatch.silence(request));
   }
 
-  /** Reads the log of a stage's newest attempt from its beginning, and follows it to its end. */
+  /** The same with another limit for silence. */
+  JobWatch watchJob(WatchJobRequest request, Duration silence) {
+    return new JobWatch(caller, request, silence);
+  }
+
+  /** Reads what there is of the log of a stage's newest attempt, from its beginning. */
   public LogReader readLog(String jobId, String stageName) {
     return readLog(
-        ReadStageLogRequest.newBuilder()
-            .setJobId(jobId)
-            .setStageName(stageName)
-            .setFollow(true)
-            .build());
+        ReadStageLogRequest.newBuilder().setJobId(jobId).setStageName(stageName).build());
   }
 
   /** Reads the log of a stage, or the part of it that the request says. */
@@ -104,7 +104,10 @@ public final class PipewrightClient implements AutoCloseable {
     return connection.channel();
   }
 
-  /** Ends the connection, and the calls that are still open. */
+  /**
+   * Ends the connection. Calls, watches and logs that are open, and those that are made afterwards,
+   * fail with {@code CANCELLED} at once.
+   */
   @Override
   public void close() {
     connection.close();

@@ -3,14 +3,13 @@ package io.pipewright.client;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.MethodDescriptor;
+import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.grpc.StatusException;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /**
@@ -27,6 +26,8 @@ final class ResumingStream<Q, M> implements AutoCloseable {
           Code.INVALID_ARGUMENT,
           Code.UNIMPLEMENTED);
 
+  private static final Status CLOSED = Status.CANCELLED.withDescription("it is closed");
+
   private final Caller caller;
   private final MethodDescriptor<Q, M> method;
   private final Supplier<Q> request;
@@ -34,7 +35,6 @@ final class ResumingStream<Q, M> implements AutoCloseable {
   private final Duration silence;
   private final Backoff backoff;
   private final Context.CancellableContext context = Context.current().withCancellation();
-  private final CountDownLatch cancelled = new CountDownLatch(1);
 
   private StreamCall<M> call;
   private boolean hasHeard;
@@ -58,7 +58,6 @@ final class ResumingStream<Q, M> implements AutoCloseable {
     this.finalCodes = finalCodes;
     this.silence = silence;
     this.backoff = caller.backoff().get();
-    context.addListener(ignored -> cancelled.countDown(), Runnable::run);
   }
 
   /**
@@ -83,12 +82,16 @@ final class ResumingStream<Q, M> implements AutoCloseable {
     if (context.isCancelled()) {
       throw PipewrightException.of(Contexts.statusFromCancelled(context));
     }
+    if (caller.connection().isClosed()) {
+      close();
+      throw PipewrightException.of(Connection.CLOSED);
+    }
     boolean isHopeless = !hasHeard && ++failures == Caller.TRIES;
-    if (finalCodes.contains(why.code()) || isHopeless || caller.connection().isClosed()) {
+    if (finalCodes.contains(why.code()) || isHopeless) {
       close();
       throw why;
     }
-    pause();
+    pause(backoff.next(why.retryDelay()));
   }
 
   /** Does something that ends with this stream, too. */
@@ -104,15 +107,15 @@ final class ResumingStream<Q, M> implements AutoCloseable {
   /** Cancels the call on the service; who waits here is told. May be called by any thread. */
   @Override
   public void close() {
-    context.cancel(null);
+    context.cancel(CLOSED.asException());
   }
 
   private Optional<M> receive() throws StatusException {
-    if (call == null) {
-      caller.connection().wake();
-      call = within(() -> StreamCall.open(caller.connection().channel(), method, request.get()));
-    }
     try {
+      if (call == null) {
+        caller.connection().connect(context, Optional.empty());
+        call = within(() -> StreamCall.open(caller.connection().channel(), method, request.get()));
+      }
       Optional<M> message = call.next(silence);
       if (message.isPresent()) {
         hasHeard = true;
@@ -132,9 +135,9 @@ final class ResumingStream<Q, M> implements AutoCloseable {
     }
   }
 
-  private void pause() {
+  private void pause(Duration pause) {
     try {
-      cancelled.await(backoff.next().toNanos(), TimeUnit.NANOSECONDS);
+      caller.connection().pause(pause, context, Optional.empty());
     } catch (InterruptedException e) {
       close();
       throw PipewrightException.interrupted(e);

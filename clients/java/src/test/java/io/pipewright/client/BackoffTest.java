@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 class BackoffTest {
   @Test
   void pausesGrowToTheirBoundAndStartOver() {
-    var backoff = new Backoff(Backoff.FIRST, Backoff.LONGEST);
+    var backoff = Pauses.USUAL.begin();
     for (int full : new int[] {100, 200, 400, 800, 1600, 3200, 5000, 5000}) {
       assertPause(backoff, full);
     }

@@ -262,7 +262,12 @@ class CallTest {
     var patient = builder.build();
     patient.close();
     var error = assertThrows(PipewrightException.class, () -> patient.jobs().getJob(GET));
-    assertEquals(Code.UNAVAILABLE, error.code());
+    assertClosed(error);
+  }
+
+  private static void assertClosed(PipewrightException error) {
+    assertEquals(Code.CANCELLED, error.code());
+    assertEquals("the client is closed", error.description());
   }
 
   private CreatePipelineRequest created(CreatePipelineRequest request) {

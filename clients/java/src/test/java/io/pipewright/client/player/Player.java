@@ -50,6 +50,9 @@ public final class Player {
   private void play(Said said) throws IOException {
     if (said.has("connect")) {
       connect(said.inner("connect"));
+    } else if (said.has("close")) {
+      client.close();
+      answer("closed", "{}");
     } else if (said.has("call")) {
       Optional<Integer> timeout = said.number("timeout_ms").map(Double::intValue);
       Message response = Calls.make(client, said.text("call"), said.json("request"), timeout);

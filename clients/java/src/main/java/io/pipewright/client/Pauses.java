@@ -1,0 +1,13 @@
+package io.pipewright.client;
+
+import java.time.Duration;
+
+/** The bounds of pauses between tries. */
+record Pauses(Duration first, Duration longest) {
+  static final Pauses USUAL = new Pauses(Duration.ofMillis(100), Duration.ofSeconds(5));
+
+  /** What gives the pauses of one row of failures. */
+  Backoff begin() {
+    return new Backoff(first, longest);
+  }
+}
