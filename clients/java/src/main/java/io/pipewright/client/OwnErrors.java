@@ -8,6 +8,9 @@ final class OwnErrors {
   /** How the library begins to tell of a connection that ended under a call that was sent. */
   private static final String GOAWAY = "Abrupt GOAWAY";
 
+  /** How it begins to tell of an answer that is not gRPC, which it repeats in full. */
+  private static final String HTTP = "HTTP status code ";
+
   private OwnErrors() {}
 
   /** What a status means; one of the service, which has no cause, means what it says. */
@@ -18,7 +21,7 @@ final class OwnErrors {
     if (isOfConnection(status)) {
       return Status.UNAVAILABLE.withDescription(text(status)).withCause(status.getCause());
     }
-    return status;
+    return begins(status, HTTP) ? status.withDescription(text(status)) : status;
   }
 
   /** A message that came, but is none: the library cancels the call for that. */
@@ -35,8 +38,11 @@ final class OwnErrors {
   private static boolean isOfConnection(Status status) {
     Code code = status.getCode();
     boolean isBroken = code == Code.UNAVAILABLE || code == Code.INTERNAL;
-    return isBroken && status.getCause() != null
-        || status.getDescription() != null && status.getDescription().startsWith(GOAWAY);
+    return isBroken && status.getCause() != null || begins(status, GOAWAY);
+  }
+
+  private static boolean begins(Status status, String with) {
+    return status.getDescription() != null && status.getDescription().startsWith(with);
   }
 
   /** The reason at the bottom; what the library adds to it is about its own insides. */

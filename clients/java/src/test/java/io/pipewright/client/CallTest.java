@@ -210,6 +210,19 @@ class CallTest {
   }
 
   @Test
+  void pausesForAsLongAsTheServiceAsksButNotBeyondItsLimit() {
+    var calls =
+        service.on(
+            JobServiceGrpc.getGetJobMethod(),
+            (request, answer) -> answer.onError(FakeService.RETRY_IN_AN_HOUR));
+    var jobs = client.jobs().withTimeout(Duration.ofMillis(500));
+    var error = assertThrows(PipewrightException.class, () -> jobs.getJob(GET));
+    assertEquals(Code.DEADLINE_EXCEEDED, error.code());
+    assertTrue(error.description().contains("come back later"), error.description());
+    assertEquals(1, calls.requests().size());
+  }
+
+  @Test
   void hasALimitThatIsMoreThanNothing() {
     for (var limit : List.of(Duration.ZERO, Duration.ofSeconds(-1))) {
       assertThrows(IllegalArgumentException.class, () -> client.jobs().withTimeout(limit));

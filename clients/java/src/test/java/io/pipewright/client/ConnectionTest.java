@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import io.grpc.InsecureServerCredentials;
+import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
 import io.pipewright.v1.GetJobRequest;
@@ -107,6 +108,26 @@ class ConnectionTest {
         var second = back.on(JobServiceGrpc.getWatchJobMethod(), answer(Messages.end(2)));
         assertEquals(2, updates.next().sequence());
         assertEquals(List.of(Messages.after(1)), second.requests());
+      }
+    }
+  }
+
+  @Test
+  void watchesPauseAsOneBeforeTheyConnectAgain() throws Exception {
+    var calls = service.on(JobServiceGrpc.getWatchJobMethod(), hold(Messages.events(1)));
+    var builder = FakeService.impatient(PipewrightClient.builder(service.address()));
+    try (var client = builder.connectionPauses(Duration.ofHours(1), Duration.ofHours(1)).build()) {
+      for (int i = 0; i < 20; i++) {
+        new Interruptible(() -> client.watchJob(Messages.after(0)).forEach(update -> {}));
+        calls.awaitCall();
+      }
+      service.stop();
+      try (var broken = new RawService(service.port())) {
+        var jobs = client.jobs().withTimeout(Duration.ofMillis(500));
+        var error = assertThrows(PipewrightException.class, () -> jobs.getJob(GET));
+        assertEquals(Code.DEADLINE_EXCEEDED, error.code());
+        // One if none of the watches had heard its event; each of them would make one, and more.
+        assertTrue(broken.connections.get() <= 3, "connections: " + broken.connections);
       }
     }
   }

@@ -18,6 +18,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -95,6 +96,18 @@ class CredentialsTest {
     assertThrows(IllegalArgumentException.class, () -> builder.basicAuth("", "p"));
     assertThrows(IllegalArgumentException.class, () -> builder.basicAuth("a\r", "p"));
     assertThrows(IllegalArgumentException.class, () -> builder.basicAuth("a", "p\n"));
+  }
+
+  @Test
+  void variablesThatAreNotSetAreRefusedByName() {
+    var builder = PipewrightClient.builder("127.0.0.1:1");
+    assertRefused("the token is null", () -> builder.token(null));
+    assertRefused("the username is null", () -> builder.basicAuth(null, "p"));
+    assertRefused("the password is null", () -> builder.basicAuth("a", null));
+  }
+
+  private static void assertRefused(String why, Executable action) {
+    assertEquals(why, assertThrows(IllegalArgumentException.class, action).getMessage());
   }
 
   @Test

@@ -1,5 +1,8 @@
 package io.pipewright.client;
 
+import com.google.protobuf.Any;
+import com.google.protobuf.util.Durations;
+import com.google.rpc.RetryInfo;
 import io.grpc.HandlerRegistry;
 import io.grpc.InsecureServerCredentials;
 import io.grpc.Metadata;
@@ -12,7 +15,9 @@ import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerMethodDefinition;
 import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
@@ -54,6 +59,16 @@ final class FakeService implements AutoCloseable {
       return cancelled.poll(20, TimeUnit.SECONDS);
     }
   }
+
+  /** A refusal that asks for a pause. */
+  static final StatusRuntimeException RETRY_IN_AN_HOUR =
+      StatusProto.toStatusRuntimeException(
+          com.google.rpc.Status.newBuilder()
+              .setCode(Status.Code.UNAVAILABLE.value())
+              .setMessage("come back later")
+              .addDetails(
+                  Any.pack(RetryInfo.newBuilder().setRetryDelay(Durations.fromHours(1)).build()))
+              .build());
 
   /** The headers of all calls. */
   final List<Metadata> headers = new CopyOnWriteArrayList<>();

@@ -20,6 +20,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.UnknownFieldSet;
 import io.grpc.Context;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.Status;
 import io.grpc.Status.Code;
 import io.pipewright.v1.GetJobRequest;
@@ -41,6 +42,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class JobWatchTest {
@@ -185,12 +187,66 @@ class JobWatchTest {
     assertEquals(FROM_START, calls.awaitCancel());
   }
 
-  @Test
-  void leavesItToTheServiceToRefuseAnInterval() {
-    var never = FROM_START.toBuilder();
-    never.getHeartbeatIntervalBuilder();
+  @ParameterizedTest
+  @CsvSource({
+    "0,0,3000",
+    "0,100000000,3000",
+    "-5,0,3000",
+    "2,500000000,7500",
+    "61,0,180000",
+    "9000000000000000000,999999999,180000",
+    "-9000000000000000000,-999999999,3000",
+  })
+  void takesTheNearestValidIntervalForItsClock(long seconds, int nanos, long silence) {
+    var request = FROM_START.toBuilder();
+    request.getHeartbeatIntervalBuilder().setSeconds(seconds).setNanos(nanos);
+    assertEquals(Duration.ofMillis(silence), JobWatch.silence(request.build()));
+    assertEquals(Duration.ofSeconds(45), JobWatch.silence(FROM_START));
     script(fail(Status.INVALID_ARGUMENT));
-    assertEquals(Code.INVALID_ARGUMENT, failure(never.build()).code());
+    assertEquals(Code.INVALID_ARGUMENT, failure(request.build()).code());
+  }
+
+  @Test
+  void cancelsTheCallThatHasAGapAtOnce() throws Exception {
+    var calls = script(hold(events(1), heartbeat(2)), hold());
+    var waiting = new Interruptible(() -> client.watchJob(FROM_START).forEach(update -> {}));
+    assertEquals(FROM_START, calls.awaitCancel());
+    client.close();
+    assertClosed(waiting.error());
+  }
+
+  @Test
+  void startsItsPausesOverWithAMessage() {
+    script(
+        fail(Status.UNAVAILABLE, HEARTBEAT),
+        fail(Status.UNAVAILABLE),
+        fail(Status.UNAVAILABLE),
+        fail(Status.UNAVAILABLE),
+        answer(end(1)));
+    var pauses = new Pauses(Duration.ofMillis(1), Duration.ofHours(1));
+    var backoff = pauses.begin();
+    var gate = new Gate(pauses, System::nanoTime);
+    var address = Address.parse(service.address());
+    var security = InsecureChannelCredentials.create();
+    try (var connection = new Connection(address, security, null, Optional.empty(), gate)) {
+      var caller = new Caller(connection, () -> backoff, Optional.empty());
+      new JobWatch(caller, FROM_START, Duration.ofSeconds(20)).forEach(update -> {});
+    }
+    assertTrue(backoff.next().compareTo(pauses.first()) <= 0);
+  }
+
+  @Test
+  void pausesForAsLongAsTheServiceAsks() throws Exception {
+    var calls = script((request, answer) -> answer.onError(FakeService.RETRY_IN_AN_HOUR));
+    var timer = Executors.newSingleThreadScheduledExecutor();
+    try (var context = Context.current().withDeadlineAfter(500, TimeUnit.MILLISECONDS, timer)) {
+      var watch = context.call(() -> client.watchJob(FROM_START));
+      var error = assertThrows(PipewrightException.class, () -> watch.forEach(update -> {}));
+      assertEquals(Code.DEADLINE_EXCEEDED, error.code());
+    } finally {
+      timer.shutdownNow();
+    }
+    assertEquals(1, calls.requests().size());
   }
 
   @Test
@@ -319,7 +375,9 @@ class JobWatchTest {
     var waiting = new Interruptible(() -> watch.iterator().hasNext());
     calls.awaitCall();
     watch.close();
-    assertEquals(Code.CANCELLED, waiting.error().code());
+    var error = waiting.error();
+    assertEquals(Code.CANCELLED, error.code());
+    assertEquals("it is closed", error.description());
     assertEquals(FROM_START, calls.awaitCancel());
   }
 

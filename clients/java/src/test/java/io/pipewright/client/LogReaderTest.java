@@ -73,6 +73,26 @@ class LogReaderTest {
   }
 
   @Test
+  void goesOnIfACallEndsBeforeTheLogThatItFollows() {
+    var wanted = ALL.toBuilder().setFollow(true).build();
+    var calls = script(answer(chunk(0, "abc")), answer(), answer(chunk(3, "d"), end(4)));
+    assertEquals(List.of(bytes(0, "abc"), bytes(3, "d")), read(wanted));
+    assertEquals(List.of(wanted, from(wanted, 3), from(wanted, 3)), calls.requests());
+  }
+
+  @Test
+  void endsWithTheCallThatFollowsUpToALimit() {
+    var calls = script(answer(chunk(0, "abc")));
+    read(ALL.toBuilder().setFollow(true).setLimitBytes(5).build());
+    assertEquals(1, calls.requests().size());
+  }
+
+  @Test
+  void takesThreeHeartbeatsForSilence() {
+    assertEquals(Duration.ofSeconds(45), LogReader.SILENCE);
+  }
+
+  @Test
   void goesOnInTheSameAttemptWhereTheLastMessageEnded() {
     var calls =
         script(

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.DiagnosticCollector;
 import javax.tools.JavaFileObject;
@@ -23,12 +24,7 @@ class ReadmeTest {
   private static final Pattern BLOCK = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
   private static final String MAIN =
       """
-      import com.google.protobuf.Duration;
-      import io.pipewright.client.*;
-      import io.pipewright.v1.*;
-      import java.nio.file.*;
-      import java.util.concurrent.*;
-
+      %s
       class Main {
         static void main(PipewrightClient %s, String jobId) throws Exception {
       %s
@@ -74,7 +70,18 @@ class ReadmeTest {
   private static String code(MatchResult block) {
     String code = block.group(1);
     String client = code.contains("var client") ? "other" : "client";
-    return code.contains("class Main") ? code : MAIN.formatted(client, code);
+    if (code.contains("class Main")) {
+      return code;
+    }
+    // What is a part has a client from the quick start; all else that it names it imports.
+    String imports = "import io.pipewright.client.PipewrightClient;\n";
+    return MAIN.formatted(imports + lines(code, true), client, lines(code, false));
+  }
+
+  private static String lines(String code, boolean areImports) {
+    return code.lines()
+        .filter(line -> line.startsWith("import ") == areImports)
+        .collect(Collectors.joining("\n"));
   }
 
   private static final class Source extends SimpleJavaFileObject {
