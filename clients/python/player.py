@@ -109,6 +109,9 @@ def play() -> None:
                 client.close()
             client = pipewright.connect(**options_of(line["connect"]))
             say({"connected": {}})
+        elif "close" in line:
+            client.close()
+            say({"closed": {}})
         else:
             with errors_said():
                 do(client, line)
@@ -142,6 +145,9 @@ async def play_asyncio() -> None:
                 await client.close()
             client = pipewright.aio.connect(**options_of(line["connect"]))
             say({"connected": {}})
+        elif "close" in line:
+            await cast(pipewright.aio.Client, client).close()
+            say({"closed": {}})
         else:
             with errors_said():
                 await do_asyncio(cast(pipewright.aio.Client, client), line)

@@ -33,8 +33,12 @@ class Driver(Protocol):
         """Reads a log; closing leaves the loop."""
         ...
 
-    def close(self) -> None:
+    def shut(self) -> None:
         """Closes the client."""
+        ...
+
+    def close(self) -> None:
+        """Closes the client, and all that it was driven with."""
         ...
 
 
@@ -58,8 +62,11 @@ class Blocking:
     def read(self, job_id: str, stage: str, **options: Any) -> Generator[LogPiece, None, None]:
         yield from self.client.read_log(job_id, stage, **options)
 
-    def close(self) -> None:
+    def shut(self) -> None:
         self.client.close()
+
+    def close(self) -> None:
+        self.shut()
 
 
 class Asyncio:
@@ -98,8 +105,11 @@ class Asyncio:
     def read(self, job_id: str, stage: str, **options: Any) -> Generator[LogPiece, None, None]:
         return self._each(self.client.read_log(job_id, stage, **options))
 
-    def close(self) -> None:
+    def shut(self) -> None:
         self._loop.run_until_complete(self.client.close())
+
+    def close(self) -> None:
+        self.shut()
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

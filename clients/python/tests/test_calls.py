@@ -182,15 +182,21 @@ def test_a_call_ends_at_its_limit(client: Driver, service: FakeService) -> None:
     assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_tries_share_the_limit(
+def test_the_end_of_the_limit_is_told_whatever_came_before(
     client: Driver, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipewright._backoff.FIRST", 3000)
     service.on("GetJob", [UNAVAILABLE])
     with pytest.raises(ApiError) as raised:
-        client.call("jobs", "GetJob", GetJobRequest(), timeout=1000)
-    assert raised.value.code is grpc.StatusCode.UNAVAILABLE
-    assert len(service.calls) == 1
+        client.call("jobs", "GetJob", GetJobRequest(), timeout=0.25)
+    assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(service.calls) <= 1
+
+
+def test_a_limit_of_a_call_is_not_below_0(client: Driver, service: FakeService) -> None:
+    with pytest.raises(ValueError, match="below 0"):
+        client.call("jobs", "GetJob", GetJobRequest(), timeout=-1)
+    assert service.calls == []
 
 
 def test_a_stream_has_no_limit_but_that_of_the_caller(client: Driver, service: FakeService) -> None:

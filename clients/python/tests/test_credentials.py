@@ -51,6 +51,9 @@ def test_names_and_passwords_may_have_letters_of_all_languages() -> None:
         {"username": "a:b", "password": "secret"},
         {"username": "", "password": "secret"},
         {"username": "a", "password": "secret\n"},
+        {"username": "a", "password": "secret\udcff"},
+        {"username": "secret\udcff", "password": "a"},
+        {"token": "secret\udcff"},
         {"username": "a"},
         {"password": "secret"},
         {"token": "secret", "username": "a", "password": "secret"},
@@ -61,6 +64,8 @@ def test_what_cannot_be_sent_is_told_without_telling_it(
 ) -> None:
     with pytest.raises(ValueError, match=r".+") as raised:
         connect("127.0.0.1:1", **credentials)
+    assert type(raised.value) is ValueError
+    assert raised.value.__context__ is None
     assert "cret" not in str(raised.value)
 
 

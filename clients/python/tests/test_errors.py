@@ -50,7 +50,7 @@ def test_an_error_has_all_that_the_service_said(client: Driver, service: FakeSer
         FieldViolation("c", "is too long"),
     )
     assert error.retry_delay == timedelta(seconds=1.5)
-    assert str(error) == "INVALID_ARGUMENT: not valid"
+    assert str(error) == "INVALID_ARGUMENT INVALID_FIELDS: not valid"
     assert isinstance(error.__cause__, grpc.RpcError)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 FIRST = 0.1
 LONGEST = 5.0
@@ -17,11 +18,12 @@ class Backoff:
     def __init__(self) -> None:
         self._next = FIRST
 
-    def pause(self) -> float:
-        """The next pause."""
+    def pause(self, asked: timedelta | None = None) -> float:
+        """The next pause; the one that the service asks for, if that is longer."""
         pause = self._next
         self._next = min(2 * pause, LONGEST)
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        own = pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        return max(own, asked.total_seconds()) if asked else own
 
     def reset(self) -> None:
         """Starts over, after a success."""

@@ -44,23 +44,41 @@ class Tries:
         if timeout is None:
             # Calls of a runner may be held on purpose.
             timeout = defaults.timeout if is_api else math.inf
+        check_limit(timeout)
         self._left = TRIES if is_api else 1
         self._end = time.monotonic() + timeout
         self._backoff = Backoff()
+        self._last: ApiError | None = None
 
     def timeout(self) -> float | None:
-        """Seconds that are left for the next try; None without a limit."""
-        return None if self._end == math.inf else self._end - time.monotonic()
+        """Seconds that are left for the next try; None without a limit.
+
+        Raises ApiError if nothing is left for another one.
+        """
+        if self._end == math.inf:
+            return None
+        left = self._end - time.monotonic()
+        if self._last and left <= 0:
+            message = f"the time limit is over; before that: {self._last}"
+            raise ApiError(grpc.StatusCode.DEADLINE_EXCEEDED, message) from self._last
+        return left
 
     def pause(self, error: ApiError) -> float:
-        """Seconds to wait before the next try; raises the error if there is none."""
+        """Seconds to wait before the next try, or for the end of the limit.
+
+        Raises the error if another try would not mend it.
+        """
         self._left -= 1
         if self._left == 0 or error.code is not grpc.StatusCode.UNAVAILABLE:
             raise error
-        pause = self._backoff.pause()
-        if time.monotonic() + pause >= self._end:
-            raise error
-        return pause
+        self._last = error
+        return max(0, min(self._backoff.pause(error.retry_delay), self._end - time.monotonic()))
+
+
+def check_limit(timeout: float | None) -> None:
+    """Raises ValueError for a limit of a call that is none."""
+    if timeout is not None and not timeout >= 0:
+        raise ValueError("a timeout is not below 0")
 
 
 def with_request_id(request: _Request) -> _Request:

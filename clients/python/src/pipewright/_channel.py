@@ -6,14 +6,15 @@ up anew for each call: on a channel that was closed that crashes the process (gr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 import grpc
 
-from ._calls import CallDefaults, Tries, with_request_id
-from ._errors import api_error
+from ._calls import CallDefaults, Tries, check_limit, with_request_id
+from ._closing import Closing
+from ._errors import ApiError, api_error, closed, unreadable
 
 _Result = TypeVar("_Result")
 
@@ -23,20 +24,24 @@ Metadata = Any
 class Channel:
     """The part of a channel that the stubs of this API need."""
 
-    def __init__(self, channel: grpc.Channel, defaults: CallDefaults) -> None:
+    def __init__(self, channel: grpc.Channel, defaults: CallDefaults, closing: Closing) -> None:
         self._channel = channel
         self._defaults = defaults
+        self._closing = closing
 
     def unary_unary(self, *args: Any, **options: Any) -> _Unary:
         """What makes the calls of a unary method."""
-        return _Unary(self._channel.unary_unary(*args, **options), self._defaults)
+        method = self._channel.unary_unary(*args, **options)
+        return _Unary(method, self._defaults, self._closing)
 
     def unary_stream(self, *args: Any, **options: Any) -> _ServerStreaming:
         """What makes the calls of a server streaming method."""
-        return _ServerStreaming(self._channel.unary_stream(*args, **options), self._defaults)
+        method = self._channel.unary_stream(*args, **options)
+        return _ServerStreaming(method, self._defaults, self._closing)
 
     def close(self) -> None:
-        """Ends all calls."""
+        """Ends all calls, which see by what was set first why they end."""
+        self._closing.set()
         self._channel.close()
 
 
@@ -46,9 +51,10 @@ class _Unary:
     What else is given to a call, such as `wait_for_ready`, is passed on.
     """
 
-    def __init__(self, method: Any, defaults: CallDefaults) -> None:
+    def __init__(self, method: Any, defaults: CallDefaults, closing: Closing) -> None:
         self._method = method
         self._defaults = defaults
+        self._closing = closing
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self.with_call(*args, **options)[0]
@@ -65,12 +71,18 @@ class _Unary:
         sent = with_request_id(request)
         headers = _headers(metadata, self._defaults)
         tries = Tries(sent, timeout, self._defaults)
+
+        def make() -> Any:
+            return self._method.with_call(sent, tries.timeout(), headers, *args, **options)
+
         while True:
             try:
-                return self._method.with_call(sent, tries.timeout(), headers, *args, **options)
-            except grpc.RpcError as error:
-                pause = tries.pause(api_error(error))
-            time.sleep(pause)
+                answer = _typed(make, self._closing)
+                _check(answer[0])
+                return answer
+            except ApiError as error:
+                pause = tries.pause(error)
+            self._closing.pause(pause)
 
     def future(
         self,
@@ -84,15 +96,18 @@ class _Unary:
         sent = with_request_id(request)
         headers = _headers(metadata, self._defaults)
         limit = Tries(sent, timeout, self._defaults).timeout()
-        return _TypedCall[Any](self._method.future(sent, limit, headers, *args, **options))
+        make = partial(self._method.future, sent, limit, headers, *args, **options)
+        call = _typed(make, self._closing)
+        return _TypedCall[Any](call, self._closing)
 
 
 class _ServerStreaming:
     """Adds credentials and typed errors; no limit unless the caller gave one."""
 
-    def __init__(self, method: Any, defaults: CallDefaults) -> None:
+    def __init__(self, method: Any, defaults: CallDefaults, closing: Closing) -> None:
         self._method = method
         self._defaults = defaults
+        self._closing = closing
 
     def __call__(
         self,
@@ -102,28 +117,36 @@ class _ServerStreaming:
         *args: Any,
         **options: Any,
     ) -> Any:
+        check_limit(timeout)
         headers = _headers(metadata, self._defaults)
-        return _TypedCall[Any](self._method(request, timeout, headers, *args, **options))
+        make = partial(self._method, request, timeout, headers, *args, **options)
+        call = _typed(make, self._closing)
+        return _TypedCall[Any](call, self._closing)
 
 
 class _TypedCall(Generic[_Result]):
     """A call under way whose errors are ApiError; in all else it is the call itself."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, call: Any, closing: Closing) -> None:
         self._call = call
+        self._closing = closing
 
     def __iter__(self) -> Iterator[_Result]:
         return self
 
     def __next__(self) -> _Result:
-        return self._typed(lambda: next(self._call))
+        return cast(_Result, _typed(lambda: next(self._call), self._closing))
 
     def result(self, timeout: float | None = None) -> _Result:
-        return self._typed(lambda: self._call.result(timeout))
+        result = _typed(lambda: self._call.result(timeout), self._closing)
+        return cast(_Result, _check(result))
 
     def exception(self, timeout: float | None = None) -> Exception | None:
-        error = self._call.exception(timeout)
-        return api_error(error) if isinstance(error, grpc.RpcError) else error
+        try:
+            self.result(timeout)
+        except ApiError as error:
+            return error
+        return None
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         self._call.add_done_callback(lambda _: callback(self))
@@ -131,11 +154,27 @@ class _TypedCall(Generic[_Result]):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
 
-    def _typed(self, get: Callable[[], Any]) -> _Result:
-        try:
-            return cast(_Result, get())
-        except grpc.RpcError as error:
+
+def _typed(get: Callable[[], Any], closing: Closing) -> Any:
+    """What gRPC gives; what it raises is raised as ApiError.
+
+    Of a channel that was closed these are errors of several kinds.
+    """
+    try:
+        return get()
+    except (grpc.RpcError, grpc.FutureCancelledError, ValueError) as error:
+        if closing.is_set():
+            raise closed() from error
+        if isinstance(error, grpc.RpcError):
             raise api_error(error) from error
+        raise
+
+
+def _check(response: _Result | None) -> _Result:
+    """The message of an answer: gRPC gives None for an OK without one."""
+    if response is None:
+        raise unreadable()
+    return response
 
 
 def _headers(given: Metadata, defaults: CallDefaults) -> Metadata:

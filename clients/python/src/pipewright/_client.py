@@ -8,6 +8,7 @@ from typing import cast
 import grpc
 
 from ._channel import Channel
+from ._closing import Closing
 from ._endpoint import Endpoint, Tls, endpoint
 from ._log import LogCursor, LogPiece
 from ._stream import Stream
@@ -89,7 +90,8 @@ class Client:
             if service.credentials is None
             else grpc.secure_channel(service.target, service.credentials, service.options)
         )
-        self._channel = Channel(channel, service.defaults)
+        self._closing = Closing()
+        self._channel = Channel(channel, service.defaults, self._closing)
         # It has what stubs need of one.
         for_stubs = cast(grpc.Channel, self._channel)
         self.pipelines = PipelineServiceStub(for_stubs)
@@ -123,7 +125,10 @@ class Client:
         cursor = WatchCursor(job_id, last_seen_sequence, heartbeat_interval)
         request = GetJobRequest(job_id=job_id)
         return Stream(
-            cursor, self.jobs.WatchJob, lambda: cursor.conclude(self.jobs.GetJob(request).job)
+            cursor,
+            self.jobs.WatchJob,
+            lambda: cursor.conclude(self.jobs.GetJob(request).job),
+            self._closing,
         )
 
     def read_log(
@@ -161,10 +166,13 @@ class Client:
                 follow=follow,
             )
         )
-        return Stream(cursor, self.jobs.ReadStageLog, cursor.conclude)
+        return Stream(cursor, self.jobs.ReadStageLog, cursor.conclude, self._closing)
 
     def close(self) -> None:
-        """Ends the connection, and all calls on it."""
+        """Ends the connection, and at once all calls, watches and logs with ApiError CANCELLED.
+
+        So end those that are made afterwards.
+        """
         self._channel.close()
 
     def __enter__(self) -> Client:

@@ -32,7 +32,8 @@ def _basic(username: str, password: str) -> str:
     """RFC 7617, in UTF-8."""
     if not username or ":" in username:
         raise ValueError("a username is not empty and has no colon")
-    if any(unicodedata.category(character) == "Cc" for character in username + password):
-        raise ValueError("usernames and passwords have no control characters")
+    # Lone surrogates cannot be encoded, and the error of that would hold the password.
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in username + password):
+        raise ValueError("usernames and passwords have no control characters and no surrogates")
     pair = f"{username}:{password}".encode()
     return f"Basic {base64.b64encode(pair).decode()}"

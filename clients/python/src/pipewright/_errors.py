@@ -68,7 +68,22 @@ class ApiError(Exception):
         self.retry_delay = retry_delay
 
     def __str__(self) -> str:
-        return f"{self.code.name}: {self.message}"
+        reason = f" {self.reason}" if self.reason else ""
+        return f"{self.code.name}{reason}: {self.message}"
+
+
+class ClosedError(ApiError):
+    """The client was closed: no other call would be answered."""
+
+
+def closed() -> ClosedError:
+    """The error of all that waits in a client that is closed, and of what is asked of it."""
+    return ClosedError(grpc.StatusCode.CANCELLED, "the client is closed")
+
+
+def unreadable() -> ApiError:
+    """The error of an answer without a message, or with one that cannot be decoded."""
+    return ApiError(grpc.StatusCode.INTERNAL, "the service sent no message that can be read")
 
 
 class _FailedCall(Protocol):

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import grpc
 
 from ._backoff import Backoff
-from ._errors import ApiError
+from ._errors import ApiError, ClosedError
 
 MOST_FAILURES = 5
 """In a row, of a service that has never sent a message."""
@@ -73,11 +73,11 @@ class Resumption:
     def pause(self, error: ApiError) -> float:
         """Seconds to wait before the next call; raises the error if it is the end."""
         self._failures += 1
-        if error.code in self._final:
+        if error.code in self._final or isinstance(error, ClosedError):
             raise error
         if not self._was_heard and self._failures == MOST_FAILURES:
             raise error
-        return self._backoff.pause()
+        return self._backoff.pause(error.retry_delay)
 
 
 def broken(why: str) -> ApiError:

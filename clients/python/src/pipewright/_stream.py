@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from ._closing import Closing
 from ._errors import ApiError
 from ._resume import Cursor, Resumption, silent
 
@@ -34,8 +35,9 @@ class Stream(Generic[_Item]):
         cursor: Cursor[_Request, _Message, _Item],
         open_call: Open[_Request],
         conclude: Conclude[_Item],
+        closing: Closing,
     ) -> None:
-        self._exit = _Exit()
+        self._exit = _Exit(closing)
         self._items = _resume(cursor, open_call, conclude, self._exit)
 
     def __iter__(self) -> Iterator[_Item]:
@@ -99,8 +101,9 @@ def _resume(
 class _Exit:
     """The way out of a stream, for any thread."""
 
-    def __init__(self) -> None:
-        self._left = threading.Event()
+    def __init__(self, closing: Closing) -> None:
+        self._closing = closing
+        self._left = False
         self._call: Any = None
 
     def hold(self, call: Any) -> Any:
@@ -110,7 +113,7 @@ class _Exit:
         that one of both sees what the other did.
         """
         self._call = call
-        if self._left.is_set():
+        if self._left:
             call.cancel()
         return call
 
@@ -121,16 +124,17 @@ class _Exit:
 
     def leave(self) -> None:
         """Cancels the call, and cuts a pause short."""
-        self._left.set()
+        self._left = True
+        self._closing.wake()
         self.drop()
 
     def is_set(self) -> bool:
         """Whether somebody left."""
-        return self._left.is_set()
+        return self._left
 
     def wait(self, seconds: float) -> None:
-        """Pauses, unless somebody leaves."""
-        self._left.wait(seconds)
+        """Pauses, unless somebody leaves or closes the client."""
+        self._closing.pause(seconds, self.is_set)
 
 
 class _Watchdog(Generic[_Message]):

@@ -16,6 +16,7 @@ from ..v1 import GetJobRequest, ReadStageLogRequest
 from ..v1.job_service_pb2_grpc import JobServiceStub
 from ..v1.pipeline_service_pb2_grpc import PipelineServiceStub
 from ..v1.runner_service_pb2_grpc import RunnerServiceStub
+from ._closing import Closing
 from ._interceptors import interceptors
 from ._stream import resume
 
@@ -73,7 +74,8 @@ class Client:
     """Hands stages to runners; for programs that are one."""
 
     def __init__(self, service: Endpoint) -> None:
-        added = interceptors(service.defaults)
+        self._closing = Closing()
+        added = interceptors(service.defaults, self._closing)
         self._channel = (
             aio.insecure_channel(service.target, service.options, interceptors=added)
             if service.credentials is None
@@ -104,7 +106,7 @@ class Client:
             response = await self.jobs.GetJob(GetJobRequest(job_id=job_id))
             return cursor.conclude(response.job)
 
-        return resume(cursor, self.jobs.WatchJob, conclude)
+        return resume(cursor, self.jobs.WatchJob, conclude, self._closing.pause)
 
     def read_log(
         self,
@@ -134,10 +136,11 @@ class Client:
         async def conclude() -> None:
             cursor.conclude()
 
-        return resume(cursor, self.jobs.ReadStageLog, conclude)
+        return resume(cursor, self.jobs.ReadStageLog, conclude, self._closing.pause)
 
     async def close(self) -> None:
-        """Ends the connection, and all calls on it."""
+        """Ends the connection and all that goes on on it, as `pipewright.Client.close` does."""
+        await self._closing.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Client:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from google.protobuf.message import Message
 from grpc import aio
 
-from .._calls import CallDefaults, Tries, with_request_id
-from .._errors import api_error
+from .._calls import CallDefaults, Tries, check_limit, with_request_id
+from .._errors import api_error, unreadable
+from ._closing import Closing
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
 
-def interceptors(defaults: CallDefaults) -> Sequence[aio.ClientInterceptor]:
+def interceptors(defaults: CallDefaults, closing: Closing) -> Sequence[aio.ClientInterceptor]:
     """One for each kind of call: gRPC takes one that is of both kinds for the first alone."""
-    return [_Unary(defaults), _ServerStreaming(defaults)]
+    return [_Unary(defaults, closing), _ServerStreaming(defaults, closing)]
 
 
 class _Unary(aio.UnaryUnaryClientInterceptor):
     """Adds credentials, a time limit, a request id, other tries and typed errors."""
 
-    def __init__(self, defaults: CallDefaults) -> None:
+    def __init__(self, defaults: CallDefaults, closing: Closing) -> None:
         self._defaults = defaults
+        self._closing = closing
 
     async def intercept_unary_unary(
         self,
@@ -39,21 +41,23 @@ class _Unary(aio.UnaryUnaryClientInterceptor):
         sent = with_request_id(request)
         tries = Tries(sent, given.timeout, self._defaults)
         while True:
+            self._closing.check()
             details = _details(given, tries.timeout(), self._defaults)
             call = await continuation(details, sent)
             try:
-                await call
+                _check(await self._closing.unless_closed(call))
                 return call
             except aio.AioRpcError as error:
                 pause = tries.pause(api_error(error))
-            await asyncio.sleep(pause)
+            await self._closing.pause(pause)
 
 
 class _ServerStreaming(aio.UnaryStreamClientInterceptor):
     """Adds credentials and typed errors; no limit unless the caller gave one."""
 
-    def __init__(self, defaults: CallDefaults) -> None:
+    def __init__(self, defaults: CallDefaults, closing: Closing) -> None:
         self._defaults = defaults
+        self._closing = closing
 
     async def intercept_unary_stream(
         self,
@@ -65,7 +69,19 @@ class _ServerStreaming(aio.UnaryStreamClientInterceptor):
     ) -> AsyncIterator[_Response]:
         """Leaves a stream as it is."""
         given = client_call_details
-        return _typed(await continuation(_details(given, given.timeout, self._defaults), request))
+        check_limit(given.timeout)
+        self._closing.check()
+        call = await continuation(_details(given, given.timeout, self._defaults), request)
+        return self._typed(aiter(call))
+
+    async def _typed(self, messages: AsyncIterator[_Response]) -> AsyncIterator[_Response]:
+        try:
+            while True:
+                yield _check(await self._closing.unless_closed(anext(messages)))
+        except StopAsyncIteration:
+            return
+        except aio.AioRpcError as error:
+            raise api_error(error) from error
 
 
 def _details(
@@ -77,9 +93,8 @@ def _details(
     )
 
 
-async def _typed(messages: AsyncIterable[_Response]) -> AsyncIterator[_Response]:
-    try:
-        async for message in messages:
-            yield message
-    except aio.AioRpcError as error:
-        raise api_error(error) from error
+def _check(message: _Response) -> _Response:
+    """The message, if there is one: gRPC gives something else for one that cannot be decoded."""
+    if not isinstance(message, Message):
+        raise unreadable()
+    return message

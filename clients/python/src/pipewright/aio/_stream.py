@@ -18,6 +18,7 @@ async def resume(
     cursor: Cursor[_Request, _Message, _Item],
     open_call: Callable[[_Request], Any],
     conclude: Callable[[], Awaitable[_Item | None]],
+    pause: Callable[[float], Awaitable[None]],
 ) -> AsyncGenerator[_Item, None]:
     """What comes, over as many calls as it takes."""
     resumption = Resumption(cursor.final)
@@ -36,7 +37,7 @@ async def resume(
                 yield last
         except ApiError as error:
             call.cancel()
-            await asyncio.sleep(resumption.pause(error))
+            await pause(resumption.pause(error))
         finally:
             call.cancel()
 
