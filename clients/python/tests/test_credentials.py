@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 import pipewright
+from certificates import Authority
 from conftest import Connect
 from fake_service import FakeService
 from pipewright._credentials import authorization
@@ -89,18 +90,21 @@ def test_credentials_may_stay_on_the_machine_or_be_encrypted(
 
 
 def test_no_secret_is_shown() -> None:
+    authority = Authority()
+    certificate, key = authority.sign("secret.test")
     made = endpoint(
         "https://ci.test",
         token="secret",
         username=None,
         password=None,
-        tls=Tls(b"secret", b"secret", b"secret", "secret.test"),
+        tls=Tls(authority.certificate, certificate, key, "secret.test"),
         insecure=False,
         timeout=1,
     )
     with pipewright.connect("https://ci.test", token="secret") as client:
         shown = f"{made!r} {made} {client!r} {client} {vars(client)}"
     assert "secret" not in shown.replace("secret.test", "")
+    assert "PRIVATE KEY" not in shown
 
 
 def test_calls_to_loopback_ignore_proxies(

@@ -8,6 +8,7 @@ import pytest
 from drivers import Driver
 from fake_service import FakeService, Refuse, Silence, Step
 from pipewright import ApiError, LogPiece
+from pipewright._log import LogCursor
 from pipewright.v1 import (
     LogChunk,
     LogEnd,
@@ -75,7 +76,7 @@ def test_what_is_asked_for_is_what_the_caller_wants(client: Driver, service: Fak
 def test_a_log_that_broke_goes_on_by_attempt_and_offset(
     client: Driver, service: FakeService
 ) -> None:
-    service.on("ReadStageLog", [chunk(0, b"ab", 3), UNAVAILABLE], [chunk(2, b"c", 3)])
+    service.on("ReadStageLog", [chunk(0, b"ab", 3), UNAVAILABLE], [chunk(2, b"c", 3), end(3)])
     assert read(client, follow=True) == [(0, b"ab"), (2, b"c")]
     again = service.requests("ReadStageLog")[1]
     assert (again.attempt, again.offset, again.follow) == (3, 2, True)
@@ -88,7 +89,7 @@ def test_an_offset_from_the_end_is_found_out(client: Driver, service: FakeServic
 
 
 def test_a_heartbeat_says_where_to_go_on(client: Driver, service: FakeService) -> None:
-    service.on("ReadStageLog", [heartbeat(100), UNAVAILABLE], [chunk(100, b"a")])
+    service.on("ReadStageLog", [heartbeat(100), UNAVAILABLE], [chunk(100, b"a"), end(101)])
     assert read(client, offset=-5, follow=True) == [(100, b"a")]
     assert service.requests("ReadStageLog")[1].offset == 100
 
@@ -129,6 +130,18 @@ def test_nothing_is_asked_for_when_nothing_is_left(client: Driver, service: Fake
     service.on("ReadStageLog", [chunk(0, b"abc"), UNAVAILABLE])
     assert read(client, limit_bytes=3) == [(0, b"abc")]
     assert len(service.calls) == 1
+
+
+def test_a_log_that_is_followed_goes_on_until_its_stage_is_over(
+    client: Driver, service: FakeService
+) -> None:
+    service.on("ReadStageLog", [chunk(0, b"ab")], [chunk(2, b"c"), end(3)])
+    assert read(client, follow=True) == [(0, b"ab"), (2, b"c")]
+    assert service.requests("ReadStageLog")[1].offset == 2
+
+
+def test_silence_is_45_seconds() -> None:
+    assert LogCursor(ReadStageLogRequest()).silence == 45
 
 
 def test_silence_is_a_break(

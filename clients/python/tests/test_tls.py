@@ -105,6 +105,29 @@ def test_a_certificate_and_its_key_go_together(connect: Connect, one: str) -> No
         connect("https://ci.test", **{one: b"secret"})
 
 
+CERTIFICATE, KEY = AUTHORITY.sign("client.test")
+
+
+@pytest.mark.parametrize("pem", [b"", b"secret", b"\xffsecret", KEY])
+def test_authorities_are_pem(connect: Connect, pem: bytes) -> None:
+    with pytest.raises(ValueError, match="PEM") as raised:
+        connect("https://ci.test", ca_certificate=pem)
+    assert type(raised.value) is ValueError
+    assert raised.value.__context__ is None
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key"),
+    [(b"", KEY), (KEY, KEY), (b"\xff", KEY), (CERTIFICATE, b""), (CERTIFICATE, CERTIFICATE)],
+)
+def test_a_certificate_and_its_key_are_pem(
+    connect: Connect, certificate: bytes, key: bytes
+) -> None:
+    with pytest.raises(ValueError, match="PEM"):
+        connect("https://ci.test", client_certificate=certificate, client_key=key)
+
+
 @pytest.mark.parametrize(
     "tls",
     [

@@ -10,6 +10,7 @@ from conftest import Connect
 from drivers import Driver
 from fake_service import FakeService, Refuse, Silence, Step
 from pipewright import ApiError, JobUpdate
+from pipewright._watch import WatchCursor
 from pipewright.v1 import (
     GetJobResponse,
     Job,
@@ -25,6 +26,11 @@ from pipewright.v1 import (
 UNAVAILABLE = Refuse(grpc.StatusCode.UNAVAILABLE)
 # Silence is over after three of these, in seconds.
 SHORT = 0.1
+
+
+@pytest.fixture(autouse=True)
+def _short_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipewright._watch._SHORTEST_HEARTBEAT", SHORT)
 
 
 def events(*sequences: int, end: int | None = None) -> WatchJobResponse:
@@ -211,7 +217,24 @@ def test_a_reader_may_take_its_time(client: Driver, service: FakeService) -> Non
     assert len(service.calls) == 1
 
 
-@pytest.mark.parametrize("interval", [0, -1, float("nan")])
+@pytest.mark.parametrize(("interval", "silence"), [(None, 45), (1e-3, 3), (7, 21), (1e10, 180)])
+def test_silence_is_three_intervals_within_the_bounds_of_the_service(
+    interval: float | None, silence: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    assert WatchCursor("j", None, interval).silence == silence
+
+
+def test_an_interval_that_is_too_long_is_for_the_service_to_refuse(
+    client: Driver, service: FakeService
+) -> None:
+    service.on("WatchJob", [Refuse(grpc.StatusCode.INVALID_ARGUMENT)])
+    with pytest.raises(ApiError):
+        watched(client, heartbeat_interval=1e10)
+    assert service.requests("WatchJob")[0].heartbeat_interval.seconds == 10**10
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), 1e300, 1e12])
 def test_a_heartbeat_interval_is_positive(client: Driver, interval: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         watched(client, heartbeat_interval=interval)

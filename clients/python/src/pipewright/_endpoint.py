@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ _STREAM_WINDOW = 64 * 1024
 _CONNECT_TIMEOUT = 5.0
 _KEEPALIVE = 30.0
 _KEEPALIVE_TIMEOUT = 20.0
+
+
+_KEY = re.compile(
+    rb"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END ([A-Z]+ )?PRIVATE KEY-----"
+)
 
 
 def _milliseconds(seconds: float) -> int:
@@ -56,9 +62,20 @@ class Tls:
             raise ValueError("a client certificate and its key are given together")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """The same as gRPC takes it."""
+        """The same as gRPC takes it; raises ValueError, which repeats no key, for what is no PEM.
+
+        gRPC would trust its own authorities in place of none, and find out about the rest
+        only as it connects.
+        """
+        if self.ca_certificate is not None and not _are_certificates(self.ca_certificate):
+            raise ValueError("the CA certificate is no PEM of certificates")
+        if self.client_certificate is not None and not _are_certificates(self.client_certificate):
+            raise ValueError("the client certificate is no PEM of certificates")
+        if self.client_key is not None and not _KEY.search(self.client_key):
+            raise ValueError("the client key is no PEM of a private key without a password")
+        authorities = self.ca_certificate
         return grpc.ssl_channel_credentials(
-            root_certificates=self.ca_certificate or _system_authorities(),
+            root_certificates=_system_authorities() if authorities is None else authorities,
             private_key=self.client_key,
             certificate_chain=self.client_certificate,
         )
@@ -115,6 +132,17 @@ def _options(place: Address, tls: Tls) -> tuple[Option, ...]:
     if tls.server_name:
         options += (("grpc.ssl_target_name_override", tls.server_name),)
     return options
+
+
+def _are_certificates(pem: bytes) -> bool:
+    # Looked at before it is decoded: the error of that would hold what may be a key.
+    if not pem or not pem.isascii():
+        return False
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem.decode())
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def _system_authorities() -> bytes | None:

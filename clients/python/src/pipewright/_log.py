@@ -53,9 +53,15 @@ class LogCursor:
                     yield LogGap(start_offset=start, end_offset=gap.end_offset, reason=gap.reason)
             case _:
                 self._expected = max(self._expected or 0, message.next_offset)
+                self.done = message.HasField("end")
 
     def conclude(self) -> None:
-        """The stream has ended well."""
+        """The stream has ended well.
+
+        Raises ApiError if it was to go on until the stage is over, and was not told so.
+        """
+        if self._request.follow and self._request.limit_bytes == 0:
+            raise broken("the log ended before its stage")
         self.done = True
 
     def _move(self, start: int, end: int) -> int:

@@ -10,7 +10,11 @@ from ._resume import FINAL, broken
 from .v1 import Job, JobEvent, JobSnapshot, WatchJobRequest, WatchJobResponse
 
 _HEARTBEAT = 15.0
+_SHORTEST_HEARTBEAT = 1.0
+_LONGEST_HEARTBEAT = 60.0
 _MISSED_HEARTBEATS = 3
+# What a Duration can say, ten thousand years.
+_MOST_SECONDS = 315_576_000_000
 _TERMINAL = frozenset({Job.STATE_SUCCEEDED, Job.STATE_FAILED, Job.STATE_CANCELLED})
 
 
@@ -36,8 +40,8 @@ class WatchCursor:
     def __init__(
         self, job_id: str, last_seen_sequence: int | None, heartbeat_interval: float | None
     ) -> None:
-        if heartbeat_interval is not None and not heartbeat_interval > 0:
-            raise ValueError("a heartbeat interval is positive")
+        if heartbeat_interval is not None and not 0 < heartbeat_interval <= _MOST_SECONDS:
+            raise ValueError("a heartbeat interval is positive, and no more than a Duration")
         self.done = False
         self._job_id = job_id
         self._last = last_seen_sequence
@@ -45,8 +49,12 @@ class WatchCursor:
 
     @property
     def silence(self) -> float:
-        """Seconds after which heartbeats have been missed."""
-        return _MISSED_HEARTBEATS * (self._heartbeat or _HEARTBEAT)
+        """Seconds after which heartbeats have been missed.
+
+        An interval outside of the service's bounds counts as the nearest, until it refuses it.
+        """
+        interval = min(max(self._heartbeat or _HEARTBEAT, _SHORTEST_HEARTBEAT), _LONGEST_HEARTBEAT)
+        return _MISSED_HEARTBEATS * interval
 
     def request(self) -> WatchJobRequest:
         """Asks for what comes after the last sequence."""
