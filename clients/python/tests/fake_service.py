@@ -58,7 +58,12 @@ class Do:
     action: Callable[[], object]
 
 
-Step = Message | Refuse | Head | Silence | Do
+@dataclass(frozen=True)
+class Garbage:
+    """Sends bytes that are no message."""
+
+
+Step = Message | Refuse | Head | Silence | Do | Garbage
 
 
 @dataclass
@@ -114,7 +119,7 @@ class FakeService:
 
     def play(
         self, method: MethodDescriptor, request: Any, context: grpc.ServicerContext
-    ) -> Iterator[Message]:
+    ) -> Iterator[Message | Garbage]:
         """One call."""
         metadata = dict(context.invocation_metadata())
         call = Call(method.name, request, metadata, _limit(context))
@@ -181,10 +186,10 @@ def _handler(service: ServiceDescriptor, fake: FakeService) -> grpc.GenericRpcHa
 
 
 def _method(method: MethodDescriptor, fake: FakeService) -> grpc.RpcMethodHandler[Any, Any]:
-    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
+    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Message | Garbage]:
         yield from fake.play(method, request, context)
 
-    def unary(request: Any, context: grpc.ServicerContext) -> Message:
+    def unary(request: Any, context: grpc.ServicerContext) -> Message | Garbage:
         return next(fake.play(method, request, context), GetMessageClass(method.output_type)())
 
     read: Callable[[bytes], Any] = GetMessageClass(method.input_type).FromString
@@ -193,5 +198,5 @@ def _method(method: MethodDescriptor, fake: FakeService) -> grpc.RpcMethodHandle
     return grpc.unary_unary_rpc_method_handler(unary, read, _write)
 
 
-def _write(message: Message) -> bytes:
-    return message.SerializeToString()
+def _write(message: Message | Garbage) -> bytes:
+    return b"\xff" * 3 if isinstance(message, Garbage) else message.SerializeToString()

@@ -6,10 +6,12 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
 
 from conftest import Connect
 from drivers import Driver
-from fake_service import FakeService, Head, Refuse, Silence
+from fake_service import FakeService, Garbage, Head, Refuse, Silence
 from pipewright import ApiError
 from pipewright.runner.v1 import AcquireLeaseRequest
 from pipewright.v1 import (
@@ -53,6 +55,24 @@ def test_the_message_of_the_caller_is_not_changed(client: Driver, service: FakeS
     assert request == TriggerPipelineRequest(pipeline_id="p")
     one, other = service.requests("TriggerPipeline")
     assert one.request_id != other.request_id
+
+
+def test_an_answer_that_is_no_message_is_an_error(client: Driver, service: FakeService) -> None:
+    service.on("GetJob", [Garbage()])
+    with pytest.raises(ApiError) as raised:
+        client.call("jobs", "GetJob", GetJobRequest(job_id="j"))
+    assert raised.value.code is grpc.StatusCode.INTERNAL
+    assert len(service.called("GetJob")) == 1
+
+
+def test_a_pause_is_as_long_as_the_service_asks_for(client: Driver, service: FakeService) -> None:
+    # The limit is over before the pause that the service asks for is.
+    asked = RetryInfo(retry_delay=Duration(seconds=3600))
+    service.on("GetJob", [Refuse(grpc.StatusCode.UNAVAILABLE, details=[asked])])
+    with pytest.raises(ApiError) as raised:
+        client.call("jobs", "GetJob", GetJobRequest(job_id="j"), timeout=0.2)
+    assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(service.called("GetJob")) == 1
 
 
 def test_a_call_is_tried_five_times_in_all(client: Driver, service: FakeService) -> None:

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from drivers import Driver
-from fake_service import FakeService, Refuse, Silence, Step
+from fake_service import FakeService, Garbage, Refuse, Silence, Step
 from pipewright import ApiError, LogPiece
 from pipewright._log import LogCursor
 from pipewright.v1 import (
@@ -50,6 +50,12 @@ def _plain(piece: LogPiece) -> tuple[int, bytes | int]:
         return piece.offset, piece.data
     assert piece.reason == LogGap.REASON_SIZE_LIMIT
     return piece.start_offset, piece.end_offset
+
+
+def test_what_is_no_message_is_read_again(client: Driver, service: FakeService) -> None:
+    service.on("ReadStageLog", [chunk(0, b"ab"), Garbage()], [chunk(2, b"cd"), end(4)])
+    assert read(client) == [(0, b"ab"), (2, b"cd")]
+    assert [request.offset for request in service.requests("ReadStageLog")] == [0, 2]
 
 
 def test_pieces_come_until_the_stream_ends(client: Driver, service: FakeService) -> None:
