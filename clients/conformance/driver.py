@@ -47,7 +47,7 @@ async def play(client: Client, binary: str) -> Played:
                 status = await player.stop()
             assert status == 0, f"the player ended with {status}"
         finally:
-            player.kill()
+            await player.kill()
             await world.stop()
     return Played(client, story.tally, story.transcript, time.monotonic() - began)
 

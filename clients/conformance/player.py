@@ -53,10 +53,11 @@ class Player:
         self._process.stdin.close()
         return await asyncio.wait_for(self._process.wait(), PATIENCE)
 
-    def kill(self) -> None:
-        """Ends it without asking."""
+    async def kill(self) -> None:
+        """Ends it without asking, unless it has ended."""
         if self._process.returncode is None:
             self._process.kill()
+            await self._process.wait()
 
     async def connect(self, **options: str) -> None:
         """Makes a client; the one before is closed."""
