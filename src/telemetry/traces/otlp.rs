@@ -5,7 +5,11 @@ use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing::{Metadata, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, filter_fn},
+    registry::LookupSpan,
+};
 
 use crate::domain::TraceContext;
 
@@ -51,7 +55,8 @@ where
     };
     let layer = provider.as_ref().map(|provider| {
         let tracer = provider.tracer("pipewright");
-        let ours = filter_fn(|metadata: &Metadata<'_>| metadata.target() == TARGET);
+        let ours = filter_fn(|metadata: &Metadata<'_>| metadata.target() == TARGET)
+            .with_max_level_hint(LevelFilter::INFO);
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_location(false)
