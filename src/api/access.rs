@@ -159,7 +159,18 @@ const fn works(path: &'static str, max_message: u64) -> Method {
 
 /// The row of a method; none for one that there is not.
 pub(super) fn method(path: &str) -> Option<&'static Method> {
-    METHODS.iter().find(|method| method.path == path)
+    row(path).map(|row| &METHODS[row])
+}
+
+/// Service and name of each method, in the order of the rows.
+pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let names = |row: &Method| row.path[1..].split_once('/');
+    METHODS.iter().filter_map(names)
+}
+
+/// Which row a method has; none for one that there is not.
+pub(super) fn row(path: &str) -> Option<usize> {
+    METHODS.iter().position(|method| method.path == path)
 }
 
 /// What a method needs of its caller, in words; none for a method that there is not.

@@ -1,12 +1,13 @@
 use std::{
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use metrics::{counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use pin_project_lite::pin_project;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -29,14 +30,31 @@ const TRACESTATE: &str = "tracestate";
 
 /// Counts calls: how many, how they ended, how long until they were answered, and how
 /// many are open. The outermost of the layers that know gRPC, so that nothing is missed.
-#[derive(Clone, Copy, Debug)]
-pub struct ObserveLayer;
+#[derive(Clone)]
+pub struct ObserveLayer {
+    /// One a row of the table of methods, and one for what is not in it: callers cannot
+    /// make up series.
+    numbers: Arc<[OnceLock<Numbers>]>,
+}
+
+/// Counts by what is installed when calls come.
+impl Default for ObserveLayer {
+    fn default() -> Self {
+        let rows = access::names().map(|_| OnceLock::new());
+        Self {
+            numbers: rows.chain([OnceLock::new()]).collect(),
+        }
+    }
+}
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observed<S>;
 
     fn layer(&self, inner: S) -> Observed<S> {
-        Observed { inner }
+        Observed {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -44,6 +62,7 @@ impl<S> Layer<S> for ObserveLayer {
 #[derive(Clone)]
 pub struct Observed<S> {
     inner: S,
+    layer: ObserveLayer,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Observed<S>
@@ -62,13 +81,12 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let began = Instant::now();
-        let mut call = OpenCall::of(request.uri().path());
+        let mut call = OpenCall::new(&self.layer, request.uri().path());
         let span = trace(&call, request.headers_mut());
         let answer = self.inner.call(request).instrument(span);
         Box::pin(async move {
             let response = answer.await?;
-            histogram!(RPC_DURATION, "service" => call.service, "method" => call.method)
-                .record(began.elapsed());
+            call.numbers().duration.record(began.elapsed());
             call.look_at(response.headers());
             Ok(response.map(|body| ObservedBody { body, call }))
         })
@@ -79,7 +97,8 @@ where
 /// from now on, if somebody collects it.
 fn trace(call: &OpenCall, headers: &mut HeaderMap) -> Span {
     let parent = trace_context(headers);
-    let span = traces::call(call.service, call.method, parent.as_ref());
+    let numbers = call.numbers();
+    let span = traces::call(numbers.service, numbers.method, parent.as_ref());
     if let Some(own) = traces::context(&span) {
         for (name, value) in [(TRACEPARENT, own.parent()), (TRACESTATE, own.state())] {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -96,26 +115,63 @@ pub(super) fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::read(text(TRACEPARENT)?, text(TRACESTATE).unwrap_or_default())
 }
 
-/// A call, until the last of its answer is sent or nobody wants it any more.
-#[derive(Debug)]
-struct OpenCall {
+/// The numbers of a method. To find them by their labels takes longer than some calls
+/// do, so it is done once.
+struct Numbers {
     service: &'static str,
     method: &'static str,
+    open: Gauge,
+    duration: Histogram,
+    /// By the code with which they ended.
+    answered: [OnceLock<Counter>; CODES],
+}
+
+/// From OK, 0, to UNAUTHENTICATED, 16.
+const CODES: usize = 17;
+
+impl Numbers {
+    fn new(row: usize) -> Self {
+        let name = access::names().nth(row);
+        let (service, method) = name.unwrap_or(("unknown", "unknown"));
+        Self {
+            service,
+            method,
+            open: gauge!(RPC_OPEN, "service" => service, "method" => method),
+            duration: histogram!(RPC_DURATION, "service" => service, "method" => method),
+            answered: [const { OnceLock::new() }; CODES],
+        }
+    }
+
+    fn count(&self, code: Code) {
+        let (service, method) = (self.service, self.method);
+        let answered = self.answered[code as usize].get_or_init(|| {
+            counter!(RPC_REQUESTS, "service" => service, "method" => method, "code" => code_name(code))
+        });
+        answered.increment(1);
+    }
+}
+
+/// A call, until the last of its answer is sent or nobody wants it any more.
+struct OpenCall {
+    numbers: Arc<[OnceLock<Numbers>]>,
+    row: usize,
     /// How it ended, once it has.
     code: Option<Code>,
 }
 
 impl OpenCall {
-    /// What is not in the table goes under one name: callers cannot make up series.
-    fn of(path: &str) -> Self {
-        let known = access::method(path).and_then(|row| row.path[1..].split_once('/'));
-        let (service, method) = known.unwrap_or(("unknown", "unknown"));
-        gauge!(RPC_OPEN, "service" => service, "method" => method).increment(1.0);
-        Self {
-            service,
-            method,
+    fn new(layer: &ObserveLayer, path: &str) -> Self {
+        let call = Self {
+            row: access::row(path).unwrap_or(layer.numbers.len() - 1),
+            numbers: Arc::clone(&layer.numbers),
             code: None,
-        }
+        };
+        call.numbers().open.increment(1.0);
+        call
+    }
+
+    fn numbers(&self) -> &Numbers {
+        self.numbers[self.row].get_or_init(|| Numbers::new(self.row))
     }
 
     /// Reads the status where there is one: among the headers of a refusal, or in the
@@ -139,10 +195,8 @@ impl Drop for OpenCall {
     fn drop(&mut self) {
         // Without a status the caller went away first.
         let code = self.code.unwrap_or(Code::Cancelled);
-        let (service, method) = (self.service, self.method);
-        gauge!(RPC_OPEN, "service" => service, "method" => method).decrement(1.0);
-        counter!(RPC_REQUESTS, "service" => service, "method" => method, "code" => code_name(code))
-            .increment(1);
+        self.numbers().open.decrement(1.0);
+        self.numbers().count(code);
     }
 }
 

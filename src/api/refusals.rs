@@ -43,9 +43,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let path = request.uri().path().to_owned();
+        let uri = request.uri().clone();
         let response = self.inner.call(request);
-        Box::pin(async move { Ok(complete(response.await?, &path)) })
+        Box::pin(async move { Ok(complete(response.await?, uri.path())) })
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn services(
     let calls = ServiceBuilder::new()
         // Outermost, so that what the others refuse reaches browsers, too.
         .layer(GrpcWebLayer::new())
-        .layer(ObserveLayer)
+        .layer(ObserveLayer::default())
         .layer(RefusalLayer)
         .layer(DeadlineLayer::new(limits.max_stream_age))
         .layer(AuthLayer::new(authenticator))
