@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::{
-    Cancellation, Event, FencingToken, Holder, Job, JobState, Outcome, Pipeline, RunKey, RunnerId,
-    Secrets, StageRun, Trigger, Variables, draft::Draft, ids::JobId,
+    Cancellation, Event, FencingToken, Holder, Job, JobState, Origin, Outcome, Pipeline, RunKey,
+    RunnerId, Secrets, StageRun, Trigger, Variables, draft::Draft, ids::JobId,
 };
 
 /// What can be asked of a job.
@@ -202,7 +202,7 @@ pub struct NewJob {
     /// The job that this one repeats.
     pub retried_job_id: Option<JobId>,
     /// One per stage; not pending where an earlier job's end of it is kept.
-    pub stage_runs: Vec<StageRun>,
+    pub stage_runs: Vec<Arc<StageRun>>,
     /// What each stage counts for in the job's progress; none: all alike.
     pub weights: Vec<u64>,
 }
@@ -211,22 +211,24 @@ pub struct NewJob {
 /// [`Command::Admit`].
 pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Decision {
     let job = Job {
-        id: new.id,
-        pipeline: new.pipeline,
-        number,
+        origin: Arc::new(Origin {
+            id: new.id,
+            pipeline: new.pipeline,
+            number,
+            git_ref: new.git_ref,
+            trigger: new.trigger,
+            retried_job_id: new.retried_job_id,
+            variables: new.variables,
+            secret_variables: new.secret_variables,
+            priority: new.priority,
+            weights: new.weights,
+            create_time: now,
+        }),
         state: JobState::Queued,
         progress_percent: 0,
-        stage_runs: new.stage_runs.into_iter().map(Arc::new).collect(),
-        git_ref: new.git_ref,
+        stage_runs: new.stage_runs,
         commit_id: new.commit_id,
-        trigger: new.trigger,
-        retried_job_id: new.retried_job_id,
         failure: None,
-        variables: new.variables,
-        secret_variables: new.secret_variables,
-        priority: new.priority,
-        weights: new.weights.into(),
-        create_time: now,
         start_time: None,
         end_time: None,
         last_sequence: 1,

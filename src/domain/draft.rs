@@ -31,7 +31,7 @@ impl Draft {
             sequence: job.last_sequence,
             time: now,
             progress_percent: job.progress_percent,
-            change: Change::Created(Box::new(job.clone())),
+            change: Change::Created(Arc::new(job.clone())),
         };
         Self {
             job,
@@ -147,7 +147,7 @@ impl Draft {
         Ok(())
     }
 
-    fn ending(&self, run: &StageRun, result: &StageResult) -> (StageState, Option<Failure>) {
+    fn ending(&self, run: &StageRun, result: &StageResult) -> (StageState, Option<Arc<Failure>>) {
         let reason = match result.outcome {
             Outcome::Succeeded => return (StageState::Succeeded, None),
             Outcome::Cancelled if self.job.state == JobState::Cancelling => {
@@ -166,11 +166,11 @@ impl Draft {
             message: cut(&result.message, limits::MAX_FAILURE_MESSAGE).to_owned(),
             stage_name: self.job.stage(run).name.clone(),
         };
-        (StageState::Failed, Some(failure))
+        (StageState::Failed, Some(Arc::new(failure)))
     }
 
     pub(super) fn cancel(&mut self, cancellation: Cancellation) {
-        self.emit(Change::Cancelling(cancellation));
+        self.emit(Change::Cancelling(Arc::new(cancellation)));
         for position in 0..self.job.stage_runs.len() {
             let run = Arc::clone(&self.job.stage_runs[position]);
             if matches!(run.state, StageState::Pending | StageState::Queued) {

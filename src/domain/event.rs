@@ -19,13 +19,13 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// The job was made. Always event 1, and only there.
-    Created(Box<Job>),
+    Created(Arc<Job>),
     /// Its first stage started.
     Started,
     /// The commit to check out became known.
     CommitResolved(String),
     /// It is being cancelled.
-    Cancelling(Cancellation),
+    Cancelling(Arc<Cancellation>),
     /// A stage run, given whole.
     StageRunChanged(Arc<StageRun>),
     /// A running stage moved on.
@@ -40,6 +40,6 @@ pub enum Change {
         /// A terminal state.
         state: JobState,
         /// Set on [`JobState::Failed`].
-        failure: Option<Failure>,
+        failure: Option<Arc<Failure>>,
     },
 }

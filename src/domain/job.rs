@@ -1,48 +1,32 @@
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    ops::Deref,
+    sync::{Arc, LazyLock},
+    time::SystemTime,
+};
 
 use super::{
     FencingToken, JobId, Pipeline, RunnerId, Secrets, Stage, TraceContext, Variables,
-    event::Change, event::Event,
+    event::Change, event::Event, limits,
 };
 
 /// One execution of one revision of a pipeline: what its events add up to.
 ///
-/// Stage runs are shared, so that a job is cheap to copy while a decision is
-/// worked out on it.
+/// What never changes of it is shared, and so are the stage runs: a job is cheap to
+/// copy while a decision is worked out on it, and small while it waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// Names the job.
-    pub id: JobId,
-    /// The revision that it runs.
-    pub pipeline: Arc<Pipeline>,
-    /// 1 for the pipeline's first job.
-    pub number: i64,
+    /// What it was made as.
+    pub origin: Arc<Origin>,
     /// Where it is in its life.
     pub state: JobState,
     /// Share of the work that is over, 0 to 100; never falls; 100 only on success.
     pub progress_percent: u8,
     /// One per stage and attempt, in pipeline order.
     pub stage_runs: Vec<Arc<StageRun>>,
-    /// Ref asked for; empty for the remote's HEAD.
-    pub git_ref: String,
     /// Commit that was checked out; empty until the first checkout.
     pub commit_id: String,
-    /// Why it was started.
-    pub trigger: Trigger,
-    /// The job that this one repeats.
-    pub retried_job_id: Option<JobId>,
     /// Set on [`JobState::Failed`].
-    pub failure: Option<Failure>,
-    /// Variables of the trigger.
-    pub variables: Variables,
-    /// More variables of the trigger; never shown.
-    pub secret_variables: Secrets,
-    /// Higher runs earlier.
-    pub priority: i32,
-    /// What each stage counts for in the progress; empty: all alike.
-    pub weights: Arc<[u64]>,
-    /// When it was made.
-    pub create_time: SystemTime,
+    pub failure: Option<Arc<Failure>>,
     /// When its first stage started.
     pub start_time: Option<SystemTime>,
     /// When it became terminal.
@@ -50,7 +34,42 @@ pub struct Job {
     /// Sequence of its newest event.
     pub last_sequence: i64,
     /// Why it is being or was cancelled.
-    pub cancellation: Option<Cancellation>,
+    pub cancellation: Option<Arc<Cancellation>>,
+}
+
+/// What a job is from its beginning to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// Names the job.
+    pub id: JobId,
+    /// The revision that it runs.
+    pub pipeline: Arc<Pipeline>,
+    /// 1 for the pipeline's first job.
+    pub number: i64,
+    /// Ref asked for; empty for the remote's HEAD.
+    pub git_ref: String,
+    /// Why it was started.
+    pub trigger: Trigger,
+    /// The job that this one repeats.
+    pub retried_job_id: Option<JobId>,
+    /// Variables of the trigger.
+    pub variables: Variables,
+    /// More variables of the trigger; never shown.
+    pub secret_variables: Secrets,
+    /// Higher runs earlier.
+    pub priority: i32,
+    /// What each stage counts for in the progress; empty: all alike.
+    pub weights: Vec<u64>,
+    /// When it was made.
+    pub create_time: SystemTime,
+}
+
+impl Deref for Job {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
+    }
 }
 
 impl Job {
@@ -67,7 +86,7 @@ impl Job {
         self.last_sequence = event.sequence;
         self.progress_percent = event.progress_percent;
         match &event.change {
-            Change::Created(job) => *self = (**job).clone(),
+            Change::Created(job) => *self = Self::clone(job),
             Change::Started => {
                 self.state = JobState::Running;
                 self.start_time = Some(event.time);
@@ -75,7 +94,7 @@ impl Job {
             Change::CommitResolved(commit) => self.commit_id.clone_from(commit),
             Change::Cancelling(cancellation) => {
                 self.state = JobState::Cancelling;
-                self.cancellation = Some(cancellation.clone());
+                self.cancellation = Some(Arc::clone(cancellation));
             }
             Change::StageRunChanged(run) => self.put(run),
             Change::StageProgressed { run, percent } => {
@@ -96,7 +115,7 @@ impl Job {
         let Change::Created(job) = &events.next()?.change else {
             return None;
         };
-        let mut job = (**job).clone();
+        let mut job = Self::clone(job);
         events.for_each(|event| job.apply(event));
         Some(job)
     }
@@ -204,7 +223,7 @@ pub struct StageRun {
     /// Set when the command ended by itself.
     pub exit_code: Option<i32>,
     /// Set on [`StageState::Failed`].
-    pub failure: Option<Failure>,
+    pub failure: Option<Arc<Failure>>,
     /// Runner that holds or held it, and the token of its lease.
     pub holder: Option<Holder>,
     /// Bytes of its log, once it is over.
@@ -222,8 +241,18 @@ pub struct StageRun {
 }
 
 impl StageRun {
-    /// The first attempt at a stage, before anything is known of it.
-    pub fn pending(stage: usize) -> Self {
+    /// The first attempt at a stage, before anything is known of it: the same one for
+    /// all jobs, as there may be very many that wait.
+    pub fn pending(stage: usize) -> Arc<Self> {
+        static PENDING: LazyLock<Vec<Arc<StageRun>>> = LazyLock::new(|| {
+            let stages = 0..limits::MAX_STAGES;
+            stages.map(StageRun::first).map(Arc::new).collect()
+        });
+        let shared = PENDING.get(stage).map(Arc::clone);
+        shared.unwrap_or_else(|| Arc::new(Self::first(stage)))
+    }
+
+    pub(super) fn first(stage: usize) -> Self {
         Self {
             stage,
             attempt: 1,

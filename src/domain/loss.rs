@@ -46,7 +46,7 @@ impl Draft {
                 attempt: lost.attempt + 1,
                 state: StageState::Queued,
                 queue_time: Some(self.now),
-                ..StageRun::pending(lost.stage)
+                ..StageRun::first(lost.stage)
             });
         }
         self.advance();
@@ -78,11 +78,11 @@ impl Draft {
     fn fail(&mut self, run: &StageRun, message: String, log_size: u64) {
         self.emit_run(StageRun {
             state: StageState::Failed,
-            failure: Some(Failure {
+            failure: Some(Arc::new(Failure {
                 reason: FailureReason::RunnerLost,
                 message,
                 stage_name: self.job.stage(run).name.clone(),
-            }),
+            })),
             log_size,
             end_time: Some(self.now),
             ..run.clone()

@@ -30,8 +30,8 @@ pub use event::{Change, Event};
 pub use graph::{GraphError, StageGraph, Verdict, verdict};
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{
-    CancelCause, Cancellation, Failure, FailureReason, Holder, Job, JobState, PendingReason,
-    RunKey, SkipReason, StageRun, StageState, Trigger, TriggerSource,
+    CancelCause, Cancellation, Failure, FailureReason, Holder, Job, JobState, Origin,
+    PendingReason, RunKey, SkipReason, StageRun, StageState, Trigger, TriggerSource,
 };
 pub use outcome::Outcome;
 pub use pipeline::{

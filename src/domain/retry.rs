@@ -13,7 +13,7 @@ pub enum RetryScope {
 
 /// The stage runs that a retry of an ended job starts with; none if that leaves
 /// no stage to run.
-pub fn retried_runs(job: &Job, scope: RetryScope) -> Option<Vec<StageRun>> {
+pub fn retried_runs(job: &Job, scope: RetryScope) -> Option<Vec<Arc<StageRun>>> {
     let stages = 0..job.pipeline.spec.stages.len();
     match scope {
         RetryScope::AllStages => Some(stages.map(StageRun::pending).collect()),
@@ -50,9 +50,9 @@ fn is_unfinished(state: StageState) -> bool {
 }
 
 /// The earlier run as it was. Its log stays with the job that really ran it.
-fn carried(job: &Job, stage: usize) -> StageRun {
-    let run = StageRun::clone(Arc::as_ref(job.newest_run(stage)));
-    StageRun {
+fn carried(job: &Job, stage: usize) -> Arc<StageRun> {
+    let run = StageRun::clone(job.newest_run(stage));
+    Arc::new(StageRun {
         carried_from: match run.state {
             StageState::Succeeded => run.carried_from.or(Some(job.id)),
             StageState::Pending
@@ -63,5 +63,5 @@ fn carried(job: &Job, stage: usize) -> StageRun {
             | StageState::Skipped(_) => None,
         },
         ..run
-    }
+    })
 }

@@ -155,7 +155,7 @@ impl Feed {
 
     fn push(&mut self, event: &Event) {
         let job = match (&mut self.job, &event.change) {
-            (job, Change::Created(created)) => job.insert((**created).clone()),
+            (job, Change::Created(created)) => job.insert(Job::clone(created)),
             (Some(job), _) => {
                 job.apply(event);
                 job

@@ -62,7 +62,7 @@ impl Engine {
     /// Starts the oldest active job of a pipeline, if it waits for its turn.
     async fn admit_oldest(&self, pipeline: PipelineId) -> Result<(), Error> {
         let state = self.store.pipeline(pipeline).await?;
-        let Some(oldest) = state.and_then(|state| state.active_jobs.first().copied()) else {
+        let Some(oldest) = state.and_then(|state| state.oldest_active_job) else {
             return Ok(());
         };
         match self.command(oldest, Command::Admit).await {

@@ -249,7 +249,7 @@ impl Engine {
     async fn plan_job(&self, state: &PipelineState, new: NewJob) -> Result<Plan, Error> {
         self.check_quotas(state).await?;
         let policy = state.pipeline.spec.concurrency_policy;
-        let admission = admission(policy, !state.active_jobs.is_empty());
+        let admission = admission(policy, state.active_jobs > 0);
         let mut jobs = Vec::new();
         if admission == Admission::Supersede {
             let cancellation = Cancellation {
@@ -257,7 +257,7 @@ impl Engine {
                 reason: String::new(),
                 principal: new.trigger.principal.clone(),
             };
-            jobs = self.cancel_all(&state.active_jobs, &cancellation).await?;
+            jobs = self.cancel_all(state.pipeline.id, &cancellation).await?;
         }
         let number = state.jobs_created + 1;
         let admitted = admission == Admission::Start;
@@ -282,7 +282,7 @@ impl Engine {
         if self.stopping.is_cancelled() {
             return Err(Error::Stopping);
         }
-        if state.active_jobs.len() >= self.settings.max_active_jobs {
+        if state.active_jobs >= self.settings.max_active_jobs {
             return Err(Error::TooManyActiveJobs {
                 id: state.pipeline.id.to_string(),
                 limit: self.settings.max_active_jobs,

@@ -2,8 +2,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
-        CancelCause, Cancellation, Command, JobId, Pipeline, PipelineId, PipelineSpec, Violation,
-        decide,
+        CancelCause, Cancellation, Command, Pipeline, PipelineId, PipelineSpec, Violation, decide,
     },
     store::{Answer, Batch, JobWrite, PipelineFilter, PipelineState, PipelineWrite},
 };
@@ -136,10 +135,10 @@ impl Engine {
     ) -> Result<Plan, Error> {
         let id = state.pipeline.id;
         check_etag(&state.pipeline, etag)?;
-        if !force && !state.active_jobs.is_empty() {
+        if !force && state.active_jobs > 0 {
             return Err(Error::PipelineActive {
                 id: id.to_string(),
-                active: state.active_jobs.len(),
+                active: state.active_jobs,
             });
         }
         let cancellation = Cancellation {
@@ -149,7 +148,7 @@ impl Engine {
         };
         Ok(Plan {
             batch: Batch {
-                jobs: self.cancel_all(&state.active_jobs, &cancellation).await?,
+                jobs: self.cancel_all(id, &cancellation).await?,
                 ..pipeline_batch(PipelineWrite::Delete(id, state.version))
             },
             answer: Answer::Deleted,
@@ -176,14 +175,14 @@ impl Engine {
         })
     }
 
-    /// The writes that cancel those of the jobs that still can be.
+    /// The writes that cancel those of a pipeline's active jobs that still can be.
     pub(super) async fn cancel_all(
         &self,
-        jobs: &[JobId],
+        id: PipelineId,
         cancellation: &Cancellation,
     ) -> Result<Vec<JobWrite>, Error> {
         let mut writes = Vec::new();
-        for &id in jobs {
+        for id in self.store.active_jobs(id).await? {
             let Some(job) = self.store.job(id).await? else {
                 continue;
             };

@@ -10,7 +10,7 @@ use std::{
 use uuid::Uuid;
 
 use crate::domain::{
-    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobId, JobState, NewJob,
+    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobId, JobState, NewJob, Origin,
     Outcome, Pipeline, PipelineId, PipelineSpec, RunKey, RunnerId, Stage, StageResult, StageRun,
     StageType, Trigger, TriggerSource, create, decide, limits,
 };
@@ -122,8 +122,19 @@ fn job_batch(write: JobWrite) -> Batch {
 }
 
 fn new_job(pipeline: &Arc<Pipeline>, number: u128, priority: i32, time: SystemTime) -> JobWrite {
+    let of_pipeline = i64::try_from(number).unwrap();
+    numbered_job(pipeline, number, of_pipeline, priority, time)
+}
+
+fn numbered_job(
+    pipeline: &Arc<Pipeline>,
+    of_id: u128,
+    number: i64,
+    priority: i32,
+    time: SystemTime,
+) -> JobWrite {
     let new = NewJob {
-        id: JobId(id(number)),
+        id: JobId(id(of_id)),
         pipeline: Arc::clone(pipeline),
         git_ref: String::new(),
         commit_id: String::new(),
@@ -141,7 +152,7 @@ fn new_job(pipeline: &Arc<Pipeline>, number: u128, priority: i32, time: SystemTi
             .map(StageRun::pending)
             .collect(),
     };
-    let decision = create(new, 1, true, time);
+    let decision = create(new, number, true, time);
     JobWrite {
         job: Arc::new(decision.job),
         events: decision.events,
@@ -274,7 +285,10 @@ pub(crate) async fn a_conflict_is_found_for_jobs(store: Tested) {
     store.commit(job_batch(first)).await.unwrap();
     assert!(is_conflict(store.commit(job_batch(second)).await));
     let unknown = Job {
-        id: JobId(id(99)),
+        origin: Arc::new(Origin {
+            id: JobId(id(99)),
+            ..Origin::clone(&job.origin)
+        }),
         ..Job::clone(&job)
     };
     assert!(is_conflict(
@@ -362,13 +376,20 @@ pub(crate) async fn revisions_beyond_the_limit_stay_with_their_jobs(store: Teste
 
 pub(crate) async fn jobs_are_active_in_order_until_they_end(store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
-    // In the order of their commits, whatever their ids.
-    let later = add_job(&store, new_job(&p, 12, 0, at(1))).await;
-    let earlier = add_job(&store, new_job(&p, 11, 0, at(1))).await;
-    let active = async || store.pipeline(p.id).await.unwrap().unwrap().active_jobs;
-    assert_eq!(active().await, [later.id, earlier.id]);
-    end_job(&store, &later, at(2)).await;
-    assert_eq!(active().await, [earlier.id]);
+    // By their numbers, whatever their ids.
+    let first = add_job(&store, numbered_job(&p, 12, 1, 0, at(1))).await;
+    let second = add_job(&store, numbered_job(&p, 11, 2, 0, at(1))).await;
+    let check = async |expected: &[JobId]| {
+        assert_eq!(store.active_jobs(p.id).await.unwrap(), expected);
+        let state = store.pipeline(p.id).await.unwrap().unwrap();
+        assert_eq!(state.active_jobs, expected.len());
+        assert_eq!(state.oldest_active_job.as_ref(), expected.first());
+    };
+    check(&[first.id, second.id]).await;
+    end_job(&store, &first, at(2)).await;
+    check(&[second.id]).await;
+    end_job(&store, &second, at(2)).await;
+    check(&[]).await;
     assert_eq!(store.pipeline(p.id).await.unwrap().unwrap().jobs_created, 2);
 }
 
@@ -855,7 +876,7 @@ pub(crate) async fn concurrent_commits_lose_nothing(store: Tested) {
     }
     let state = store.pipeline(p.id).await.unwrap().unwrap();
     assert_eq!(state.jobs_created, i64::try_from(WRITERS * JOBS).unwrap());
-    assert!(state.active_jobs.is_empty());
+    assert_eq!(state.active_jobs, 0);
     let listed = store
         .list_jobs(&JobFilter::default(), None, 1_000)
         .await

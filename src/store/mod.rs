@@ -34,6 +34,10 @@ pub trait Store: Send + Sync + 'static {
     /// A pipeline with what decides about its jobs.
     async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineState>, StoreError>;
 
+    /// Jobs of a pipeline that have not ended, by their numbers. There may be very
+    /// many, so they are no part of its state; but none is new where the version is not.
+    async fn active_jobs(&self, id: PipelineId) -> Result<Vec<JobId>, StoreError>;
+
     /// A pipeline as it was at a revision; none when that is not kept, or the
     /// pipeline is gone.
     async fn revision(
@@ -141,8 +145,10 @@ pub type Labels = BTreeMap<String, String>;
 pub struct PipelineState {
     /// Its newest revision.
     pub pipeline: Arc<Pipeline>,
-    /// Jobs that have not ended, in order of creation.
-    pub active_jobs: Vec<JobId>,
+    /// How many jobs have not ended.
+    pub active_jobs: usize,
+    /// The first made of those.
+    pub oldest_active_job: Option<JobId>,
     /// Jobs that were ever made of it.
     pub jobs_created: i64,
     /// Goes up whenever a revision or a job is made.
@@ -222,7 +228,8 @@ pub enum PipelineWrite {
     Create(Arc<Pipeline>),
     /// Its next revision, if it still has this version.
     Revise(Arc<Pipeline>, u64),
-    /// A new job is among the batch's jobs, if the pipeline still has this version.
+    /// A new job is among the batch's jobs, if the pipeline still has this version. Its
+    /// number is the next one of the pipeline.
     AddJob(PipelineId, u64),
     /// It goes, if it still has this version.
     Delete(PipelineId, u64),

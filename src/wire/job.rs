@@ -1,8 +1,8 @@
 //! `job.proto`.
 
 use crate::domain::{
-    CancelCause, Cancellation, Failure, FailureReason, Job, JobState, PendingReason, SkipReason,
-    StageRun, StageState, Trigger, TriggerSource,
+    CancelCause, Cancellation, Failure, FailureReason, Job, JobState, Origin, PendingReason,
+    SkipReason, StageRun, StageState, Trigger, TriggerSource,
 };
 
 use super::{pipeline::type_to_proto, time::time_to_proto, v1};
@@ -35,27 +35,30 @@ pub fn job_to_proto(job: &Job, views: &[StageView]) -> v1::Job {
 /// A job without its stage runs.
 pub fn job_summary_to_proto(job: &Job) -> v1::Job {
     let Job {
-        id,
-        pipeline,
-        number,
+        origin,
         state,
         progress_percent,
         stage_runs: _,
-        git_ref,
         commit_id,
-        trigger,
-        retried_job_id,
         failure,
-        variables,
-        secret_variables,
-        priority,
-        weights: _,
-        create_time,
         start_time,
         end_time,
         last_sequence,
         cancellation,
     } = job;
+    let Origin {
+        id,
+        pipeline,
+        number,
+        git_ref,
+        trigger,
+        retried_job_id,
+        variables,
+        secret_variables,
+        priority,
+        weights: _,
+        create_time,
+    } = &**origin;
     v1::Job {
         id: id.to_string(),
         pipeline_id: pipeline.id.to_string(),
@@ -68,14 +71,14 @@ pub fn job_summary_to_proto(job: &Job) -> v1::Job {
         commit_id: commit_id.clone(),
         trigger: Some(trigger_to_proto(trigger)),
         retried_job_id: optional_id(retried_job_id.as_ref()),
-        failure: failure.as_ref().map(failure_to_proto),
+        failure: failure.as_deref().map(failure_to_proto),
         variables: variables.clone(),
         priority: *priority,
         create_time: Some(time_to_proto(*create_time)),
         start_time: start_time.map(time_to_proto),
         end_time: end_time.map(time_to_proto),
         last_sequence: *last_sequence,
-        cancellation: cancellation.as_ref().map(cancellation_to_proto),
+        cancellation: cancellation.as_deref().map(cancellation_to_proto),
         pipeline_name: pipeline.spec.name.clone(),
         number: *number,
         secret_variable_names: secret_variables.names().cloned().collect(),
@@ -108,7 +111,7 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
         state: state.into(),
         progress_percent: i32::from(*progress_percent),
         exit_code: *exit_code,
-        failure: failure.as_ref().map(failure_to_proto),
+        failure: failure.as_deref().map(failure_to_proto),
         pending_reason: pending_to_proto(None).into(),
         skip_reason: skip_reason.into(),
         runner_id: optional_id(holder.as_ref().map(|holder| &holder.runner_id)),

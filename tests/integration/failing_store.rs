@@ -64,6 +64,11 @@ impl Store for Failing {
         self.inner.pipeline(id).await
     }
 
+    async fn active_jobs(&self, id: PipelineId) -> Result<Vec<JobId>, StoreError> {
+        self.check().await?;
+        self.inner.active_jobs(id).await
+    }
+
     async fn revision(
         &self,
         id: PipelineId,

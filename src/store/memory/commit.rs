@@ -90,13 +90,13 @@ impl MemoryStore {
             }
             (PipelineWrite::Revise(pipeline, _), Some(scope)) => self.revise(pipeline, scope),
             (PipelineWrite::AddJob(..), Some(scope)) => {
-                scope.state.version += 1;
-                scope.state.jobs_created += 1;
+                scope.version += 1;
+                scope.jobs_created += 1;
             }
             (PipelineWrite::Delete(id, _), Some(scope)) => {
                 scope.deleted = true;
-                self.pipeline_index.write().remove(&scope.state.pipeline);
-                self.names.remove(&name_key(&scope.state.pipeline));
+                self.pipeline_index.write().remove(&scope.pipeline);
+                self.names.remove(&name_key(&scope.pipeline));
                 self.pipelines.remove(&id);
             }
             (_, None) => unreachable!("check_pipeline found the pipeline"),
@@ -104,8 +104,8 @@ impl MemoryStore {
     }
 
     fn revise(&self, pipeline: Arc<Pipeline>, scope: &mut PipelineEntry) {
-        let old = std::mem::replace(&mut scope.state.pipeline, Arc::clone(&pipeline));
-        scope.state.version += 1;
+        let old = std::mem::replace(&mut scope.pipeline, Arc::clone(&pipeline));
+        scope.version += 1;
         if name_key(&old) != name_key(&pipeline) {
             self.names.remove(&name_key(&old));
         }
@@ -160,11 +160,10 @@ impl MemoryStore {
         let Some(scope) = scope else {
             return;
         };
-        let active = &mut scope.state.active_jobs;
         if job.state.is_terminal() {
-            active.retain(|id| *id != job.id);
+            scope.active_jobs.remove(&job.number);
         } else if is_new {
-            active.push(job.id);
+            scope.active_jobs.insert(job.number, job.id);
         }
     }
 
@@ -199,7 +198,7 @@ impl MemoryStore {
 impl PipelineEntry {
     /// Beyond the newest revisions, one is kept only as long as a job that runs it.
     fn let_go_of_old_revisions(&mut self) {
-        let newest = self.state.pipeline.revision;
+        let newest = self.pipeline.revision;
         let limit = i64::try_from(limits::MAX_REVISIONS).unwrap_or(i64::MAX);
         if let Some(Revision::Kept(old)) = self.revisions.get(&(newest - limit)) {
             let old = Revision::WithItsJobs(Arc::downgrade(old));
@@ -237,7 +236,7 @@ fn check_pipeline(
         ) => *version,
     };
     match scope {
-        Some(entry) if !entry.deleted && entry.state.version == expected => Ok(()),
+        Some(entry) if !entry.deleted && entry.version == expected => Ok(()),
         _ => Err(CommitError::Conflict),
     }
 }

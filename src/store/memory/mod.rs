@@ -49,7 +49,11 @@ pub struct MemoryStore {
 }
 
 struct PipelineEntry {
-    state: PipelineState,
+    pipeline: Arc<Pipeline>,
+    /// Jobs that have not ended, by their numbers.
+    active_jobs: BTreeMap<i64, JobId>,
+    jobs_created: i64,
+    version: u64,
     /// Whoever waited for the lock while the pipeline was deleted sees this.
     deleted: bool,
     /// Older revisions. One that only its jobs still need goes with the last of them.
@@ -78,7 +82,7 @@ impl MemoryStore {
 
     fn newest_revision(&self, id: PipelineId) -> Option<Arc<Pipeline>> {
         let entry = self.pipeline_entry(id)?;
-        let pipeline = Arc::clone(&entry.lock().state.pipeline);
+        let pipeline = Arc::clone(&entry.lock().pipeline);
         Some(pipeline)
     }
 
@@ -92,8 +96,16 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineState>, StoreError> {
-        let state = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().state.clone();
+        let state = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().state();
         Ok(self.pipeline_entry(id).map(state))
+    }
+
+    async fn active_jobs(&self, id: PipelineId) -> Result<Vec<JobId>, StoreError> {
+        let jobs = |entry: Arc<Mutex<PipelineEntry>>| {
+            let entry = entry.lock();
+            entry.active_jobs.values().copied().collect()
+        };
+        Ok(self.pipeline_entry(id).map(jobs).unwrap_or_default())
     }
 
     async fn revision(
@@ -225,20 +237,28 @@ impl Store for MemoryStore {
 impl PipelineEntry {
     fn new(pipeline: Arc<Pipeline>) -> Self {
         Self {
-            state: PipelineState {
-                pipeline,
-                active_jobs: Vec::new(),
-                jobs_created: 0,
-                version: 1,
-            },
+            pipeline,
+            active_jobs: BTreeMap::new(),
+            jobs_created: 0,
+            version: 1,
             deleted: false,
             revisions: BTreeMap::new(),
         }
     }
 
+    fn state(&self) -> PipelineState {
+        PipelineState {
+            pipeline: Arc::clone(&self.pipeline),
+            active_jobs: self.active_jobs.len(),
+            oldest_active_job: self.active_jobs.values().next().copied(),
+            jobs_created: self.jobs_created,
+            version: self.version,
+        }
+    }
+
     fn revision(&self, revision: i64) -> Option<Arc<Pipeline>> {
-        if revision == self.state.pipeline.revision {
-            return Some(Arc::clone(&self.state.pipeline));
+        if revision == self.pipeline.revision {
+            return Some(Arc::clone(&self.pipeline));
         }
         match self.revisions.get(&revision)? {
             Revision::Kept(pipeline) => Some(Arc::clone(pipeline)),

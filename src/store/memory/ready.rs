@@ -15,6 +15,8 @@ use super::super::{Claim, Labels, ReadyStage};
 /// when another runner comes upon them, so that binding a job costs nothing.
 #[derive(Default)]
 pub(super) struct ReadyQueue {
+    /// Stages in all queues: each trigger asks.
+    waiting: usize,
     open: Queues,
     bound: HashMap<RunnerId, Queues>,
     bindings: HashMap<JobId, Bindings>,
@@ -26,8 +28,12 @@ type Place = (QueueRank, JobId, RunKey);
 impl ReadyQueue {
     pub(super) fn insert(&mut self, job: &Job, run: &StageRun) {
         if let Some(place) = place(job, run) {
-            self.open.insert(&job.stage(run).runner_labels, place);
+            self.put(&job.stage(run).runner_labels, place);
         }
+    }
+
+    fn put(&mut self, labels: &Labels, place: Place) {
+        self.waiting += usize::from(self.open.insert(labels, place));
     }
 
     pub(super) fn remove(&mut self, job: &Job, run: &StageRun) {
@@ -35,24 +41,17 @@ impl ReadyQueue {
             return;
         };
         let labels = &job.stage(run).runner_labels;
-        if self.open.remove(labels, place) {
-            return;
-        }
-        for runner in self
-            .bindings
-            .get(&job.id)
-            .into_iter()
-            .flatten()
-            .map(|(runner, _)| runner)
-        {
-            if let Some(queues) = self.bound.get_mut(runner) {
-                queues.remove(labels, place);
-            }
-        }
+        let mut bound = self.bindings.get(&job.id).into_iter().flatten();
+        let was_there = self.open.remove(labels, place)
+            || bound.any(|(runner, _)| {
+                let queues = self.bound.get_mut(runner);
+                queues.is_some_and(|queues| queues.remove(labels, place))
+            });
+        self.waiting -= usize::from(was_there);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.open.len() + self.bound.values().map(Queues::len).sum::<usize>()
+        self.waiting
     }
 
     /// The first stage of all.
@@ -85,6 +84,7 @@ impl ReadyQueue {
         {
             queues.remove(&wanted, place);
         }
+        self.waiting -= 1;
         let (_, job_id, run) = place;
         self.bind(job_id, claim);
         Some(ReadyStage { job_id, run })
@@ -196,13 +196,13 @@ impl ReadyQueue {
 struct Queues(HashMap<Labels, BTreeSet<Place>>);
 
 impl Queues {
-    fn insert(&mut self, labels: &Labels, place: Place) {
+    /// Whether it is new.
+    fn insert(&mut self, labels: &Labels, place: Place) -> bool {
         match self.0.get_mut(labels) {
-            Some(queue) => {
-                queue.insert(place);
-            }
+            Some(queue) => queue.insert(place),
             None => {
-                self.0.insert(labels.clone(), BTreeSet::from([place]));
+                let queue = BTreeSet::from([place]);
+                self.0.insert(labels.clone(), queue).is_none()
             }
         }
     }
@@ -245,10 +245,6 @@ impl Queues {
             self.remove(labels, *place);
         }
         places
-    }
-
-    fn len(&self) -> usize {
-        self.0.values().map(BTreeSet::len).sum()
     }
 
     fn is_empty(&self) -> bool {
@@ -375,7 +371,7 @@ mod tests {
                         let place = place(job, stage, rank);
                         let same = |other: &Place| (other.1, other.2) == (place.1, place.2);
                         if !plain.waiting.keys().any(same) {
-                            queue.open.insert(&labels(wants), place);
+                            queue.put(&labels(wants), place);
                             plain.waiting.insert(place, labels(wants));
                         }
                     }
