@@ -109,10 +109,7 @@ impl MemoryStore {
         if name_key(&old) != name_key(&pipeline) {
             self.names.remove(&name_key(&old));
         }
-        let mut index = self.pipeline_index.write();
-        index.remove(&old);
-        index.insert(&pipeline);
-        drop(index);
+        self.pipeline_index.write().revise(&old, &pipeline);
         scope.revisions.insert(old.revision, Revision::Kept(old));
         scope.let_go_of_old_revisions();
     }
