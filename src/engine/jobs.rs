@@ -3,9 +3,9 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
-        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, Secrets, StageRun, StageState,
-        Trigger, TriggerSource, Variables, admission, create, retried_runs, stage_weights,
-        validate, waits_for,
+        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, RunnerId, Secrets, StageRun,
+        StageState, Trigger, TriggerSource, Variables, admission, create, retried_runs,
+        stage_weights, validate, waits_for,
     },
     store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
     wire::StageView,
@@ -152,12 +152,17 @@ impl Engine {
 
     /// Adds to a job what is known only while it is read.
     pub async fn view(&self, job: Arc<Job>) -> Result<JobView, Error> {
-        let offers = self.offers();
         let bound = self.store.bindings(job.id).await?;
+        let now = self.both_times().instant;
+        // Asked only of stages that are ready, and only until one runner fits: there may
+        // be thousands.
         let waits_for = |wanted: &Variables| {
-            let runners = offers.iter();
-            let runners = runners.map(|offer| (offer.runner_id, &offer.labels, offer.only_bound));
-            waits_for(&bound, wanted, runners)
+            self.leases.with_offers(
+                now,
+                |runners: &mut dyn Iterator<Item = (RunnerId, &Variables, bool)>| {
+                    waits_for(&bound, wanted, runners)
+                },
+            )
         };
         let stages = job.stage_runs.iter().map(|run| {
             let key = LogKey {

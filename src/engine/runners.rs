@@ -1,6 +1,5 @@
 use crate::{
     domain::RunnerId,
-    store::Claim,
     wire::{RunnerView, RunningStage},
 };
 
@@ -38,11 +37,6 @@ impl Engine {
         // It may take what waits, or what is bound to it may go elsewhere.
         self.progress.notify_waiters();
         self.get_runner(id).await
-    }
-
-    /// What the runners that are connected might claim.
-    pub(super) fn offers(&self) -> Vec<Claim> {
-        self.leases.offers(self.both_times().instant)
     }
 
     async fn find_runner(&self, id: RunnerId) -> Result<Option<RunnerView>, Error> {

@@ -167,18 +167,20 @@ impl LeaseTable {
             .unwrap_or_default()
     }
 
-    /// What the runners that are connected might claim, if they had room.
-    pub(in crate::engine) fn offers(&self, now: Instant) -> Vec<Claim> {
+    /// Looks at the runners that are connected: their labels, and whether they take only
+    /// stages of jobs that are bound to them.
+    pub(in crate::engine) fn with_offers<T>(
+        &self,
+        now: Instant,
+        look: impl FnOnce(&mut dyn Iterator<Item = (RunnerId, &Labels, bool)>) -> T,
+    ) -> T {
         let inner = self.inner.lock();
         let online = inner.runners.iter();
         let online = online.filter(|(id, _)| inner.is_online(**id, self.ttl, now));
-        online
-            .map(|(id, runner)| Claim {
-                runner_id: *id,
-                labels: runner.registration.labels.clone(),
-                only_bound: runner.is_draining,
-            })
-            .collect()
+        look(&mut online.map(|(id, runner)| {
+            let labels = &runner.registration.labels;
+            (*id, labels, runner.is_draining)
+        }))
     }
 
     /// Changes a runner; none if there is none of this id.
