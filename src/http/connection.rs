@@ -34,6 +34,7 @@ use super::{
     admission::Guard,
     answer::Answer,
     certificates::Certificates,
+    deferred::Deferred,
     front::{Answering, Calls, Front},
     refusal::Refusal,
     socket::{self, Socket},
@@ -103,7 +104,7 @@ pub(super) async fn serve<S>(
         refusal,
         first: Arc::clone(&first),
     };
-    let io = TokioIo::new(socket);
+    let io = TokioIo::new(Deferred::new(socket));
     let mut connection = pin!(shared.builder.serve_connection(io, session));
     let mut too_late = pin!(time::sleep(shared.limits.request_timeout));
     let (mut waits, mut stays) = (true, true);

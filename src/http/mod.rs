@@ -6,6 +6,7 @@ mod admission;
 mod answer;
 mod certificates;
 mod connection;
+mod deferred;
 mod expiry;
 mod front;
 #[cfg(fuzzing)]
@@ -16,6 +17,7 @@ mod origin;
 mod plain;
 mod protocol;
 mod refusal;
+mod scheduler;
 mod socket;
 mod tls;
 

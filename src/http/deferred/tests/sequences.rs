@@ -1,0 +1,118 @@
+//! Any sequence of what can happen to a connection.
+
+use proptest::{collection::vec, prelude::*};
+use tokio::runtime::Builder;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A write of slices of these sizes.
+    Write(Vec<usize>),
+    Flush,
+    Read,
+    PassEnds,
+    /// The client reads so much, or nothing more.
+    Room(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let size = prop_oneof![0..600_usize, 0..2 * MOST_HELD];
+    prop_oneof![
+        4 => vec(size, 0..4).prop_map(Step::Write),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Read),
+        2 => Just(Step::PassEnds),
+        1 => prop_oneof![0..3 * MOST_HELD, Just(0), Just(usize::MAX)].prop_map(Step::Room),
+    ]
+}
+
+/// A connection, with all that it took.
+struct World {
+    socket: Socket,
+    connection: Deferred<Socket>,
+    taken: Vec<u8>,
+}
+
+impl World {
+    fn write(&mut self, sizes: &[usize]) {
+        let wanted: usize = sizes.iter().sum();
+        // Of a prime period, so that no two places that could be confused look the same.
+        let next = (self.taken.len()..).map(|place| (place % 251) as u8);
+        let data: Vec<u8> = next.take(wanted).collect();
+        let mut rest = &data[..];
+        let mut slices = Vec::new();
+        for size in sizes {
+            let (slice, others) = rest.split_at(*size);
+            slices.push(IoSlice::new(slice));
+            rest = others;
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let written = Pin::new(&mut self.connection).poll_write_vectored(&mut context, &slices);
+        if let Poll::Ready(written) = written {
+            let written = written.unwrap();
+            assert!(written > 0 || wanted == 0, "progress, or nothing to do");
+            self.taken.extend(&data[..written]);
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::Write(sizes) => self.write(&sizes),
+            Step::Flush => drop(flush(&mut self.connection)),
+            Step::Read => drop(read(&mut self.connection)),
+            Step::PassEnds => yield_now().await,
+            Step::Room(room) => self.socket.make_room(room),
+        }
+        let received = self.socket.received();
+        let held: Vec<u8> = self.connection.held.iter().copied().collect();
+        assert!(held.len() <= MOST_HELD);
+        assert!(
+            [received, held].concat() == self.taken,
+            "as it was, in order"
+        );
+    }
+}
+
+fn run(steps: Vec<Step>, last: impl AsyncFnOnce(&mut World)) {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let socket = Socket::default();
+        let connection = Deferred::new(socket.clone());
+        let taken = Vec::new();
+        let mut world = World {
+            socket,
+            connection,
+            taken,
+        };
+        for step in steps {
+            world.take(step).await;
+        }
+        world.socket.make_room(usize::MAX);
+        last(&mut world).await;
+        assert!(world.socket.received() == world.taken, "all has arrived");
+        assert!(world.socket.is_flushed());
+        assert_eq!(world.connection.held.capacity(), 0);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_is_flushed_arrives_after_the_pass(steps in vec(step(), 0..40)) {
+        run(steps, async |world| {
+            assert!(flush(&mut world.connection).is_ready());
+            yield_now().await;
+            assert!(read(&mut world.connection).is_pending());
+        });
+    }
+
+    #[test]
+    fn what_was_written_arrives_before_a_shutdown(steps in vec(step(), 0..40)) {
+        run(steps, async |world| {
+            world.connection.shutdown().await.unwrap();
+            assert!(world.socket.is_shut());
+        });
+    }
+}
