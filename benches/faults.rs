@@ -15,9 +15,10 @@ mod bare;
 mod crowds;
 #[path = "../tests/support/frames.rs"]
 mod frames;
-#[path = "faults/memory.rs"]
+#[path = "support/memory.rs"]
 mod memory;
-#[path = "faults/server.rs"]
+#[allow(dead_code, reason = "another bench needs more of it")]
+#[path = "support/server.rs"]
 mod server;
 
 use std::{
@@ -58,8 +59,8 @@ async fn main() {
     if std::env::args().any(|argument| argument == bare::ARGUMENT) {
         return bare::serve().await;
     }
-    memory::compare().await;
-    let (server, other) = (Server::pipewright(), Server::pipewright());
+    watchers().await;
+    let (server, other) = (Server::pipewright(&[]), Server::pipewright(&[]));
     let (job, other_job) = (watched(&server).await, watched(&other).await);
     println!(
         "\n| a crowd | p50 alone | crowd elsewhere | here | p99 alone | crowd elsewhere | here \
@@ -98,6 +99,20 @@ async fn main() {
     for (server, job) in [(&server, &job), (&other, &other_job)] {
         cancel(&channel(NEIGHBOUR, server.address), job).await;
     }
+}
+
+/// What an idle watcher costs.
+async fn watchers() {
+    let (own, bare): (Vec<_>, Vec<_>) = memory::compare(3).await.into_iter().unzip();
+    let ratios = own.iter().zip(&bare).map(|(own, bare)| own / bare);
+    let ratio = spread(ratios.collect());
+    let (connections, each) = (memory::CONNECTIONS, memory::EACH);
+    println!(
+        "\n| an idle watcher, {connections} connections of {each} | bare tonic | ratio (spread) | at most |"
+    );
+    println!("|---|---|---|---|");
+    let (own, bare) = (median(own), median(bare));
+    println!("| {own:.0} bytes | {bare:.0} bytes | {ratio} | 1.3 × |");
 }
 
 /// A job with many events to come, of which none comes yet.

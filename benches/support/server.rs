@@ -2,10 +2,13 @@
 
 use std::{
     env,
+    ffi::OsString,
+    fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use crate::bare;
@@ -16,13 +19,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn pipewright() -> Self {
-        // To compare with another build.
-        let binary = env::var_os("PIPEWRIGHT_BINARY");
-        let mut command = Command::new(binary.unwrap_or(env!("CARGO_BIN_EXE_pipewright").into()));
+    /// A service that refuses no rate, with what else is given it as flags.
+    pub(crate) fn pipewright(flags: &[&str]) -> Self {
+        let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--no-embedded-runner"]);
         command.args(["--max-requests-per-second", "0"]);
-        Self::start(command.env_remove("PIPEWRIGHT_BINARY"))
+        Self::start(command.args(flags).env_remove("PIPEWRIGHT_BINARY"))
     }
 
     pub(crate) fn bare() -> Self {
@@ -48,6 +50,20 @@ impl Server {
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
+
+    /// What the process has had of the processors so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // The name before it may have spaces.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = |field: usize| -> u64 {
+            let value = fields.split_whitespace().nth(field);
+            value.unwrap().parse().unwrap()
+        };
+        let (user, system) = (ticks(11), ticks(12));
+        let second = rustix::param::clock_ticks_per_second();
+        Duration::from_secs_f64((user + system) as f64 / second as f64)
+    }
 }
 
 impl Drop for Server {
@@ -55,4 +71,10 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// This build's, or another one to compare with.
+pub(crate) fn binary() -> OsString {
+    let other = env::var_os("PIPEWRIGHT_BINARY");
+    other.unwrap_or(env!("CARGO_BIN_EXE_pipewright").into())
 }

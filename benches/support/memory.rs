@@ -6,19 +6,18 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::H
 
 use crate::{
     crowds::{CROWD, NEIGHBOUR, channel, idle_watchers, job, memory, stage},
-    median,
     server::Server,
-    spread,
 };
 
-const ROUNDS: usize = 3;
-const CONNECTIONS: usize = 100;
-const EACH: usize = 100;
+pub(crate) const CONNECTIONS: usize = 100;
+pub(crate) const EACH: usize = 100;
 
-pub(crate) async fn compare() {
-    let (mut own, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let server = Server::pipewright();
+/// What an idle watcher takes of the service, and an idle stream of a bare server, in
+/// bytes, in as many rounds.
+pub(crate) async fn compare(rounds: usize) -> Vec<(f64, f64)> {
+    let mut all = Vec::new();
+    for _ in 0..rounds {
+        let server = Server::pipewright(&[]);
         let job = job(
             &channel(NEIGHBOUR, server.address),
             vec![stage("s", "true")],
@@ -26,24 +25,17 @@ pub(crate) async fn compare() {
         .await;
         let before = memory(server.id());
         let watchers = idle_watchers(server.address, &job, CONNECTIONS, EACH).await;
-        own.push(each(memory(server.id()) - before));
+        let own = each(memory(server.id()) - before);
         drop(watchers);
 
         let server = Server::bare();
         drop(watch_health(&server, 1).await);
         let before = memory(server.id());
         let streams = watch_health(&server, CONNECTIONS).await;
-        bare.push(each(memory(server.id()) - before));
+        all.push((own, each(memory(server.id()) - before)));
         drop(streams);
     }
-    let ratios = own.iter().zip(&bare).map(|(own, bare)| own / bare);
-    let ratio = spread(ratios.collect());
-    println!(
-        "\n| an idle watcher, {CONNECTIONS} connections of {EACH} | bare tonic | ratio (spread) | at most |"
-    );
-    println!("|---|---|---|---|");
-    let (own, bare) = (median(own), median(bare));
-    println!("| {own:.0} bytes | {bare:.0} bytes | {ratio} | 1.3 × |");
+    all
 }
 
 async fn watch_health(server: &Server, connections: usize) -> Vec<Streaming<HealthCheckResponse>> {

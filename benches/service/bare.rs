@@ -1,0 +1,69 @@
+//! Tonic as it comes, with the codec that comes with it: what a service costs that does
+//! nothing.
+
+use std::{convert::Infallible, future::Ready, task};
+
+use pipewright::wire::v1::GetPipelineRequest;
+use tokio::net::TcpListener;
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codegen::{BoxFuture, Service, http},
+    server::{Grpc, NamedService, UnaryService},
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_prost::ProstCodec;
+
+pub(crate) const ARGUMENT: &str = "--bare";
+pub(crate) const ECHO: &str = "/bench.Bare/Echo";
+
+pub(crate) async fn serve() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    eprintln!("address={}", listener.local_addr().unwrap());
+    let (_, health) = tonic_health::server::health_reporter();
+    Server::builder()
+        .add_service(health)
+        .add_service(Bare)
+        .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+        .await
+        .unwrap();
+}
+
+/// As generated code would have it.
+#[derive(Clone)]
+struct Bare;
+
+impl NamedService for Bare {
+    const NAME: &'static str = "bench.Bare";
+}
+
+impl Service<http::Request<Body>> for Bare {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), Infallible>> {
+        task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        match request.uri().path() {
+            ECHO => Box::pin(async move {
+                let mut grpc = Grpc::new(ProstCodec::default());
+                Ok(grpc.unary(Echo, request).await)
+            }),
+            _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
+        }
+    }
+}
+
+struct Echo;
+
+impl UnaryService<GetPipelineRequest> for Echo {
+    type Response = GetPipelineRequest;
+    type Future = Ready<Result<Response<GetPipelineRequest>, Status>>;
+
+    fn call(&mut self, request: Request<GetPipelineRequest>) -> Self::Future {
+        std::future::ready(Ok(Response::new(request.into_inner())))
+    }
+}

@@ -1,0 +1,197 @@
+//! Makes a load: one thread over all connections.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, ppoll},
+    sys::resource::{UsageWho, getrusage},
+    sys::time::TimeSpec,
+};
+
+use crate::{
+    connection::{Came, Connection},
+    load::{Outcome, Pace, Plan, Until},
+};
+
+/// Fewer than the service allows on a connection, so that calls wait here.
+const MOST_STREAMS: usize = 200;
+/// Without any answer for so long, the server is stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Flight {
+    due: Instant,
+    answered: bool,
+}
+
+struct Lane {
+    connection: Connection,
+    flights: HashMap<u32, Flight>,
+}
+
+struct Generator<'a> {
+    plan: &'a Plan,
+    lanes: Vec<Lane>,
+    begin: Instant,
+    begun: u64,
+    times: Vec<Duration>,
+}
+
+pub(crate) fn make(plan: &Plan) -> io::Result<Outcome> {
+    let open = |_| -> io::Result<Lane> {
+        let authorization = plan.authorization.as_deref();
+        Ok(Lane {
+            connection: Connection::open(plan.address, &plan.path, authorization)?,
+            flights: HashMap::new(),
+        })
+    };
+    let lanes: Vec<Lane> = (0..plan.connections).map(open).collect::<io::Result<_>>()?;
+    let mut generator = Generator {
+        plan,
+        lanes,
+        begin: Instant::now(),
+        begun: 0,
+        times: Vec::new(),
+    };
+    generator.run()?;
+    Ok(generator.outcome())
+}
+
+impl Generator<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            let next_due = self.begin_calls();
+            for lane in &mut self.lanes {
+                lane.connection.flush()?;
+            }
+            if next_due.is_none() && self.lanes.iter().all(|lane| lane.flights.is_empty()) {
+                return Ok(());
+            }
+            self.wait(next_due)?;
+            for lane in &mut self.lanes {
+                lane.read(&mut self.times)?;
+            }
+        }
+    }
+
+    /// Begins all calls whose time has come, and says when the next one is due, if any is.
+    fn begin_calls(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        match self.plan.pace {
+            Pace::Closed {
+                streams_per_connection,
+            } => {
+                for lane in 0..self.lanes.len() {
+                    while self.lanes[lane].flights.len() < streams_per_connection
+                        && self.goes_on(now)
+                    {
+                        self.begin_call(lane, now);
+                    }
+                }
+                self.goes_on(now).then(|| now + PATIENCE)
+            }
+            Pace::Open { per_second } => loop {
+                let due = self.begin + Duration::from_secs_f64(self.begun as f64 / per_second);
+                let lane = self.begun as usize % self.lanes.len();
+                if !self.goes_on(due) {
+                    return None;
+                }
+                if self.lanes[lane].flights.len() >= MOST_STREAMS {
+                    return Some(now + PATIENCE);
+                }
+                if due > now {
+                    return Some(due);
+                }
+                self.begin_call(lane, due);
+            },
+        }
+    }
+
+    fn goes_on(&self, due: Instant) -> bool {
+        match self.plan.until {
+            Until::Elapsed(time) => due < self.begin + time,
+            Until::Calls(calls) => self.begun < calls,
+        }
+    }
+
+    fn begin_call(&mut self, lane: usize, due: Instant) {
+        let messages = &self.plan.messages;
+        let message = &messages[self.begun as usize % messages.len()];
+        let Lane {
+            connection,
+            flights,
+        } = &mut self.lanes[lane];
+        let flight = Flight {
+            due,
+            answered: false,
+        };
+        flights.insert(connection.call(message), flight);
+        self.begun += 1;
+    }
+
+    /// For an answer, or the next call's time.
+    fn wait(&self, until: Option<Instant>) -> io::Result<()> {
+        let patience = until.map_or(PATIENCE, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        let mut all: Vec<_> = self.lanes.iter().map(Lane::interest).collect();
+        let ready = ppoll(&mut all, Some(TimeSpec::from_duration(patience)), None)?;
+        if ready == 0 && patience >= PATIENCE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+
+    fn outcome(mut self) -> Outcome {
+        let elapsed = self.begin.elapsed();
+        self.times.sort_unstable();
+        let at = |part: usize| self.times[self.times.len() * part / 100];
+        let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+        let cpu = [usage.user_time(), usage.system_time()]
+            .map(|time| Duration::from_micros((time.tv_sec() * 1_000_000 + time.tv_usec()) as u64));
+        Outcome {
+            calls: self.begun,
+            elapsed,
+            p50: at(50),
+            p99: at(99),
+            cpu: cpu.into_iter().sum(),
+        }
+    }
+}
+
+impl Lane {
+    fn interest(&self) -> PollFd<'_> {
+        let mut flags = PollFlags::POLLIN;
+        flags.set(PollFlags::POLLOUT, self.connection.has_more());
+        PollFd::new(self.connection.socket.as_fd(), flags)
+    }
+
+    fn read(&mut self, times: &mut Vec<Duration>) -> io::Result<()> {
+        let now = Instant::now();
+        let mut failed = false;
+        let flights = &mut self.flights;
+        self.connection.read(|stream, came| match came {
+            Came::Data(_) => {
+                if let Some(flight) = flights.get_mut(&stream) {
+                    flight.answered = true;
+                }
+            }
+            Came::End => {
+                // An answer without a message is a refusal.
+                match flights.remove(&stream) {
+                    Some(flight) if flight.answered => times.push(now - flight.due),
+                    _ => failed = true,
+                }
+            }
+            Came::Reset => failed = true,
+        })?;
+        match failed {
+            false => Ok(()),
+            true => Err(io::Error::other("a call was refused")),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What the figures are of.
+
+use std::{fs, thread};
+
+/// In one paragraph.
+pub(crate) fn words() -> String {
+    let cores = thread::available_parallelism().unwrap();
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
+    let model = model
+        .unwrap_or_default()
+        .trim_start_matches([' ', '\t', ':']);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let versions: Vec<_> = ["tonic", "h2", "tokio"].iter().map(locked).collect();
+    format!(
+        "{cores} cores, {model}, Linux {}; {}.",
+        kernel.trim(),
+        versions.join(", ")
+    )
+}
+
+/// A crate, with the version that is built.
+fn locked(name: &&str) -> String {
+    let lock = include_str!("../../Cargo.lock");
+    let begin = format!("name = \"{name}\"\nversion = \"");
+    let version = lock
+        .split_once(&begin)
+        .and_then(|(_, after)| after.split_once('"'));
+    format!("{name} {}", version.map_or("", |(version, _)| version))
+}
