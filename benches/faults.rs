@@ -15,11 +15,11 @@ mod bare;
 mod crowds;
 #[path = "../tests/support/frames.rs"]
 mod frames;
-#[path = "support/memory.rs"]
-mod memory;
 #[allow(dead_code, reason = "another bench needs more of it")]
 #[path = "support/server.rs"]
 mod server;
+#[path = "support/watchers.rs"]
+mod watchers;
 
 use std::{
     future::pending,
@@ -59,7 +59,7 @@ async fn main() {
     if std::env::args().any(|argument| argument == bare::ARGUMENT) {
         return bare::serve().await;
     }
-    watchers().await;
+    idle().await;
     let (server, other) = (Server::pipewright(&[]), Server::pipewright(&[]));
     let (job, other_job) = (watched(&server).await, watched(&other).await);
     println!(
@@ -102,11 +102,11 @@ async fn main() {
 }
 
 /// What an idle watcher costs.
-async fn watchers() {
-    let (own, bare): (Vec<_>, Vec<_>) = memory::compare(3).await.into_iter().unzip();
+async fn idle() {
+    let (own, bare): (Vec<_>, Vec<_>) = watchers::compare(3).await.into_iter().unzip();
     let ratios = own.iter().zip(&bare).map(|(own, bare)| own / bare);
     let ratio = spread(ratios.collect());
-    let (connections, each) = (memory::CONNECTIONS, memory::EACH);
+    let (connections, each) = (watchers::CONNECTIONS, watchers::EACH);
     println!(
         "\n| an idle watcher, {connections} connections of {each} | bare tonic | ratio (spread) | at most |"
     );

@@ -8,8 +8,12 @@
     reason = "a bench that fails says so"
 )]
 
+#[path = "service/audience.rs"]
+mod audience;
 #[path = "service/bare.rs"]
 mod bare;
+#[path = "service/broadcast.rs"]
+mod broadcast;
 #[path = "service/clients.rs"]
 mod clients;
 #[path = "service/connection.rs"]
@@ -17,8 +21,18 @@ mod connection;
 #[allow(dead_code, reason = "tests and another bench need more of it")]
 #[path = "../tests/support/crowds.rs"]
 mod crowds;
+#[path = "service/events.rs"]
+mod events;
+#[path = "service/fanout.rs"]
+mod fanout;
 #[path = "service/generator.rs"]
 mod generator;
+#[path = "service/h2load.rs"]
+mod h2load;
+#[path = "service/idle.rs"]
+mod idle;
+#[path = "service/latency.rs"]
+mod latency;
 #[path = "service/load.rs"]
 mod load;
 #[path = "service/machine.rs"]
@@ -29,20 +43,36 @@ mod mode;
 mod pin;
 #[path = "service/report.rs"]
 mod report;
+#[path = "service/runner.rs"]
+mod runner;
 #[path = "support/server.rs"]
 mod server;
+#[path = "service/stored.rs"]
+mod stored;
 #[path = "service/unary.rs"]
 mod unary;
+#[path = "support/watchers.rs"]
+mod watchers;
 
 use mode::Mode;
 use report::Row;
 
 /// What can be asked for by `--rows`.
-const NAMES: [&str; 1] = ["get"];
+const NAMES: [&str; 9] = [
+    "get", "create", "update", "trigger", "latency", "fanout", "watchers", "start", "stored",
+];
 
 async fn rows(name: &str, mode: Mode) -> Vec<Row> {
     match name {
         "get" => unary::get(mode).await,
+        "create" => unary::create(mode),
+        "update" => unary::update(mode).await,
+        "trigger" => unary::trigger(mode).await,
+        "latency" => latency::rows(mode).await,
+        "fanout" => fanout::rows(mode).await,
+        "watchers" => idle::memories(mode).await,
+        "start" => idle::start(mode),
+        "stored" => stored::rows(mode).await,
         _ => unreachable!("{NAMES:?} are all"),
     }
 }
@@ -67,6 +97,10 @@ fn run(future: impl Future<Output = ()>) {
 }
 
 async fn measure(asked: mode::Asked) {
+    if asked.mode.h2load && !h2load::is_there() {
+        eprintln!("--h2load: it is not installed (nghttp2-client)");
+        std::process::exit(2);
+    }
     println!("{}", pin::begin());
     let mut all = Vec::new();
     for name in &asked.rows {

@@ -14,8 +14,12 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
+use crate::broadcast::{Broadcast, Publish, Subscribe};
+
 pub(crate) const ARGUMENT: &str = "--bare";
 pub(crate) const ECHO: &str = "/bench.Bare/Echo";
+pub(crate) const SUBSCRIBE: &str = "/bench.Bare/Subscribe";
+pub(crate) const PUBLISH: &str = "/bench.Bare/Publish";
 
 pub(crate) async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -23,7 +27,7 @@ pub(crate) async fn serve() {
     let (_, health) = tonic_health::server::health_reporter();
     Server::builder()
         .add_service(health)
-        .add_service(Bare)
+        .add_service(Bare(Broadcast::new()))
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
         .await
         .unwrap();
@@ -31,7 +35,7 @@ pub(crate) async fn serve() {
 
 /// As generated code would have it.
 #[derive(Clone)]
-struct Bare;
+struct Bare(Broadcast);
 
 impl NamedService for Bare {
     const NAME: &'static str = "bench.Bare";
@@ -47,10 +51,20 @@ impl Service<http::Request<Body>> for Bare {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let broadcast = self.0.clone();
         match request.uri().path() {
             ECHO => Box::pin(async move {
                 let mut grpc = Grpc::new(ProstCodec::default());
                 Ok(grpc.unary(Echo, request).await)
+            }),
+            SUBSCRIBE => Box::pin(async move {
+                let mut grpc = Grpc::new(ProstCodec::default());
+                let subscribe = Subscribe(broadcast);
+                Ok(grpc.server_streaming(subscribe, request).await)
+            }),
+            PUBLISH => Box::pin(async move {
+                let mut grpc = Grpc::new(ProstCodec::default());
+                Ok(grpc.unary(Publish(broadcast), request).await)
             }),
             _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
         }

@@ -1,6 +1,6 @@
 //! What is put into a service before it is measured, and the two sides to measure.
 
-use std::{process::Command, time::Duration};
+use std::{cell::OnceCell, process::Command, time::Duration};
 
 use pipewright::wire::v1::{self, pipeline_service_client::PipelineServiceClient};
 use prost::Message;
@@ -16,10 +16,20 @@ use crate::{
     server::{Server, binary},
 };
 
+pub(crate) const TRIGGER: &str = "/pipewright.v1.PipelineService/TriggerPipeline";
+/// Flags of a service that takes as many jobs as there is memory for.
+pub(crate) const ANY_NUMBER_OF_JOBS: [&str; 4] = [
+    "--max-active-jobs",
+    "1000000000",
+    "--max-queued-stages",
+    "1000000000",
+];
+
 /// A service, and how to be let in.
 pub(crate) struct Ours {
     pub(crate) server: Server,
     pub(crate) authorization: Option<String>,
+    channel: OnceCell<Channel>,
     _credentials: Option<TempDir>,
 }
 
@@ -29,6 +39,7 @@ impl Ours {
         Self {
             server: pin::server(|| Server::pipewright(flags)),
             authorization: None,
+            channel: OnceCell::new(),
             _credentials: None,
         }
     }
@@ -55,12 +66,16 @@ impl Ours {
         Self {
             server: pin::server(|| Server::pipewright(&flags)),
             authorization: Some(format!("Bearer {}", token.trim())),
+            channel: OnceCell::new(),
             _credentials: Some(directory),
         }
     }
 
     pub(crate) fn channel(&self) -> Channel {
-        channel(CROWD, self.server.address)
+        let channel = self
+            .channel
+            .get_or_init(|| channel(CROWD, self.server.address));
+        channel.clone()
     }
 
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
@@ -115,6 +130,24 @@ pub(crate) fn echo(server: &Server, like: &Plan) -> Plan {
         messages: vec![request.encode_to_vec()],
         ..like.clone()
     }
+}
+
+/// Calls for a pipeline that is there.
+pub(crate) async fn get(ours: &Ours, mode: Mode) -> Plan {
+    let request = v1::GetPipelineRequest {
+        pipeline_id: ours.create(pipeline("service")).await.id,
+        revision: 0,
+    };
+    let path = "/pipewright.v1.PipelineService/GetPipeline";
+    ours.plan(path, vec![request.encode_to_vec()], mode)
+}
+
+pub(crate) fn trigger(pipeline: &v1::Pipeline) -> Vec<u8> {
+    let request = v1::TriggerPipelineRequest {
+        pipeline_id: pipeline.id.clone(),
+        ..Default::default()
+    };
+    request.encode_to_vec()
 }
 
 /// One as teams have it.

@@ -8,11 +8,45 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::generator;
+use crate::{audience, generator};
 
 pub(crate) const ARGUMENT: &str = "--load";
+
+/// What the process is to do.
+#[derive(Serialize, Deserialize)]
+enum Task {
+    Calls(Plan),
+    Show(Show),
+}
+
+/// Events that are published, and a crowd that watches them.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Show {
+    pub(crate) address: SocketAddr,
+    /// Of the server, to see what it has of the processors.
+    pub(crate) process: u32,
+    pub(crate) watch: (String, Vec<u8>),
+    pub(crate) connections: usize,
+    pub(crate) watchers_per_connection: usize,
+    /// The method that publishes, and each message with the number of events in it.
+    pub(crate) publish: String,
+    pub(crate) messages: Vec<(Vec<u8>, u64)>,
+    /// From one message to the next; as fast as they are taken where there is none.
+    pub(crate) pace: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// Events that watchers got, each counted for each of them.
+    pub(crate) delivered: u64,
+    pub(crate) elapsed: Duration,
+    /// From a message until its last watcher had its events, the median.
+    pub(crate) until_last: Duration,
+    /// Of the server.
+    pub(crate) cpu: Duration,
+}
 
 /// Calls of one method.
 #[derive(Clone, Serialize, Deserialize)]
@@ -65,17 +99,25 @@ pub(crate) struct Load(Child);
 
 impl Load {
     pub(crate) fn start(plan: &Plan) -> Self {
+        Self::of(&Task::Calls(plan.clone()))
+    }
+
+    fn of(task: &Task) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         command.arg(ARGUMENT);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let input = process.stdin.take().unwrap();
-        serde_json::to_writer(io::BufWriter::new(input), plan).unwrap();
+        serde_json::to_writer(io::BufWriter::new(input), task).unwrap();
         Self(process)
     }
 
-    /// Waits for its end. A call that failed fails the bench.
     pub(crate) fn finish(self) -> Outcome {
+        self.told()
+    }
+
+    /// Waits for its end. A call that failed fails the bench.
+    fn told<T: DeserializeOwned>(self) -> T {
         let output = self.0.wait_with_output().unwrap();
         assert!(output.status.success(), "the load failed");
         serde_json::from_slice(&output.stdout).unwrap()
@@ -86,9 +128,16 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
     Load::start(plan).finish()
 }
 
+pub(crate) fn show(show: &Show) -> Shown {
+    Load::of(&Task::Show(show.clone())).told()
+}
+
 /// The process that makes it.
 pub(crate) fn serve() {
-    let plan: Plan = serde_json::from_reader(io::stdin().lock()).unwrap();
-    let outcome = generator::make(&plan).unwrap();
-    serde_json::to_writer(io::stdout().lock(), &outcome).unwrap();
+    let output = io::stdout().lock();
+    match serde_json::from_reader(io::stdin().lock()).unwrap() {
+        Task::Calls(plan) => serde_json::to_writer(output, &generator::make(&plan).unwrap()),
+        Task::Show(show) => serde_json::to_writer(output, &audience::watch(&show).unwrap()),
+    }
+    .unwrap();
 }

@@ -7,12 +7,8 @@ use nix::{
     unistd::Pid,
 };
 
-struct Cores {
-    server: usize,
-    load: usize,
-}
-
-static CORES: OnceLock<Cores> = OnceLock::new();
+/// The server's core, where there is one for each.
+static SERVER: OnceLock<usize> = OnceLock::new();
 
 /// Pins this process to the load's core, and says so or why not. What it starts inherits it.
 pub(crate) fn begin() -> String {
@@ -25,7 +21,7 @@ pub(crate) fn begin() -> String {
     };
     match set(load) {
         Ok(()) => {
-            let _ = CORES.set(Cores { server, load });
+            let _ = SERVER.set(server);
             format!("server on core {server}, load on core {load}")
         }
         Err(error) => format!("not pinned: {error}"),
@@ -37,13 +33,13 @@ pub(crate) fn server<T>(start: impl FnOnce() -> T + Send) -> T
 where
     T: Send,
 {
-    let Some(cores) = CORES.get() else {
+    let Some(core) = SERVER.get() else {
         return start();
     };
     // A thread of its own: a runtime's could go on to other work in between.
     thread::scope(|scope| {
         let started = scope.spawn(|| {
-            set(cores.server).unwrap();
+            set(*core).unwrap();
             start()
         });
         started.join().unwrap()

@@ -1,6 +1,6 @@
 //! What was measured, as a table.
 
-use std::{fmt, fs};
+use std::{fmt, fs, time::Duration};
 
 use crate::machine;
 
@@ -15,6 +15,13 @@ impl Pair {
     pub(crate) fn alone(ours: f64) -> Self {
         let baseline = f64::NAN;
         Self { ours, baseline }
+    }
+
+    pub(crate) fn micros(ours: Duration, baseline: Duration) -> Self {
+        Self {
+            ours: ours.as_secs_f64() * 1e6,
+            baseline: baseline.as_secs_f64() * 1e6,
+        }
     }
 
     pub(crate) fn medians(rounds: &[Self]) -> Self {

@@ -1,15 +1,28 @@
 //! Calls with one answer, beside an echo of tonic as it comes.
 
+use pipewright::wire::v1;
 use prost::Message;
 
-use pipewright::wire::v1;
-
 use crate::{
-    clients::{Ours, bare, echo, pipeline},
+    clients::{self, Ours, bare, echo, pipeline},
+    h2load,
     load::{self, Outcome, Plan},
     mode::Mode,
     report::{Goal, Pair, Row},
     server::Server,
+};
+
+const AT_LEAST_AS_FAST: Goal = Goal::AtLeast {
+    goal: 1.0,
+    stretch: 1.4,
+};
+const NEARLY_AS_FAST: Goal = Goal::AtLeast {
+    goal: 0.95,
+    stretch: 1.2,
+};
+const MORE_THAN_HALF_AS_FAST: Goal = Goal::AtLeast {
+    goal: 0.6,
+    stretch: 0.9,
 };
 
 pub(crate) async fn get(mode: Mode) -> Vec<Row> {
@@ -18,44 +31,90 @@ pub(crate) async fn get(mode: Mode) -> Vec<Row> {
         (Ours::guarded(&[]), "GetPipeline, all layers on, by token"),
         (Ours::open(&[]), "GetPipeline, without credentials"),
     ] {
-        let created = ours.create(pipeline("service")).await;
-        let request = v1::GetPipelineRequest {
-            pipeline_id: created.id,
-            revision: 0,
-        };
-        let path = "/pipewright.v1.PipelineService/GetPipeline";
-        let plan = ours.plan(path, vec![request.encode_to_vec()], mode);
-        let goal = Goal::AtLeast {
-            goal: 1.0,
-            stretch: 1.4,
-        };
-        rows.push(beside_echo(what, &ours.server, &plan, goal, mode));
+        let plan = clients::get(&ours, mode).await;
+        rows.push(beside_echo(what, &ours, &plan, AT_LEAST_AS_FAST, mode));
     }
     rows
 }
 
+pub(crate) fn create(mode: Mode) -> Vec<Row> {
+    let ours = Ours::guarded(&[]);
+    let request = v1::CreatePipelineRequest {
+        pipeline: Some(pipeline("service")),
+        ..Default::default()
+    };
+    let path = "/pipewright.v1.PipelineService/CreatePipeline";
+    let plan = ours.plan(path, vec![request.encode_to_vec()], mode);
+    let what = "CreatePipeline, by token";
+    vec![beside_echo(what, &ours, &plan, NEARLY_AS_FAST, mode)]
+}
+
+pub(crate) async fn update(mode: Mode) -> Vec<Row> {
+    const PIPELINES: usize = 500;
+    let ours = Ours::guarded(&[]);
+    let mut ids = Vec::new();
+    for _ in 0..PIPELINES {
+        ids.push(ours.create(pipeline("service")).await.id);
+    }
+    // What a pipeline has from the last time is another ref.
+    let messages = ["stable", "next"].iter().flat_map(|git_ref| {
+        ids.iter().map(|id| {
+            let request = v1::UpdatePipelineRequest {
+                pipeline: Some(v1::Pipeline {
+                    id: id.clone(),
+                    default_ref: (*git_ref).to_owned(),
+                    ..Default::default()
+                }),
+                update_mask: Some(prost_types::FieldMask {
+                    paths: vec!["default_ref".to_owned()],
+                }),
+                ..Default::default()
+            };
+            request.encode_to_vec()
+        })
+    });
+    let path = "/pipewright.v1.PipelineService/UpdatePipeline";
+    let plan = ours.plan(path, messages.collect(), mode);
+    let what = "UpdatePipeline, one field of each of 500, by token";
+    vec![beside_echo(what, &ours, &plan, NEARLY_AS_FAST, mode)]
+}
+
+pub(crate) async fn trigger(mode: Mode) -> Vec<Row> {
+    let ours = Ours::guarded(&clients::ANY_NUMBER_OF_JOBS);
+    let created = ours.create(pipeline("service")).await;
+    let plan = ours.plan(clients::TRIGGER, vec![clients::trigger(&created)], mode);
+    let what = "TriggerPipeline, the job queued, by token";
+    vec![beside_echo(
+        what,
+        &ours,
+        &plan,
+        MORE_THAN_HALF_AS_FAST,
+        mode,
+    )]
+}
+
 /// Calls a second, in turns with the echo.
-fn beside_echo(what: &str, server: &Server, plan: &Plan, goal: Goal, mode: Mode) -> Row {
+fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> Row {
     let bare = bare();
     let echoes = echo(&bare, plan);
     let (mut rounds, mut cpu, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..mode.rounds() {
-        let (ours, spent) = measured(server, plan);
-        let (baseline, bare_spent) = measured(&bare, &echoes);
+        let own = Round::of(&ours.server, plan, mode);
+        let bare = Round::of(&bare, &echoes, mode);
         rounds.push(Pair {
-            ours: ours.per_second(),
-            baseline: baseline.per_second(),
+            ours: own.per_second,
+            baseline: bare.per_second,
         });
         cpu.push(Pair {
-            ours: spent / ours.calls as f64 * 1e6,
-            baseline: bare_spent / baseline.calls as f64 * 1e6,
+            ours: own.cpu,
+            baseline: bare.cpu,
         });
-        shares.push((
-            spent / ours.elapsed.as_secs_f64(),
-            bare_spent / baseline.elapsed.as_secs_f64(),
-        ));
-        eprintln!("{ours:?} {baseline:?} {shares:?}");
+        shares.push(Pair {
+            ours: own.cpu * own.per_second / 1e4,
+            baseline: bare.cpu * bare.per_second / 1e4,
+        });
     }
+    let shares = Pair::medians(&shares);
     Row {
         what: what.to_owned(),
         baseline: "bare stock tonic echo".to_owned(),
@@ -64,13 +123,38 @@ fn beside_echo(what: &str, server: &Server, plan: &Plan, goal: Goal, mode: Mode)
         goal,
         cpu: Some(Pair::medians(&cpu)),
         memory: None,
-        note: None,
+        // Where it is far from 100 %, the server was not what was measured.
+        note: Some(format!(
+            "server busy {:.0} % / {:.0} %",
+            shares.ours, shares.baseline
+        )),
     }
 }
 
-/// What came of a load, and the seconds of processor time that its server spent on it.
-fn measured(server: &Server, plan: &Plan) -> (Outcome, f64) {
+struct Round {
+    per_second: f64,
+    /// µs of the server per call.
+    cpu: f64,
+}
+
+impl Round {
+    fn of(server: &Server, plan: &Plan, mode: Mode) -> Self {
+        if mode.h2load {
+            let before = server.cpu();
+            let (calls, per_second) = h2load::run(plan);
+            let cpu = (server.cpu() - before).as_secs_f64() * 1e6 / calls;
+            return Self { per_second, cpu };
+        }
+        let (outcome, cpu) = measured(server, plan);
+        let per_second = outcome.per_second();
+        Self { per_second, cpu }
+    }
+}
+
+/// What came of a load, and the µs of processor time that its server spent on each call.
+pub(crate) fn measured(server: &Server, plan: &Plan) -> (Outcome, f64) {
     let before = server.cpu();
     let outcome = load::run(plan);
-    (outcome, (server.cpu() - before).as_secs_f64())
+    let spent = (server.cpu() - before).as_secs_f64();
+    (outcome, spent * 1e6 / outcome.calls as f64)
 }

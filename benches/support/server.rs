@@ -53,16 +53,7 @@ impl Server {
 
     /// What the process has had of the processors so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name before it may have spaces.
-        let (_, fields) = stat.rsplit_once(") ").unwrap();
-        let ticks = |field: usize| -> u64 {
-            let value = fields.split_whitespace().nth(field);
-            value.unwrap().parse().unwrap()
-        };
-        let (user, system) = (ticks(11), ticks(12));
-        let second = rustix::param::clock_ticks_per_second();
-        Duration::from_secs_f64((user + system) as f64 / second as f64)
+        cpu(self.id())
     }
 }
 
@@ -77,4 +68,18 @@ impl Drop for Server {
 pub(crate) fn binary() -> OsString {
     let other = env::var_os("PIPEWRIGHT_BINARY");
     other.unwrap_or(env!("CARGO_BIN_EXE_pipewright").into())
+}
+
+/// What a process has had of the processors so far.
+pub(crate) fn cpu(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name before it may have spaces.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = |field: usize| -> u64 {
+        let value = fields.split_whitespace().nth(field);
+        value.unwrap().parse().unwrap()
+    };
+    let (user, system) = (ticks(11), ticks(12));
+    let second = rustix::param::clock_ticks_per_second();
+    Duration::from_secs_f64((user + system) as f64 / second as f64)
 }

@@ -1,0 +1,190 @@
+//! A crowd that watches, and whoever gives it something to see, on one thread.
+
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, ppoll},
+    sys::time::TimeSpec,
+};
+
+use crate::{
+    connection::{Came, Connection},
+    events::Reader,
+    load::{Show, Shown},
+    server::cpu,
+};
+
+/// Publishing calls that are not answered yet.
+const AT_ONCE: usize = 32;
+/// Without any event for so long, the server is stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Watchers {
+    connection: Connection,
+    readers: HashMap<u32, Reader>,
+}
+
+struct Audience {
+    watchers: Vec<Watchers>,
+    publisher: Connection,
+    /// Watchers that have something.
+    begun: usize,
+    delivered: u64,
+    unanswered: usize,
+}
+
+pub(crate) fn watch(show: &Show) -> io::Result<Shown> {
+    let mut audience = Audience::open(show)?;
+    let crowd = show.connections * show.watchers_per_connection;
+    audience.go_on(PATIENCE, |audience| audience.begun == crowd)?;
+    let (begin, before) = (Instant::now(), cpu(show.process));
+    let mut times = match show.pace {
+        Some(pace) => audience.paced(show, crowd as u64, pace)?,
+        None => audience.burst(show, crowd as u64)?,
+    };
+    times.sort_unstable();
+    Ok(Shown {
+        delivered: audience.delivered,
+        elapsed: begin.elapsed(),
+        until_last: times[times.len() / 2],
+        cpu: cpu(show.process) - before,
+    })
+}
+
+impl Audience {
+    fn open(show: &Show) -> io::Result<Self> {
+        let (path, message) = &show.watch;
+        let open = |_| -> io::Result<Watchers> {
+            let mut connection = Connection::open(show.address, path, None)?;
+            let calls = (0..show.watchers_per_connection).map(|_| connection.call(message));
+            let readers = calls.map(|stream| (stream, Reader::default())).collect();
+            Ok(Watchers {
+                connection,
+                readers,
+            })
+        };
+        Ok(Self {
+            watchers: (0..show.connections).map(open).collect::<io::Result<_>>()?,
+            publisher: Connection::open(show.address, &show.publish, None)?,
+            begun: 0,
+            delivered: 0,
+            unanswered: 0,
+        })
+    }
+
+    /// The times until the last watcher had a message's events.
+    fn paced(&mut self, show: &Show, crowd: u64, pace: Duration) -> io::Result<Vec<Duration>> {
+        let (mut times, mut expected) = (Vec::new(), 0);
+        for (message, events) in &show.messages {
+            let published = Instant::now();
+            self.publish(message);
+            expected += events * crowd;
+            self.go_on(PATIENCE, |audience| audience.delivered == expected)?;
+            times.push(published.elapsed());
+            let rest = (published + pace).saturating_duration_since(Instant::now());
+            self.go_on(rest, |_| false)?;
+        }
+        Ok(times)
+    }
+
+    fn burst(&mut self, show: &Show, crowd: u64) -> io::Result<Vec<Duration>> {
+        let begin = Instant::now();
+        for (message, _) in &show.messages {
+            self.go_on(PATIENCE, |audience| audience.unanswered < AT_ONCE)?;
+            self.publish(message);
+        }
+        let expected = crowd * show.messages.iter().map(|(_, events)| events).sum::<u64>();
+        self.go_on(PATIENCE, |audience| audience.delivered == expected)?;
+        Ok(vec![begin.elapsed()])
+    }
+
+    fn publish(&mut self, message: &[u8]) {
+        self.publisher.call(message);
+        self.unanswered += 1;
+    }
+
+    /// Sends and receives until something is so, or for as long as said; to wait for
+    /// nothing all that `PATIENCE` is too long.
+    fn go_on(&mut self, time: Duration, is_so: impl Fn(&Self) -> bool) -> io::Result<()> {
+        let until = Instant::now() + time;
+        loop {
+            if is_so(self) {
+                return Ok(());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return match time < PATIENCE {
+                    true => Ok(()),
+                    false => Err(io::ErrorKind::TimedOut.into()),
+                };
+            }
+            self.turn(left)?;
+        }
+    }
+
+    fn turn(&mut self, most: Duration) -> io::Result<()> {
+        self.publisher.flush()?;
+        for watchers in &mut self.watchers {
+            watchers.connection.flush()?;
+        }
+        let connections = self.watchers.iter().map(|watchers| &watchers.connection);
+        let mut waits: Vec<_> = connections.chain([&self.publisher]).map(interest).collect();
+        ppoll(&mut waits, Some(TimeSpec::from_duration(most)), None)?;
+        let ready: Vec<_> = waits.iter().map(|wait| wait.any() == Some(true)).collect();
+        for (watchers, _) in self.watchers.iter_mut().zip(&ready).filter(|(_, is)| **is) {
+            let (begun, delivered) = watchers.read()?;
+            self.begun += begun;
+            self.delivered += delivered;
+        }
+        if ready.last() == Some(&true) {
+            self.read_answers()?;
+        }
+        Ok(())
+    }
+
+    fn read_answers(&mut self) -> io::Result<()> {
+        let (mut messages, mut ends) = (0, 0);
+        self.publisher.read(|_, came| match came {
+            Came::Data(_) => messages += 1,
+            Came::End | Came::Reset => ends += 1,
+        })?;
+        self.unanswered -= ends;
+        // An answer is one message and its end, and both are sent at once.
+        match ends > messages {
+            false => Ok(()),
+            true => Err(io::Error::other("publishing was refused")),
+        }
+    }
+}
+
+impl Watchers {
+    /// The watchers whose first message came, and the events that came to any.
+    fn read(&mut self) -> io::Result<(usize, u64)> {
+        let (mut begun, mut delivered, mut ended) = (0, 0, false);
+        let readers = &mut self.readers;
+        self.connection.read(|stream, came| match came {
+            Came::Data(data) => {
+                let reader = readers.get_mut(&stream).expect("a stream that was begun");
+                let came = reader.take(data);
+                begun += usize::from(came.is_first);
+                delivered += came.events;
+            }
+            Came::End | Came::Reset => ended = true,
+        })?;
+        match ended {
+            false => Ok((begun, delivered)),
+            true => Err(io::Error::other("a watch ended")),
+        }
+    }
+}
+
+fn interest(connection: &Connection) -> PollFd<'_> {
+    let mut flags = PollFlags::POLLIN;
+    flags.set(PollFlags::POLLOUT, connection.has_more());
+    PollFd::new(connection.socket.as_fd(), flags)
+}
