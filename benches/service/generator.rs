@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::AsFd,
+    process,
     time::{Duration, Instant},
 };
 
@@ -15,7 +16,7 @@ use nix::{
 
 use crate::{
     connection::{Came, Connection},
-    load::{Outcome, Pace, Plan, Until},
+    load::{NUMBER, Outcome, Pace, Plan, Until},
 };
 
 /// Fewer than the service allows on a connection, so that calls wait here.
@@ -35,6 +36,8 @@ struct Lane {
 
 struct Generator<'a> {
     plan: &'a Plan,
+    /// Each with the place of its number.
+    messages: Vec<(Vec<u8>, Option<usize>)>,
     lanes: Vec<Lane>,
     begin: Instant,
     begun: u64,
@@ -50,8 +53,11 @@ pub(crate) fn make(plan: &Plan) -> io::Result<Outcome> {
         })
     };
     let lanes: Vec<Lane> = (0..plan.connections).map(open).collect::<io::Result<_>>()?;
+    let messages = plan.messages.iter();
+    let messages = messages.map(|message| (message.clone(), Plan::number_at(message)));
     let mut generator = Generator {
         plan,
+        messages: messages.collect(),
         lanes,
         begin: Instant::now(),
         begun: 0,
@@ -119,8 +125,13 @@ impl Generator<'_> {
     }
 
     fn begin_call(&mut self, lane: usize, due: Instant) {
-        let messages = &self.plan.messages;
-        let message = &messages[self.begun as usize % messages.len()];
+        let position = self.begun as usize % self.messages.len();
+        let (message, number) = &mut self.messages[position];
+        if let Some(at) = *number {
+            // Of one process after the other, too.
+            let number = format!("{:08x}{:08x}", process::id(), self.begun);
+            message[at..at + NUMBER.len()].copy_from_slice(number.as_bytes());
+        }
         let Lane {
             connection,
             flights,

@@ -15,7 +15,15 @@ pub(crate) fn is_there() -> bool {
     }
 }
 
-/// The calls that were answered, and how many a second. It sends the first message only.
+/// Whether it can make a load, which it cannot when calls have to differ.
+pub(crate) fn can(plan: &Plan) -> bool {
+    match &plan.messages[..] {
+        [message] => Plan::number_at(message).is_none(),
+        _ => false,
+    }
+}
+
+/// The calls that were answered, and how many a second.
 pub(crate) fn run(plan: &Plan) -> (f64, f64) {
     let (
         Pace::Closed {

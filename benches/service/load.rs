@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{audience, generator};
 
 pub(crate) const ARGUMENT: &str = "--load";
+/// In a message, it becomes a number that no other call has.
+pub(crate) const NUMBER: &str = "################";
 
 /// What the process is to do.
 #[derive(Serialize, Deserialize)]
@@ -86,6 +88,14 @@ pub(crate) struct Outcome {
     pub(crate) p99: Duration,
     /// What the load itself had of its processor.
     pub(crate) cpu: Duration,
+}
+
+impl Plan {
+    /// Where in a message its number goes.
+    pub(crate) fn number_at(message: &[u8]) -> Option<usize> {
+        let mut windows = message.windows(NUMBER.len());
+        windows.position(|window| window == NUMBER.as_bytes())
+    }
 }
 
 impl Outcome {

@@ -6,7 +6,7 @@ use prost::Message;
 use crate::{
     clients::{self, ANY_NUMBER_OF_JOBS, Ours, TRIGGER, pipeline},
     crowds::{memory, stage},
-    load::{self, Pace, Plan, Until},
+    load::{self, NUMBER, Pace, Plan, Until},
     mode::Mode,
     report::{Goal, Pair, Row},
     unary::measured,
@@ -19,7 +19,7 @@ pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
     let (few, much) = (Ours::open(&[]), Ours::open(&[]));
     for (ours, number) in [(&few, FEW), (&much, many)] {
         let request = v1::CreatePipelineRequest {
-            pipeline: Some(pipeline("service")),
+            pipeline: Some(pipeline(NUMBER)),
             ..Default::default()
         };
         let path = "/pipewright.v1.PipelineService/CreatePipeline";
@@ -99,8 +99,8 @@ fn list(method: &str, request: &[u8], [much, few]: [&Ours; 2], many: u64, mode: 
 /// Queues jobs of one stage, of 100 pipelines, and says what they take.
 async fn queue(ours: &Ours, jobs: u64, mode: Mode) -> Row {
     let mut messages = Vec::new();
-    for _ in 0..100 {
-        let mut one_stage = pipeline("service");
+    for number in 0..100 {
+        let mut one_stage = pipeline(&format!("service-{number}"));
         one_stage.stages = vec![stage("build", "cargo build --release --locked")];
         messages.push(clients::trigger(&ours.create(one_stage).await));
     }

@@ -6,7 +6,7 @@ use prost::Message;
 use crate::{
     clients::{self, Ours, bare, echo, pipeline},
     h2load,
-    load::{self, Outcome, Plan},
+    load::{self, NUMBER, Outcome, Plan},
     mode::Mode,
     report::{Goal, Pair, Row},
     server::Server,
@@ -40,7 +40,7 @@ pub(crate) async fn get(mode: Mode) -> Vec<Row> {
 pub(crate) fn create(mode: Mode) -> Vec<Row> {
     let ours = Ours::guarded(&[]);
     let request = v1::CreatePipelineRequest {
-        pipeline: Some(pipeline("service")),
+        pipeline: Some(pipeline(NUMBER)),
         ..Default::default()
     };
     let path = "/pipewright.v1.PipelineService/CreatePipeline";
@@ -53,8 +53,9 @@ pub(crate) async fn update(mode: Mode) -> Vec<Row> {
     const PIPELINES: usize = 500;
     let ours = Ours::guarded(&[]);
     let mut ids = Vec::new();
-    for _ in 0..PIPELINES {
-        ids.push(ours.create(pipeline("service")).await.id);
+    for number in 0..PIPELINES {
+        let pipeline = pipeline(&format!("service-{number}"));
+        ids.push(ours.create(pipeline).await.id);
     }
     // What a pipeline has from the last time is another ref.
     let messages = ["stable", "next"].iter().flat_map(|git_ref| {
@@ -97,10 +98,11 @@ pub(crate) async fn trigger(mode: Mode) -> Vec<Row> {
 fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> Row {
     let bare = bare();
     let echoes = echo(&bare, plan);
+    let by_h2load = mode.h2load && h2load::can(plan);
     let (mut rounds, mut cpu, mut shares) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..mode.rounds() {
-        let own = Round::of(&ours.server, plan, mode);
-        let bare = Round::of(&bare, &echoes, mode);
+        let own = Round::of(&ours.server, plan, by_h2load);
+        let bare = Round::of(&bare, &echoes, by_h2load);
         rounds.push(Pair {
             ours: own.per_second,
             baseline: bare.per_second,
@@ -125,8 +127,10 @@ fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> 
         memory: None,
         // Where it is far from 100 %, the server was not what was measured.
         note: Some(format!(
-            "server busy {:.0} % / {:.0} %",
-            shares.ours, shares.baseline
+            "server busy {:.0} % / {:.0} %{}",
+            shares.ours,
+            shares.baseline,
+            if by_h2load { ", by h2load" } else { "" }
         )),
     }
 }
@@ -138,8 +142,8 @@ struct Round {
 }
 
 impl Round {
-    fn of(server: &Server, plan: &Plan, mode: Mode) -> Self {
-        if mode.h2load {
+    fn of(server: &Server, plan: &Plan, by_h2load: bool) -> Self {
+        if by_h2load {
             let before = server.cpu();
             let (calls, per_second) = h2load::run(plan);
             let cpu = (server.cpu() - before).as_secs_f64() * 1e6 / calls;
