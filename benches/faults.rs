@@ -16,6 +16,9 @@ mod crowds;
 #[path = "../tests/support/frames.rs"]
 mod frames;
 #[allow(dead_code, reason = "another bench needs more of it")]
+#[path = "support/pin.rs"]
+mod pin;
+#[allow(dead_code, reason = "another bench needs more of it")]
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/watchers.rs"]

@@ -39,7 +39,7 @@ mod load;
 mod machine;
 #[path = "service/mode.rs"]
 mod mode;
-#[path = "service/pin.rs"]
+#[path = "support/pin.rs"]
 mod pin;
 #[path = "service/report.rs"]
 mod report;

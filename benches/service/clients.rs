@@ -12,17 +12,16 @@ use crate::{
     crowds::{CROWD, channel, stage},
     load::{Pace, Plan, Until},
     mode::Mode,
-    pin,
     server::{Server, binary},
 };
 
 pub(crate) const TRIGGER: &str = "/pipewright.v1.PipelineService/TriggerPipeline";
-/// Flags of a service that takes as many jobs as there is memory for.
+/// Flags of a service that takes as many jobs as it can be told to.
 pub(crate) const ANY_NUMBER_OF_JOBS: [&str; 4] = [
     "--max-active-jobs",
-    "1000000000",
+    "1000000",
     "--max-queued-stages",
-    "1000000000",
+    "10000000",
 ];
 
 /// A service, and how to be let in.
@@ -37,7 +36,7 @@ impl Ours {
     /// Open to anybody who reaches it.
     pub(crate) fn open(flags: &[&str]) -> Self {
         Self {
-            server: pin::server(|| Server::pipewright(flags)),
+            server: Server::pipewright(flags),
             authorization: None,
             channel: OnceCell::new(),
             _credentials: None,
@@ -64,7 +63,7 @@ impl Ours {
         let token = String::from_utf8(output.stdout).unwrap();
         let flags = [flags, &["--credentials", file]].concat();
         Self {
-            server: pin::server(|| Server::pipewright(&flags)),
+            server: Server::pipewright(&flags),
             authorization: Some(format!("Bearer {}", token.trim())),
             channel: OnceCell::new(),
             _credentials: Some(directory),
@@ -111,10 +110,6 @@ impl Ours {
             until: Until::Elapsed(mode.round()),
         }
     }
-}
-
-pub(crate) fn bare() -> Server {
-    pin::server(Server::bare)
 }
 
 /// The load of a plan on another server, which echoes a request for a pipeline.

@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::{
     bare::{PUBLISH, SUBSCRIBE},
-    clients::{Ours, bare},
+    clients::Ours,
     load::{self, Show, Shown},
     mode::Mode,
     report::{Goal, Pair, Row},
@@ -23,7 +23,7 @@ const BASELINE: &str = "tokio broadcast on stock tonic";
 pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
     // Whoever renews the leases is not always at it.
     let ours = Ours::open(&["--lease-ttl", "10m"]);
-    let bare = bare();
+    let bare = Server::bare();
     let running = Running::begin(&ours).await;
     let mut progress = running.progress().map(|message| (message, 1));
     let (mut paced, mut bursts) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    clients::{Ours, bare, echo},
+    clients::{Ours, echo},
     crowds::memory,
     generator,
     load::{Pace, Plan, Until},
@@ -44,7 +44,7 @@ pub(crate) fn start(mode: Mode) -> Vec<Row> {
         let plan = ours.plan(path, vec![Vec::new()], mode);
         let (own, own_memory) = answered(&ours.server, &plan, begin);
         let begin = Instant::now();
-        let bare = bare();
+        let bare = Server::bare();
         let (bare, bare_memory) = answered(&bare, &echo(&bare, &plan), begin);
         times.push(Pair::micros(own, bare));
         memories.push(Pair {

@@ -1,10 +1,11 @@
 //! How long a call takes: alone, and among 20,000 in a second.
 
 use crate::{
-    clients::{self, Ours, bare, echo},
+    clients::{self, Ours, echo},
     load::{Pace, Plan},
     mode::Mode,
     report::{Goal, Pair, Row},
+    server::Server,
     unary::measured,
 };
 
@@ -34,7 +35,7 @@ pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
 }
 
 fn beside_echo(ours: &Ours, plan: &Plan, how: &str, mode: Mode) -> [Row; 2] {
-    let bare = bare();
+    let bare = Server::bare();
     let echoes = echo(&bare, plan);
     let (mut p50, mut p99, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..mode.rounds() {

@@ -4,7 +4,7 @@ use pipewright::wire::v1;
 use prost::Message;
 
 use crate::{
-    clients::{self, Ours, bare, echo, pipeline},
+    clients::{self, Ours, echo, pipeline},
     h2load,
     load::{self, NUMBER, Outcome, Plan},
     mode::Mode,
@@ -96,7 +96,7 @@ pub(crate) async fn trigger(mode: Mode) -> Vec<Row> {
 
 /// Calls a second, in turns with the echo.
 fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> Row {
-    let bare = bare();
+    let bare = Server::bare();
     let echoes = echo(&bare, plan);
     let by_h2load = mode.h2load && h2load::can(plan);
     let (mut rounds, mut cpu, mut shares) = (Vec::new(), Vec::new(), Vec::new());

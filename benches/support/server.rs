@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use crate::bare;
+use crate::{bare, pin};
 
 pub(crate) struct Server {
     process: Child,
@@ -33,7 +33,9 @@ impl Server {
 
     /// Starts a server that tells its address on standard error.
     fn start(command: &mut Command) -> Self {
-        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
+        command.stderr(Stdio::piped());
+        // And not what reads what it says.
+        let mut process = pin::server(|| command.spawn().unwrap());
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let address = lines.find_map(|line| {
             let line = line.unwrap();
