@@ -12,10 +12,14 @@
 mod audience;
 #[path = "service/bare.rs"]
 mod bare;
+#[path = "service/bare_log.rs"]
+mod bare_log;
 #[path = "service/broadcast.rs"]
 mod broadcast;
 #[path = "service/clients.rs"]
 mod clients;
+#[path = "service/command.rs"]
+mod command;
 #[path = "service/connection.rs"]
 mod connection;
 #[allow(dead_code, reason = "tests and another bench need more of it")]
@@ -27,30 +31,44 @@ mod events;
 mod fanout;
 #[path = "service/generator.rs"]
 mod generator;
+#[path = "service/growth/mod.rs"]
+mod growth;
 #[path = "service/h2load.rs"]
 mod h2load;
 #[path = "service/idle.rs"]
 mod idle;
+#[path = "service/jobs.rs"]
+mod jobs;
 #[path = "service/latency.rs"]
 mod latency;
 #[path = "service/load.rs"]
 mod load;
+#[path = "service/logs.rs"]
+mod logs;
 #[path = "service/machine.rs"]
 mod machine;
 #[path = "service/mode.rs"]
 mod mode;
 #[path = "support/pin.rs"]
 mod pin;
+#[path = "service/player.rs"]
+mod player;
 #[path = "service/report.rs"]
 mod report;
 #[path = "service/runner.rs"]
 mod runner;
 #[path = "support/server.rs"]
 mod server;
+#[path = "service/spawn.rs"]
+mod spawn;
+#[path = "service/stages.rs"]
+mod stages;
 #[path = "service/stored.rs"]
 mod stored;
 #[path = "service/unary.rs"]
 mod unary;
+#[path = "service/usage.rs"]
+mod usage;
 #[path = "support/watchers.rs"]
 mod watchers;
 
@@ -58,8 +76,9 @@ use mode::Mode;
 use report::Row;
 
 /// What can be asked for by `--rows`.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "get", "create", "update", "trigger", "latency", "fanout", "watchers", "start", "stored",
+    "stages", "command", "logs",
 ];
 
 async fn rows(name: &str, mode: Mode) -> Vec<Row> {
@@ -73,6 +92,9 @@ async fn rows(name: &str, mode: Mode) -> Vec<Row> {
         "watchers" => idle::memories(mode).await,
         "start" => idle::start(mode),
         "stored" => stored::rows(mode).await,
+        "stages" => stages::rows(mode).await,
+        "command" => command::rows(mode).await,
+        "logs" => logs::rows(mode).await,
         _ => unreachable!("{NAMES:?} are all"),
     }
 }
@@ -102,6 +124,9 @@ async fn measure(asked: mode::Asked) {
         std::process::exit(2);
     }
     println!("{}", pin::begin());
+    if asked.growth {
+        return growth::measure(asked.mode, asked.write).await;
+    }
     let mut all = Vec::new();
     for name in &asked.rows {
         eprintln!("measuring: {name}");

@@ -14,7 +14,10 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-use crate::broadcast::{Broadcast, Publish, Subscribe};
+use crate::{
+    bare_log,
+    broadcast::{Broadcast, Publish, Subscribe},
+};
 
 pub(crate) const ARGUMENT: &str = "--bare";
 pub(crate) const ECHO: &str = "/bench.Bare/Echo";
@@ -65,6 +68,10 @@ impl Service<http::Request<Body>> for Bare {
             PUBLISH => Box::pin(async move {
                 let mut grpc = Grpc::new(ProstCodec::default());
                 Ok(grpc.unary(Publish(broadcast), request).await)
+            }),
+            bare_log::FILE => Box::pin(async move {
+                let mut grpc = Grpc::new(ProstCodec::default());
+                Ok(grpc.server_streaming(bare_log::Stream, request).await)
             }),
             _ => Box::pin(async { Ok(Status::unimplemented("").into_http()) }),
         }

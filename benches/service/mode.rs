@@ -32,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) rows: Vec<String>,
     /// The table into docs/PERFORMANCE.md.
     pub(crate) write: bool,
+    /// What operations cost as more is stored, instead of the table.
+    pub(crate) growth: bool,
 }
 
 pub(crate) fn asked(names: &[&str]) -> Result<Asked, String> {
@@ -42,6 +44,7 @@ pub(crate) fn asked(names: &[&str]) -> Result<Asked, String> {
         },
         rows: names.iter().map(|name| (*name).to_owned()).collect(),
         write: false,
+        growth: false,
     };
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -50,6 +53,7 @@ pub(crate) fn asked(names: &[&str]) -> Result<Asked, String> {
             "--bench" => {}
             "--quick" => asked.mode.quick = true,
             "--h2load" => asked.mode.h2load = true,
+            "--growth" => asked.growth = true,
             "--write" => asked.write = true,
             "--rows" => asked.rows = some(names, &arguments.next().unwrap_or_default())?,
             other => return Err(format!("{other}: not --quick, --h2load, --write or --rows")),

@@ -157,7 +157,7 @@ fn pair(pair: Option<Pair>, unit: &str) -> String {
 }
 
 /// With three digits that count, or all before the point.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
         0.0..1.0 => 3,
         1.0..10.0 => 2,

@@ -7,8 +7,13 @@ use nix::{
     unistd::Pid,
 };
 
-/// The server's core, where there is one for each.
-static SERVER: OnceLock<usize> = OnceLock::new();
+struct Cores {
+    all: CpuSet,
+    server: usize,
+}
+
+/// Where there is one for each.
+static CORES: OnceLock<Cores> = OnceLock::new();
 
 /// Pins this process to the load's core, and says so or why not. What it starts inherits it.
 pub(crate) fn begin() -> String {
@@ -21,7 +26,10 @@ pub(crate) fn begin() -> String {
     };
     match set(load) {
         Ok(()) => {
-            let _ = SERVER.set(server);
+            let _ = CORES.set(Cores {
+                all: allowed,
+                server,
+            });
             format!("server on core {server}, load on core {load}")
         }
         Err(error) => format!("not pinned: {error}"),
@@ -33,16 +41,30 @@ pub(crate) fn server<T>(start: impl FnOnce() -> T + Send) -> T
 where
     T: Send,
 {
-    let Some(core) = SERVER.get() else {
+    let Some(cores) = CORES.get() else {
         return start();
     };
     // A thread of its own: a runtime's could go on to other work in between.
     thread::scope(|scope| {
         let started = scope.spawn(|| {
-            set(*core).unwrap();
+            set(cores.server).unwrap();
             start()
         });
         started.join().unwrap()
+    })
+}
+
+/// Does what uses all cores: a server that starts commands, or the same by hand.
+pub(crate) fn nowhere<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    let Some(cores) = CORES.get() else {
+        return act();
+    };
+    thread::scope(|scope| {
+        let acting = scope.spawn(|| {
+            sched_setaffinity(Pid::from_raw(0), &cores.all).unwrap();
+            act()
+        });
+        acting.join().unwrap()
     })
 }
 

@@ -27,6 +27,14 @@ impl Server {
         Self::start(command.args(flags).env_remove("PIPEWRIGHT_BINARY"))
     }
 
+    /// The same with the runner that it has in its process.
+    pub(crate) fn with_runner(flags: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--max-requests-per-second", "0"]);
+        Self::start(command.args(flags).env_remove("PIPEWRIGHT_BINARY"))
+    }
+
     pub(crate) fn bare() -> Self {
         Self::start(Command::new(env::current_exe().unwrap()).arg(bare::ARGUMENT))
     }
