@@ -81,6 +81,13 @@ const NAMES: [&str; 12] = [
     "stages", "command", "logs",
 ];
 
+fn names() -> &'static [&'static str] {
+    match std::env::args().any(|argument| argument == "--growth") {
+        true => &growth::NAMES,
+        false => &NAMES,
+    }
+}
+
 async fn rows(name: &str, mode: Mode) -> Vec<Row> {
     match name {
         "get" => unary::get(mode).await,
@@ -103,7 +110,7 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some(bare::ARGUMENT) => run(bare::serve()),
         Some(load::ARGUMENT) => load::serve(),
-        _ => match mode::asked(&NAMES) {
+        _ => match mode::asked(names()) {
             Ok(asked) => run(measure(asked)),
             Err(mistake) => {
                 eprintln!("{mistake}");
@@ -125,7 +132,7 @@ async fn measure(asked: mode::Asked) {
     }
     println!("{}", pin::begin());
     if asked.growth {
-        return growth::measure(asked.mode, asked.write).await;
+        return growth::measure(asked).await;
     }
     let mut all = Vec::new();
     for name in &asked.rows {

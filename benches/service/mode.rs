@@ -56,7 +56,11 @@ pub(crate) fn asked(names: &[&str]) -> Result<Asked, String> {
             "--growth" => asked.growth = true,
             "--write" => asked.write = true,
             "--rows" => asked.rows = some(names, &arguments.next().unwrap_or_default())?,
-            other => return Err(format!("{other}: not --quick, --h2load, --write or --rows")),
+            other => {
+                return Err(format!(
+                    "{other}: not --quick, --h2load, --growth, --write or --rows"
+                ));
+            }
         }
     }
     let partial = asked.mode.quick || asked.rows.len() < names.len();

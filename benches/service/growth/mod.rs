@@ -9,7 +9,7 @@ mod plot;
 mod runners;
 mod watchers;
 
-use crate::mode::Mode;
+use crate::mode::{Asked, Mode};
 
 /// What grows, and what happens to the cost of the operations.
 pub(crate) struct Group {
@@ -61,19 +61,39 @@ impl Group {
     }
 }
 
-pub(crate) async fn measure(mode: Mode, write: bool) {
-    let large: &[usize] = mode.of(&[1_000, 100_000, 1_000_000], &[1_000]);
-    let groups = [
-        pipelines::grow(large, mode).await,
-        jobs::queued(large, mode).await,
-        jobs::ended(large, mode).await,
-        jobs::of_one_pipeline(mode.of(&[100, 10_000, 100_000], &[100]), mode).await,
-        runners::grow(mode.of(&[1, 100, 1_000], &[10]), mode).await,
-        watchers::grow(mode.of(&[10, 1_000, 10_000], &[10]), mode).await,
-    ];
-    let tables: Vec<_> = groups.iter().map(page::section).collect();
-    println!("{}", tables.join("\n"));
-    if write {
+/// What can be asked for by `--growth --rows`.
+pub(crate) const NAMES: [&str; 6] = [
+    "pipelines",
+    "queued",
+    "ended",
+    "one-pipeline",
+    "runners",
+    "watchers",
+];
+
+pub(crate) async fn measure(asked: Asked) {
+    let mut groups = Vec::new();
+    for name in &asked.rows {
+        eprintln!("measuring: {name}");
+        groups.push(group(name, asked.mode).await);
+        println!("{}", page::section(groups.last().unwrap()));
+    }
+    if asked.write {
         page::write(&groups);
+    }
+}
+
+async fn group(name: &str, mode: Mode) -> Group {
+    let large: &[usize] = mode.of(&[1_000, 100_000, 1_000_000], &[1_000]);
+    match name {
+        "pipelines" => pipelines::grow(large, mode).await,
+        "queued" => jobs::queued(large, mode).await,
+        "ended" => jobs::ended(large, mode).await,
+        "one-pipeline" => {
+            jobs::of_one_pipeline(mode.of(&[100, 10_000, 100_000], &[100]), mode).await
+        }
+        "runners" => runners::grow(mode.of(&[1, 100, 1_000], &[10]), mode).await,
+        "watchers" => watchers::grow(mode.of(&[10, 1_000, 10_000], &[10]), mode).await,
+        _ => unreachable!("{NAMES:?} are all"),
     }
 }

@@ -34,7 +34,13 @@ pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {
         let spread = (0..ASKED_FOR).map(|part| client.find(name(part * size / ASKED_FOR)));
         let ids: Vec<String> = stream::iter(spread).buffered(16).collect().await;
         let many = mode.of(20, 2);
-        let get = || ids.iter().cycle().take(ids.len() * many).map(get).collect();
+        let get = || {
+            ids.iter()
+                .cycle()
+                .take(ids.len() * many)
+                .map(|id| get(id))
+                .collect()
+        };
         group.add("GetPipeline", calls::cost(&ours, GET, get));
         let list = || vec![page(None); mode.of(1_000, 50)];
         group.add("ListPipelines, 50", calls::cost(&ours, LIST, list));
@@ -73,9 +79,9 @@ fn create(number: usize) -> v1::CreatePipelineRequest {
     }
 }
 
-fn get(id: &String) -> v1::GetPipelineRequest {
+fn get(id: &str) -> v1::GetPipelineRequest {
     v1::GetPipelineRequest {
-        pipeline_id: id.clone(),
+        pipeline_id: id.to_owned(),
         revision: 0,
     }
 }
