@@ -38,8 +38,9 @@ pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
 /// A file that a command writes as its log, and a service that keeps it.
 struct Log {
     mebibytes: usize,
-    directory: TempDir,
+    /// Ends before its files go.
     server: Server,
+    directory: TempDir,
     client: Client,
     pipeline: String,
 }
@@ -50,7 +51,10 @@ impl Log {
         let file = directory.path().join("log");
         write_lines(&file, mebibytes);
         let (one, all) = (format!("{mebibytes}MiB"), format!("{}MiB", 2 * mebibytes));
-        let flags = ["--max-stage-log", &one, "--max-log-total", &all];
+        // Killed at the end, so it would leave its own behind.
+        let kept = directory.path().join("kept").display().to_string();
+        let sizes = ["--max-stage-log", &one, "--max-log-total", &all];
+        let flags = [&sizes[..], &["--log-dir", &kept]].concat();
         let server = pin::nowhere(|| Server::with_runner(&flags));
         let client = Client::connect(server.address);
         let command = format!("cat '{}'", file.display());
@@ -59,8 +63,8 @@ impl Log {
         client.succeeded(&client.trigger(&small).await).await;
         Self {
             mebibytes,
-            directory,
             server,
+            directory,
             client,
             pipeline,
         }
