@@ -96,6 +96,17 @@ impl Ours {
         created.into_inner().pipeline.unwrap()
     }
 
+    /// Creates a pipeline and starts a job of it.
+    pub(crate) async fn trigger(&self, pipeline: v1::Pipeline) -> v1::Job {
+        let request = self.request(v1::TriggerPipelineRequest {
+            pipeline_id: self.create(pipeline).await.id,
+            ..Default::default()
+        });
+        let mut pipelines = PipelineServiceClient::new(self.channel());
+        let triggered = pipelines.trigger_pipeline(request).await.unwrap();
+        triggered.into_inner().job.unwrap()
+    }
+
     /// Four connections of 32 streams each.
     pub(crate) fn plan(&self, path: &str, messages: Vec<Vec<u8>>, mode: Mode) -> Plan {
         Plan {

@@ -53,9 +53,12 @@ fn table(paced: &[[Shown; 2]], bursts: &[[Shown; 2]], watchers: usize) -> Vec<Ro
     };
     let what =
         |what: &str| format!("fan-out to {watchers} watchers on {CONNECTIONS} connections, {what}");
-    let per_cpu_second = |shown: &Shown| shown.delivered as f64 / seconds(shown.cpu);
-    let per_second = |shown: &Shown| shown.delivered as f64 / seconds(shown.elapsed);
-    let until_last = |shown: &Shown| seconds(shown.until_last) * 1e3;
+    let per_cpu_second = |shown: &Shown| {
+        // A tick of the clock that counts it is the least.
+        shown.delivered as f64 / shown.cpu.as_secs_f64().max(0.01)
+    };
+    let per_second = |shown: &Shown| shown.delivered as f64 / shown.elapsed.as_secs_f64();
+    let until_last = |shown: &Shown| shown.until_last.as_secs_f64() * 1e3;
     let row = |what, shown: &[[Shown; 2]], unit, goal, of: &dyn Fn(&Shown) -> f64| {
         let pairs = |of: &dyn Fn(&Shown) -> f64| {
             let pair = |[ours, baseline]: &[Shown; 2]| Pair {
@@ -99,11 +102,6 @@ fn table(paced: &[[Shown; 2]], bursts: &[[Shown; 2]], watchers: usize) -> Vec<Ro
             &per_cpu_second,
         ),
     ]
-}
-
-fn seconds(time: Duration) -> f64 {
-    // A tick of the clock that counts it is the least.
-    time.as_secs_f64().max(0.01)
 }
 
 fn watched(

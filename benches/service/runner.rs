@@ -10,10 +10,7 @@ use pipewright::wire::{
 use prost::Message;
 use uuid::Uuid;
 
-use crate::{
-    clients::Ours,
-    crowds::{job, stage},
-};
+use crate::{clients::Ours, crowds::stage};
 
 pub(crate) const RENEW: &str = "/pipewright.runner.v1.LeaseService/RenewLease";
 /// As many as a pipeline may have.
@@ -28,8 +25,13 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn begin(ours: &Ours) -> Self {
         let stages = (0..STAGES).map(|number| stage(&format!("test-{number}"), "true"));
-        let stages = stages.collect();
-        let job = job(&ours.channel(), stages).await;
+        let pipeline = v1::Pipeline {
+            name: "service".to_owned(),
+            stages: stages.collect(),
+            parallel: true,
+            ..Default::default()
+        };
+        let job = ours.trigger(pipeline).await;
         let mut leases = LeaseServiceClient::new(ours.channel());
         let session_id = Uuid::now_v7().to_string();
         let register = RegisterRunnerRequest {
