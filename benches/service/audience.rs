@@ -31,7 +31,8 @@ struct Watchers {
 
 struct Audience {
     watchers: Vec<Watchers>,
-    publisher: Connection,
+    /// From when there is something to publish: a connection that says nothing is closed.
+    publisher: Option<Connection>,
     /// Watchers that have something.
     begun: usize,
     delivered: u64,
@@ -42,6 +43,7 @@ pub(crate) fn watch(show: &Show) -> io::Result<Shown> {
     let mut audience = Audience::open(show)?;
     let crowd = show.connections * show.watchers_per_connection;
     audience.go_on(PATIENCE, |audience| audience.begun == crowd)?;
+    audience.publisher = Some(Connection::open(show.address, &show.publish, None)?);
     let (begin, before) = (Instant::now(), cpu(show.process));
     let mut times = match show.pace {
         Some(pace) => audience.paced(show, crowd as u64, pace)?,
@@ -70,7 +72,7 @@ impl Audience {
         };
         Ok(Self {
             watchers: (0..show.connections).map(open).collect::<io::Result<_>>()?,
-            publisher: Connection::open(show.address, &show.publish, None)?,
+            publisher: None,
             begun: 0,
             delivered: 0,
             unanswered: 0,
@@ -104,7 +106,8 @@ impl Audience {
     }
 
     fn publish(&mut self, message: &[u8]) {
-        self.publisher.call(message);
+        let publisher = self.publisher.as_mut();
+        publisher.expect("a crowd that has begun").call(message);
         self.unanswered += 1;
     }
 
@@ -128,12 +131,12 @@ impl Audience {
     }
 
     fn turn(&mut self, most: Duration) -> io::Result<()> {
-        self.publisher.flush()?;
-        for watchers in &mut self.watchers {
-            watchers.connection.flush()?;
+        let connections = self.watchers.iter_mut().map(|all| &mut all.connection);
+        for connection in connections.chain(&mut self.publisher) {
+            connection.flush()?;
         }
-        let connections = self.watchers.iter().map(|watchers| &watchers.connection);
-        let mut waits: Vec<_> = connections.chain([&self.publisher]).map(interest).collect();
+        let connections = self.watchers.iter().map(|all| &all.connection);
+        let mut waits: Vec<_> = connections.chain(&self.publisher).map(interest).collect();
         ppoll(&mut waits, Some(TimeSpec::from_duration(most)), None)?;
         let ready: Vec<_> = waits.iter().map(|wait| wait.any() == Some(true)).collect();
         for (watchers, _) in self.watchers.iter_mut().zip(&ready).filter(|(_, is)| **is) {
@@ -141,15 +144,15 @@ impl Audience {
             self.begun += begun;
             self.delivered += delivered;
         }
-        if ready.last() == Some(&true) {
-            self.read_answers()?;
-        }
-        Ok(())
+        self.read_answers()
     }
 
     fn read_answers(&mut self) -> io::Result<()> {
+        let Some(publisher) = &mut self.publisher else {
+            return Ok(());
+        };
         let (mut messages, mut ends) = (0, 0);
-        self.publisher.read(|_, came| match came {
+        publisher.read(|_, came| match came {
             Came::Data(_) => messages += 1,
             Came::End | Came::Reset => ends += 1,
         })?;

@@ -18,6 +18,8 @@ const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+/// Bytes of a frame, as it is until a server allows more.
+const MOST: usize = 16_384;
 /// More than is ever sent on one connection or stream, so that none is told twice.
 const WINDOW: u32 = (1 << 31) - 1;
 const USUAL_WINDOW: u32 = 65_535;
@@ -77,8 +79,16 @@ impl Connection {
         };
         put(&mut self.waiting, HEADERS, END_HEADERS, stream, &[block]);
         let length = u32::try_from(message.len()).unwrap().to_be_bytes();
-        let parts = [&[0][..], &length, message];
-        put(&mut self.waiting, DATA, END_STREAM, stream, &parts);
+        let whole = [&[0][..], &length, message].concat();
+        let mut pieces = whole.chunks(MOST).peekable();
+        while let Some(piece) = pieces.next() {
+            let flags = if pieces.peek().is_none() {
+                END_STREAM
+            } else {
+                0
+            };
+            put(&mut self.waiting, DATA, flags, stream, &[piece]);
+        }
         stream
     }
 
@@ -129,7 +139,7 @@ impl Connection {
                 RST_STREAM => tell(stream, Came::Reset),
                 SETTINGS if flags & ACK == 0 => put(&mut self.waiting, SETTINGS, ACK, 0, &[]),
                 PING if flags & ACK == 0 => put(&mut self.waiting, PING, ACK, 0, &[payload]),
-                GOAWAY => return Err(io::Error::other("the server sends away")),
+                GOAWAY => return Err(sent_away(payload)),
                 _ => {}
             }
             if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
@@ -140,6 +150,12 @@ impl Connection {
         self.received.drain(..self.received.len() - left);
         Ok(())
     }
+}
+
+fn sent_away(payload: &[u8]) -> io::Error {
+    let (code, words) = payload[4..].split_at(4);
+    let words = String::from_utf8_lossy(words);
+    io::Error::other(format!("the server sends away: {code:?} {words}"))
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
