@@ -46,8 +46,9 @@ fn be_init(mut parent: UnixStream, body: impl FnOnce(UnixStream) -> Report) -> !
         Ok::<_, io::Error>(body(parent.try_clone()?))
     };
     let report = supervised().unwrap_or_else(|error| Report::NotStarted(error.to_string()));
-    // A parent that is gone needs no answer.
-    let _ = serde_json::to_writer(&mut parent, &report).map(|()| parent.flush());
+    // In one piece, as it would be two dozen system calls otherwise. A parent that is
+    // gone needs no answer.
+    let _ = serde_json::to_vec(&report).map(|line| parent.write_all(&line));
     process::exit(0)
 }
 
