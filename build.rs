@@ -3,6 +3,8 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+use prost_build::{Config, Service, ServiceGenerator};
+
 const PROTO_ROOT: &str = "proto";
 const PROTO_FILES: [&str; 4] = [
     "pipewright/v1/pipeline_service.proto",
@@ -33,15 +35,44 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
 
+    let mut config = Config::new();
+    config.service_generator(Box::new(Stubs {
+        clients: stubs().build_server(false).service_generator(),
+        servers: stubs().build_client(false).service_generator(),
+    }));
     tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
         // Maps are ordered, so that equal messages encode to equal bytes.
         .btree_map(".")
         .bytes(".")
-        .codec_path("crate::wire::Codec")
         // They carry secrets; the crate has a `Debug` for them that shows none.
         .skip_debug(SECRET_MESSAGES)
         // That goes for what is inside of them, too.
         .type_attribute(".pipewright.runner.v1.StageWork.action", "#[derive(Debug)]")
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
     Ok(())
+}
+
+fn stubs() -> tonic_prost_build::Builder {
+    tonic_prost_build::configure().codec_path("crate::wire::Codec")
+}
+
+/// Servers may stream messages that are encoded already; all else is as tonic has it.
+struct Stubs {
+    clients: Box<dyn ServiceGenerator>,
+    servers: Box<dyn ServiceGenerator>,
+}
+
+impl ServiceGenerator for Stubs {
+    fn generate(&mut self, mut service: Service, code: &mut String) {
+        self.clients.generate(service.clone(), code);
+        for method in &mut service.methods {
+            if method.server_streaming {
+                method.output_type =
+                    format!("crate::wire::Streamed<super::{}>", method.output_type);
+            }
+        }
+        self.servers.generate(service, code);
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
     engine::{Engine, LogRequest},
     store::JobFilter,
     wire::{
-        duration_from_proto, job_summary_to_proto, job_to_proto, state_from_proto,
+        Streamed, duration_from_proto, job_summary_to_proto, job_to_proto, state_from_proto,
         v1::{self, job_service_server::JobService},
     },
 };
@@ -35,7 +35,7 @@ impl Jobs {
     }
 }
 
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<Streamed<T>, Status>> + Send>>;
 
 #[async_trait]
 impl JobService for Jobs {

@@ -1,6 +1,7 @@
 //! What streams send, in which order.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -9,12 +10,12 @@ use std::{
 
 use futures_util::{Stream, stream};
 use pin_project_lite::pin_project;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::Status;
 
 use crate::{
     engine::{Engine, Error, GapReason, JobView, LogPiece, Opening, StageLog, Watch},
-    wire::{job_to_proto, v1},
+    wire::{Streamed, job_to_proto, v1},
 };
 
 /// Silence on a followed log after which a heartbeat is sent.
@@ -75,18 +76,23 @@ pub(super) fn watch(
     opening: Opening,
     watch: Watch,
     silence: Duration,
-) -> impl Stream<Item = Result<v1::WatchJobResponse, Status>> {
+) -> impl Stream<Item = Result<WatchMessage, Status>> {
     let watcher = Watcher {
         opening: Some(opening),
         is_behind: true,
         watch,
         silence,
+        spoke: Instant::now(),
+        alarm: Box::pin(sleep(silence)),
     };
     stream::try_unfold(watcher, |mut watcher| async move {
         let message = watcher.next().await?;
+        watcher.spoke = Instant::now();
         Ok::<_, Status>(message.map(|message| (message, watcher)))
     })
 }
+
+type WatchMessage = Streamed<v1::WatchJobResponse>;
 
 /// One that watches a job. There may be many thousands that wait, and each is as large
 /// as its largest wait: no message is held across one.
@@ -97,33 +103,45 @@ struct Watcher {
     is_behind: bool,
     watch: Watch,
     silence: Duration,
+    /// When it was told something last.
+    spoke: Instant,
+    /// Set anew only when it goes off: most of the time somebody has spoken since.
+    alarm: Pin<Box<Sleep>>,
 }
 
 impl Watcher {
     /// What it is told next; none after the job's last event.
-    async fn next(&mut self) -> Result<Option<v1::WatchJobResponse>, Error> {
+    async fn next(&mut self) -> Result<Option<WatchMessage>, Error> {
         if let Some(snapshot) = self.opening.take().and_then(snapshot) {
-            return Ok(Some(snapshot));
+            return Ok(Some(snapshot.into()));
         }
-        if self.is_behind {
-            if let Some(events) = batch(&mut self.watch).await? {
-                return Ok(Some(events));
+        loop {
+            if let Some(events) = self.watch.take().await? {
+                return Ok(Some(Streamed::Encoded(events)));
             }
-            self.is_behind = false;
-            if !self.watch.is_over() {
-                return Ok(Some(heartbeat(&self.watch)));
+            if self.watch.is_over() {
+                return Ok(None);
             }
-        }
-        while !self.watch.is_over() {
-            match timeout(self.silence, self.watch.ready()).await {
-                Err(_) => return Ok(Some(heartbeat(&self.watch))),
-                Ok(ready) => ready?,
-            }
-            if let Some(events) = batch(&mut self.watch).await? {
-                return Ok(Some(events));
+            if mem::take(&mut self.is_behind) || !self.changed().await {
+                return Ok(Some(heartbeat(&self.watch).into()));
             }
         }
-        Ok(None)
+    }
+
+    /// Waits for a change; false if there is only silence.
+    async fn changed(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.watch.changed() => return true,
+                () = &mut self.alarm => {}
+            }
+            let due = self.spoke + self.silence;
+            if due <= Instant::now() {
+                return false;
+            }
+            self.alarm.as_mut().reset(due);
+        }
     }
 }
 
@@ -131,7 +149,7 @@ impl Watcher {
 /// the stage is over.
 pub(super) fn stage_log(
     log: StageLog,
-) -> impl Stream<Item = Result<v1::ReadStageLogResponse, Status>> {
+) -> impl Stream<Item = Result<Streamed<v1::ReadStageLogResponse>, Status>> {
     let reader = LogReader {
         log,
         has_caught_up: false,
@@ -139,7 +157,7 @@ pub(super) fn stage_log(
     };
     stream::try_unfold(reader, |mut reader| async move {
         let message = reader.next().await?;
-        Ok::<_, Status>(message.map(|message| (message, reader)))
+        Ok::<_, Status>(message.map(|message| (message.into(), reader)))
     })
 }
 
@@ -172,7 +190,7 @@ impl LogReader {
                     })
                 }
                 LogPiece::Nothing if self.log.follows() => {
-                    let is_first = !std::mem::replace(&mut self.has_caught_up, true);
+                    let is_first = !mem::replace(&mut self.has_caught_up, true);
                     if !is_first && timeout(LOG_HEARTBEAT, self.log.changed()).await.is_ok() {
                         continue;
                     }
@@ -199,22 +217,6 @@ fn snapshot(opening: Opening) -> Option<v1::WatchJobResponse> {
     };
     Some(watch_message(v1::watch_job_response::Payload::Snapshot(
         snapshot,
-    )))
-}
-
-/// The events that are there, as one message; none if there are none.
-async fn batch(watch: &mut Watch) -> Result<Option<v1::WatchJobResponse>, Error> {
-    let events = watch.take().await?;
-    if events.is_empty() {
-        return Ok(None);
-    }
-    let events = events
-        .iter()
-        .map(|event| v1::JobEvent::clone(event))
-        .collect();
-    let batch = v1::JobEventBatch { events };
-    Ok(Some(watch_message(
-        v1::watch_job_response::Payload::Events(batch),
     )))
 }
 

@@ -140,7 +140,8 @@ impl Engine {
 
     fn tell(&self, effect: &Effect) {
         let job = &effect.job;
-        self.signals.tell(job.id, job.last_sequence);
+        let is_over = job.state.is_terminal();
+        self.signals.tell(job.id, job.last_sequence, is_over);
         if effect.is_new {
             tracing::info!(job.id = %job.id, pipeline = job.pipeline.spec.name, number = job.number,
                 "job created");

@@ -11,6 +11,7 @@ mod jobs;
 mod leases;
 mod pipelines;
 mod runners;
+mod signals;
 mod stage_log;
 mod stats;
 mod watch;
@@ -40,8 +41,8 @@ pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use stats::Stats;
 pub use watch::{Opening, Watch};
 
-use feed::Signals;
 use leases::LeaseTable;
+use signals::Signals;
 
 /// The service without its network side.
 pub struct Engine {

@@ -10,7 +10,7 @@ use crate::{
 
 use super::{
     Call, Engine, Error,
-    feed::{Follow, Watcher},
+    signals::{Follow, Watcher},
 };
 
 /// Most bytes of a log in one message: 64 KiB.

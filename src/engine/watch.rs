@@ -1,21 +1,15 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::{
-    sync::watch,
-    time::{self, Instant},
-};
+use bytes::Bytes;
+use tokio::sync::watch;
 
-use crate::{domain::JobId, wire::v1};
+use crate::domain::JobId;
 
 use super::{
     Call, Engine, Error, JobView,
-    feed::{Follow, Watcher},
+    signals::{Follow, Watcher},
 };
 
-/// Once this much waits, it is sent without gathering more.
-const GATHER_BYTES: usize = 4 * 1024;
-/// While busy, events gather for this long before they are sent.
-const GATHER_TIME: Duration = Duration::from_millis(20);
 /// Most bytes of events in one message.
 const BATCH_BYTES: usize = 64 * 1024;
 
@@ -28,7 +22,7 @@ pub struct Watch {
     changes: watch::Receiver<i64>,
     /// Sequence of the newest event that was taken.
     cursor: i64,
-    last_taken: Option<Instant>,
+    is_over: bool,
     _watcher: Watcher,
 }
 
@@ -66,12 +60,12 @@ impl Engine {
             follow,
             changes,
             cursor,
-            last_taken: None,
+            is_over: false,
             _watcher: self.signals.watcher(),
         };
         // The events of a job that has ended are all here from now on, even if the
         // job was about to expire while this watch began.
-        watch.fill().await?;
+        watch.fill(newest).await?;
         Ok((opening, watch))
     }
 }
@@ -82,71 +76,47 @@ impl Watch {
         self.cursor
     }
 
-    /// Takes the events that are there, in order, up to a bound of bytes.
-    pub async fn take(&mut self) -> Result<Vec<Arc<v1::JobEvent>>, Error> {
-        self.fill().await?;
-        let events = self.follow.feed().lock().after(self.cursor, BATCH_BYTES);
-        if let Some(last) = events.last() {
-            self.cursor = last.sequence;
-            self.last_taken = Some(Instant::now());
+    /// Takes the events that are there, in order, up to a bound of bytes: an encoded
+    /// `WatchJobResponse`, or none if there are none.
+    pub async fn take(&mut self) -> Result<Option<Bytes>, Error> {
+        // Marked before the look: what is told after it ends the next wait.
+        let told = *self.changes.borrow_and_update();
+        self.fill(told).await?;
+        let mut feed = self.follow.feed().lock();
+        let batch = feed.after(self.cursor, BATCH_BYTES);
+        if let Some(batch) = &batch {
+            self.cursor = batch.last_sequence;
         }
-        Ok(events)
+        self.is_over = feed.ends_with(self.cursor);
+        Ok(batch.map(|batch| batch.message))
     }
 
-    /// The job has ended, and its last event was taken.
+    /// The job had ended when it was looked at last, and its last event was taken.
     pub fn is_over(&self) -> bool {
-        let feed = self.follow.feed().lock();
-        feed.is_complete() && self.cursor >= feed.last_sequence()
+        self.is_over
     }
 
-    /// Waits until there is an event to take: at once after a silence, and while
-    /// busy until some have gathered. May be dropped and called again at any time.
-    pub async fn ready(&mut self) -> Result<(), Error> {
-        loop {
-            self.changes.mark_unchanged();
-            self.fill().await?;
-            if self.waiting_bytes() > 0 {
-                break;
-            }
-            // The engine, and with it the sender, lives as long as this watch.
-            let _ = self.changes.changed().await;
-        }
-        self.gather().await
+    /// Waits until there may be events to take. May be dropped and called again at
+    /// any time.
+    pub async fn changed(&mut self) {
+        // The engine, and with it the sender, lives as long as this watch.
+        let _ = self.changes.changed().await;
     }
 
-    async fn gather(&mut self) -> Result<(), Error> {
-        let Some(until) = self.last_taken.map(|taken| taken + GATHER_TIME) else {
+    /// Brings the feed up to an event that the store has. Of those who want it at
+    /// once, the first asks the store.
+    async fn fill(&self, newest: i64) -> Result<(), Error> {
+        let feed = self.follow.feed();
+        if feed.lock().last_sequence() >= newest {
             return Ok(());
-        };
-        while self.waiting_bytes() < GATHER_BYTES && !self.follow.feed().lock().is_complete() {
-            self.changes.mark_unchanged();
-            match time::timeout_at(until, self.changes.changed()).await {
-                Ok(_) => self.fill().await?,
-                Err(_) => return Ok(()),
-            }
         }
-        Ok(())
-    }
-
-    fn waiting_bytes(&self) -> usize {
-        self.follow
-            .feed()
-            .lock()
-            .bytes_after(self.cursor, GATHER_BYTES)
-    }
-
-    /// Brings the feed up to the store. Two who do it at once add each event once.
-    async fn fill(&self) -> Result<(), Error> {
-        let known = {
-            let feed = self.follow.feed().lock();
-            if feed.is_complete() {
-                return Ok(());
-            }
-            feed.last_sequence()
-        };
-        let events = self.engine.store.events(self.id, known).await?;
-        let events = events.ok_or_else(|| Error::JobNotFound(self.id.to_string()))?;
-        self.follow.feed().lock().extend(&events);
+        let _one_at_a_time = self.follow.filling().await;
+        let known = feed.lock().last_sequence();
+        if known < newest {
+            let events = self.engine.store.events(self.id, known).await?;
+            let events = events.ok_or_else(|| Error::JobNotFound(self.id.to_string()))?;
+            feed.lock().extend(&events);
+        }
         Ok(())
     }
 }

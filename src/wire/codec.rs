@@ -1,6 +1,7 @@
 use std::marker::PhantomData;
 
-use prost::Message;
+use bytes::{BufMut, Bytes};
+use prost::{EncodeError, Message};
 use tonic::{
     Status,
     codec::{BufferSettings, EncodeBuf, Encoder},
@@ -11,6 +12,51 @@ use tonic_prost::{ProstCodec, ProstDecoder};
 const BUFFER: usize = 64;
 /// Once so much is encoded, it is sent without waiting for more.
 const YIELD_THRESHOLD: usize = 32 * 1024;
+
+/// What can be sent.
+pub trait Outgoing: Send + 'static {
+    /// Encodes it.
+    ///
+    /// # Errors
+    /// If it does not fit into a buffer that grows, which no message is known to do.
+    fn write(self, buffer: &mut EncodeBuf<'_>) -> Result<(), EncodeError>;
+}
+
+impl<M: Message + 'static> Outgoing for M {
+    fn write(self, buffer: &mut EncodeBuf<'_>) -> Result<(), EncodeError> {
+        // At once, as a buffer that grows with the message is copied each time.
+        buffer.reserve(self.encoded_len());
+        self.encode(buffer)
+    }
+}
+
+/// What a server streams: build.rs puts it in the place of the message.
+#[derive(Debug)]
+pub enum Streamed<M> {
+    /// A message for one reader.
+    Message(M),
+    /// A message that was encoded once for many.
+    Encoded(Bytes),
+}
+
+impl<M> From<M> for Streamed<M> {
+    fn from(message: M) -> Self {
+        Self::Message(message)
+    }
+}
+
+impl<M: Message + 'static> Outgoing for Streamed<M> {
+    fn write(self, buffer: &mut EncodeBuf<'_>) -> Result<(), EncodeError> {
+        match self {
+            Self::Message(message) => message.write(buffer),
+            Self::Encoded(bytes) => {
+                buffer.reserve(bytes.len());
+                buffer.put(bytes);
+                Ok(())
+            }
+        }
+    }
+}
 
 /// As tonic's codec for prost, except that a call's buffer is as large as its messages:
 /// tonic begins with 8 KiB for each call, which a watcher that waits would hold on to.
@@ -25,7 +71,7 @@ impl<T, U> Default for Codec<T, U> {
 
 impl<T, U> tonic::codec::Codec for Codec<T, U>
 where
-    T: Message + Send + 'static,
+    T: Outgoing,
     U: Message + Default + Send + 'static,
 {
     type Encode = T;
@@ -38,7 +84,7 @@ where
     }
 
     fn decoder(&mut self) -> ProstDecoder<U> {
-        ProstCodec::<T, U>::raw_decoder(BufferSettings::default())
+        ProstCodec::<U, U>::raw_decoder(BufferSettings::default())
     }
 }
 
@@ -46,15 +92,13 @@ where
 #[derive(Debug)]
 pub struct Exact<T>(PhantomData<T>);
 
-impl<T: Message> Encoder for Exact<T> {
+impl<T: Outgoing> Encoder for Exact<T> {
     type Item = T;
     type Error = Status;
 
     fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        // At once, as a buffer that grows with the message is copied each time.
-        buffer.reserve(message.encoded_len());
-        let encoded = message.encode(buffer);
-        encoded.map_err(|error| Status::internal(error.to_string()))
+        let written = message.write(buffer);
+        written.map_err(|error| Status::internal(error.to_string()))
     }
 
     fn buffer_settings(&self) -> BufferSettings {

@@ -2,6 +2,7 @@
 //! domain. Messages are taken apart field by field, so that a new field of the
 //! contract does not compile until somebody has decided what becomes of it.
 
+mod batch;
 mod code;
 mod codec;
 mod event;
@@ -12,8 +13,9 @@ mod redacted;
 mod runner;
 mod time;
 
+pub use batch::{batch_message, write_entry};
 pub use code::code_name;
-pub use codec::Codec;
+pub use codec::{Codec, Outgoing, Streamed};
 pub use event::event_to_proto;
 pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};
 pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_to_proto};

@@ -18,10 +18,13 @@ use v1::{
 };
 
 use super::*;
-use crate::cli::{caller::Credentials, connection::Connection, logs::LogReader};
+use crate::{
+    cli::{caller::Credentials, connection::Connection, logs::LogReader},
+    wire::Streamed,
+};
 
 type Messages<T> = Vec<Result<T, Status>>;
-type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<Streamed<T>, Status>> + Send>>;
 
 /// Plays one script a connection and notes from where it was asked to go on.
 #[derive(Clone, Default)]
@@ -48,6 +51,7 @@ impl JobService for Script {
         played.cursors.push(request.get_ref().last_seen_sequence);
         let messages = played.watches.pop_front();
         let messages = messages.ok_or_else(|| Status::not_found("the script is over"))?;
+        let messages = messages.into_iter().map(|message| message.map(Into::into));
         Ok(Response::new(Box::pin(stream::iter(messages))))
     }
 
@@ -60,6 +64,7 @@ impl JobService for Script {
         played.offsets.push((request.attempt, request.offset));
         let messages = played.logs.pop_front();
         let messages = messages.ok_or_else(|| Status::not_found("the script is over"))?;
+        let messages = messages.into_iter().map(|message| message.map(Into::into));
         Ok(Response::new(Box::pin(stream::iter(messages))))
     }
 
