@@ -32,7 +32,7 @@ is on, as `reflection = false`; PIPEWRIGHT_MAX_CONNECTIONS=500 in the environmen
 /// Serves until SIGINT or SIGTERM; SIGHUP has it read credentials and certificates again.
 pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     let (listen, config) = args.settings.load()?.into_config();
-    let _traces = telemetry::init("info");
+    let _telemetry = telemetry::init("info");
     let mut interrupts = Interrupts::listen()?;
     let environment = Environment {
         reload: reloads()?,

@@ -1,9 +1,10 @@
 //! What the process tells of itself: logs, numbers and traces.
 
+mod lines;
 mod logs;
 pub(crate) mod metrics;
 mod seldom;
 pub mod traces;
 
-pub use logs::init;
+pub use logs::{Telemetry, init};
 pub(crate) use seldom::Seldom;

@@ -55,7 +55,7 @@ pub(crate) struct StartArgs {
 impl StartArgs {
     /// Runs stages until SIGINT or SIGTERM.
     pub(super) async fn run(self, service: Connection) -> Result<Exit, Failure> {
-        let _traces = telemetry::init("info");
+        let _telemetry = telemetry::init("info");
         let mut interrupts = Interrupts::listen()?;
         let drain = self.drain;
         let leases = RemoteLeases::new(
