@@ -61,11 +61,14 @@ impl Pipeline {
             return Ok(None);
         }
         Ok(Some(Self {
+            id: self.id,
+            project: self.project.clone(),
             revision: self.revision + 1,
+            create_time: self.create_time,
             update_time: now,
+            creator: self.creator.clone(),
             spec,
             graph,
-            ..self.clone()
         }))
     }
 

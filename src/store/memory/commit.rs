@@ -1,6 +1,6 @@
 //! A commit: lock the scopes, check everything, then change everything.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dashmap::Entry;
 use parking_lot::{Mutex, MutexGuard};
@@ -9,7 +9,7 @@ use crate::domain::{Change, Event, Job, JobId, Pipeline, PipelineId, StageState,
 
 use super::{
     super::{Batch, CommitError, JobWrite, PipelineWrite},
-    JobEntry, MemoryStore, PipelineEntry, Revision,
+    JobEntry, MemoryStore, PipelineEntry,
 };
 
 impl MemoryStore {
@@ -110,7 +110,7 @@ impl MemoryStore {
             self.names.remove(&name_key(&old));
         }
         self.pipeline_index.write().revise(&old, &pipeline);
-        scope.revisions.insert(old.revision, Revision::Kept(old));
+        scope.revisions.insert(old.revision, old);
         scope.let_go_of_old_revisions();
     }
 
@@ -195,16 +195,19 @@ impl MemoryStore {
 impl PipelineEntry {
     /// Beyond the newest revisions, one is kept only as long as a job that runs it.
     fn let_go_of_old_revisions(&mut self) {
-        let newest = self.pipeline.revision;
+        const SWEEP_AT: usize = 64;
         let limit = i64::try_from(limits::MAX_REVISIONS).unwrap_or(i64::MAX);
-        if let Some(Revision::Kept(old)) = self.revisions.get(&(newest - limit)) {
-            let old = Revision::WithItsJobs(Arc::downgrade(old));
-            self.revisions.insert(newest - limit, old);
+        let oldest = self.pipeline.revision - limit;
+        let Some(old) = self.revisions.remove(&oldest) else {
+            return;
+        };
+        if self.with_their_jobs.len() >= self.sweep_at {
+            let is_there = |_: &i64, pipeline: &mut Weak<Pipeline>| pipeline.strong_count() > 0;
+            self.with_their_jobs.retain(is_there);
+            // As many again before the next look: an update pays for two, however many stay.
+            self.sweep_at = SWEEP_AT.max(2 * self.with_their_jobs.len());
         }
-        self.revisions.retain(|_, revision| match revision {
-            Revision::Kept(_) => true,
-            Revision::WithItsJobs(pipeline) => pipeline.strong_count() > 0,
-        });
+        self.with_their_jobs.insert(oldest, Arc::downgrade(&old));
     }
 }
 

@@ -56,13 +56,12 @@ struct PipelineEntry {
     version: u64,
     /// Whoever waited for the lock while the pipeline was deleted sees this.
     deleted: bool,
-    /// Older revisions. One that only its jobs still need goes with the last of them.
-    revisions: BTreeMap<i64, Revision>,
-}
-
-enum Revision {
-    Kept(Arc<Pipeline>),
-    WithItsJobs(Weak<Pipeline>),
+    /// Older revisions.
+    revisions: BTreeMap<i64, Arc<Pipeline>>,
+    /// Still older ones, each of which goes with the last job that runs it.
+    with_their_jobs: BTreeMap<i64, Weak<Pipeline>>,
+    /// How many of those there may be before the ones that are gone are looked for.
+    sweep_at: usize,
 }
 
 struct JobEntry {
@@ -243,6 +242,8 @@ impl PipelineEntry {
             version: 1,
             deleted: false,
             revisions: BTreeMap::new(),
+            with_their_jobs: BTreeMap::new(),
+            sweep_at: 0,
         }
     }
 
@@ -260,10 +261,8 @@ impl PipelineEntry {
         if revision == self.pipeline.revision {
             return Some(Arc::clone(&self.pipeline));
         }
-        match self.revisions.get(&revision)? {
-            Revision::Kept(pipeline) => Some(Arc::clone(pipeline)),
-            Revision::WithItsJobs(pipeline) => pipeline.upgrade(),
-        }
+        let kept = self.revisions.get(&revision).cloned();
+        kept.or_else(|| self.with_their_jobs.get(&revision)?.upgrade())
     }
 }
 
