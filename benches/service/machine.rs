@@ -1,11 +1,15 @@
 //! What the figures are of.
 
-use std::{fs, thread};
+use std::fs;
 
 /// In one paragraph.
 pub(crate) fn words() -> String {
-    let cores = thread::available_parallelism().unwrap();
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    // Of the machine: this process has pinned itself to one of them.
+    let cores = info
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
     let model = info
         .lines()
         .find_map(|line| line.strip_prefix("model name"));
