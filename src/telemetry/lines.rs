@@ -141,7 +141,12 @@ impl Write for Line<'_> {
 
 impl Drop for LastLines {
     fn drop(&mut self) {
-        self.lines.0.held.lock().is_over = true;
+        {
+            // Here, as the thread may not have begun yet, and then never looks.
+            let mut held = self.lines.0.held.lock();
+            held.is_over = true;
+            held.send();
+        }
         self.lines.0.wake.notify_one();
         let _ = self.sender.take().map(JoinHandle::join);
     }
