@@ -157,9 +157,9 @@ const fn works(path: &'static str, max_message: u64) -> Method {
     }
 }
 
-/// The row of a method; none for one that there is not.
-pub(super) fn method(path: &str) -> Option<&'static Method> {
-    row(path).map(|row| &METHODS[row])
+/// The method of a row.
+pub(super) fn at(row: usize) -> &'static Method {
+    &METHODS[row]
 }
 
 /// Service and name of each method, in the order of the rows.
@@ -175,12 +175,14 @@ pub(super) fn row(path: &str) -> Option<usize> {
 
 /// What a method needs of its caller, in words; none for a method that there is not.
 pub fn needs(path: &str) -> Option<String> {
-    method(path).map(|method| method.rule.to_string())
+    row(path).map(|row| at(row).rule.to_string())
 }
 
-/// Whether a call asks and is answered again and again, at its client's pace.
-pub(super) fn is_conversation(path: &str) -> bool {
-    path.starts_with("/grpc.reflection.")
+impl Method {
+    /// Whether a call asks and is answered again and again, at its client's pace.
+    pub(super) fn is_conversation(&self) -> bool {
+        self.path.starts_with("/grpc.reflection.")
+    }
 }
 
 impl Rule {
@@ -254,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_has_no_row_is_for_nobody() {
-        assert!(method("/pipewright.v1.PipelineService/EatPipeline").is_none());
-        assert!(method("/pipewright.v1.PipelineService/GetPipeline/").is_none());
+        assert!(row("/pipewright.v1.PipelineService/EatPipeline").is_none());
+        assert!(row("/pipewright.v1.PipelineService/GetPipeline/").is_none());
     }
 }

@@ -8,7 +8,7 @@ use prost_types::FieldMask;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{deadline, mask::Mask, page::PageRequest};
+use super::{gate::deadline, mask::Mask, page::PageRequest};
 use crate::{
     domain::{Pipeline, PipelineSpec, Violation},
     wire::{pipeline_from_proto, v1},

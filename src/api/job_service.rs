@@ -14,9 +14,9 @@ use crate::{
 };
 
 use super::{
-    audit::Audit,
+    gate::audit::Audit,
     page::PageRequest,
-    request::{Repeatable, filter, id, non_negative, open, open_repeatable},
+    request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside},
     status::{invalid, invalid_field},
     streams,
 };
@@ -56,6 +56,7 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        step_aside().await;
         let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);

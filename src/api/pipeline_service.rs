@@ -14,10 +14,10 @@ use crate::{
 };
 
 use super::{
-    audit::Audit,
+    gate::audit::Audit,
     mask::Mask,
     page::PageRequest,
-    request::{Repeatable, filter, id, non_negative, open, open_repeatable, within},
+    request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside, within},
     status::{invalid, invalid_field},
 };
 
@@ -97,6 +97,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::ListPipelinesRequest>,
     ) -> Result<Response<v1::ListPipelinesResponse>, Status> {
+        step_aside().await;
         let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
@@ -166,6 +167,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::DeletePipelineRequest>,
     ) -> Result<Response<v1::DeletePipelineResponse>, Status> {
+        step_aside().await;
         let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::DeletePipelineRequest {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
+use tokio::task;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::{
     engine::{Call, RequestIdentity},
 };
 
-use super::{observe::trace_context, status::invalid_field};
+use super::{gate::Passage, status::invalid_field};
 
 /// A message whose call may be repeated under a request id.
 pub(super) trait Repeatable: Message {
@@ -22,16 +23,24 @@ pub(super) trait Repeatable: Message {
     fn request_id(&self) -> Option<&str>;
 }
 
+/// Lets others on the connection have their turn, before work that takes longer than they
+/// should wait.
+pub(super) async fn step_aside() {
+    task::yield_now().await;
+}
+
 /// Takes a request apart into who calls and what is asked.
 pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
-    let authority = request.extensions().get::<Authority>().cloned();
+    let (_, mut extensions, message) = request.into_parts();
+    let passage = extensions.remove::<Passage>();
+    let (authority, trace) = passage.map_or((None, None), |it| (it.authority, it.trace));
     let call = Call {
-        // What did not pass the layer that names callers may do nothing.
+        // What did not pass the gate may do nothing.
         authority: authority.unwrap_or_else(Authority::of_nobody),
         request: None,
-        trace: trace_context(request.metadata().as_ref()),
+        trace,
     };
-    (call, request.into_inner())
+    (call, message)
 }
 
 /// As [`open`], for a call that a request id makes safe to repeat.

@@ -11,7 +11,11 @@ use crate::{
     },
 };
 
-use super::{audit::Audit, page::PageRequest, request::id};
+use super::{
+    gate::audit::Audit,
+    page::PageRequest,
+    request::{id, step_aside},
+};
 
 /// `pipewright.v1.RunnerService`.
 pub struct Runners {
@@ -53,6 +57,7 @@ impl RunnerService for Runners {
         &self,
         request: Request<v1::ListRunnersRequest>,
     ) -> Result<Response<v1::ListRunnersResponse>, Status> {
+        step_aside().await;
         let v1::ListRunnersRequest {
             page_size,
             page_token,

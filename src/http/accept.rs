@@ -2,8 +2,6 @@
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http_body::Body;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -60,9 +58,7 @@ pub async fn serve<S>(
     calls: S,
     close: impl Future<Output = ()>,
 ) where
-    S: Calls<
-        Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
-    >,
+    S: Calls,
 {
     open_files::allow_connections(settings.limits.max_connections);
     let follow = settings.certificates.clone();

@@ -13,15 +13,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
 use tokio::{
     net::TcpStream,
     sync::{Notify, watch},
@@ -33,6 +28,7 @@ use crate::{auth::Peer, config::Limits};
 use super::{
     admission::Guard,
     answer::Answer,
+    at_once::AtOnce,
     certificates::Certificates,
     deferred::Deferred,
     front::{Answering, Calls, Front},
@@ -47,7 +43,7 @@ const REFUSED_BODY: usize = 64 * 1024;
 
 /// What all connections have in common.
 pub(super) struct Shared<S> {
-    pub(super) builder: Builder<TokioExecutor>,
+    pub(super) builder: Builder<AtOnce>,
     pub(super) front: Arc<Front<S>>,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) limits: Limits,
@@ -70,9 +66,7 @@ pub(super) async fn serve<S>(
     accepted: Accepted,
     mut closing: watch::Receiver<bool>,
 ) where
-    S: Calls<
-        Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
-    >,
+    S: Calls,
 {
     let Accepted {
         stream,

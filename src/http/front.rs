@@ -1,12 +1,14 @@
 //! What is done with a request: checked, then given to the gRPC service or to the
 //! plain pages.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, error::Error, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body;
 use hyper::body::Incoming;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::auth::Peer;
 
@@ -18,32 +20,25 @@ use super::{
     refusal::{Refusal, Refuse},
 };
 
-/// The gRPC and gRPC-Web service, which knows from the content type which one is meant.
-pub trait Calls:
-    Service<
-        Request<Incoming>,
-        Response = Response<Self::Body>,
-        Error = Infallible,
-        Future: Send + 'static,
-    > + Clone
-    + Send
-    + Sync
-    + 'static
-{
-    /// The body of its responses.
-    type Body: Send + 'static;
-}
-
-impl<S, B: Send + 'static> Calls for S
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
+/// The calls of gRPC and of gRPC-Web.
+pub trait Calls: Send + Sync + 'static {
+    /// What the answer to a call has in its body.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
         + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-{
-    type Body = B;
+        + Unpin
+        + 'static;
+
+    /// The answer to a call of gRPC.
+    fn grpc(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+
+    /// The answer to a call of gRPC-Web, whose content type says that it is one.
+    fn grpc_web(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
 /// An answer to come. On the heap, as what waits for it is larger than what sends it.
@@ -97,12 +92,13 @@ impl<S: Calls> Front<S> {
                 "gRPC needs HTTP/2, and this came as HTTP/1; is there a proxy that cannot? \
                  gRPC-Web does with HTTP/1\n",
             ),
-            Kind::Grpc | Kind::GrpcWeb => {
-                let calls = self.calls.clone();
-                return Box::pin(async move {
-                    let response = calls.oneshot(request).await?;
-                    Ok(response.map(Answer::Inner))
-                });
+            Kind::Grpc => {
+                let answer = self.calls.grpc(request);
+                return Box::pin(async { Ok(answer.await.map(Answer::Inner)) });
+            }
+            Kind::GrpcWeb => {
+                let answer = self.calls.grpc_web(request);
+                return Box::pin(async { Ok(answer.await.map(Answer::Inner)) });
             }
         };
         Box::pin(async { Ok(wrong) })

@@ -4,6 +4,7 @@
 mod accept;
 mod admission;
 mod answer;
+mod at_once;
 mod certificates;
 mod connection;
 mod deferred;

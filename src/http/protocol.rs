@@ -1,11 +1,10 @@
 //! How HTTP is spoken on a connection.
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
 
 use crate::config::Limits;
+
+use super::at_once::AtOnce;
 
 /// A stalled stream takes so much at most of what the connection may have in flight.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -21,8 +20,8 @@ const MIN_BUFFER: usize = 8_192;
 /// Headers of a request.
 const MAX_HEADERS: usize = 100;
 
-pub(super) fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+pub(super) fn builder(limits: &Limits) -> Builder<AtOnce> {
+    let mut builder = Builder::new(AtOnce);
     let max_headers = usize::try_from(limits.max_headers).unwrap_or(usize::MAX);
     builder
         .http1()

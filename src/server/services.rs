@@ -1,18 +1,23 @@
-//! The services, and what every call of them passes on its way in.
+//! The services behind their gate, as gRPC and gRPC-Web.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    error::Error,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use http::HeaderMap;
-use tonic::service::Routes;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use tonic::{body::Body, codegen::BoxFuture, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tonic_web::GrpcWebLayer;
-use tower::ServiceBuilder;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::{
-    api::{
-        AuditLayer, AuthLayer, DeadlineLayer, Jobs, LeaseCalls, MessageLimitLayer, ObserveLayer,
-        Pipelines, QuotaLayer, Reason, ReceiptLayer, RefusalLayer, Runners, refused_in_front,
-    },
+    api::{Gate, GateLimits, Jobs, LeaseCalls, Pipelines, Reason, Runners, Sent, refused_in_front},
     auth::Authenticator,
     config::Limits,
     engine::Engine,
@@ -36,7 +41,7 @@ pub(super) async fn services(
     authenticator: Arc<Authenticator>,
     limits: &Limits,
     with_reflection: bool,
-) -> Result<(HealthReporter, impl Calls<Body = tonic::body::Body>), ServeError> {
+) -> Result<(HealthReporter, impl Calls), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::Serving).await;
     // The codec's own limit is no smaller than any that a method has.
@@ -45,33 +50,99 @@ pub(super) async fn services(
     let jobs = JobServiceServer::new(Jobs::new(Arc::clone(engine)));
     let runners = RunnerServiceServer::new(Runners::new(Arc::clone(engine)));
     let leases = LeaseServiceServer::new(LeaseCalls::new(engine.clone()));
-    let mut routes = Routes::new(health_service)
-        .add_service(pipelines.max_decoding_message_size(max))
-        .add_service(jobs.max_decoding_message_size(max))
-        .add_service(runners.max_decoding_message_size(max))
-        .add_service(leases.max_decoding_message_size(max));
+    let mut others = Routes::new(health_service);
     if with_reflection {
-        routes = routes
+        others = others
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
     }
-    let calls = ServiceBuilder::new()
-        // Outermost, so that what the others refuse reaches browsers, too.
-        .layer(GrpcWebLayer::new())
-        .layer(ObserveLayer::default())
-        .layer(RefusalLayer)
-        .layer(DeadlineLayer::new(limits.max_stream_age))
-        .layer(AuthLayer::new(authenticator))
-        .layer(QuotaLayer::new(
-            limits.max_streams_per_principal,
-            limits.max_requests_per_second,
-        ))
-        // Inside the quota: whoever is over it cannot fill the log.
-        .layer(AuditLayer)
-        .layer(ReceiptLayer::new(limits.message_timeout))
-        .layer(MessageLimitLayer::new(limits.max_message))
-        .service(routes.prepare());
-    Ok((health, calls))
+    let services = Services {
+        pipelines: pipelines.max_decoding_message_size(max),
+        jobs: jobs.max_decoding_message_size(max),
+        runners: runners.max_decoding_message_size(max),
+        leases: leases.max_decoding_message_size(max),
+        others: others.prepare(),
+    };
+    let limits = GateLimits {
+        max_streams_per_principal: limits.max_streams_per_principal,
+        max_requests_per_second: limits.max_requests_per_second,
+        max_stream_age: limits.max_stream_age,
+        message_timeout: limits.message_timeout,
+        max_message: limits.max_message,
+    };
+    let grpc = Gate::new(Shared(Arc::new(services)), authenticator, limits);
+    let grpc_web = GrpcWebLayer::new().layer(grpc.clone());
+    Ok((health, Gates { grpc, grpc_web }))
+}
+
+/// The services by their names: those that most calls are of without a router.
+struct Services {
+    pipelines: PipelineServiceServer<Pipelines>,
+    jobs: JobServiceServer<Jobs>,
+    runners: RunnerServiceServer<Runners>,
+    leases: LeaseServiceServer<LeaseCalls>,
+    /// Health and reflection.
+    others: Routes,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Services>);
+
+impl<B> Service<Request<B>> for Shared
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>> + Send>
+        + Send
+        + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let path = request.uri().path();
+        let (service, _) = path[1..].split_once('/').unwrap_or_default();
+        match service {
+            PIPELINE_SERVICE => self.0.pipelines.clone().call(request),
+            JOB_SERVICE => self.0.jobs.clone().call(request),
+            RUNNER_SERVICE => self.0.runners.clone().call(request),
+            LEASE_SERVICE => self.0.leases.clone().call(request),
+            _ => Box::pin(self.0.others.clone().oneshot(request)),
+        }
+    }
+}
+
+/// The one gate, for those who speak gRPC and for those who speak gRPC-Web, which is
+/// around it so that what it refuses reaches browsers, too.
+struct Gates {
+    grpc: Gate<Shared>,
+    grpc_web: GrpcWebService<Gate<Shared>>,
+}
+
+impl Calls for Gates {
+    type Body = Either<Sent, Body>;
+
+    fn grpc(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        let answer = self.grpc.call(request);
+        async { answer.await.map(Either::Left) }
+    }
+
+    fn grpc_web(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        let answer = self.grpc_web.clone().oneshot(request);
+        async {
+            let Ok(answer) = answer.await;
+            answer.map(Either::Right)
+        }
+    }
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -5,6 +5,7 @@
     reason = "in a test's helper, too, a panic is the report"
 )]
 
+mod calls;
 mod connections;
 mod deadlines;
 mod front;

@@ -1,20 +1,11 @@
 //! Certificates, of the service and of its clients.
 
-use std::{
-    convert::Infallible, fs, future::pending, net::SocketAddr, os::unix::fs::PermissionsExt,
-    path::PathBuf, sync::Arc,
-};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body_util::Full;
-use hyper::{body::Incoming, client::conn::http2};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use pipewright::{
-    auth::Peer,
-    config::{Http, Limits, Tls},
-    http::{Certificates, Settings},
-};
+use http::Request;
+use hyper::body::Incoming;
+use pipewright::{auth::Peer, config::Tls, http::Certificates};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -24,16 +15,15 @@ use rustls::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    net::TcpStream,
     time,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
-use tower::service_fn;
 
 use crate::{
-    raw::{body, read, until_closed},
+    calls,
+    raw::until_closed,
     world::{PATIENCE, World, cancel, end, list, waiting_job, watch as watch_job},
 };
 
@@ -194,42 +184,19 @@ async fn a_client_s_certificate_reaches_the_calls() {
     let authority = Authority::new();
     let mut tls = authority.tls();
     tls.client_ca = Some(authority.path("ca.pem"));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let settings = Settings {
-        limits: Limits::default(),
-        http: Http::default(),
-        is_open: true,
-        certificates: Some(Arc::new(Certificates::load(tls).unwrap())),
-        refuse: |_| HeaderMap::new(),
-        ready: watch::channel(true).1,
-        metrics: None,
-    };
-    let calls = service_fn(async |request: Request<Incoming>| {
+    let answer = async |request: Request<Incoming>| {
         let peer = request.extensions().get::<Peer>().unwrap();
-        let told = peer.certificate.clone().unwrap_or_default();
-        Ok::<_, Infallible>(Response::new(Full::new(Bytes::copy_from_slice(&told))))
-    });
-    let serving = tokio::spawn(pipewright::http::serve(
-        listener,
-        settings,
-        calls,
-        pending(),
-    ));
+        Bytes::copy_from_slice(&peer.certificate.clone().unwrap_or_default())
+    };
+    let certificates = Certificates::load(tls).unwrap();
+    let (address, _serving) = calls::serve(Some(certificates), answer).await;
     for certificate in [None, Some(authority.issue())] {
         let expected = certificate.as_ref().map(|(leaf, _)| leaf.der().to_vec());
         let stream = authority.connect(address, "h2", certificate).await.unwrap();
-        let client = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (mut sender, connection) = client.await.unwrap();
-        tokio::spawn(connection);
-        let request = Request::post("https://localhost/p.S/M")
-            .header("content-type", "application/grpc")
-            .body(body(""))
-            .unwrap();
-        let (_, told, _) = read(sender.send_request(request).await.unwrap()).await;
+        let mut client = calls::client(stream).await;
+        let told = calls::call(&mut client, "/p.S/M").await.unwrap();
         assert_eq!(told, expected.unwrap_or_default());
     }
-    serving.abort();
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! How large the messages of a request may be, by method.
+//! A request as it arrives: how large its messages may be, and how long they may take.
 
 use std::{
     collections::HashMap,
@@ -8,13 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::Request;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
-use tower::{Layer, Service};
+use tonic_types::ErrorDetails;
 
-use super::{
-    access,
+use super::super::{
+    access::Method,
     limited::Limit,
     reason::Reason,
     status::{quota, refuse_with},
@@ -23,69 +23,96 @@ use super::{
 /// A flag, and the length in four bytes.
 const PREFIX: usize = 5;
 
-/// Refuses a message when it says how long it is, before it is received.
-#[derive(Clone, Copy, Debug)]
-pub struct MessageLimitLayer {
-    setting: u64,
+/// A request's body. A message that is too large is refused when it says how long it is,
+/// before it is received. A request that has not arrived to its end in time is refused,
+/// too: one that dribbles, or is never ended, would keep its place for ever.
+pub struct Received<B> {
+    inner: B,
+    measure: Measure,
+    until: Option<Instant>,
+    /// Made when there is something to wait for: most requests are all there at once.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl MessageLimitLayer {
-    /// A layer that lets messages have so many bytes, and fewer where the table of
-    /// methods says so.
-    pub fn new(setting: u64) -> Self {
-        Self { setting }
-    }
-}
-
-impl<S> Layer<S> for MessageLimitLayer {
-    type Service = MessageLimits<S>;
-
-    fn layer(&self, inner: S) -> MessageLimits<S> {
-        MessageLimits {
+impl<B> Received<B> {
+    /// A body that is awaited until then, if not for as long as it takes.
+    pub(super) fn new(inner: B, limit: MessageLimit, until: Option<Instant>) -> Self {
+        Self {
             inner,
-            setting: self.setting,
+            measure: Measure::new(limit),
+            until,
+            alarm: None,
         }
     }
 }
 
-/// The service that [`MessageLimitLayer`] makes.
-#[derive(Clone)]
-pub struct MessageLimits<S> {
-    inner: S,
-    setting: u64,
+impl<B> Body for Received<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            let Some(until) = this.until else {
+                return Poll::Pending;
+            };
+            let alarm = this
+                .alarm
+                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            ready!(alarm.as_mut().poll(cx));
+            return Poll::Ready(Some(Err(too_slow().into())));
+        };
+        let Some(frame) = frame.transpose().map_err(Into::into)? else {
+            return Poll::Ready(None);
+        };
+        if let Some(data) = frame.data_ref() {
+            this.measure.read(data)?;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
-impl<S, ReqBody> Service<Request<ReqBody>> for MessageLimits<S>
-where
-    S: Service<Request<Measured<ReqBody>>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let own = access::method(request.uri().path()).and_then(|method| method.max_message);
-        let limit = match own {
-            Some(own) if own < self.setting => MessageLimit::OfMethod(own),
-            _ => MessageLimit::Setting(self.setting),
-        };
-        self.inner
-            .call(request.map(|body| Measured::new(body, limit)))
-    }
+fn too_slow() -> Status {
+    let setting = "message_timeout";
+    let facts = HashMap::from([("setting".to_owned(), setting.to_owned())]);
+    refuse_with(
+        Reason::RequestTooSlow,
+        format!("the request took too long to arrive; the setting is {setting}"),
+        ErrorDetails::new(),
+        facts,
+    )
 }
 
 /// Most bytes of a message, and who says so.
 #[derive(Clone, Copy, Debug)]
-enum MessageLimit {
+pub(super) enum MessageLimit {
     Setting(u64),
     OfMethod(u64),
 }
 
 impl MessageLimit {
+    /// The setting, or the method's own where it is less.
+    pub(super) fn of(method: &Method, setting: u64) -> Self {
+        match method.max_message {
+            Some(own) if own < setting => Self::OfMethod(own),
+            _ => Self::Setting(setting),
+        }
+    }
+
     fn check(self, length: u32) -> Result<(), Status> {
         let (Self::Setting(limit) | Self::OfMethod(limit)) = self;
         if u64::from(length) <= limit {
@@ -112,9 +139,8 @@ impl MessageLimit {
     }
 }
 
-/// A request's body whose messages are measured as they begin.
-pub struct Measured<B> {
-    inner: B,
+/// Measures messages as they begin.
+struct Measure {
     limit: MessageLimit,
     /// What has come of the next message's prefix.
     prefix: [u8; PREFIX],
@@ -123,10 +149,9 @@ pub struct Measured<B> {
     rest: usize,
 }
 
-impl<B> Measured<B> {
-    fn new(inner: B, limit: MessageLimit) -> Self {
+impl Measure {
+    fn new(limit: MessageLimit) -> Self {
         Self {
-            inner,
             limit,
             prefix: [0; PREFIX],
             has: 0,
@@ -134,7 +159,7 @@ impl<B> Measured<B> {
         }
     }
 
-    fn measure(&mut self, mut data: &[u8]) -> Result<(), Status> {
+    fn read(&mut self, mut data: &[u8]) -> Result<(), Status> {
         while !data.is_empty() {
             if self.rest > 0 {
                 let skipped = self.rest.min(data.len());
@@ -157,37 +182,6 @@ impl<B> Measured<B> {
     }
 }
 
-impl<B> Body for Measured<B>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-{
-    type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = self.get_mut();
-        let frame = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-            None => return Poll::Ready(None),
-            Some(frame) => frame.map_err(Into::into)?,
-        };
-        if let Some(data) = frame.data_ref() {
-            this.measure(data)?;
-        }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tonic::Code;
@@ -195,8 +189,8 @@ mod tests {
     use super::*;
 
     fn measured(limit: u64, pieces: &[&[u8]]) -> Result<(), Status> {
-        let mut body = Measured::new((), MessageLimit::Setting(limit));
-        pieces.iter().try_for_each(|piece| body.measure(piece))
+        let mut measure = Measure::new(MessageLimit::Setting(limit));
+        pieces.iter().try_for_each(|piece| measure.read(piece))
     }
 
     #[test]

@@ -3,68 +3,31 @@
 use std::{
     borrow::Cow,
     num::NonZeroU32,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
-use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 use tonic::Status;
-use tower::{Layer, Service};
 
 use crate::auth::{Authority, Peer, network};
 
-use super::{limited::Limit, reason::Reason};
+use super::super::{limited::Limit, reason::Reason};
 
 /// How often callers are forgotten who have not called since the last time.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-/// Refuses what a principal calls beyond its quota. Belongs inside the layer that
-/// tells who calls; those who need not be known have one quota an address.
-#[derive(Clone)]
-pub struct QuotaLayer {
-    quotas: Arc<Quotas>,
-}
-
-impl QuotaLayer {
-    /// A layer that allows every principal so many calls at once and in a second.
-    pub fn new(max_open: usize, per_second: Option<u32>) -> Self {
-        let quotas = Quotas {
-            max_open,
-            per_second: per_second.and_then(NonZeroU32::new),
-            callers: DashMap::new(),
-            forgot: Mutex::new(Instant::now()),
-        };
-        Self {
-            quotas: Arc::new(quotas),
-        }
-    }
-}
-
-impl<S> Layer<S> for QuotaLayer {
-    type Service = Counting<S>;
-
-    fn layer(&self, inner: S) -> Counting<S> {
-        Counting {
-            inner,
-            quotas: Arc::clone(&self.quotas),
-        }
-    }
-}
-
-struct Quotas {
+/// Refuses what a principal calls beyond its quota. Those who need not be known have one
+/// quota a network.
+pub(super) struct Quotas {
     max_open: usize,
     per_second: Option<NonZeroU32>,
     callers: DashMap<String, Arc<Calls>>,
@@ -72,6 +35,7 @@ struct Quotas {
 }
 
 /// The calls of a caller.
+#[derive(Debug)]
 struct Calls {
     open: AtomicUsize,
     rate: Option<DefaultDirectRateLimiter>,
@@ -80,8 +44,27 @@ struct Calls {
 }
 
 impl Quotas {
-    /// A place for one more call of a caller.
-    fn admit(&self, caller: &str) -> Result<Place, Status> {
+    /// Quotas that allow every caller so many calls at once and in a second.
+    pub(super) fn new(max_open: usize, per_second: Option<u32>) -> Self {
+        Self {
+            max_open,
+            per_second: per_second.and_then(NonZeroU32::new),
+            callers: DashMap::new(),
+            forgot: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// A place for one more call; none if nothing is known of who makes it.
+    pub(super) fn admit(
+        &self,
+        authority: Option<&Authority>,
+        peer: Option<&Peer>,
+    ) -> Result<Option<Place>, Status> {
+        let caller = caller(authority, peer);
+        caller.map(|caller| self.place_of(&caller)).transpose()
+    }
+
+    fn place_of(&self, caller: &str) -> Result<Place, Status> {
         let calls = self.calls_of(caller);
         calls.is_recent.store(true, Ordering::Relaxed);
         if let Some(rate) = &calls.rate
@@ -153,7 +136,8 @@ impl Quotas {
 }
 
 /// The place of one call among the open ones.
-struct Place(Arc<Calls>);
+#[derive(Debug)]
+pub(super) struct Place(Arc<Calls>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -161,87 +145,15 @@ impl Drop for Place {
     }
 }
 
-/// The service that [`QuotaLayer`] makes.
-#[derive(Clone)]
-pub struct Counting<S> {
-    inner: S,
-    quotas: Arc<Quotas>,
-}
-
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Counting<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
-    ResBody: Default + Send + 'static,
-{
-    type Response = Response<Counted<ResBody>>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let place = match caller(&request).map(|of| self.quotas.admit(&of)) {
-            None => None,
-            Some(Ok(place)) => Some(place),
-            Some(Err(refusal)) => return Box::pin(async move { Ok(refusal.into_http()) }),
-        };
-        let response = self.inner.call(request);
-        Box::pin(async move {
-            let response = response.await?;
-            Ok(response.map(|inner| Counted { inner, place }))
-        })
-    }
-}
-
-/// Under which name a call is counted. No principal has a space in its name.
-fn caller<B>(request: &Request<B>) -> Option<Cow<'_, str>> {
-    let extensions = request.extensions();
-    match extensions.get::<Authority>() {
+/// Under which name a call is counted: its principal's, or that of its network if nobody
+/// has to be known for it. No principal has a space in its name.
+fn caller<'a>(authority: Option<&'a Authority>, peer: Option<&Peer>) -> Option<Cow<'a, str>> {
+    match authority {
         Some(authority) => Some(Cow::Borrowed(&authority.principal.name)),
         None => {
-            let peer = extensions.get::<Peer>()?;
-            let network = network(peer.address.ip());
+            let network = network(peer?.address.ip());
             Some(Cow::Owned(format!("address {network}")))
         }
-    }
-}
-
-/// A response that holds its call's place until it has ended.
-#[derive(Default)]
-pub struct Counted<B> {
-    inner: B,
-    place: Option<Place>,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.inner).poll_frame(cx);
-        // Before the client can know of the end, as its next call may come at once.
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {}
-            Poll::Ready(_) => this.place = None,
-            Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 
@@ -251,9 +163,9 @@ mod tests {
 
     #[test]
     fn the_idle_are_forgotten_and_the_busy_are_not() {
-        let quotas = QuotaLayer::new(2, Some(10)).quotas;
-        let busy = quotas.admit("busy").ok();
-        drop(quotas.admit("idle").ok());
+        let quotas = Quotas::new(2, Some(10));
+        let busy = quotas.place_of("busy").ok();
+        drop(quotas.place_of("idle").ok());
         let mut now = Instant::now();
         for expected in [2, 1] {
             now += FORGET_EVERY;
@@ -267,11 +179,11 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_call_ends() {
-        let quotas = QuotaLayer::new(1, None).quotas;
-        let first = quotas.admit("a").ok();
-        assert!(quotas.admit("a").is_err());
-        assert!(quotas.admit("b").is_ok());
+        let quotas = Quotas::new(1, None);
+        let first = quotas.place_of("a").ok();
+        assert!(quotas.place_of("a").is_err());
+        assert!(quotas.place_of("b").is_ok());
         drop(first);
-        assert!(quotas.admit("a").is_ok());
+        assert!(quotas.place_of("a").is_ok());
     }
 }
