@@ -12,6 +12,14 @@ const PROTO_FILES: [&str; 4] = [
     "pipewright/v1/runner_service.proto",
     "pipewright/runner/v1/lease_service.proto",
 ];
+/// Unary methods, by the names of their functions, whose answers are made of parts that are
+/// encoded once.
+const SAME_FOR_MANY: [&str; 4] = [
+    "create_pipeline",
+    "get_pipeline",
+    "list_pipelines",
+    "update_pipeline",
+];
 const SECRET_MESSAGES: [&str; 3] = [
     ".pipewright.v1.Pipeline",
     ".pipewright.v1.TriggerPipelineRequest",
@@ -58,7 +66,8 @@ fn stubs() -> tonic_prost_build::Builder {
     tonic_prost_build::configure().codec_path("crate::wire::Codec")
 }
 
-/// Servers may stream messages that are encoded already; all else is as tonic has it.
+/// Servers may send messages that are encoded already, where many get the same; all else is
+/// as tonic has it.
 struct Stubs {
     clients: Box<dyn ServiceGenerator>,
     servers: Box<dyn ServiceGenerator>,
@@ -68,9 +77,8 @@ impl ServiceGenerator for Stubs {
     fn generate(&mut self, mut service: Service, code: &mut String) {
         self.clients.generate(service.clone(), code);
         for method in &mut service.methods {
-            if method.server_streaming {
-                method.output_type =
-                    format!("crate::wire::Streamed<super::{}>", method.output_type);
+            if method.server_streaming || SAME_FOR_MANY.contains(&method.name.as_str()) {
+                method.output_type = format!("crate::wire::Reply<super::{}>", method.output_type);
             }
         }
         self.servers.generate(service, code);

@@ -38,7 +38,7 @@ impl Page {
 
     /// Cuts a list to the page, and gives the token of the page after it.
     pub fn cut<T: Message>(&self, items: impl IntoIterator<Item = (Uuid, T)>) -> (Vec<T>, String) {
-        self.0.cut(items)
+        self.0.cut(items, T::encoded_len)
     }
 }
 

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
+use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
     engine::{Engine, LogRequest},
     store::JobFilter,
     wire::{
-        Streamed, duration_from_proto, job_summary_to_proto, job_to_proto, state_from_proto,
+        Reply, duration_from_proto, job_summary_to_proto, job_to_proto, state_from_proto,
         v1::{self, job_service_server::JobService},
     },
 };
@@ -35,7 +36,7 @@ impl Jobs {
     }
 }
 
-type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<Streamed<T>, Status>> + Send>>;
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<Reply<T>, Status>> + Send>>;
 
 #[async_trait]
 impl JobService for Jobs {
@@ -84,6 +85,7 @@ impl JobService for Jobs {
             found
                 .iter()
                 .map(|job| (job.id.0, job_summary_to_proto(job))),
+            v1::Job::encoded_len,
         );
         Ok(Response::new(v1::ListJobsResponse {
             jobs,

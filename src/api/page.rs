@@ -66,15 +66,16 @@ impl PageRequest {
     }
 
     /// Cuts a list to the page, and gives the token of the page after it.
-    pub(super) fn cut<T: Message>(
+    pub(super) fn cut<T>(
         &self,
         items: impl IntoIterator<Item = (Uuid, T)>,
+        encoded_len: impl Fn(&T) -> usize,
     ) -> (Vec<T>, String) {
         let mut page = Vec::new();
         let mut bytes = 0;
         let mut last = None;
         for (id, item) in items {
-            bytes += item.encoded_len();
+            bytes += encoded_len(&item);
             let is_full = page.len() == self.size || (bytes > MAX_BYTES && !page.is_empty());
             if let (true, Some(last)) = (is_full, last) {
                 return (page, self.token(last));

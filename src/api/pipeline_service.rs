@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use prost::Message;
+use bytes::Bytes;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
@@ -8,7 +8,8 @@ use crate::{
     engine::{Engine, Error, TriggerRequest, Update},
     store::PipelineFilter,
     wire::{
-        PipelineDraft, job_to_proto, pipeline_from_proto, pipeline_to_proto, spec_to_proto,
+        PipelineDraft, Reply, job_to_proto, pipeline_entry, pipeline_from_proto, pipeline_to_proto,
+        pipelines_page, spec_fits,
         v1::{self, pipeline_service_server::PipelineService},
     },
 };
@@ -42,7 +43,7 @@ impl PipelineService for Pipelines {
     async fn create_pipeline(
         &self,
         request: Request<v1::CreatePipelineRequest>,
-    ) -> Result<Response<v1::CreatePipelineResponse>, Status> {
+    ) -> Result<Response<Reply<v1::CreatePipelineResponse>>, Status> {
         let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::CreatePipelineRequest {
@@ -67,18 +68,22 @@ impl PipelineService for Pipelines {
         if !validate_only {
             audit.about("pipeline", &created.id.to_string());
         }
-        let mut pipeline = show(&created, validate_only);
-        if let (true, Some(pipeline)) = (validate_only, &mut pipeline) {
-            pipeline.id.clear();
-            pipeline.create_time = None;
-        }
-        Ok(Response::new(v1::CreatePipelineResponse { pipeline }))
+        Ok(Response::new(match validate_only {
+            false => Reply::Encoded(pipeline_entry(&created)),
+            true => {
+                let mut pipeline = only_checked(&created);
+                pipeline.id.clear();
+                pipeline.create_time = None;
+                let pipeline = Some(pipeline);
+                Reply::Message(v1::CreatePipelineResponse { pipeline })
+            }
+        }))
     }
 
     async fn get_pipeline(
         &self,
         request: Request<v1::GetPipelineRequest>,
-    ) -> Result<Response<v1::GetPipelineResponse>, Status> {
+    ) -> Result<Response<Reply<v1::GetPipelineResponse>>, Status> {
         let (call, message) = open(request);
         let v1::GetPipelineRequest {
             pipeline_id,
@@ -89,14 +94,13 @@ impl PipelineService for Pipelines {
             .engine
             .get_pipeline(&call, id, read_revision(revision)?)
             .await?;
-        let pipeline = Some(pipeline_to_proto(&found));
-        Ok(Response::new(v1::GetPipelineResponse { pipeline }))
+        Ok(Response::new(Reply::Encoded(pipeline_entry(&found))))
     }
 
     async fn list_pipelines(
         &self,
         request: Request<v1::ListPipelinesRequest>,
-    ) -> Result<Response<v1::ListPipelinesResponse>, Status> {
+    ) -> Result<Response<Reply<v1::ListPipelinesResponse>>, Status> {
         step_aside().await;
         let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
@@ -119,21 +123,17 @@ impl PipelineService for Pipelines {
             .engine
             .list_pipelines(&call, wanted, before, page.lookahead())
             .await?;
-        let (pipelines, next_page_token) = page.cut(
-            found
-                .iter()
-                .map(|pipeline| (pipeline.id.0, pipeline_to_proto(pipeline))),
-        );
-        Ok(Response::new(v1::ListPipelinesResponse {
-            pipelines,
-            next_page_token,
-        }))
+        let entries = found
+            .iter()
+            .map(|pipeline| (pipeline.id.0, pipeline_entry(pipeline)));
+        let (entries, next_page_token) = page.cut(entries, Bytes::len);
+        Ok(Response::new(pipelines_page(&entries, next_page_token)))
     }
 
     async fn update_pipeline(
         &self,
         request: Request<v1::UpdatePipelineRequest>,
-    ) -> Result<Response<v1::UpdatePipelineResponse>, Status> {
+    ) -> Result<Response<Reply<v1::UpdatePipelineResponse>>, Status> {
         let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::UpdatePipelineRequest {
@@ -159,8 +159,14 @@ impl PipelineService for Pipelines {
             validate_only,
         };
         let updated = self.engine.update_pipeline(&call, update);
-        let pipeline = show(&*updated.await.map_err(within_pipeline)?, validate_only);
-        Ok(Response::new(v1::UpdatePipelineResponse { pipeline }))
+        let updated = updated.await.map_err(within_pipeline)?;
+        Ok(Response::new(match validate_only {
+            false => Reply::Encoded(pipeline_entry(&updated)),
+            true => {
+                let pipeline = Some(only_checked(&updated));
+                Reply::Message(v1::UpdatePipelineResponse { pipeline })
+            }
+        }))
     }
 
     async fn delete_pipeline(
@@ -259,20 +265,19 @@ fn read_revision(revision: i64) -> Result<Option<i64>, Status> {
     Ok(non_negative("revision", revision)?.map(|_| revision))
 }
 
-/// A pipeline as an answer; one that was only checked has no version of its own.
-fn show(pipeline: &Pipeline, validate_only: bool) -> Option<v1::Pipeline> {
-    let mut message = pipeline_to_proto(pipeline);
-    if validate_only {
-        message.etag.clear();
-        message.update_time = None;
+/// A pipeline that was only checked, which has no version of its own.
+fn only_checked(pipeline: &Pipeline) -> v1::Pipeline {
+    v1::Pipeline {
+        etag: String::new(),
+        update_time: None,
+        ..pipeline_to_proto(pipeline)
     }
-    Some(message)
 }
 
 fn check_size(spec: &PipelineSpec) -> Result<(), Vec<Violation>> {
-    match spec_to_proto(spec).encoded_len() {
-        0..=MAX_PIPELINE_BYTES => Ok(()),
-        _ => Err(vec![Violation::new("", "must encode to at most 1 MiB")]),
+    match spec_fits(spec, MAX_PIPELINE_BYTES) {
+        true => Ok(()),
+        false => Err(vec![Violation::new("", "must encode to at most 1 MiB")]),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
@@ -70,6 +71,7 @@ impl RunnerService for Runners {
             found
                 .into_iter()
                 .map(|runner| (runner.id.0, runner_to_proto(runner))),
+            v1::Runner::encoded_len,
         );
         Ok(Response::new(v1::ListRunnersResponse {
             runners,

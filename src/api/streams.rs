@@ -15,7 +15,7 @@ use tonic::Status;
 
 use crate::{
     engine::{Engine, Error, GapReason, JobView, LogPiece, Opening, StageLog, Watch},
-    wire::{Streamed, job_to_proto, v1},
+    wire::{Reply, job_to_proto, v1},
 };
 
 /// Silence on a followed log after which a heartbeat is sent.
@@ -92,7 +92,7 @@ pub(super) fn watch(
     })
 }
 
-type WatchMessage = Streamed<v1::WatchJobResponse>;
+type WatchMessage = Reply<v1::WatchJobResponse>;
 
 /// One that watches a job. There may be many thousands that wait, and each is as large
 /// as its largest wait: no message is held across one.
@@ -117,7 +117,7 @@ impl Watcher {
         }
         loop {
             if let Some(events) = self.watch.take().await? {
-                return Ok(Some(Streamed::Encoded(events)));
+                return Ok(Some(Reply::Encoded(events)));
             }
             if self.watch.is_over() {
                 return Ok(None);
@@ -149,7 +149,7 @@ impl Watcher {
 /// the stage is over.
 pub(super) fn stage_log(
     log: StageLog,
-) -> impl Stream<Item = Result<Streamed<v1::ReadStageLogResponse>, Status>> {
+) -> impl Stream<Item = Result<Reply<v1::ReadStageLogResponse>, Status>> {
     let reader = LogReader {
         log,
         has_caught_up: false,

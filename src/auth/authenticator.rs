@@ -109,7 +109,8 @@ impl Authenticator {
             By::File(logins) => {
                 let answer = match logins.begin(presented) {
                     Step::Done(answer) => answer,
-                    Step::Check(check) => logins.finish(check).await,
+                    // On the heap, as it is large, and every call has a place for it.
+                    Step::Check(check) => Box::pin(logins.finish(check)).await,
                 };
                 answer.inspect_err(|error| logins.tell(*error, presented.address()))
             }

@@ -13,6 +13,7 @@ mod job;
 pub mod lease;
 pub mod limits;
 mod loss;
+mod memo;
 mod outcome;
 mod pipeline;
 mod retry;
@@ -33,6 +34,7 @@ pub use job::{
     CancelCause, Cancellation, Failure, FailureReason, Holder, Job, JobState, Origin,
     PendingReason, RunKey, SkipReason, StageRun, StageState, Trigger, TriggerSource,
 };
+pub use memo::Memo;
 pub use outcome::Outcome;
 pub use pipeline::{
     ConcurrencyPolicy, Pipeline, PipelineSpec, RunCondition, Stage, StageType, Variables,

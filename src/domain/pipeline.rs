@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration, time::SystemTime};
 
-use super::{PipelineId, Secrets, StageGraph, Violation, validate};
+use super::{Memo, PipelineId, Secrets, StageGraph, Violation, validate};
 
 /// Names to values, in the order of the names.
 pub type Variables = BTreeMap<String, String>;
@@ -24,6 +24,8 @@ pub struct Pipeline {
     pub spec: PipelineSpec,
     /// The order of the stages that the spec leads to.
     pub graph: StageGraph,
+    /// As clients see it, encoded.
+    pub shown: Memo,
 }
 
 impl Pipeline {
@@ -47,6 +49,7 @@ impl Pipeline {
             creator,
             spec,
             graph,
+            shown: Memo::default(),
         })
     }
 
@@ -69,6 +72,7 @@ impl Pipeline {
             creator: self.creator.clone(),
             spec,
             graph,
+            shown: Memo::default(),
         }))
     }
 

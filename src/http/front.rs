@@ -4,7 +4,7 @@
 use std::{convert::Infallible, error::Error, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -92,17 +92,18 @@ impl<S: Calls> Front<S> {
                 "gRPC needs HTTP/2, and this came as HTTP/1; is there a proxy that cannot? \
                  gRPC-Web does with HTTP/1\n",
             ),
-            Kind::Grpc => {
-                let answer = self.calls.grpc(request);
-                return Box::pin(async { Ok(answer.await.map(Answer::Inner)) });
-            }
-            Kind::GrpcWeb => {
-                let answer = self.calls.grpc_web(request);
-                return Box::pin(async { Ok(answer.await.map(Answer::Inner)) });
-            }
+            Kind::Grpc => return boxed(self.calls.grpc(request)),
+            Kind::GrpcWeb => return boxed(self.calls.grpc_web(request)),
         };
         Box::pin(async { Ok(wrong) })
     }
+}
+
+/// Maps what comes, where an async block would have a place for the call's future twice.
+fn boxed<B: Send + 'static>(
+    answer: impl Future<Output = Response<B>> + Send + 'static,
+) -> Answering<B> {
+    Box::pin(answer.map(|response| Ok(response.map(Answer::Inner))))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

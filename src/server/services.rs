@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
@@ -129,8 +130,9 @@ impl Calls for Gates {
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
-        let answer = self.grpc.call(request);
-        async { answer.await.map(Either::Left) }
+        self.grpc
+            .call(request)
+            .map(|answer| answer.map(Either::Left))
     }
 
     fn grpc_web(
@@ -138,10 +140,7 @@ impl Calls for Gates {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         let answer = self.grpc_web.clone().oneshot(request);
-        async {
-            let Ok(answer) = answer.await;
-            answer.map(Either::Right)
-        }
+        answer.map(|Ok(answer)| answer.map(Either::Right))
     }
 }
 

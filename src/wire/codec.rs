@@ -8,10 +8,14 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-/// Enough for a heartbeat.
+/// Enough for a heartbeat, or for a request that names something by its id.
 const BUFFER: usize = 64;
 /// Once so much is encoded, it is sent without waiting for more.
 const YIELD_THRESHOLD: usize = 32 * 1024;
+
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER, YIELD_THRESHOLD)
+}
 
 /// What can be sent.
 pub trait Outgoing: Send + 'static {
@@ -30,22 +34,23 @@ impl<M: Message + 'static> Outgoing for M {
     }
 }
 
-/// What a server streams: build.rs puts it in the place of the message.
+/// What a server sends: build.rs puts it in the place of a message, where that may be one
+/// that is encoded already.
 #[derive(Debug)]
-pub enum Streamed<M> {
+pub enum Reply<M> {
     /// A message for one reader.
     Message(M),
     /// A message that was encoded once for many.
     Encoded(Bytes),
 }
 
-impl<M> From<M> for Streamed<M> {
+impl<M> From<M> for Reply<M> {
     fn from(message: M) -> Self {
         Self::Message(message)
     }
 }
 
-impl<M: Message + 'static> Outgoing for Streamed<M> {
+impl<M: Message + 'static> Outgoing for Reply<M> {
     fn write(self, buffer: &mut EncodeBuf<'_>) -> Result<(), EncodeError> {
         match self {
             Self::Message(message) => message.write(buffer),
@@ -84,7 +89,7 @@ where
     }
 
     fn decoder(&mut self) -> ProstDecoder<U> {
-        ProstCodec::<U, U>::raw_decoder(BufferSettings::default())
+        ProstCodec::<U, U>::raw_decoder(buffers())
     }
 }
 
@@ -102,6 +107,6 @@ impl<T: Outgoing> Encoder for Exact<T> {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(BUFFER, YIELD_THRESHOLD)
+        buffers()
     }
 }

@@ -2,9 +2,9 @@
 //! domain. Messages are taken apart field by field, so that a new field of the
 //! contract does not compile until somebody has decided what becomes of it.
 
-mod batch;
 mod code;
 mod codec;
+mod entries;
 mod event;
 mod job;
 pub mod lease;
@@ -13,12 +13,12 @@ mod redacted;
 mod runner;
 mod time;
 
-pub use batch::{batch_message, write_entry};
 pub use code::code_name;
-pub use codec::{Codec, Outgoing, Streamed};
+pub use codec::{Codec, Outgoing, Reply};
+pub use entries::{batch_message, pipeline_entry, pipelines_page, write_entry};
 pub use event::event_to_proto;
 pub use job::{StageView, job_summary_to_proto, job_to_proto, state_from_proto};
-pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_to_proto};
+pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_fits};
 pub use runner::{RunnerView, RunningStage, runner_to_proto};
 pub use time::duration_from_proto;
 

@@ -1,7 +1,10 @@
 //! `pipeline.proto`.
 
+use prost::Message;
+
 use crate::domain::{
-    ConcurrencyPolicy, Pipeline, PipelineSpec, RunCondition, Stage, StageType, Violation, limits,
+    ConcurrencyPolicy, Pipeline, PipelineSpec, RunCondition, Stage, StageType, Variables,
+    Violation, limits,
 };
 
 use super::{
@@ -166,6 +169,7 @@ pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
         creator,
         spec,
         graph: _,
+        shown: _,
     } = pipeline;
     v1::Pipeline {
         id: id.to_string(),
@@ -179,8 +183,49 @@ pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
     }
 }
 
-/// A pipeline with only what clients may change, whose size is what is limited.
-pub fn spec_to_proto(spec: &PipelineSpec) -> v1::Pipeline {
+/// Whether what clients may change of a pipeline encodes to so many bytes at most.
+pub fn spec_fits(spec: &PipelineSpec, most: usize) -> bool {
+    // To encode it, only to know how long it is, takes as long as to answer with it.
+    len_at_most(spec) <= most || spec_to_proto(spec).encoded_len() <= most
+}
+
+/// What a spec encodes to at most, from the lengths of its texts.
+fn len_at_most(spec: &PipelineSpec) -> usize {
+    /// What stands before a text: a tag of two bytes at most, a length of five.
+    const TEXT: usize = 7;
+    /// What stands in an entry of a map besides its texts.
+    const ENTRY: usize = 3 * TEXT;
+    /// All of a stage that is no text.
+    const STAGE: usize = 64;
+    /// The same of a pipeline.
+    const PIPELINE: usize = 32;
+    let text = |text: &String| TEXT + text.len();
+    let texts = |texts: &[String]| texts.iter().map(text).sum::<usize>();
+    let entry = |(key, value): (&String, &String)| ENTRY + key.len() + value.len();
+    let map = |map: &Variables| map.iter().map(entry).sum::<usize>();
+    let stage = |stage: &Stage| {
+        STAGE
+            + [&stage.name, &stage.command, &stage.working_directory]
+                .map(text)
+                .iter()
+                .sum::<usize>()
+            + texts(&stage.needs)
+            + map(&stage.variables)
+            + map(&stage.runner_labels)
+    };
+    PIPELINE
+        + [&spec.name, &spec.git_repository, &spec.default_ref]
+            .map(text)
+            .iter()
+            .sum::<usize>()
+        + spec.stages.iter().map(stage).sum::<usize>()
+        + map(&spec.variables)
+        + map(&spec.annotations)
+        + spec.secret_variables.names().map(text).sum::<usize>()
+}
+
+/// A pipeline with only what clients may change.
+fn spec_to_proto(spec: &PipelineSpec) -> v1::Pipeline {
     let PipelineSpec {
         name,
         git_repository,
@@ -252,5 +297,76 @@ fn condition_to_proto(condition: RunCondition) -> v1::RunCondition {
         RunCondition::OnSuccess => v1::RunCondition::OnSuccess,
         RunCondition::OnFailure => v1::RunCondition::OnFailure,
         RunCondition::Always => v1::RunCondition::Always,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::{collection, prelude::*};
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = String> {
+        // Lengths of one, two and three bytes.
+        prop_oneof![
+            Just(String::new()),
+            "[a-z]{1,5}",
+            Just("x".repeat(300)),
+            Just("y".repeat(20_000))
+        ]
+    }
+
+    fn variables() -> impl Strategy<Value = Variables> {
+        collection::btree_map(text(), text(), 0..4)
+    }
+
+    fn stage() -> impl Strategy<Value = Stage> {
+        let texts = (text(), text(), text(), collection::vec(text(), 0..4));
+        (texts, variables(), variables()).prop_map(
+            |((name, command, working_directory, needs), variables, runner_labels)| Stage {
+                name,
+                stage_type: StageType::Deploy,
+                command,
+                timeout: Duration::new(u64::MAX >> 1, 999_999_999),
+                needs,
+                run_condition: RunCondition::Always,
+                variables,
+                runner_labels,
+                working_directory,
+            },
+        )
+    }
+
+    fn spec() -> impl Strategy<Value = PipelineSpec> {
+        let texts = (text(), text(), text());
+        let stages = collection::vec(stage(), 0..4);
+        let secrets = collection::btree_map(text(), text(), 0..4);
+        (texts, stages, variables(), variables(), secrets).prop_map(
+            |((name, git_repository, default_ref), stages, variables, annotations, secrets)| {
+                PipelineSpec {
+                    name,
+                    git_repository,
+                    default_ref,
+                    stages,
+                    parallel: true,
+                    variables,
+                    secret_variables: secrets.into_iter().collect(),
+                    concurrency_policy: ConcurrencyPolicy::CancelRunning,
+                    annotations,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_spec_fits_into_its_length_and_no_less(spec in spec()) {
+            let length = spec_to_proto(&spec).encoded_len();
+            prop_assert!(length <= len_at_most(&spec));
+            prop_assert!(spec_fits(&spec, length));
+            prop_assert!(length == 0 || !spec_fits(&spec, length - 1));
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{HeaderMap, Request, Response, request::Parts};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
@@ -128,8 +128,7 @@ impl<S> Gate<S> {
         S::Future: Send,
         B: Send,
     {
-        let (services, rules) = (self.services.clone(), Arc::clone(&self.rules));
-        async move { rules.answer(services, request).await }
+        Arc::clone(&self.rules).answer(self.services.clone(), request)
     }
 }
 
@@ -151,13 +150,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let answer = Self::call(self, request);
-        Box::pin(async { Ok(answer.await) })
+        Box::pin(Self::call(self, request).map(Ok))
     }
 }
 
 impl Rules {
-    async fn answer<S, B>(&self, services: S, request: Request<B>) -> Response<Sent>
+    async fn answer<S, B>(self: Arc<Self>, services: S, request: Request<B>) -> Response<Sent>
     where
         S: Service<Request<Received<B>>, Response = Response<Body>, Error = Infallible>,
     {
@@ -169,8 +167,11 @@ impl Rules {
         let span = traces::call(service, name, parent.as_ref());
         let trace = traces::context(&span).or(parent);
         let method = row.map(access::at);
-        let answered = self.in_time(services, request, method, trace, began);
-        let answered = answered.instrument(span).await;
+        // Awaited where it is made: one that is moved first has its place twice.
+        let answered = self
+            .in_time(services, request, method, trace, began)
+            .instrument(span)
+            .await;
         call.answered(began.elapsed());
         match answered {
             Ok((
@@ -204,12 +205,14 @@ impl Rules {
         S: Service<Request<Received<B>>, Response = Response<Body>, Error = Infallible>,
     {
         let deadline = deadline::of(request.headers(), began)?;
-        let answered = self.let_in(services, request, method, trace, began);
         let answered = match deadline {
-            None => answered.await?,
-            Some(deadline) => timeout_at(deadline, answered)
-                .await
-                .map_err(|_| End::Deadline.status())??,
+            None => self.let_in(services, request, method, trace, began).await?,
+            Some(deadline) => timeout_at(
+                deadline,
+                self.let_in(services, request, method, trace, began),
+            )
+            .await
+            .map_err(|_| End::Deadline.status())??,
         };
         let age = self
             .limits

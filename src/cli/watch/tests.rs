@@ -20,11 +20,11 @@ use v1::{
 use super::*;
 use crate::{
     cli::{caller::Credentials, connection::Connection, logs::LogReader},
-    wire::Streamed,
+    wire::Reply,
 };
 
 type Messages<T> = Vec<Result<T, Status>>;
-type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<Streamed<T>, Status>> + Send>>;
+type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<Reply<T>, Status>> + Send>>;
 
 /// Plays one script a connection and notes from where it was asked to go on.
 #[derive(Clone, Default)]
