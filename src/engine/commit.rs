@@ -19,17 +19,18 @@ pub(super) struct Plan {
 }
 
 impl Engine {
-    /// Does a call once: a repetition of one that was answered gets that answer.
-    pub(super) async fn once(
+    /// Does a call once: a repetition of one that was answered gets that answer. The attempt
+    /// is made where it is awaited: a future that is handed over has its place twice.
+    pub(super) async fn once<Attempt: Future<Output = Result<Answer, Error>>>(
         &self,
         call: &Call,
         method: &'static str,
-        attempt: impl Future<Output = Result<Answer, Error>>,
+        attempt: impl FnOnce() -> Attempt,
     ) -> Result<Answer, Error> {
         if let Some(answer) = self.answered(call, method).await? {
             return Ok(answer);
         }
-        match attempt.await {
+        match attempt().await {
             Ok(answer) => Ok(answer),
             // The first call may have come in between, and be the reason for this refusal.
             Err(error) => self.answered(call, method).await?.ok_or(error),

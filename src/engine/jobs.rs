@@ -49,7 +49,7 @@ impl Engine {
         request: TriggerRequest,
     ) -> Result<Arc<Job>, Error> {
         const METHOD: &str = "TriggerPipeline";
-        let attempt = async {
+        let attempt = || async {
             let violations = validate::trigger(
                 &request.git_ref,
                 &request.variables,
@@ -83,7 +83,7 @@ impl Engine {
         scope: RetryScope,
     ) -> Result<Arc<Job>, Error> {
         const METHOD: &str = "RetryJob";
-        let attempt = async {
+        let attempt = || async {
             loop {
                 let job = self.job_for(call, id).await?;
                 access::check_stages(call, &job.pipeline)?;

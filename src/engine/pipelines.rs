@@ -31,7 +31,7 @@ impl Engine {
         validate_only: bool,
     ) -> Result<Arc<Pipeline>, Error> {
         const METHOD: &str = "CreatePipeline";
-        let attempt = async {
+        let attempt = || async {
             access::check_project(call, &project)?;
             let now = self.now();
             let id = PipelineId(self.ids.next(now));
@@ -88,7 +88,7 @@ impl Engine {
         update: Update<'_>,
     ) -> Result<Arc<Pipeline>, Error> {
         const METHOD: &str = "UpdatePipeline";
-        let attempt = async {
+        let attempt = || async {
             loop {
                 let state = self.pipeline_for(call, update.id).await?;
                 let plan = self.plan_update(&update, state)?;
@@ -114,7 +114,7 @@ impl Engine {
         force: bool,
     ) -> Result<(), Error> {
         const METHOD: &str = "DeletePipeline";
-        let attempt = async {
+        let attempt = || async {
             loop {
                 let state = self.pipeline_for(call, id).await?;
                 let plan = self.plan_delete(call, state, etag, force).await?;

@@ -60,8 +60,12 @@ pub fn pipeline_from_proto(pipeline: v1::Pipeline) -> Result<PipelineDraft, Vec<
         parallel,
         variables,
         secret_variables: secret_variables.into_iter().collect(),
-        concurrency_policy: known(concurrency_policy, "concurrency_policy", &mut violations)
-            .map_or_else(Default::default, policy_from_proto),
+        concurrency_policy: known(
+            concurrency_policy,
+            || "concurrency_policy".to_owned(),
+            &mut violations,
+        )
+        .map_or_else(Default::default, policy_from_proto),
         annotations,
     };
     match violations.is_empty() {
@@ -99,7 +103,7 @@ fn stage_from_proto(position: usize, stage: v1::Stage, violations: &mut Vec<Viol
     };
     Stage {
         name,
-        stage_type: known(r#type, &path("type"), violations)
+        stage_type: known(r#type, || path("type"), violations)
             .map_or_else(Default::default, type_from_proto),
         command: match action {
             Some(v1::stage::Action::Command(command)) => command,
@@ -107,7 +111,7 @@ fn stage_from_proto(position: usize, stage: v1::Stage, violations: &mut Vec<Viol
         },
         timeout,
         needs,
-        run_condition: known(run_condition, &path("run_condition"), violations)
+        run_condition: known(run_condition, || path("run_condition"), violations)
             .map_or_else(Default::default, condition_from_proto),
         variables,
         runner_labels,
@@ -116,11 +120,15 @@ fn stage_from_proto(position: usize, stage: v1::Stage, violations: &mut Vec<Viol
 }
 
 /// The value of an enum field, or a violation if this version does not know it.
-fn known<E: TryFrom<i32>>(number: i32, field: &str, violations: &mut Vec<Violation>) -> Option<E> {
+fn known<E: TryFrom<i32>>(
+    number: i32,
+    field: impl FnOnce() -> String,
+    violations: &mut Vec<Violation>,
+) -> Option<E> {
     let value = E::try_from(number).ok();
     if value.is_none() {
         let description = format!("has the value {number}, which this version does not know");
-        refuse(violations, field, description);
+        refuse(violations, &field(), description);
     }
     value
 }

@@ -37,9 +37,10 @@ impl Violation {
     }
 }
 
-/// The violations found so far, and the path of the message being looked at.
+/// The violations found so far.
 struct Check<'a> {
-    prefix: String,
+    /// The stage being looked at, which the fields are then of.
+    stage: Option<usize>,
     found: &'a mut Vec<Violation>,
 }
 
@@ -47,7 +48,10 @@ impl Check<'_> {
     fn refuse(&mut self, field: &str, description: impl Into<String>) {
         // A request can break more rules than anybody wants to read, or to keep.
         if self.found.len() < limits::MAX_VIOLATIONS {
-            let path = format!("{}{field}", self.prefix);
+            let path = match self.stage {
+                None => field.to_owned(),
+                Some(position) => format!("stages[{position}].{field}"),
+            };
             self.found.push(Violation::new(path, description));
         }
     }
@@ -66,7 +70,7 @@ pub(super) fn spec(
     mut violations: Vec<Violation>,
 ) -> Result<StageGraph, Vec<Violation>> {
     let mut check = Check {
-        prefix: String::new(),
+        stage: None,
         found: &mut violations,
     };
     check.that("name", name(&spec.name, limits::MAX_PIPELINE_NAME));
@@ -121,7 +125,7 @@ pub fn trigger(
 ) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut check = Check {
-        prefix: String::new(),
+        stage: None,
         found: &mut violations,
     };
     check.that("git_ref", git_ref_or_empty(git_ref));
@@ -149,7 +153,7 @@ pub fn cancel_reason(reason: &str) -> Vec<Violation> {
 pub fn runner(runner: &Registration) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut check = Check {
-        prefix: String::new(),
+        stage: None,
         found: &mut violations,
     };
     check.that(
@@ -185,7 +189,7 @@ fn check_stages(check: &mut Check<'_>, stages: &[Stage]) {
     let mut first_of = HashMap::new();
     for (position, stage) in stages.iter().enumerate().take(limits::MAX_STAGES) {
         let mut check = Check {
-            prefix: format!("stages[{position}]."),
+            stage: Some(position),
             found: check.found,
         };
         check_stage(&mut check, stage);
@@ -238,7 +242,7 @@ fn check_stage(check: &mut Check<'_>, stage: &Stage) {
 
 fn check_graph(spec: &PipelineSpec, violations: &mut Vec<Violation>) -> Option<StageGraph> {
     let mut check = Check {
-        prefix: String::new(),
+        stage: None,
         found: violations,
     };
     let graph = match StageGraph::new(spec) {
@@ -306,9 +310,11 @@ fn check_count(check: &mut Check<'_>, field: &str, given: usize) {
 
 /// No violation quotes the value, which may be a secret.
 fn check_variable(check: &mut Check<'_>, field: &str, name: &str, value: &str) {
-    let path = format!("{field}[\"{}\"]", shown(name));
-    check.that(&path, variable_name(name));
-    check.that(&path, variable_value(value));
+    for wrong in [variable_name(name), variable_value(value)] {
+        if let Err(description) = wrong {
+            check.refuse(&format!("{field}[\"{}\"]", shown(name)), description);
+        }
+    }
 }
 
 fn check_labels(check: &mut Check<'_>, field: &str, labels: &BTreeMap<String, String>) {
