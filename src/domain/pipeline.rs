@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, time::Duration, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{Memo, PipelineId, Secrets, StageGraph, Violation, validate};
 
@@ -23,7 +27,7 @@ pub struct Pipeline {
     /// What clients may change.
     pub spec: PipelineSpec,
     /// The order of the stages that the spec leads to.
-    pub graph: StageGraph,
+    pub graph: Arc<StageGraph>,
     /// As clients see it, encoded.
     pub shown: Memo,
 }
@@ -59,7 +63,7 @@ impl Pipeline {
         spec: PipelineSpec,
         now: SystemTime,
     ) -> Result<Option<Self>, Vec<Violation>> {
-        let graph = validate::spec(&spec, Vec::new())?;
+        let graph = validate::revised_spec(&spec, self)?;
         if spec == self.spec {
             return Ok(None);
         }
@@ -93,8 +97,8 @@ pub struct PipelineSpec {
     pub git_repository: String,
     /// Ref to check out when a trigger names none; the remote's HEAD when empty.
     pub default_ref: String,
-    /// The stages, in pipeline order.
-    pub stages: Vec<Stage>,
+    /// The stages, in pipeline order. Revisions that do not change them share them.
+    pub stages: Arc<[Stage]>,
     /// Stages without `needs` start at once instead of one after the other.
     pub parallel: bool,
     /// Environment of every stage's command.

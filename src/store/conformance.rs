@@ -72,7 +72,7 @@ fn pipeline_with(number: u128, name: &str, project: &str, spec: PipelineSpec) ->
     let spec = PipelineSpec {
         name: name.to_owned(),
         stages: match spec.stages.is_empty() {
-            true => vec![stage("a", &[]), stage("b", &[])],
+            true => vec![stage("a", &[]), stage("b", &[])].into(),
             false => spec.stages,
         },
         ..spec
@@ -573,7 +573,7 @@ pub(crate) async fn ready_stages_are_claimed_in_order_of_rank(store: Tested) {
 pub(crate) async fn labels_decide_what_a_runner_gets(store: Tested) {
     let of = |number, labels: &[(&str, &str)]| {
         let spec = PipelineSpec {
-            stages: vec![stage("s", labels)],
+            stages: vec![stage("s", labels)].into(),
             ..PipelineSpec::default()
         };
         pipeline_with(number, &format!("p{number}"), "default", spec)

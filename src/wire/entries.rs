@@ -108,7 +108,7 @@ mod tests {
         };
         let spec = PipelineSpec {
             name: name.to_owned(),
-            stages: vec![stage],
+            stages: vec![stage].into(),
             ..Default::default()
         };
         let (id, now) = (PipelineId(Uuid::nil()), SystemTime::UNIX_EPOCH);

@@ -357,7 +357,7 @@ mod tests {
                     name,
                     git_repository,
                     default_ref,
-                    stages,
+                    stages: stages.into(),
                     parallel: true,
                     variables,
                     secret_variables: secrets.into_iter().collect(),

@@ -182,7 +182,7 @@ fn spec() -> PipelineSpec {
     };
     PipelineSpec {
         name: "p".to_owned(),
-        stages: vec![stage],
+        stages: vec![stage].into(),
         ..PipelineSpec::default()
     }
 }

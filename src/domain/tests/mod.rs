@@ -7,4 +7,5 @@
 mod conditions;
 mod losses;
 mod machine;
+mod pipelines;
 mod world;

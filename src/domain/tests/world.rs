@@ -32,7 +32,7 @@ pub(super) fn stage(name: &str, needs: &[&str], run_condition: RunCondition) -> 
 pub(super) fn spec(parallel: bool, stages: Vec<Stage>) -> PipelineSpec {
     PipelineSpec {
         name: "p".to_owned(),
-        stages,
+        stages: stages.into(),
         parallel,
         concurrency_policy: ConcurrencyPolicy::Allow,
         ..PipelineSpec::default()

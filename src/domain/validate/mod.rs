@@ -4,12 +4,15 @@
 mod git;
 mod values;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use secrecy::ExposeSecret;
 
 use super::{
-    GraphError, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables,
+    GraphError, Pipeline, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables,
     lease::Registration, limits,
 };
 use git::{git_ref_or_empty, git_repository};
@@ -68,10 +71,45 @@ impl Check<'_> {
 pub(super) fn spec(
     spec: &PipelineSpec,
     mut violations: Vec<Violation>,
-) -> Result<StageGraph, Vec<Violation>> {
+) -> Result<Arc<StageGraph>, Vec<Violation>> {
+    check_all_but_stages(spec, &mut violations);
     let mut check = Check {
         stage: None,
         found: &mut violations,
+    };
+    check_stages(&mut check, &spec.stages);
+    // A graph costs the square of its size, so none is made of what is too large.
+    if !is_too_large(spec)
+        && let Some(graph) = check_graph(spec, &mut violations)
+        && violations.is_empty()
+    {
+        return Ok(Arc::new(graph));
+    }
+    Err(violations)
+}
+
+/// As [`spec`], for the spec of the next revision: stages that it shares with this one were
+/// checked with it.
+pub(super) fn revised_spec(
+    spec: &PipelineSpec,
+    before: &Pipeline,
+) -> Result<Arc<StageGraph>, Vec<Violation>> {
+    let old = &before.spec;
+    if !(Arc::ptr_eq(&spec.stages, &old.stages) && spec.parallel == old.parallel) {
+        return self::spec(spec, Vec::new());
+    }
+    let mut violations = Vec::new();
+    check_all_but_stages(spec, &mut violations);
+    match violations.is_empty() {
+        true => Ok(Arc::clone(&before.graph)),
+        false => Err(violations),
+    }
+}
+
+fn check_all_but_stages(spec: &PipelineSpec, violations: &mut Vec<Violation>) {
+    let mut check = Check {
+        stage: None,
+        found: violations,
     };
     check.that("name", name(&spec.name, limits::MAX_PIPELINE_NAME));
     check.that("git_repository", git_repository(&spec.git_repository));
@@ -82,15 +120,6 @@ pub(super) fn spec(
         check.refuse("secret_variables", "must be at most 64 KiB in all");
     }
     check.that("annotations", annotations(&spec.annotations));
-    check_stages(&mut check, &spec.stages);
-    // A graph costs the square of its size, so none is made of what is too large.
-    if !is_too_large(spec)
-        && let Some(graph) = check_graph(spec, &mut violations)
-        && violations.is_empty()
-    {
-        return Ok(graph);
-    }
-    Err(violations)
 }
 
 fn is_too_large(spec: &PipelineSpec) -> bool {

@@ -76,7 +76,7 @@ impl World {
         let call = somebody();
         let spec = PipelineSpec {
             name: Uuid::new_v4().to_string(),
-            stages,
+            stages: stages.into(),
             parallel,
             ..PipelineSpec::default()
         };

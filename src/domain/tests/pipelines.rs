@@ -1,0 +1,46 @@
+//! Revisions of a pipeline.
+
+use std::sync::Arc;
+
+use super::world::{NOW, pipeline, spec, stage};
+use crate::domain::{PipelineSpec, RunCondition};
+
+fn two_stages() -> PipelineSpec {
+    let stage = |name| stage(name, &[], RunCondition::OnSuccess);
+    spec(false, vec![stage("a"), stage("b")])
+}
+
+#[test]
+fn a_revision_that_leaves_the_stages_shares_them_and_their_order() {
+    let first = pipeline(two_stages());
+    let spec = PipelineSpec {
+        default_ref: "main".to_owned(),
+        ..first.spec.clone()
+    };
+    let next = first.revised(spec, NOW).unwrap().unwrap();
+    assert!(Arc::ptr_eq(&next.spec.stages, &first.spec.stages));
+    assert!(Arc::ptr_eq(&next.graph, &first.graph));
+}
+
+#[test]
+fn the_order_is_worked_out_again_where_it_may_change() {
+    let first = pipeline(two_stages());
+    let spec = PipelineSpec {
+        parallel: true,
+        ..first.spec.clone()
+    };
+    let next = first.revised(spec, NOW).unwrap().unwrap();
+    assert_eq!(first.graph.direct(1), [0]);
+    assert!(next.graph.direct(1).is_empty());
+}
+
+#[test]
+fn what_changes_beside_the_stages_is_checked_all_the_same() {
+    let first = pipeline(two_stages());
+    let spec = PipelineSpec {
+        default_ref: "-x".to_owned(),
+        ..first.spec.clone()
+    };
+    let violations = first.revised(spec, NOW).unwrap_err();
+    assert_eq!(violations[0].field, "default_ref");
+}
