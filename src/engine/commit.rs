@@ -1,9 +1,9 @@
 //! From a plan to its effects: commit, then wake those who wait for it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    domain::{Change, Command, Job, JobId, Refusal, StageState, decide},
+    domain::{Change, Command, Event, Job, JobId, Refusal, StageState, Variables, decide},
     store::{Answer, Batch, CommitError, JobWrite, KeptAnswer, RequestKey},
 };
 
@@ -157,11 +157,19 @@ impl Engine {
             self.retention.notify_one();
             self.leases.forget(job.id);
         }
-        if effect.has_ready_stages && !self.leases.lost_workspaces(job.id).is_empty() {
+        if !effect.ready.is_empty() && !self.leases.lost_workspaces(job.id).is_empty() {
             self.check_for_stranded(job.id);
         }
-        if effect.has_ready_stages || job.state.is_terminal() {
-            self.progress.notify_waiters();
+        let wanted = effect.ready.iter();
+        let wanted = wanted.map(|stage| &job.pipeline.spec.stages[*stage].runner_labels);
+        // Many stages ask for the same, most often for none.
+        let wanted: BTreeSet<&Variables> = wanted.collect();
+        wanted
+            .into_iter()
+            .for_each(|wanted| self.waiters.work(wanted));
+        if job.state.is_terminal() {
+            self.waiters.over(job.id);
+            self.job_ended.notify_waiters();
         }
     }
 }
@@ -171,22 +179,26 @@ struct Effect {
     job: Arc<Job>,
     is_new: bool,
     waits_for_its_turn: bool,
-    has_ready_stages: bool,
+    /// Positions of the stages that became ready.
+    ready: Vec<usize>,
 }
 
 impl Effect {
     fn of(write: &JobWrite) -> Self {
-        let made_ready = |change: &Change| matches!(change, Change::StageRunChanged(run) if run.state == StageState::Queued);
+        let made_ready = |event: &Event| match &event.change {
+            Change::StageRunChanged(run) if run.state == StageState::Queued => Some(run.stage),
+            _ => None,
+        };
         let is_new = write
             .events
             .first()
             .is_some_and(|event| event.sequence == 1);
-        let has_ready_stages = write.events.iter().any(|event| made_ready(&event.change));
+        let ready: Vec<usize> = write.events.iter().filter_map(made_ready).collect();
         Self {
             job: Arc::clone(&write.job),
             is_new,
-            waits_for_its_turn: is_new && !has_ready_stages,
-            has_ready_stages,
+            waits_for_its_turn: is_new && ready.is_empty(),
+            ready,
         }
     }
 }

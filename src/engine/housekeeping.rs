@@ -50,7 +50,7 @@ impl Engine {
     pub async fn stop(&self, limit: Duration) {
         self.stopping.cancel();
         // Runners that wait for work learn that there is none to come.
-        self.progress.notify_waiters();
+        self.waiters.all();
         match time::timeout(limit, self.end_all_jobs()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "jobs could not be cancelled"),
@@ -98,7 +98,7 @@ impl Engine {
     async fn end_all_jobs(&self) -> Result<(), Error> {
         loop {
             // Registered before the look, so that no end is missed in between.
-            let ended = self.progress.notified();
+            let ended = self.job_ended.notified();
             if self.cancel_active_jobs().await? == 0 {
                 return Ok(());
             }

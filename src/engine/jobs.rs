@@ -154,10 +154,11 @@ impl Engine {
     pub async fn view(&self, job: Arc<Job>) -> Result<JobView, Error> {
         let bound = self.store.bindings(job.id).await?;
         let now = self.both_times().instant;
-        // Asked only of stages that are ready, and only until one runner fits: there may
-        // be thousands.
+        // Asked only of stages that are ready, of runners with their labels, and only until
+        // one fits: there may be thousands.
         let waits_for = |wanted: &Variables| {
             self.leases.with_offers(
+                wanted,
                 now,
                 |runners: &mut dyn Iterator<Item = (RunnerId, &Variables, bool)>| {
                     waits_for(&bound, wanted, runners)

@@ -41,7 +41,7 @@ pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use stats::Stats;
 pub use watch::{Opening, Watch};
 
-use leases::LeaseTable;
+use leases::{LeaseTable, Waiters};
 use signals::Signals;
 
 /// The service without its network side.
@@ -57,8 +57,10 @@ pub struct Engine {
     leases: LeaseTable,
     /// The next lease's fencing token.
     next_token: AtomicI64,
-    /// Wakes runners that wait for work, and those who wait for jobs to end.
-    progress: Notify,
+    /// Runners that wait for work.
+    waiters: Waiters,
+    /// Wakes who waits for jobs to end.
+    job_ended: Notify,
     /// Pipelines of which it may be a waiting job's turn.
     turns: mpsc::UnboundedSender<PipelineId>,
     /// Wakes whoever forgets jobs.
@@ -153,7 +155,8 @@ impl Engine {
             signals: Arc::new(Signals::new(Arc::clone(&retention))),
             leases,
             next_token: AtomicI64::new(first_token),
-            progress: Notify::new(),
+            waiters: Waiters::default(),
+            job_ended: Notify::new(),
             turns,
             retention: Arc::clone(&retention),
             stopping: CancellationToken::new(),

@@ -35,7 +35,7 @@ impl Engine {
         known.ok_or_else(|| Error::RunnerNotFound(id.to_string()))?;
         tracing::info!(runner.id = %id, drain, "runner drained or resumed");
         // It may take what waits, or what is bound to it may go elsewhere.
-        self.progress.notify_waiters();
+        self.waiters.all();
         self.get_runner(id).await
     }
 

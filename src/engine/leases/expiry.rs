@@ -126,7 +126,7 @@ impl Engine {
         {
             self.store.unbind(job_id, runner_id).await?;
         }
-        self.progress.notify_waiters();
+        self.waiters.all();
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl Engine {
         };
         self.leases.lose(job_id, lost);
         self.store.unbind(job_id, runner_id).await?;
-        self.progress.notify_waiters();
+        self.waiters.all();
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod grant;
 mod table;
 #[cfg(test)]
 mod tests;
+mod waiters;
 mod work;
 mod writes;
 
@@ -28,6 +29,7 @@ use super::{Engine, Error};
 pub(super) use expiry::expire;
 use table::LeaseState;
 pub(super) use table::{LeaseTable, LiveLease, Now};
+pub(super) use waiters::Waiters;
 
 /// Tokens go up across restarts too: the clock's microseconds are further on than
 /// any number of leases that an earlier process can have handed out.
@@ -56,7 +58,7 @@ impl Leases for Engine {
             self.forsake(id).await?;
         }
         // Its labels may be what somebody waits for.
-        self.progress.notify_waiters();
+        self.waiters.all();
         Ok(Registered {
             runner_id: id,
             lease_ttl: self.leases.ttl,
@@ -72,9 +74,10 @@ impl Leases for Engine {
         if request.leaving {
             self.leases.set_draining(id, true);
         }
+        // Before the first look, so that no wake-up is missed in between.
+        let labels = self.leases.labels(id);
+        let waiter = self.waiters.wait(id, labels, request.held_jobs.clone());
         loop {
-            // Registered before the look, so that no wake-up is missed in between.
-            let progress = self.progress.notified();
             if self.stopping.is_cancelled() {
                 return Err(LeaseError::Stopping);
             }
@@ -93,7 +96,7 @@ impl Leases for Engine {
                     ended_jobs,
                 });
             }
-            if time::timeout_at(until, progress).await.is_err() {
+            if time::timeout_at(until, waiter.woken()).await.is_err() {
                 return Ok(Acquired::default());
             }
         }
@@ -180,7 +183,7 @@ impl Leases for Engine {
             Err(LeaseError::Lost) if self.ended_under(lease).await? => {}
             answer => answer?,
         }
-        self.end_lease(proof);
+        self.end_lease(proof, lease.holder.runner_id);
         // A stage that another runner gets writes to the same log.
         if !is_returned || self.ended_under(lease).await? {
             self.logs.close(lease.log_key()).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Command, Job, JobId, LeaseId, StageState},
+    domain::{Command, Job, JobId, LeaseId, RunnerId, StageState},
     engine::{Engine, Error},
     runner::{Directive, LeaseError, LeaseProof, Renewed},
 };
@@ -89,18 +89,18 @@ impl Engine {
     }
 
     /// The lease is over as it should be; its slot is free.
-    pub(super) fn end_lease(&self, proof: LeaseProof) {
+    pub(super) fn end_lease(&self, proof: LeaseProof, runner_id: RunnerId) {
         let now = Instant::now();
         self.leases.update(proof, now, |lease| {
             lease.state = LeaseState::Ended;
             lease.expires = now + self.leases.ttl;
         });
-        self.progress.notify_waiters();
+        self.waiters.of(runner_id);
     }
 
     pub(super) fn drop_lease(&self, lease_id: LeaseId) {
         self.leases.remove(lease_id);
-        self.progress.notify_waiters();
+        self.waiters.all();
     }
 
     pub(super) async fn resolve_commit(

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     domain::{JobId, LeaseId, LostWorkspace, RunnerId, SessionId},
     runner::{LeaseError, LeaseProof},
-    store::Claim,
+    store::{Claim, Labels},
 };
 
 pub(in crate::engine) use lease::{LeaseState, LiveLease};
@@ -44,6 +44,8 @@ pub(in crate::engine) struct LeaseTable {
 #[derive(Default)]
 struct Inner {
     runners: HashMap<RunnerId, KnownRunner>,
+    /// The same by their labels: many have the same, and only some may have a stage.
+    with_labels: HashMap<Labels, BTreeSet<RunnerId>>,
     leases: HashMap<LeaseId, LiveLease>,
     due: BTreeSet<(Instant, LeaseId)>,
     /// Of active jobs: workspaces that are gone.

@@ -9,12 +9,12 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    domain::{JobId, LeaseId, RunnerId, SessionId},
+    domain::{JobId, LeaseId, RunnerId, SessionId, has_labels},
     runner::{LeaseError, Registration},
     store::{Claim, Labels},
 };
 
-use super::{LeaseState, LeaseTable, LiveLease, Now, REMEMBERED};
+use super::{Inner, LeaseState, LeaseTable, LiveLease, Now, REMEMBERED};
 
 /// How many there are.
 pub(in crate::engine) struct RunnerCount {
@@ -60,7 +60,10 @@ impl LeaseTable {
             calls: Arc::default(),
             leases: BTreeSet::new(),
         };
-        let earlier = inner.runners.insert(id, runner);
+        let earlier = inner.take_out(id);
+        let labels = runner.registration.labels.clone();
+        inner.with_labels.entry(labels).or_default().insert(id);
+        inner.runners.insert(id, runner);
         let is_replaced = earlier.is_some();
         for lease_id in earlier.into_iter().flat_map(|runner| runner.leases) {
             inner.void(lease_id, now.instant);
@@ -135,11 +138,15 @@ impl LeaseTable {
     pub(in crate::engine) fn silent(&self, now: Instant) -> Vec<RunnerId> {
         let mut inner = self.inner.lock();
         let ttl = self.ttl;
-        let forgotten =
-            |runner: &KnownRunner| runner.leases.is_empty() && now >= runner.last_seen + REMEMBERED;
-        inner
-            .runners
-            .retain(|_, runner| runner.waits() || !forgotten(runner));
+        let is_forgotten = |runner: &KnownRunner| {
+            runner.leases.is_empty() && now >= runner.last_seen + REMEMBERED && !runner.waits()
+        };
+        let runners = inner.runners.iter();
+        let forgotten = runners.filter(|(_, runner)| is_forgotten(runner));
+        let forgotten: Vec<RunnerId> = forgotten.map(|(id, _)| *id).collect();
+        for id in forgotten {
+            inner.take_out(id);
+        }
         let silent = |id: &&RunnerId| !inner.is_online(**id, ttl, now);
         inner.runners.keys().filter(silent).copied().collect()
     }
@@ -167,19 +174,22 @@ impl LeaseTable {
             .unwrap_or_default()
     }
 
-    /// Looks at the runners that are connected: their labels, and whether they take only
-    /// stages of jobs that are bound to them.
+    /// Looks at the runners that are connected and have the labels that are wanted: their
+    /// labels, and whether they take only stages of jobs that are bound to them.
     pub(in crate::engine) fn with_offers<T>(
         &self,
+        wanted: &Labels,
         now: Instant,
         look: impl FnOnce(&mut dyn Iterator<Item = (RunnerId, &Labels, bool)>) -> T,
     ) -> T {
         let inner = self.inner.lock();
-        let online = inner.runners.iter();
-        let online = online.filter(|(id, _)| inner.is_online(**id, self.ttl, now));
-        look(&mut online.map(|(id, runner)| {
-            let labels = &runner.registration.labels;
-            (*id, labels, runner.is_draining)
+        let groups = inner.with_labels.iter();
+        let fitting = groups.filter(|(offered, _)| has_labels(offered, wanted));
+        let ids = fitting.flat_map(|(_, ids)| ids);
+        let online = ids.filter(|id| inner.is_online(**id, self.ttl, now));
+        look(&mut online.map(|id| {
+            let runner = &inner.runners[id];
+            (*id, &runner.registration.labels, runner.is_draining)
         }))
     }
 
@@ -216,6 +226,20 @@ impl LeaseTable {
         };
         let last_seen = now.time.checked_sub(silence).unwrap_or(now.time);
         Some(look(runner, is_online, last_seen, confirmed.collect()))
+    }
+}
+
+impl Inner {
+    fn take_out(&mut self, id: RunnerId) -> Option<KnownRunner> {
+        let runner = self.runners.remove(&id)?;
+        let labels = &runner.registration.labels;
+        if let Some(ids) = self.with_labels.get_mut(labels) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.with_labels.remove(labels);
+            }
+        }
+        Some(runner)
     }
 }
 

@@ -1,0 +1,213 @@
+//! Calls of runners that wait for work, and whom of them it concerns when something
+//! happens: with a thousand runners that wait, a stage that none of them may have must wake
+//! none.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::Hash,
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, futures::Notified};
+
+use crate::{
+    domain::{JobId, RunnerId, has_labels},
+    store::Labels,
+};
+
+/// The calls that wait.
+#[derive(Default)]
+pub(in crate::engine) struct Waiters(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    next: u64,
+    calls: BTreeMap<u64, Arc<Notify>>,
+    of_runner: Groups<RunnerId>,
+    /// By the labels of their runners.
+    with_labels: Groups<Labels>,
+    /// By the jobs whose workspaces their runners have.
+    holding: Groups<JobId>,
+}
+
+/// Calls that have something in common.
+type Groups<Key> = HashMap<Key, BTreeSet<u64>>;
+
+/// A call that waits, until it is dropped.
+pub(in crate::engine) struct Waiter<'a> {
+    waiters: &'a Waiters,
+    number: u64,
+    woken: Arc<Notify>,
+    runner_id: RunnerId,
+    labels: Labels,
+    held: Vec<JobId>,
+}
+
+impl Waiters {
+    /// Takes in a call of a runner with these labels, and the workspaces of these jobs.
+    pub(in crate::engine) fn wait(
+        &self,
+        runner_id: RunnerId,
+        labels: Labels,
+        held: Vec<JobId>,
+    ) -> Waiter<'_> {
+        let woken = Arc::new(Notify::new());
+        let mut inner = self.0.lock();
+        let number = inner.next;
+        inner.next += 1;
+        inner.calls.insert(number, Arc::clone(&woken));
+        join(&mut inner.of_runner, &runner_id, number);
+        join(&mut inner.with_labels, &labels, number);
+        for job_id in &held {
+            join(&mut inner.holding, job_id, number);
+        }
+        drop(inner);
+        Waiter {
+            waiters: self,
+            number,
+            woken,
+            runner_id,
+            labels,
+            held,
+        }
+    }
+
+    /// A stage is ready that asks for these labels.
+    pub(in crate::engine) fn work(&self, wanted: &Labels) {
+        let inner = self.0.lock();
+        let groups = inner.with_labels.iter();
+        let fitting = groups.filter(|(offered, _)| has_labels(offered, wanted));
+        inner.wake(fitting.map(|(_, calls)| calls));
+    }
+
+    /// A job is over.
+    pub(in crate::engine) fn over(&self, job_id: JobId) {
+        let inner = self.0.lock();
+        inner.wake(inner.holding.get(&job_id));
+    }
+
+    /// Something has changed for a runner.
+    pub(in crate::engine) fn of(&self, runner_id: RunnerId) {
+        let inner = self.0.lock();
+        inner.wake(inner.of_runner.get(&runner_id));
+    }
+
+    /// Something has changed that may concern every runner.
+    pub(in crate::engine) fn all(&self) {
+        let inner = self.0.lock();
+        inner.calls.values().for_each(|call| call.notify_one());
+    }
+}
+
+impl Inner {
+    fn wake<'a>(&self, calls: impl IntoIterator<Item = &'a BTreeSet<u64>>) {
+        let numbers = calls.into_iter().flatten();
+        let calls = numbers.filter_map(|number| self.calls.get(number));
+        calls.for_each(|call| call.notify_one());
+    }
+}
+
+impl Waiter<'_> {
+    /// Ends when something happened that may concern it, also if that was before this was
+    /// called.
+    pub(in crate::engine) fn woken(&self) -> Notified<'_> {
+        self.woken.notified()
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.waiters.0.lock();
+        inner.calls.remove(&self.number);
+        leave(&mut inner.of_runner, &self.runner_id, self.number);
+        leave(&mut inner.with_labels, &self.labels, self.number);
+        for job_id in &self.held {
+            leave(&mut inner.holding, job_id, self.number);
+        }
+    }
+}
+
+fn join<Key: Clone + Eq + Hash>(groups: &mut Groups<Key>, key: &Key, number: u64) {
+    match groups.get_mut(key) {
+        Some(calls) => calls.insert(number),
+        None => groups
+            .insert(key.clone(), BTreeSet::from([number]))
+            .is_none(),
+    };
+}
+
+fn leave<Key: Eq + Hash>(groups: &mut Groups<Key>, key: &Key, number: u64) {
+    if let Some(calls) = groups.get_mut(key) {
+        calls.remove(&number);
+        if calls.is_empty() {
+            groups.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn labels(of: &[(&str, &str)]) -> Labels {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        of.iter().map(owned).collect()
+    }
+
+    fn runner(number: u128) -> RunnerId {
+        RunnerId(Uuid::from_u128(number))
+    }
+
+    fn job(number: u128) -> JobId {
+        JobId(Uuid::from_u128(number))
+    }
+
+    fn is_woken(waiter: &Waiter<'_>) -> bool {
+        waiter.woken().now_or_never().is_some()
+    }
+
+    #[test]
+    fn what_happens_wakes_those_whom_it_concerns() {
+        let waiters = Waiters::default();
+        let plain = waiters.wait(runner(1), labels(&[]), vec![job(1)]);
+        let gpu = waiters.wait(runner(2), labels(&[("gpu", "yes")]), vec![job(1), job(2)]);
+        let woken = |what: &str| {
+            let both = [is_woken(&plain), is_woken(&gpu)];
+            assert_eq!([is_woken(&plain), is_woken(&gpu)], [false; 2], "{what}");
+            both
+        };
+        assert_eq!(woken("nothing"), [false, false]);
+        waiters.work(&labels(&[]));
+        assert_eq!(woken("work for all"), [true, true]);
+        waiters.work(&labels(&[("gpu", "yes")]));
+        assert_eq!(woken("work for one"), [false, true]);
+        waiters.work(&labels(&[("gpu", "no")]));
+        assert_eq!(woken("work for none"), [false, false]);
+        waiters.over(job(2));
+        assert_eq!(woken("a job of one"), [false, true]);
+        waiters.over(job(3));
+        assert_eq!(woken("a job of none"), [false, false]);
+        waiters.of(runner(1));
+        assert_eq!(woken("a runner"), [true, false]);
+        waiters.all();
+        assert_eq!(woken("all"), [true, true]);
+    }
+
+    #[test]
+    fn a_call_that_has_ended_leaves_nothing_behind() {
+        let waiters = Waiters::default();
+        let first = waiters.wait(runner(1), labels(&[("os", "linux")]), vec![job(1)]);
+        let second = waiters.wait(runner(1), labels(&[("os", "linux")]), vec![job(1)]);
+        drop(first);
+        waiters.of(runner(1));
+        assert!(is_woken(&second));
+        drop(second);
+        let inner = waiters.0.lock();
+        assert!(inner.calls.is_empty() && inner.of_runner.is_empty());
+        assert!(inner.with_labels.is_empty() && inner.holding.is_empty());
+    }
+}
