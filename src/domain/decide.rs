@@ -210,29 +210,23 @@ pub struct NewJob {
 /// Makes a job, the `number`th of its pipeline. One that is not admitted waits for
 /// [`Command::Admit`].
 pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Decision {
+    let origin = Origin {
+        id: new.id,
+        pipeline: new.pipeline,
+        number,
+        git_ref: new.git_ref,
+        trigger: new.trigger,
+        retried_job_id: new.retried_job_id,
+        variables: new.variables,
+        secret_variables: new.secret_variables,
+        priority: new.priority,
+        weights: new.weights,
+        create_time: now,
+    };
     let job = Job {
-        origin: Arc::new(Origin {
-            id: new.id,
-            pipeline: new.pipeline,
-            number,
-            git_ref: new.git_ref,
-            trigger: new.trigger,
-            retried_job_id: new.retried_job_id,
-            variables: new.variables,
-            secret_variables: new.secret_variables,
-            priority: new.priority,
-            weights: new.weights,
-            create_time: now,
-        }),
-        state: JobState::Queued,
-        progress_percent: 0,
         stage_runs: new.stage_runs,
         commit_id: new.commit_id,
-        failure: None,
-        start_time: None,
-        end_time: None,
-        last_sequence: 1,
-        cancellation: None,
+        ..Job::fresh(Arc::new(origin))
     };
     let mut draft = Draft::made(job, now);
     if admitted {

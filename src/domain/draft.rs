@@ -4,8 +4,8 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{
     Cancellation, Change, Decision, Event, Failure, FailureReason, FencingToken, Holder, Job,
-    JobState, Outcome, Refusal, RunKey, SkipReason, StageResult, StageRun, StageState, Verdict,
-    cut, graph::verdict, limits,
+    JobState, Made, Outcome, Refusal, RunKey, SkipReason, StageResult, StageRun, StageState,
+    Verdict, cut, graph::verdict, limits,
 };
 
 /// A job on which events are tried out.
@@ -31,7 +31,7 @@ impl Draft {
             sequence: job.last_sequence,
             time: now,
             progress_percent: job.progress_percent,
-            change: Change::Created(Arc::new(job.clone())),
+            change: Change::Created(Made::of(&job)),
         };
         Self {
             job,

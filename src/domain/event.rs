@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::SystemTime};
 
-use super::{Cancellation, Failure, Job, JobState, RunKey, StageRun};
+use super::{Cancellation, Failure, Job, JobState, Origin, RunKey, StageRun};
 
 /// One change of a job. Its events, folded in order, are the job.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// The job was made. Always event 1, and only there.
-    Created(Arc<Job>),
+    Created(Made),
     /// Its first stage started.
     Started,
     /// The commit to check out became known.
@@ -42,4 +42,31 @@ pub enum Change {
         /// Set on [`JobState::Failed`].
         failure: Option<Arc<Failure>>,
     },
+}
+
+/// A job as it was made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Made {
+    /// With all its stages before it, as nearly all are: what it is from its beginning to
+    /// its end says the rest. There may be very many of these that wait.
+    Fresh(Arc<Origin>),
+    /// With something that it took over from the job that it repeats.
+    Whole(Arc<Job>),
+}
+
+impl Made {
+    pub(super) fn of(job: &Job) -> Self {
+        match *job == Job::fresh(Arc::clone(&job.origin)) {
+            true => Self::Fresh(Arc::clone(&job.origin)),
+            false => Self::Whole(Arc::new(job.clone())),
+        }
+    }
+
+    /// The job.
+    pub fn job(&self) -> Job {
+        match self {
+            Self::Fresh(origin) => Job::fresh(Arc::clone(origin)),
+            Self::Whole(job) => Job::clone(job),
+        }
+    }
 }

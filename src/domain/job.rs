@@ -73,6 +73,23 @@ impl Deref for Job {
 }
 
 impl Job {
+    /// A job of which nothing has happened yet but that it was made.
+    pub(super) fn fresh(origin: Arc<Origin>) -> Self {
+        let stages = 0..origin.pipeline.spec.stages.len();
+        Self {
+            stage_runs: stages.map(StageRun::pending).collect(),
+            origin,
+            state: JobState::Queued,
+            progress_percent: 0,
+            commit_id: String::new(),
+            failure: None,
+            start_time: None,
+            end_time: None,
+            last_sequence: 1,
+            cancellation: None,
+        }
+    }
+
     /// Folds one event into the job.
     ///
     /// # Panics
@@ -86,7 +103,7 @@ impl Job {
         self.last_sequence = event.sequence;
         self.progress_percent = event.progress_percent;
         match &event.change {
-            Change::Created(job) => *self = Self::clone(job),
+            Change::Created(made) => *self = made.job(),
             Change::Started => {
                 self.state = JobState::Running;
                 self.start_time = Some(event.time);
@@ -112,10 +129,10 @@ impl Job {
     /// The job that a list of events, from the first on, adds up to.
     pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Self> {
         let mut events = events.into_iter();
-        let Change::Created(job) = &events.next()?.change else {
+        let Change::Created(made) = &events.next()?.change else {
             return None;
         };
-        let mut job = Self::clone(job);
+        let mut job = made.job();
         events.for_each(|event| job.apply(event));
         Some(job)
     }
@@ -408,7 +425,7 @@ pub struct Trigger {
     /// Name of the principal that asked.
     pub principal: String,
     /// The trace that the asking was part of; the job's commands go on with it.
-    pub trace: Option<TraceContext>,
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 /// What asked for a job.

@@ -27,7 +27,7 @@ pub mod validate;
 mod weights;
 
 pub use decide::{Command, Decision, LostWorkspace, NewJob, Refusal, StageResult, create, decide};
-pub use event::{Change, Event};
+pub use event::{Change, Event, Made};
 pub use graph::{GraphError, StageGraph, Verdict, verdict};
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{

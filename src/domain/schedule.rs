@@ -67,18 +67,19 @@ pub fn waits_for<'a>(
 /// that is fixed when the stage becomes ready is enough: the time at which it
 /// would have become ready at priority 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct QueueRank(i128);
+pub struct QueueRank(i64);
 
 impl QueueRank {
     /// The rank of a stage that became ready at `queue_time`.
     pub fn new(queue_time: SystemTime, priority: i32) -> Self {
-        const MICROS_PER_STEP: i128 = 10_000_000;
-        Self(micros(queue_time) - i128::from(priority) * MICROS_PER_STEP)
+        const MICROS_PER_STEP: i64 = 10_000_000;
+        Self(micros(queue_time).saturating_sub(i64::from(priority) * MICROS_PER_STEP))
     }
 }
 
-fn micros(time: SystemTime) -> i128 {
-    let signed = |micros: u128| i128::try_from(micros).unwrap_or(i128::MAX);
+/// Good for 292,000 years on either side.
+fn micros(time: SystemTime) -> i64 {
+    let signed = |micros: u128| i64::try_from(micros).unwrap_or(i64::MAX);
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => signed(after.as_micros()),
         Err(before) => -signed(before.duration().as_micros()),

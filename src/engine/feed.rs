@@ -2,8 +2,6 @@
 
 mod segment;
 
-use std::sync::Arc;
-
 use crate::{
     domain::{Change, Event, Job},
     wire::event_to_proto,
@@ -32,7 +30,7 @@ impl Feed {
     }
 
     /// Adds events of the store; those that are here already are passed over.
-    pub(super) fn extend(&mut self, events: &[Arc<Event>]) {
+    pub(super) fn extend(&mut self, events: &[Event]) {
         for event in events {
             if event.sequence == self.last_sequence() + 1 {
                 self.push(event);
@@ -42,7 +40,7 @@ impl Feed {
 
     fn push(&mut self, event: &Event) {
         let job = match (&mut self.job, &event.change) {
-            (job, Change::Created(created)) => job.insert(Job::clone(created)),
+            (job, Change::Created(created)) => job.insert(created.job()),
             (Some(job), _) => {
                 job.apply(event);
                 job

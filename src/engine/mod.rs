@@ -112,7 +112,7 @@ pub struct Call {
     /// Set when the caller gave a request id.
     pub request: Option<RequestIdentity>,
     /// The trace that the call is part of.
-    pub trace: Option<TraceContext>,
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 impl Call {

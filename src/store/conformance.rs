@@ -400,10 +400,7 @@ pub(crate) async fn events_are_read_from_any_sequence(store: Tested) {
     let job = store.job(job.id).await.unwrap().unwrap();
     let all = store.events(job.id, 0).await.unwrap().unwrap();
     assert_eq!(all.len() as i64, job.last_sequence);
-    assert_eq!(
-        Job::replay(all.iter().map(Arc::as_ref)).as_ref(),
-        Some(job.as_ref())
-    );
+    assert_eq!(Job::replay(all.iter()).as_ref(), Some(job.as_ref()));
     for seen in 0..=all.len() {
         let rest = store.events(job.id, seen as i64).await.unwrap().unwrap();
         assert_eq!(rest, all[seen..]);

@@ -58,7 +58,7 @@ pub trait Store: Send + Sync + 'static {
     async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError>;
 
     /// A job's events after a sequence, in order; none when the job is not kept.
-    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Arc<Event>>>, StoreError>;
+    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError>;
 
     /// At most `limit` jobs, the newest first, older than `before` if given.
     async fn list_jobs(

@@ -93,7 +93,7 @@ impl Store for Failing {
         self.inner.job(id).await
     }
 
-    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Arc<Event>>>, StoreError> {
+    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError> {
         self.check().await?;
         self.inner.events(id, after).await
     }

@@ -84,7 +84,7 @@ pub struct GateLimits {
 pub(super) struct Passage {
     /// None for a caller who did not have to be known.
     pub(super) authority: Option<Authority>,
-    pub(super) trace: Option<TraceContext>,
+    pub(super) trace: Option<Arc<TraceContext>>,
     /// For a call that is audited.
     subjects: Option<Subjects>,
 }
@@ -165,7 +165,7 @@ impl Rules {
         let (service, name) = call.name();
         let parent = trace_context(request.headers());
         let span = traces::call(service, name, parent.as_ref());
-        let trace = traces::context(&span).or(parent);
+        let trace = traces::context(&span).or(parent).map(Arc::new);
         let method = row.map(access::at);
         // Awaited where it is made: one that is moved first has its place twice.
         let answered = self
@@ -198,7 +198,7 @@ impl Rules {
         services: S,
         request: Request<B>,
         method: Option<&Method>,
-        trace: Option<TraceContext>,
+        trace: Option<Arc<TraceContext>>,
         began: Instant,
     ) -> Result<(Answered, Option<(Instant, End)>), Status>
     where
@@ -229,7 +229,7 @@ impl Rules {
         mut services: S,
         request: Request<B>,
         method: Option<&Method>,
-        trace: Option<TraceContext>,
+        trace: Option<Arc<TraceContext>>,
         began: Instant,
     ) -> Result<Answered, Status>
     where

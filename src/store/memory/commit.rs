@@ -5,7 +5,9 @@ use std::sync::{Arc, Weak};
 use dashmap::Entry;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::domain::{Change, Event, Job, JobId, Pipeline, PipelineId, StageState, limits};
+use crate::domain::{
+    Change, Event, Job, JobId, Pipeline, PipelineId, StageRun, StageState, limits,
+};
 
 use super::{
     super::{Batch, CommitError, JobWrite, PipelineWrite},
@@ -120,28 +122,28 @@ impl MemoryStore {
         entry: Option<&mut MutexGuard<'_, JobEntry>>,
         scope: Option<&mut MutexGuard<'_, PipelineEntry>>,
     ) {
-        let JobWrite { job, events } = write;
+        let JobWrite { job, mut events } = write;
         let before = entry.as_ref().map(|entry| entry.job.state);
         if before != Some(job.state) {
             self.job_index.write().move_job(&job, before);
             self.note_active(&job, before.is_none(), scope);
         }
-        let events: Vec<_> = events.into_iter().map(Arc::new).collect();
+        let of_stages: Vec<Arc<StageRun>> = events.iter().filter_map(stage_run).collect();
         match entry {
             Some(entry) => {
-                entry.events.extend(events.iter().cloned());
+                entry.events.append(&mut events);
                 entry.job = Arc::clone(&job);
             }
             None => {
-                let entry = JobEntry {
-                    job: Arc::clone(&job),
-                    events: events.clone(),
-                };
-                self.jobs.insert(job.id, Arc::new(Mutex::new(entry)));
+                // There may be very many that wait, to which nothing comes for long.
+                events.shrink_to_fit();
+                let job = Arc::clone(&job);
+                let entry = JobEntry { job, events };
+                self.jobs.insert(entry.job.id, Arc::new(Mutex::new(entry)));
             }
         }
         // Last: whoever claims a stage finds its job.
-        self.queue_or_unqueue(&job, &events);
+        self.queue_or_unqueue(&job, &of_stages);
     }
 
     /// Keeps the pipeline's list of active jobs, and the list of ended ones.
@@ -164,12 +166,9 @@ impl MemoryStore {
         }
     }
 
-    fn queue_or_unqueue(&self, job: &Job, events: &[Arc<Event>]) {
+    fn queue_or_unqueue(&self, job: &Job, changed: &[Arc<StageRun>]) {
         let mut ready = self.ready.lock();
-        for event in events {
-            let Change::StageRunChanged(run) = &event.change else {
-                continue;
-            };
+        for run in changed {
             match run.state {
                 StageState::Queued => ready.insert(job, run),
                 _ => ready.remove(job, run),
@@ -208,6 +207,14 @@ impl PipelineEntry {
             self.sweep_at = SWEEP_AT.max(2 * self.with_their_jobs.len());
         }
         self.with_their_jobs.insert(oldest, Arc::downgrade(&old));
+    }
+}
+
+/// The run that an event tells of.
+fn stage_run(event: &Event) -> Option<Arc<StageRun>> {
+    match &event.change {
+        Change::StageRunChanged(run) => Some(Arc::clone(run)),
+        _ => None,
     }
 }
 

@@ -66,7 +66,7 @@ struct PipelineEntry {
 
 struct JobEntry {
     job: Arc<Job>,
-    events: Vec<Arc<Event>>,
+    events: Vec<Event>,
 }
 
 impl MemoryStore {
@@ -137,7 +137,7 @@ impl Store for MemoryStore {
         Ok(self.current_job(id))
     }
 
-    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Arc<Event>>>, StoreError> {
+    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError> {
         let Some(entry) = self.job_entry(id) else {
             return Ok(None);
         };
