@@ -41,7 +41,8 @@ fn is_accepted_repository(text: &str) -> bool {
             variables: Variables::new(),
             runner_labels: Variables::new(),
             working_directory: String::new(),
-        }],
+        }]
+        .into(),
         ..PipelineSpec::default()
     };
     let (id, now) = (PipelineId(Uuid::nil()), SystemTime::UNIX_EPOCH);

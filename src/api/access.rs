@@ -22,7 +22,7 @@ pub(super) enum Rule {
     Everywhere(Role),
 }
 
-/// A method as the layers before the services know it.
+/// A method as the gate knows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Method {
     /// `/package.Service/Method`.

@@ -94,7 +94,13 @@ impl PipelineService for Pipelines {
             .engine
             .get_pipeline(&call, id, read_revision(revision)?)
             .await?;
-        Ok(Response::new(Reply::Encoded(pipeline_entry(&found))))
+        Ok(Response::new(match revision {
+            0 => Reply::Encoded(pipeline_entry(&found)),
+            _ => {
+                let pipeline = Some(pipeline_to_proto(&found));
+                Reply::Message(v1::GetPipelineResponse { pipeline })
+            }
+        }))
     }
 
     async fn list_pipelines(
@@ -173,7 +179,6 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::DeletePipelineRequest>,
     ) -> Result<Response<v1::DeletePipelineResponse>, Status> {
-        step_aside().await;
         let audit = Audit::of(&request);
         let (call, message) = open_repeatable(request)?;
         let v1::DeletePipelineRequest {

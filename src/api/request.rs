@@ -24,7 +24,8 @@ pub(super) trait Repeatable: Message {
 }
 
 /// Lets others on the connection have their turn, before work that takes longer than they
-/// should wait.
+/// should wait: a call that waits once becomes a task of its own. One that is already is put
+/// behind the others.
 pub(super) async fn step_aside() {
     task::yield_now().await;
 }

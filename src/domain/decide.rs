@@ -223,11 +223,7 @@ pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Deci
         weights: new.weights,
         create_time: now,
     };
-    let job = Job {
-        stage_runs: new.stage_runs,
-        commit_id: new.commit_id,
-        ..Job::fresh(Arc::new(origin))
-    };
+    let job = Job::with_runs(Arc::new(origin), new.stage_runs, new.commit_id);
     let mut draft = Draft::made(job, now);
     if admitted {
         draft.advance();

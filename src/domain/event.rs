@@ -56,7 +56,7 @@ pub enum Made {
 
 impl Made {
     pub(super) fn of(job: &Job) -> Self {
-        match *job == Job::fresh(Arc::clone(&job.origin)) {
+        match job.is_fresh() {
             true => Self::Fresh(Arc::clone(&job.origin)),
             false => Self::Whole(Arc::new(job.clone())),
         }

@@ -76,18 +76,52 @@ impl Job {
     /// A job of which nothing has happened yet but that it was made.
     pub(super) fn fresh(origin: Arc<Origin>) -> Self {
         let stages = 0..origin.pipeline.spec.stages.len();
+        let stage_runs = stages.map(StageRun::pending).collect();
+        Self::with_runs(origin, stage_runs, String::new())
+    }
+
+    /// As [`fresh`](Self::fresh), with what it takes over from another job.
+    pub(super) fn with_runs(
+        origin: Arc<Origin>,
+        stage_runs: Vec<Arc<StageRun>>,
+        commit_id: String,
+    ) -> Self {
         Self {
-            stage_runs: stages.map(StageRun::pending).collect(),
+            stage_runs,
             origin,
             state: JobState::Queued,
             progress_percent: 0,
-            commit_id: String::new(),
+            commit_id,
             failure: None,
             start_time: None,
             end_time: None,
             last_sequence: 1,
             cancellation: None,
         }
+    }
+
+    /// Whether it is as [`fresh`](Self::fresh) makes it.
+    pub(super) fn is_fresh(&self) -> bool {
+        let Self {
+            origin,
+            state,
+            progress_percent,
+            stage_runs,
+            commit_id,
+            failure,
+            start_time,
+            end_time,
+            last_sequence,
+            cancellation,
+        } = self;
+        let is_first = |(stage, run): (usize, &Arc<StageRun>)| **run == StageRun::first(stage);
+        (*state, *progress_percent, *last_sequence) == (JobState::Queued, 0, 1)
+            && commit_id.is_empty()
+            && failure.is_none()
+            && (*start_time, *end_time) == (None, None)
+            && cancellation.is_none()
+            && stage_runs.len() == origin.pipeline.spec.stages.len()
+            && stage_runs.iter().enumerate().all(is_first)
     }
 
     /// Folds one event into the job.

@@ -28,7 +28,7 @@ pub struct Pipeline {
     pub spec: PipelineSpec,
     /// The order of the stages that the spec leads to.
     pub graph: Arc<StageGraph>,
-    /// As clients see it, encoded.
+    /// As clients see it, encoded; of the newest revision.
     pub shown: Memo,
 }
 
@@ -112,7 +112,7 @@ pub struct PipelineSpec {
 }
 
 /// One step of a pipeline.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
     /// Unique within the pipeline.
     pub name: String,

@@ -42,18 +42,17 @@ pub fn workspace_owner(bound: &Bindings, wanted: &Variables) -> Option<RunnerId>
     owner.map(|(runner_id, _)| *runner_id)
 }
 
-/// Why a ready stage waits, by the rule that a claim goes by. `runners` are those
-/// that are connected, with their labels, and whether they take only stages of jobs
-/// that are bound to them.
-pub fn waits_for<'a>(
+/// Why a ready stage waits, by the rule that a claim goes by. `runners` are those that are
+/// connected and have the labels that are wanted, and whether they take only stages of
+/// jobs that are bound to them.
+pub fn waits_for(
     bound: &Bindings,
     wanted: &Variables,
-    mut runners: impl Iterator<Item = (RunnerId, &'a Variables, bool)>,
+    mut runners: impl Iterator<Item = (RunnerId, bool)>,
 ) -> PendingReason {
     let owner = workspace_owner(bound, wanted);
-    let may_have_it = |(id, offered, only_bound): (RunnerId, &Variables, bool)| {
-        has_labels(offered, wanted) && owner.map_or(!only_bound, |owner| owner == id)
-    };
+    let may_have_it =
+        |(id, only_bound): (RunnerId, bool)| owner.map_or(!only_bound, |owner| owner == id);
     match runners.any(may_have_it) {
         true => PendingReason::RunnersBusy,
         false => PendingReason::NoMatchingRunner,

@@ -169,7 +169,9 @@ impl Engine {
             .for_each(|wanted| self.waiters.work(wanted));
         if job.state.is_terminal() {
             self.waiters.over(job.id);
-            self.job_ended.notify_waiters();
+        }
+        if effect.is_new || job.state.is_terminal() {
+            self.jobs_changed.notify_waiters();
         }
     }
 }

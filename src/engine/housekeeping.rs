@@ -98,7 +98,7 @@ impl Engine {
     async fn end_all_jobs(&self) -> Result<(), Error> {
         loop {
             // Registered before the look, so that no end is missed in between.
-            let ended = self.job_ended.notified();
+            let ended = self.jobs_changed.notified();
             if self.cancel_active_jobs().await? == 0 {
                 return Ok(());
             }

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use crate::{
     domain::{
         Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
-        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, RunnerId, Secrets, StageRun,
-        StageState, Trigger, TriggerSource, Variables, admission, create, retried_runs,
-        stage_weights, validate, waits_for,
+        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, Secrets, StageRun, StageState,
+        Trigger, TriggerSource, Variables, admission, create, retried_runs, stage_weights,
+        validate, waits_for,
     },
     store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
     wire::StageView,
@@ -157,13 +157,8 @@ impl Engine {
         // Asked only of stages that are ready, of runners with their labels, and only until
         // one fits: there may be thousands.
         let waits_for = |wanted: &Variables| {
-            self.leases.with_offers(
-                wanted,
-                now,
-                |runners: &mut dyn Iterator<Item = (RunnerId, &Variables, bool)>| {
-                    waits_for(&bound, wanted, runners)
-                },
-            )
+            self.leases
+                .with_offers(wanted, now, |runners| waits_for(&bound, wanted, runners))
         };
         let stages = job.stage_runs.iter().map(|run| {
             let key = LogKey {

@@ -59,8 +59,8 @@ pub struct Engine {
     next_token: AtomicI64,
     /// Runners that wait for work.
     waiters: Waiters,
-    /// Wakes who waits for jobs to end.
-    job_ended: Notify,
+    /// Wakes who waits for all jobs to end: one has, or there is another one.
+    jobs_changed: Notify,
     /// Pipelines of which it may be a waiting job's turn.
     turns: mpsc::UnboundedSender<PipelineId>,
     /// Wakes whoever forgets jobs.
@@ -156,7 +156,7 @@ impl Engine {
             leases,
             next_token: AtomicI64::new(first_token),
             waiters: Waiters::default(),
-            job_ended: Notify::new(),
+            jobs_changed: Notify::new(),
             turns,
             retention: Arc::clone(&retention),
             stopping: CancellationToken::new(),

@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
+use tokio::task;
+
 use crate::{
     domain::{
         CancelCause, Cancellation, Command, Pipeline, PipelineId, PipelineSpec, Violation, decide,
@@ -181,6 +183,8 @@ impl Engine {
         id: PipelineId,
         cancellation: &Cancellation,
     ) -> Result<Vec<JobWrite>, Error> {
+        // There may be a thousand: others on the caller's connection have their turn first.
+        task::yield_now().await;
         let mut writes = Vec::new();
         for id in self.store.active_jobs(id).await? {
             let Some(job) = self.store.job(id).await? else {

@@ -33,7 +33,8 @@ pub fn batch_message(batch: &[u8]) -> Bytes {
     message.into()
 }
 
-/// A pipeline as clients see it, encoded as field 1 of a message; once for each revision.
+/// The newest revision of a pipeline as clients see it, encoded as field 1 of a message. Done
+/// once for each.
 pub fn pipeline_entry(pipeline: &Pipeline) -> Bytes {
     let encode = || {
         let message = pipeline_to_proto(pipeline);
@@ -45,7 +46,7 @@ pub fn pipeline_entry(pipeline: &Pipeline) -> Bytes {
             .expect("a vector has room");
         entry.into()
     };
-    pipeline.shown.get_or_make(encode).clone()
+    pipeline.shown.get_or_make(encode)
 }
 
 /// A page of pipelines.

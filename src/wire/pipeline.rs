@@ -208,28 +208,44 @@ fn len_at_most(spec: &PipelineSpec) -> usize {
     /// The same of a pipeline.
     const PIPELINE: usize = 32;
     let text = |text: &String| TEXT + text.len();
-    let texts = |texts: &[String]| texts.iter().map(text).sum::<usize>();
+    let texts = |texts: &[&String]| texts.iter().map(|one| text(one)).sum::<usize>();
     let entry = |(key, value): (&String, &String)| ENTRY + key.len() + value.len();
     let map = |map: &Variables| map.iter().map(entry).sum::<usize>();
     let stage = |stage: &Stage| {
+        let Stage {
+            name,
+            stage_type: _,
+            command,
+            timeout: _,
+            needs,
+            run_condition: _,
+            variables,
+            runner_labels,
+            working_directory,
+        } = stage;
         STAGE
-            + [&stage.name, &stage.command, &stage.working_directory]
-                .map(text)
-                .iter()
-                .sum::<usize>()
-            + texts(&stage.needs)
-            + map(&stage.variables)
-            + map(&stage.runner_labels)
+            + texts(&[name, command, working_directory])
+            + needs.iter().map(text).sum::<usize>()
+            + map(variables)
+            + map(runner_labels)
     };
+    let PipelineSpec {
+        name,
+        git_repository,
+        default_ref,
+        stages,
+        parallel: _,
+        variables,
+        secret_variables,
+        concurrency_policy: _,
+        annotations,
+    } = spec;
     PIPELINE
-        + [&spec.name, &spec.git_repository, &spec.default_ref]
-            .map(text)
-            .iter()
-            .sum::<usize>()
-        + spec.stages.iter().map(stage).sum::<usize>()
-        + map(&spec.variables)
-        + map(&spec.annotations)
-        + spec.secret_variables.names().map(text).sum::<usize>()
+        + texts(&[name, git_repository, default_ref])
+        + stages.iter().map(stage).sum::<usize>()
+        + map(variables)
+        + map(annotations)
+        + secret_variables.names().map(text).sum::<usize>()
 }
 
 /// A pipeline with only what clients may change.

@@ -71,7 +71,7 @@ pub struct GateLimits {
     pub max_streams_per_principal: usize,
     /// Calls of a principal in a second; as many as it likes if none.
     pub max_requests_per_second: Option<u32>,
-    /// How old streams become; as old as they like if none.
+    /// How old streams become, from the beginning of their call; as old as they like if none.
     pub max_stream_age: Option<Duration>,
     /// How long a request may take to arrive.
     pub message_timeout: Duration,
@@ -206,13 +206,10 @@ impl Rules {
     {
         let deadline = deadline::of(request.headers(), began)?;
         let answered = match deadline {
-            None => self.let_in(services, request, method, trace, began).await?,
-            Some(deadline) => timeout_at(
-                deadline,
-                self.let_in(services, request, method, trace, began),
-            )
-            .await
-            .map_err(|_| End::Deadline.status())??,
+            None => self.let_in(services, request, method, trace).await?,
+            Some(deadline) => timeout_at(deadline, self.let_in(services, request, method, trace))
+                .await
+                .map_err(|_| End::Deadline.status())??,
         };
         let age = self
             .limits
@@ -230,7 +227,6 @@ impl Rules {
         request: Request<B>,
         method: Option<&Method>,
         trace: Option<Arc<TraceContext>>,
-        began: Instant,
     ) -> Result<Answered, Status>
     where
         S: Service<Request<Received<B>>, Response = Response<Body>, Error = Infallible>,
@@ -247,8 +243,8 @@ impl Rules {
         };
         head.extensions.insert(passage.clone());
         let limit = MessageLimit::of(method, self.limits.max_message);
-        let until = (!method.is_conversation()).then(|| began + self.limits.message_timeout);
-        let request = Request::from_parts(head, Received::new(body, limit, until));
+        let timeout = (!method.is_conversation()).then_some(self.limits.message_timeout);
+        let request = Request::from_parts(head, Received::new(body, limit, timeout));
         let answer = services.call(request);
         let Ok(response) = match &session {
             None => answer.await,

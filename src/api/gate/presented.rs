@@ -1,3 +1,5 @@
+//! What a request shows of its caller; the page of metrics asks for it, too.
+
 use http::{Extensions, HeaderMap, header};
 
 use crate::auth::{Peer, Presented};

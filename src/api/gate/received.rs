@@ -5,11 +5,12 @@ use std::{
     error::Error,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic_types::ErrorDetails;
 
@@ -29,18 +30,19 @@ const PREFIX: usize = 5;
 pub struct Received<B> {
     inner: B,
     measure: Measure,
-    until: Option<Instant>,
+    timeout: Option<Duration>,
     /// Made when there is something to wait for: most requests are all there at once.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B> Received<B> {
-    /// A body that is awaited until then, if not for as long as it takes.
-    pub(super) fn new(inner: B, limit: MessageLimit, until: Option<Instant>) -> Self {
+    /// A body that is awaited for so long, if not for as long as it takes. The time runs from
+    /// the first look that finds nothing.
+    pub(super) fn new(inner: B, limit: MessageLimit, timeout: Option<Duration>) -> Self {
         Self {
             inner,
             measure: Measure::new(limit),
-            until,
+            timeout,
             alarm: None,
         }
     }
@@ -59,12 +61,10 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
-            let Some(until) = this.until else {
+            let Some(timeout) = this.timeout else {
                 return Poll::Pending;
             };
-            let alarm = this
-                .alarm
-                .get_or_insert_with(|| Box::pin(sleep_until(until)));
+            let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep(timeout)));
             ready!(alarm.as_mut().poll(cx));
             return Poll::Ready(Some(Err(too_slow().into())));
         };

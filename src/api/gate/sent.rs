@@ -22,13 +22,13 @@ use super::{super::status::credentials_ended, deadline::End, numbers::OpenCall, 
 #[derive(Default)]
 pub(super) struct Bounds {
     /// It ends with its caller's session; none for a caller who did not have to be known.
-    pub(super) session: Option<Arc<Session>>,
+    session: Option<Arc<Session>>,
     /// It ends at a time.
-    pub(super) end: Option<(Instant, End)>,
+    end: Option<(Instant, End)>,
     /// These wake it. They are made when there is something to wait for, which no answer of
     /// a single message has.
-    no_session: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    no_time: Option<Pin<Box<Sleep>>>,
+    session_alarm: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    time_alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounds {
@@ -55,7 +55,7 @@ impl Bounds {
     fn poll_reached(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         if let Some(session) = &self.session {
             let wait = || Box::pin(session.ended.clone().cancelled_owned());
-            let wait = self.no_session.get_or_insert_with(wait);
+            let wait = self.session_alarm.get_or_insert_with(wait);
             if wait.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(credentials_ended());
             }
@@ -64,7 +64,7 @@ impl Bounds {
             return Poll::Pending;
         };
         let wait = self
-            .no_time
+            .time_alarm
             .get_or_insert_with(|| Box::pin(sleep_until(at)));
         ready!(wait.as_mut().poll(cx));
         Poll::Ready(end.status())
@@ -85,9 +85,10 @@ pub struct Sent {
 impl Sent {
     pub(super) fn new(inner: Inner, bounds: Bounds, place: Option<Place>, call: OpenCall) -> Self {
         Self {
-            inner,
             bounds,
-            place,
+            // An answer that is all in its headers is never polled.
+            place: place.filter(|_| !inner.is_end_stream()),
+            inner,
             call,
             has_begun: false,
             is_over: false,
@@ -125,7 +126,8 @@ impl Body for Sent {
         }
         let status = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                // The first message may be the only one, and tell of what was done.
+                // The first message may be the only one, and tell of what was done, whatever the
+                // time is and whoever has gone.
                 let is_first = !mem::replace(&mut this.has_begun, true);
                 // A stream that always has something to say ends, too.
                 let reached = (!is_first).then(|| this.bounds.reached()).flatten();
@@ -156,7 +158,7 @@ impl Body for Sent {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{convert::Infallible, time::Duration};
 
     use futures_util::stream;
     use http_body_util::{BodyExt, Full, StreamBody};
@@ -166,7 +168,10 @@ mod tests {
 
     use crate::auth::Authority;
 
-    use super::{super::numbers::Numbers, *};
+    use super::{
+        super::{numbers::Numbers, quota::Quotas},
+        *,
+    };
 
     fn session() -> Arc<Session> {
         Arc::new(Session {
@@ -248,8 +253,28 @@ mod tests {
         let session = session();
         session.ended.cancel();
         let done = Full::new(Bytes::from_static(b"done")).map_err(|never| match never {});
-        let mut body = sent(done, &session, None);
+        let mut body = sent(done, &session, Some((Instant::now(), End::Deadline)));
         assert!(frame(&mut body).await.is_data());
         assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_gives_its_place_back_before_its_end_is_known() {
+        let quotas = Quotas::new(1, None);
+        let authority = Authority::of_nobody();
+        let place = || quotas.admit(Some(&authority), None);
+        let with_place = |inner, place| {
+            let call = Numbers::default().open(None);
+            Sent::new(inner, Bounds::default(), place, call)
+        };
+        let refusal = with_place(Inner::empty(), place().unwrap());
+        assert!(refusal.is_end_stream());
+        let one = Full::new(Bytes::from_static(b"one")).map_err(|never: Infallible| match never {});
+        let mut body = with_place(Inner::new(one), place().unwrap());
+        assert!(frame(&mut body).await.is_data());
+        assert!(place().is_err());
+        assert!(body.frame().await.is_none());
+        assert!(place().is_ok());
+        drop((refusal, body));
     }
 }

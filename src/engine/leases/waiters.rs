@@ -16,6 +16,10 @@ use crate::{
     store::Labels,
 };
 
+/// Jobs of one call that are kept one by one. A runner may say that it has the workspaces of
+/// ten thousand; a call that has more than this is woken by the end of any job.
+const MOST_HELD: usize = 64;
+
 /// The calls that wait.
 #[derive(Default)]
 pub(in crate::engine) struct Waiters(Mutex<Inner>);
@@ -29,6 +33,7 @@ struct Inner {
     with_labels: Groups<Labels>,
     /// By the jobs whose workspaces their runners have.
     holding: Groups<JobId>,
+    holding_many: BTreeSet<u64>,
 }
 
 /// Calls that have something in common.
@@ -59,6 +64,13 @@ impl Waiters {
         inner.calls.insert(number, Arc::clone(&woken));
         join(&mut inner.of_runner, &runner_id, number);
         join(&mut inner.with_labels, &labels, number);
+        let held = match held.len() {
+            0..=MOST_HELD => held,
+            _ => {
+                inner.holding_many.insert(number);
+                Vec::new()
+            }
+        };
         for job_id in &held {
             join(&mut inner.holding, job_id, number);
         }
@@ -85,6 +97,7 @@ impl Waiters {
     pub(in crate::engine) fn over(&self, job_id: JobId) {
         let inner = self.0.lock();
         inner.wake(inner.holding.get(&job_id));
+        inner.wake([&inner.holding_many]);
     }
 
     /// Something has changed for a runner.
@@ -120,6 +133,7 @@ impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut inner = self.waiters.0.lock();
         inner.calls.remove(&self.number);
+        inner.holding_many.remove(&self.number);
         leave(&mut inner.of_runner, &self.runner_id, self.number);
         leave(&mut inner.with_labels, &self.labels, self.number);
         for job_id in &self.held {
@@ -195,6 +209,18 @@ mod tests {
         assert_eq!(woken("a runner"), [true, false]);
         waiters.all();
         assert_eq!(woken("all"), [true, true]);
+    }
+
+    #[test]
+    fn a_call_that_holds_very_many_is_woken_by_any_end() {
+        let waiters = Waiters::default();
+        let held = (0..=MOST_HELD as u128).map(job).collect();
+        let waiter = waiters.wait(runner(1), labels(&[]), held);
+        assert!(waiters.0.lock().holding.is_empty());
+        waiters.over(job(1_000));
+        assert!(is_woken(&waiter));
+        drop(waiter);
+        assert!(waiters.0.lock().holding_many.is_empty());
     }
 
     #[test]

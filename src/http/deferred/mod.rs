@@ -1,8 +1,8 @@
 //! Writes that wait for each other: what the tasks of one connection answer in one pass of
 //! the scheduler leaves in one system call.
 //!
-//! Without this each answer is one, because the scheduler runs a connection's task right
-//! after each of its streams'.
+//! Without this each answer is one: the scheduler runs a connection's task right after each of
+//! its streams', and h2 flushes whenever it looks for the next request.
 
 mod pass;
 #[cfg(test)]

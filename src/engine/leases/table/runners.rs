@@ -174,23 +174,20 @@ impl LeaseTable {
             .unwrap_or_default()
     }
 
-    /// Looks at the runners that are connected and have the labels that are wanted: their
-    /// labels, and whether they take only stages of jobs that are bound to them.
+    /// Looks at the runners that are connected and have the labels that are wanted, and
+    /// whether they take only stages of jobs that are bound to them.
     pub(in crate::engine) fn with_offers<T>(
         &self,
         wanted: &Labels,
         now: Instant,
-        look: impl FnOnce(&mut dyn Iterator<Item = (RunnerId, &Labels, bool)>) -> T,
+        look: impl FnOnce(&mut dyn Iterator<Item = (RunnerId, bool)>) -> T,
     ) -> T {
         let inner = self.inner.lock();
         let groups = inner.with_labels.iter();
         let fitting = groups.filter(|(offered, _)| has_labels(offered, wanted));
         let ids = fitting.flat_map(|(_, ids)| ids);
         let online = ids.filter(|id| inner.is_online(**id, self.ttl, now));
-        look(&mut online.map(|id| {
-            let runner = &inner.runners[id];
-            (*id, &runner.registration.labels, runner.is_draining)
-        }))
+        look(&mut online.map(|id| (*id, inner.runners[id].is_draining)))
     }
 
     /// Changes a runner; none if there is none of this id.
