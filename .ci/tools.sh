@@ -73,6 +73,12 @@ install_node() {
     }
 }
 
+# jemalloc is built by make.
+install_make() {
+    [[ -n $(type -P make) ]] ||
+        { apt-get update && apt-get install --yes --no-install-recommends make; }
+}
+
 # Makes the certificates of tests.
 install_openssl() {
     [[ -n $(type -P openssl) ]] ||
