@@ -80,9 +80,9 @@ impl Logins {
         let address = presented.address();
         let done = match presented.shown() {
             Shown::Nothing => Err(AuthError::Missing),
-            Shown::Bearer(token) => match known.by_token(token) {
-                Some(session) if self.is_good(session) => Ok(Arc::clone(session)),
-                _ => self.refuse(Of::Other, address),
+            Shown::Bearer(token) => match self.by_token(&known, token) {
+                Some(session) => Ok(session),
+                None => self.refuse(Of::Other, address),
             },
             Shown::Certificate(der) => {
                 let key = known.cache.key(CERTIFICATE, der);
@@ -144,6 +144,19 @@ impl Logins {
             }
             _ => Err(AuthError::Invalid),
         }
+    }
+
+    /// Who has this token, by what was known a moment ago. If the file was read again since
+    /// then, that may have ended the session of a token that is still good.
+    pub(super) fn by_token(&self, known: &Arc<Known>, token: &[u8]) -> Option<Arc<Session>> {
+        let good = |known: &Known| {
+            let session = known.by_token(token)?;
+            self.is_good(session).then(|| Arc::clone(session))
+        };
+        good(known).or_else(|| {
+            let now = self.known.load();
+            (!Arc::ptr_eq(known, &now)).then(|| good(&now)).flatten()
+        })
     }
 
     fn is_good(&self, session: &Session) -> bool {

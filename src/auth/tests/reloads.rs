@@ -41,6 +41,21 @@ async fn what_changed_ends_and_what_did_not_goes_on() {
     assert!(session.ended.is_cancelled() && again.ended.is_cancelled());
 }
 
+/// A call may have found its caller just before the file was read again.
+#[tokio::test]
+async fn a_token_that_is_still_good_is_never_refused_in_between() {
+    let (ci, ci_text) = token("ci", "");
+    let (old, old_text) = token("old", "");
+    let world = World::new(&format!("{ci}{old}"));
+    let logins = world.authenticator.logins();
+    let before = logins.known.load_full();
+    world.rewrite(&ci.replace("viewer", "admin"));
+    world.authenticator.reload().unwrap();
+    let session = logins.by_token(&before, ci_text.as_bytes()).unwrap();
+    assert!(session.principal.grants.allow_in("shop", Role::Admin));
+    assert!(logins.by_token(&before, old_text.as_bytes()).is_none());
+}
+
 #[tokio::test]
 async fn a_broken_file_leaves_everything_as_it_was() {
     let (ci, text) = token("ci", "");
