@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn stubs() -> tonic_prost_build::Builder {
-    tonic_prost_build::configure().codec_path("crate::wire::Codec")
+    tonic_prost_build::configure().codec_path("crate::proto::Codec")
 }
 
 /// Servers may send messages that are encoded already, where many get the same; all else is
@@ -78,7 +78,7 @@ impl ServiceGenerator for Stubs {
         self.clients.generate(service.clone(), code);
         for method in &mut service.methods {
             if method.server_streaming || SAME_FOR_MANY.contains(&method.name.as_str()) {
-                method.output_type = format!("crate::wire::Reply<super::{}>", method.output_type);
+                method.output_type = format!("crate::proto::Reply<super::{}>", method.output_type);
             }
         }
         self.servers.generate(service, code);

@@ -29,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tokio::{task::JoinSet, time};
 
 use crowds::{CROWD, NEIGHBOUR, cancel, channel, endpoint, get, idle_watchers, job, stage, watch};

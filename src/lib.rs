@@ -8,6 +8,7 @@ compile_error!("Pipewright runs commands in POSIX process groups; Windows has no
 
 pub mod api;
 pub mod auth;
+pub mod blobs;
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -16,9 +17,9 @@ pub mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
+pub mod proto;
 pub mod runner;
 pub mod server;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
-pub mod wire;

@@ -25,14 +25,12 @@ use tonic_health::ServingStatus;
 
 use crate::{
     auth::CredentialsError,
+    blobs::logs::{FileLogs, LogLimits},
     config::{Access, Config},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
     runner::RunnerError,
-    store::{
-        MemoryStore,
-        logs::{FileLogs, LogLimits},
-    },
+    store::MemoryStore,
 };
 
 pub use embedded::embedded_labels;

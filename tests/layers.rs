@@ -15,41 +15,42 @@ use std::{
 use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 
 /// What each module may name of the others.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["domain"]),
     ("auth", &["domain", "telemetry"]),
-    ("wire", &["domain"]),
-    ("store", &["domain", "wire"]),
+    ("proto", &["domain"]),
+    ("store", &["domain"]),
+    ("blobs", &["domain"]),
     ("supervisor", &[]),
     (
-        "runner",
-        &["domain", "wire", "config", "supervisor", "telemetry"],
+        "engine",
+        &["domain", "proto", "store", "blobs", "auth", "telemetry"],
     ),
     (
-        "engine",
-        &["domain", "wire", "store", "runner", "auth", "telemetry"],
+        "runner",
+        &[
+            "domain",
+            "proto",
+            "config",
+            "engine",
+            "supervisor",
+            "telemetry",
+        ],
     ),
     (
         "api",
-        &[
-            "domain",
-            "wire",
-            "store",
-            "engine",
-            "runner",
-            "auth",
-            "telemetry",
-        ],
+        &["domain", "proto", "store", "engine", "auth", "telemetry"],
     ),
     ("http", &["auth", "config", "telemetry"]),
     (
         "server",
         &[
             "domain",
-            "wire",
+            "proto",
             "store",
+            "blobs",
             "runner",
             "engine",
             "auth",
@@ -61,13 +62,13 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ),
     (
         "cli",
-        &["wire", "server", "runner", "auth", "config", "telemetry"],
+        &["proto", "server", "runner", "auth", "config", "telemetry"],
     ),
     ("fuzzing", &["api", "auth", "cli", "http", "runner"]),
 ];
 
 /// What must not be named in a module, and why.
-const BANNED: [(&str, &str, &str); 14] = [
+const BANNED: [(&str, &str, &str); 15] = [
     ("domain", "tokio", "the domain never awaits"),
     ("domain", "tonic", "the domain does not know gRPC"),
     ("domain", "prost", "the domain does not know protobuf"),
@@ -75,8 +76,9 @@ const BANNED: [(&str, &str, &str); 14] = [
     ("domain", "std::fs", "the domain touches no file"),
     ("domain", "SystemTime::now", "time comes in as an argument"),
     ("config", "clap", "flags are but one source of settings"),
-    ("wire", "tokio", "conversions never await"),
+    ("proto", "tokio", "conversions never await"),
     ("store", "tonic", "the store does not know gRPC"),
+    ("blobs", "tonic", "bytes do not know gRPC"),
     ("supervisor", "tokio", "it forks, so it has one thread"),
     ("runner", "tonic", "the runner knows only its seam"),
     (
@@ -149,7 +151,7 @@ fn what_is_banned_from_a_layer_is_not_there() {
 fn paths_are_found_however_they_are_written() {
     let found = paths_of(
         r#"
-        use crate::{store::{Store, logs::FileLogs}, wire::v1 as messages};
+        use crate::{blobs::{logs::FileLogs, Blob}, proto::v1 as messages};
         use super::super::api::Jobs;
         fn f(x: crate::runner::Lease) { let now = std::time::SystemTime::now(); }
         mod inner { use super::super::super::cli::main; }
@@ -157,9 +159,9 @@ fn paths_are_found_however_they_are_written() {
         &["engine", "leases"],
     );
     for expected in [
-        "crate::store::Store",
-        "crate::store::logs::FileLogs",
-        "crate::wire::v1",
+        "crate::blobs::Blob",
+        "crate::blobs::logs::FileLogs",
+        "crate::proto::v1",
         "crate::api::Jobs",
         "crate::runner::Lease",
         "std::time::SystemTime::now",

@@ -15,7 +15,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use pipewright::wire::v1::{self, pipeline_service_client::PipelineServiceClient};
+use pipewright::proto::v1::{self, pipeline_service_client::PipelineServiceClient};
 use prost::Message;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::TcpListenerStream;

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, future::Ready, task};
 
-use pipewright::wire::v1::GetPipelineRequest;
+use pipewright::proto::v1::GetPipelineRequest;
 use tokio::net::TcpListener;
 use tonic::{
     Request, Response, Status,

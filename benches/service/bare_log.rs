@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytes::BytesMut;
 use futures_util::{FutureExt, future::BoxFuture, stream, stream::BoxStream};
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     LogChunk, ReadStageLogRequest, ReadStageLogResponse, read_stage_log_response::Payload,
 };
 use tokio::{fs::File, io::AsyncReadExt};

@@ -4,7 +4,7 @@
 use std::pin::Pin;
 
 use futures_util::{Stream, StreamExt, stream};
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     GetPipelineRequest, JobEventBatch, WatchJobResponse, watch_job_response::Payload,
 };
 use tokio::{sync::broadcast, task};

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, process::Command, time::Duration};
 
-use pipewright::wire::v1::{self, pipeline_service_client::PipelineServiceClient};
+use pipewright::proto::v1::{self, pipeline_service_client::PipelineServiceClient};
 use prost::Message;
 use tempfile::TempDir;
 use tonic::{Request, metadata::AsciiMetadataValue, transport::Channel};

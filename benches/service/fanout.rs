@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::wire::v1::{self, job_event::Change};
+use pipewright::proto::v1::{self, job_event::Change};
 use prost::Message;
 
 use crate::{

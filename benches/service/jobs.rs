@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
     watch_job_response::Payload,
 };

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use prost::Message;
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::wire::runner_v1::{
+use pipewright::proto::runner_v1::{
     AcquireLeaseRequest, CompleteLeaseRequest, Lease, LeaseProof, Outcome, RegisterRunnerRequest,
     RenewLeaseRequest, lease_service_client::LeaseServiceClient,
 };

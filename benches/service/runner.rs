@@ -1,6 +1,6 @@
 //! A runner that runs nothing: it takes all stages of a job, and tells of them.
 
-use pipewright::wire::{
+use pipewright::proto::{
     runner_v1::{
         AcquireLeaseRequest, LeaseProof, RegisterRunnerRequest, RenewLeaseRequest,
         lease_service_client::LeaseServiceClient,

@@ -1,6 +1,6 @@
 //! What a service costs that has much: its lists, and its memory.
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use prost::Message;
 
 use crate::{

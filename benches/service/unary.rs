@@ -1,6 +1,6 @@
 //! Calls with one answer, beside an echo of tonic as it comes.
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use prost::Message;
 
 use crate::{

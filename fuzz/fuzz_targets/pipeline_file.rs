@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use pipewright::{
     domain::{Pipeline, PipelineId, PipelineSpec, Secrets},
     fuzzing::cli::{pipeline_file, printed},
-    wire::{pipeline_from_proto, pipeline_to_proto, v1},
+    proto::{pipeline_from_proto, pipeline_to_proto, v1},
 };
 use uuid::Uuid;
 

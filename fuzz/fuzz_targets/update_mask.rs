@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use pipewright::{
     domain::{ConcurrencyPolicy, Pipeline, PipelineId, PipelineSpec},
     fuzzing::{api::updated, cli::pipeline_file},
-    wire::{pipeline_from_proto, v1},
+    proto::{pipeline_from_proto, v1},
 };
 use uuid::Uuid;
 

@@ -224,7 +224,7 @@ mod tests {
 
     use prost_reflect::DescriptorPool;
 
-    use crate::wire::FILE_DESCRIPTOR_SET;
+    use crate::proto::FILE_DESCRIPTOR_SET;
 
     use super::*;
 

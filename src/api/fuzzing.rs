@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{gate::deadline, mask::Mask, page::PageRequest};
 use crate::{
     domain::{Pipeline, PipelineSpec, Violation},
-    wire::{pipeline_from_proto, v1},
+    proto::{pipeline_from_proto, v1},
 };
 
 /// Reads the paging of a list's call, as each list does.

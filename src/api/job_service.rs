@@ -7,11 +7,11 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::{
     domain::{JobId, JobState, RetryScope, Violation, limits},
     engine::{Engine, LogRequest},
-    store::JobFilter,
-    wire::{
+    proto::{
         Reply, duration_from_proto, job_summary_to_proto, job_to_proto, state_from_proto,
         v1::{self, job_service_server::JobService},
     },
+    store::JobFilter,
 };
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
     request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside},
     status::{invalid, invalid_field},
     streams,
+    views::job_view_to_proto,
 };
 
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -49,7 +50,7 @@ impl JobService for Jobs {
     ) -> Result<Response<v1::GetJobResponse>, Status> {
         let (call, v1::GetJobRequest { job_id }) = open(request);
         let view = self.engine.get_job(&call, id("job_id", &job_id)?).await?;
-        let job = Some(job_to_proto(&view.job, &view.stages));
+        let job = Some(job_view_to_proto(&view));
         Ok(Response::new(v1::GetJobResponse { job }))
     }
 
@@ -158,7 +159,7 @@ impl JobService for Jobs {
         audit.about("job", &job_id);
         let id = id("job_id", &job_id)?;
         let view = self.engine.cancel_job(&call, id, reason).await?;
-        let job = Some(job_to_proto(&view.job, &view.stages));
+        let job = Some(job_view_to_proto(&view));
         Ok(Response::new(v1::CancelJobResponse { job }))
     }
 
@@ -177,7 +178,7 @@ impl JobService for Jobs {
         let id = id("job_id", &job_id)?;
         let job = self.engine.retry_job(&call, id, read_scope(scope)?).await?;
         audit.about("job", &job.id.to_string());
-        let job = Some(job_to_proto(&job, &[]));
+        let job = Some(job_to_proto(&job));
         Ok(Response::new(v1::RetryJobResponse { job }))
     }
 }

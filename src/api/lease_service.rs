@@ -3,8 +3,8 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
-    runner::Leases,
-    wire::{
+    engine::Leases,
+    proto::{
         lease::{
             Renewal, acquired_to_proto, append_from_proto, appended_to_proto,
             completion_from_proto, registered_to_proto, registration_from_proto,

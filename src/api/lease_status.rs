@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::Status;
 use tonic_types::ErrorDetails;
 
-use crate::runner::LeaseError;
+use crate::engine::LeaseError;
 
 use super::{
     reason::Reason,

@@ -3,7 +3,7 @@ use tonic::Status;
 
 use crate::{
     domain::{Pipeline, PipelineSpec, Violation},
-    wire::{PipelineDraft, v1},
+    proto::{PipelineDraft, v1},
 };
 
 use super::status::{invalid, invalid_field};

@@ -1,6 +1,7 @@
 //! The gRPC services: parse, check, call the engine, answer.
 
 mod access;
+mod encoded;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
@@ -16,6 +17,7 @@ mod request;
 mod runner_service;
 mod status;
 mod streams;
+mod views;
 
 pub use access::needs;
 pub use gate::{Gate, GateLimits, Received, Sent, presented};

@@ -6,15 +6,16 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::{
     domain::{Pipeline, PipelineId, PipelineSpec, Secrets, Violation},
     engine::{Engine, Error, TriggerRequest, Update},
-    store::PipelineFilter,
-    wire::{
-        PipelineDraft, Reply, job_to_proto, pipeline_entry, pipeline_from_proto, pipeline_to_proto,
-        pipelines_page, spec_fits,
+    proto::{
+        PipelineDraft, Reply, job_to_proto, pipeline_from_proto, pipeline_to_proto, pipelines_page,
+        spec_fits,
         v1::{self, pipeline_service_server::PipelineService},
     },
+    store::PipelineFilter,
 };
 
 use super::{
+    encoded::EncodedPipelines,
     gate::audit::Audit,
     mask::Mask,
     page::PageRequest,
@@ -29,12 +30,16 @@ const MAX_PIPELINE_BYTES: usize = 1024 * 1024;
 /// `pipewright.v1.PipelineService`.
 pub struct Pipelines {
     engine: Arc<Engine>,
+    encoded: EncodedPipelines,
 }
 
 impl Pipelines {
     /// The service of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+        Self {
+            engine,
+            encoded: EncodedPipelines::new(),
+        }
     }
 }
 
@@ -69,7 +74,7 @@ impl PipelineService for Pipelines {
             audit.about("pipeline", &created.id.to_string());
         }
         Ok(Response::new(match validate_only {
-            false => Reply::Encoded(pipeline_entry(&created)),
+            false => Reply::Encoded(self.encoded.entry(&created)),
             true => {
                 let mut pipeline = only_checked(&created);
                 pipeline.id.clear();
@@ -94,13 +99,7 @@ impl PipelineService for Pipelines {
             .engine
             .get_pipeline(&call, id, read_revision(revision)?)
             .await?;
-        Ok(Response::new(match revision {
-            0 => Reply::Encoded(pipeline_entry(&found)),
-            _ => {
-                let pipeline = Some(pipeline_to_proto(&found));
-                Reply::Message(v1::GetPipelineResponse { pipeline })
-            }
-        }))
+        Ok(Response::new(Reply::Encoded(self.encoded.entry(&found))))
     }
 
     async fn list_pipelines(
@@ -131,7 +130,7 @@ impl PipelineService for Pipelines {
             .await?;
         let entries = found
             .iter()
-            .map(|pipeline| (pipeline.id.0, pipeline_entry(pipeline)));
+            .map(|pipeline| (pipeline.id.0, self.encoded.entry(pipeline)));
         let (entries, next_page_token) = page.cut(entries, Bytes::len);
         Ok(Response::new(pipelines_page(&entries, next_page_token)))
     }
@@ -167,7 +166,7 @@ impl PipelineService for Pipelines {
         let updated = self.engine.update_pipeline(&call, update);
         let updated = updated.await.map_err(within_pipeline)?;
         Ok(Response::new(match validate_only {
-            false => Reply::Encoded(pipeline_entry(&updated)),
+            false => Reply::Encoded(self.encoded.entry(&updated)),
             true => {
                 let pipeline = Some(only_checked(&updated));
                 Reply::Message(v1::UpdatePipelineResponse { pipeline })
@@ -221,7 +220,7 @@ impl PipelineService for Pipelines {
             validate_only,
         };
         let job = self.engine.trigger_pipeline(&call, trigger).await?;
-        let mut job = job_to_proto(&job, &[]);
+        let mut job = job_to_proto(&job);
         if validate_only {
             job.id.clear();
             job.create_time = None;

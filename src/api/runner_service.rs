@@ -6,16 +6,14 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::{
     domain::RunnerId,
     engine::Engine,
-    wire::{
-        runner_to_proto,
-        v1::{self, runner_service_server::RunnerService},
-    },
+    proto::v1::{self, runner_service_server::RunnerService},
 };
 
 use super::{
     gate::audit::Audit,
     page::PageRequest,
     request::{id, step_aside},
+    views::runner_to_proto,
 };
 
 /// `pipewright.v1.RunnerService`.

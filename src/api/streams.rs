@@ -14,9 +14,11 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::Status;
 
 use crate::{
-    engine::{Engine, Error, GapReason, JobView, LogPiece, Opening, StageLog, Watch},
-    wire::{Reply, job_to_proto, v1},
+    engine::{Engine, Error, GapReason, LogPiece, Opening, StageLog, Watch},
+    proto::{Reply, v1},
 };
+
+use super::views::job_view_to_proto;
 
 /// Silence on a followed log after which a heartbeat is sent.
 const LOG_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -206,13 +208,13 @@ impl LogReader {
 
 fn snapshot(opening: Opening) -> Option<v1::WatchJobResponse> {
     use v1::job_snapshot::Reason;
-    let (JobView { job, stages }, reason) = match opening {
+    let (view, reason) = match opening {
         Opening::Events => return None,
         Opening::Snapshot(view) => (view, Reason::Initial),
         Opening::Ahead(view) => (view, Reason::SequenceAhead),
     };
     let snapshot = v1::JobSnapshot {
-        job: Some(job_to_proto(&job, &stages)),
+        job: Some(job_view_to_proto(&view)),
         reason: reason.into(),
     };
     Some(watch_message(v1::watch_job_response::Payload::Snapshot(

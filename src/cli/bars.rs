@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     cli::words,
-    wire::v1::{self, stage_run::State},
+    proto::v1::{self, stage_run::State},
 };
 
 const MAX_UPDATES_PER_SECOND: u8 = 30;

@@ -7,7 +7,7 @@ use tonic_types::StatusExt;
 
 use crate::{
     cli::{backoff::Backoff, caller::Headers, connection::Connection, exit::Failure, unreachable},
-    wire::v1::{
+    proto::v1::{
         job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
         runner_service_client::RunnerServiceClient,
     },

@@ -8,7 +8,7 @@ use tonic_types::{FieldViolation, StatusExt};
 
 use crate::{
     cli::{exit::Failure, json},
-    wire::code_name,
+    proto::code_name,
 };
 
 /// What `-o json` says of a failure, as the last line of standard error.

@@ -1,7 +1,7 @@
 //! Doors for `fuzz/`.
 
 use super::{file, json};
-use crate::wire::v1;
+use crate::proto::v1;
 
 /// What a pipeline file says, and which fields an update by it changes.
 ///

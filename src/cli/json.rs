@@ -6,10 +6,10 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde::Serialize;
 
-use crate::wire;
+use crate::proto;
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    DescriptorPool::decode(wire::FILE_DESCRIPTOR_SET).expect("the build encoded the descriptors")
+    DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).expect("the build encoded the descriptors")
 });
 
 /// The message `pipewright.v1.{name}`, indented.
@@ -60,7 +60,7 @@ fn escape(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::v1;
+    use crate::proto::v1;
 
     #[test]
     fn is_canonical_and_without_controls() {

@@ -10,7 +10,7 @@ use crate::{
         out,
         watch::{SILENCE, silent},
     },
-    wire::v1::{self, read_stage_log_response::Payload},
+    proto::v1::{self, read_stage_log_response::Payload},
 };
 
 /// A reader that resumes by itself.

@@ -22,9 +22,9 @@ use crate::{
         serve, text,
     },
     config::{Access, Config, EmbeddedRunner, Execution, Limits, Supervision},
+    proto::v1,
     server::{self, ServeError},
     telemetry,
-    wire::v1,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);

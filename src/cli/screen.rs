@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     cli::{bars::Bars, exit::Failure, out},
-    wire::v1,
+    proto::v1,
 };
 
 /// A job that is over by then never flashes a bar.

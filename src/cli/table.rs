@@ -4,7 +4,7 @@ use comfy_table::{Table, presets};
 
 use crate::{
     cli::{text, words},
-    wire::v1,
+    proto::v1,
 };
 
 /// Rows under a header, without lines; cells are made fit for the terminal.
@@ -230,6 +230,7 @@ mod tests {
             }],
             register_time: at(1_700_000_000),
             last_seen_time: at(1_700_000_060),
+            actions: vec!["command".into()],
         });
         insta::assert_snapshot!(told);
     }

@@ -9,7 +9,7 @@ use prost_types::Timestamp;
 
 use crate::{
     cli::{duration, text},
-    wire::v1,
+    proto::v1,
 };
 
 /// A job's state.

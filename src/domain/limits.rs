@@ -31,6 +31,8 @@ pub const MAX_ANNOTATIONS: usize = 16 * 1024;
 pub const MAX_LABELS: usize = 64;
 /// Characters of a label's key or value.
 pub const MAX_LABEL: usize = 63;
+/// Actions that a runner may name.
+pub const MAX_ACTIONS: usize = 64;
 /// Characters of a runner's name.
 pub const MAX_RUNNER_NAME: usize = 128;
 /// Characters of the version of a runner's program.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    domain::{Change, Command, Event, Job, JobId, Refusal, StageState, Variables, decide},
+    domain::{Change, Command, Demand, Event, Job, JobId, Refusal, StageState, decide},
     store::{Answer, Batch, CommitError, JobWrite, KeptAnswer, RequestKey},
 };
 
@@ -161,12 +161,10 @@ impl Engine {
             self.check_for_stranded(job.id);
         }
         let wanted = effect.ready.iter();
-        let wanted = wanted.map(|stage| &job.pipeline.spec.stages[*stage].runner_labels);
-        // Many stages ask for the same, most often for none.
-        let wanted: BTreeSet<&Variables> = wanted.collect();
-        wanted
-            .into_iter()
-            .for_each(|wanted| self.waiters.work(wanted));
+        let demands = wanted.map(|stage| Demand::of(&job.pipeline.spec.stages[*stage]));
+        // Many stages ask for the same, most often for nothing.
+        let demands: BTreeSet<Demand> = demands.collect();
+        demands.iter().for_each(|demand| self.waiters.work(demand));
         if job.state.is_terminal() {
             self.waiters.over(job.id);
         }

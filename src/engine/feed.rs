@@ -4,7 +4,7 @@ mod segment;
 
 use crate::{
     domain::{Change, Event, Job},
-    wire::event_to_proto,
+    proto::event_to_proto,
 };
 
 pub(super) use segment::Batch;

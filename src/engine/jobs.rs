@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use crate::{
+    blobs::logs::LogKey,
     domain::{
-        Admission, CancelCause, Cancellation, Command, Decision, Job, JobId, JobState, NewJob,
-        PendingReason, Pipeline, PipelineId, Refusal, RetryScope, Secrets, StageRun, StageState,
-        Trigger, TriggerSource, Variables, admission, create, retried_runs, stage_weights,
-        validate, waits_for,
+        Admission, CancelCause, Cancellation, Command, Decision, Demand, Job, JobId, JobState,
+        NewJob, PendingReason, Pipeline, PipelineId, Refusal, RetryScope, Secrets, StageRun,
+        StageState, Trigger, TriggerSource, Variables, admission, create, retried_runs,
+        stage_weights, validate, waits_for,
     },
-    store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite, logs::LogKey},
-    wire::StageView,
+    store::{Answer, Batch, JobFilter, JobWrite, PipelineState, PipelineWrite},
 };
 
 use super::{Call, Engine, Error, access, commit::Plan};
@@ -30,6 +30,15 @@ pub struct TriggerRequest {
     pub priority: i32,
     /// Check everything and start nothing.
     pub validate_only: bool,
+}
+
+/// What is known of a stage run only at the moment it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageView {
+    /// Why it has not started, while it waits.
+    pub pending_reason: Option<PendingReason>,
+    /// Bytes of log that are committed.
+    pub log_size: u64,
 }
 
 /// A job as it is now, with what is known only while it is read.
@@ -156,9 +165,10 @@ impl Engine {
         let now = self.both_times().instant;
         // Asked only of stages that are ready, of runners with their labels, and only until
         // one fits: there may be thousands.
-        let waits_for = |wanted: &Variables| {
-            self.leases
-                .with_offers(wanted, now, |runners| waits_for(&bound, wanted, runners))
+        let waits_for = |demand: &Demand| {
+            let wait =
+                |candidates: &mut dyn Iterator<Item = _>| waits_for(&bound, demand, candidates);
+            self.leases.with_candidates(demand, now, wait)
         };
         let stages = job.stage_runs.iter().map(|run| {
             let key = LogKey {
@@ -321,7 +331,7 @@ impl Engine {
 fn pending_reason(
     job: &Job,
     run: &StageRun,
-    waits_for: impl Fn(&Variables) -> PendingReason,
+    waits_for: impl Fn(&Demand) -> PendingReason,
 ) -> Option<PendingReason> {
     let is_over = |&stage: &usize| job.newest_run(stage).state.is_terminal();
     match run.state {
@@ -330,7 +340,7 @@ fn pending_reason(
             Some(PendingReason::Concurrency)
         }
         StageState::Pending => Some(PendingReason::Needs),
-        StageState::Queued => Some(waits_for(&job.stage(run).runner_labels)),
+        StageState::Queued => Some(waits_for(&Demand::of(job.stage(run)))),
         StageState::Running
         | StageState::Succeeded
         | StageState::Failed

@@ -11,6 +11,7 @@ mod jobs;
 mod leases;
 mod pipelines;
 mod runners;
+mod seam;
 mod signals;
 mod stage_log;
 mod stats;
@@ -27,16 +28,19 @@ use uuid::Uuid;
 
 use crate::{
     auth::Authority,
+    blobs::logs::FileLogs,
     domain::{PipelineId, TraceContext},
-    store::{Store, logs::FileLogs},
+    store::Store,
 };
 
-pub use crate::store::logs::GapReason;
+pub use crate::blobs::logs::GapReason;
 
 pub use environment::{Clock, IdSource, SystemClock, UuidV7};
 pub use error::Error;
-pub use jobs::{JobView, TriggerRequest};
+pub use jobs::{JobView, StageView, TriggerRequest};
 pub use pipelines::Update;
+pub use runners::{RunnerView, RunningStage};
+pub use seam::{LeaseError, LeaseRefusal, Leases};
 pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use stats::Stats;
 pub use watch::{Opening, Watch};

@@ -1,9 +1,51 @@
-use crate::{
-    domain::RunnerId,
-    wire::{RunnerView, RunningStage},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
 };
 
+use crate::domain::{ActionKind, JobId, RunnerId};
+
 use super::{Engine, Error, leases::LiveLease};
+
+/// A runner as it is now.
+#[derive(Clone, Debug)]
+pub struct RunnerView {
+    /// Names it.
+    pub id: RunnerId,
+    /// For people.
+    pub display_name: String,
+    /// What it offers.
+    pub labels: BTreeMap<String, String>,
+    /// The kinds of actions that it can do.
+    pub actions: BTreeSet<ActionKind>,
+    /// Stages that it runs at once.
+    pub capacity: usize,
+    /// Version of its program.
+    pub version: String,
+    /// It was heard of within a lease's life.
+    pub is_online: bool,
+    /// It is given no new jobs.
+    pub is_draining: bool,
+    /// The stages that it runs.
+    pub stages: Vec<RunningStage>,
+    /// When this process of it came.
+    pub register_time: SystemTime,
+    /// When it was heard of last.
+    pub last_seen_time: SystemTime,
+}
+
+/// A stage that a runner holds a live lease on.
+#[derive(Clone, Debug)]
+pub struct RunningStage {
+    /// Its job.
+    pub job_id: JobId,
+    /// Its name.
+    pub stage_name: String,
+    /// Attempt at it.
+    pub attempt: u32,
+    /// When the runner took it.
+    pub start_time: Option<SystemTime>,
+}
 
 impl Engine {
     /// A runner that is known.
@@ -48,7 +90,8 @@ impl Engine {
                 let view = RunnerView {
                     id,
                     display_name: registration.display_name.clone(),
-                    labels: registration.labels.clone(),
+                    labels: registration.offer.labels.clone(),
+                    actions: registration.offer.actions.clone(),
                     capacity: registration.capacity,
                     version: registration.version.clone(),
                     is_online,

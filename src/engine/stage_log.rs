@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
+    blobs::logs::{GapReason, LogKey, LogRead},
     domain::{Job, JobId, StageRun},
-    store::logs::{GapReason, LogKey, LogRead},
 };
 
 use super::{

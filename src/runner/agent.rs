@@ -12,12 +12,12 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    Acquired, Lease, LeaseError, Leases, Refusal, Registered, Registration, WorkRequest,
+    Acquired, Lease, LeaseError, LeaseRefusal, Leases, Registered, Registration, WorkRequest,
     guards::Guards, home::Home, retry::delay, stage, workspace::Workspaces,
 };
 use crate::{
     config::{Execution, Supervision},
-    domain::SessionId,
+    domain::{ActionKind, Offer, SessionId},
     supervisor::Clock,
 };
 
@@ -73,7 +73,7 @@ pub enum RunnerError {
     #[error("the service does not take this runner: {message}")]
     Refused {
         /// What is wrong.
-        why: Refusal,
+        why: LeaseRefusal,
         /// For people.
         message: String,
     },
@@ -184,7 +184,10 @@ impl Agent {
             leases,
             registration: Registration {
                 display_name,
-                labels,
+                offer: Arc::new(Offer {
+                    labels,
+                    actions: ActionKind::ALL.into(),
+                }),
                 capacity,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 session_id: SessionId(Uuid::new_v4()),

@@ -17,7 +17,6 @@ mod git_error;
 mod guards;
 mod held_lease;
 mod home;
-mod lease;
 mod log;
 mod mask;
 mod output;
@@ -30,9 +29,12 @@ mod stage;
 mod stop;
 mod workspace;
 
-pub use agent::{Runner, RunnerError, RunnerSettings, ServicePlace, run};
-pub use lease::{
-    Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
-    Refusal, Registered, Registration, Renewed, Report, StageWork, WorkRequest,
+pub use crate::{
+    domain::lease::{
+        Acquired, Appended, Completion, Directive, Lease, LeaseProof, LogAppend, Registered,
+        Registration, Renewed, Report, StageWork, WorkRequest,
+    },
+    engine::{LeaseError, LeaseRefusal, Leases},
 };
+pub use agent::{Runner, RunnerError, RunnerSettings, ServicePlace, run};
 pub use remote::RemoteLeases;

@@ -13,16 +13,16 @@ use tonic_types::StatusExt;
 use tracing::{info, warn};
 
 use super::{
-    Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend,
-    Refusal, Registered, Registration, Renewed, Report, WorkRequest,
+    Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, LeaseRefusal, Leases,
+    LogAppend, Registered, Registration, Renewed, Report, WorkRequest,
 };
 use crate::{
     domain::Outcome,
-    wire::{
+    proto::{
         lease::{
-            Offer, acquired_from_proto, append_to_proto, appended_from_proto, completion_to_proto,
-            registered_from_proto, registration_to_proto, renewal_to_proto, renewed_from_proto,
-            work_request_to_proto,
+            Acquisition, acquired_from_proto, append_to_proto, appended_from_proto,
+            completion_to_proto, registered_from_proto, registration_to_proto, renewal_to_proto,
+            renewed_from_proto, work_request_to_proto,
         },
         runner_v1::lease_service_client::LeaseServiceClient,
     },
@@ -160,16 +160,16 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
         let answer = answer.map_err(|status| match refused_for_good(&status) {
             // Its credentials were taken away: to register again tells for sure.
             Some(LeaseError::Refused {
-                why: Refusal::NotKnown | Refusal::NotAllowed,
+                why: LeaseRefusal::NotKnown | LeaseRefusal::NotAllowed,
                 ..
             }) => LeaseError::Unregistered,
             _ => self.lost(&status),
         })?;
         let (offer, ended_jobs) = acquired_from_proto(answer).map_err(LeaseError::Failed)?;
         let lease: Option<Lease> = match offer {
-            Offer::Nothing => None,
-            Offer::Stage(lease) => Some(*lease),
-            Offer::Unknown(proof) => {
+            Acquisition::Nothing => None,
+            Acquisition::Stage(lease) => Some(*lease),
+            Acquisition::Unknown(proof) => {
                 self.give_back(proof).await;
                 None
             }
@@ -238,10 +238,10 @@ fn lost(status: &Status) -> LeaseError {
 /// What no later call would change.
 fn refused_for_good(status: &Status) -> Option<LeaseError> {
     let why = match status.code() {
-        Code::InvalidArgument => Refusal::Invalid,
-        Code::Unauthenticated => Refusal::NotKnown,
-        Code::PermissionDenied => Refusal::NotAllowed,
-        Code::Unimplemented => Refusal::NotSupported,
+        Code::InvalidArgument => LeaseRefusal::Invalid,
+        Code::Unauthenticated => LeaseRefusal::NotKnown,
+        Code::PermissionDenied => LeaseRefusal::NotAllowed,
+        Code::Unimplemented => LeaseRefusal::NotSupported,
         _ => return None,
     };
     let message = told(status);
@@ -299,10 +299,10 @@ mod tests {
             Some(LeaseError::Refused { why, .. }) => Some(why),
             _ => None,
         };
-        assert_eq!(why(Code::InvalidArgument), Some(Refusal::Invalid));
-        assert_eq!(why(Code::Unauthenticated), Some(Refusal::NotKnown));
-        assert_eq!(why(Code::PermissionDenied), Some(Refusal::NotAllowed));
-        assert_eq!(why(Code::Unimplemented), Some(Refusal::NotSupported));
+        assert_eq!(why(Code::InvalidArgument), Some(LeaseRefusal::Invalid));
+        assert_eq!(why(Code::Unauthenticated), Some(LeaseRefusal::NotKnown));
+        assert_eq!(why(Code::PermissionDenied), Some(LeaseRefusal::NotAllowed));
+        assert_eq!(why(Code::Unimplemented), Some(LeaseRefusal::NotSupported));
         assert_eq!(why(Code::Unavailable), None);
     }
 }

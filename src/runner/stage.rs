@@ -24,7 +24,7 @@ use super::{
     workspace::{OpenError, Workspace},
 };
 use crate::{
-    domain::TraceContext,
+    domain::{StageAction, TraceContext},
     supervisor::{Clock, Command},
     telemetry::traces,
 };
@@ -126,8 +126,9 @@ async fn execute(
     let directory = workspace
         .start_directory(&work.working_directory)
         .map_err(Failure::Runner)?;
+    let StageAction::Command(text) = &work.action;
     let script = workspace
-        .write_script(lease.proof.lease_id, &work.command)
+        .write_script(lease.proof.lease_id, text)
         .await
         .map_err(|error| Failure::Runner(format!("could not write the script: {error}")))?;
     if let Some(cause) = lease.stop.cause() {

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{EmbeddedRunner, Execution},
-    engine::Engine,
-    runner::{Leases, Runner, RunnerError, RunnerSettings, ServicePlace},
+    engine::{Engine, Leases},
+    runner::{Runner, RunnerError, RunnerSettings, ServicePlace},
 };
 
 use super::{ServeError, unusable};

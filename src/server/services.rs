@@ -23,7 +23,7 @@ use crate::{
     config::Limits,
     engine::Engine,
     http::{Calls, Refusal, Rule},
-    wire::{
+    proto::{
         FILE_DESCRIPTOR_SET,
         runner_v1::lease_service_server::{LeaseServiceServer, SERVICE_NAME as LEASE_SERVICE},
         v1::{

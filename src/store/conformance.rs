@@ -10,9 +10,9 @@ use std::{
 use uuid::Uuid;
 
 use crate::domain::{
-    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobId, JobState, NewJob, Origin,
-    Outcome, Pipeline, PipelineId, PipelineSpec, RunKey, RunnerId, Stage, StageResult, StageRun,
-    StageType, Trigger, TriggerSource, create, decide, limits,
+    ActionKind, CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobId, JobState,
+    NewJob, Offer, Origin, Outcome, Pipeline, PipelineId, PipelineSpec, RunKey, RunnerId, Stage,
+    StageAction, StageResult, StageRun, StageType, Trigger, TriggerSource, create, decide, limits,
 };
 
 use super::{
@@ -90,7 +90,7 @@ fn stage(name: &str, labels: &[(&str, &str)]) -> Stage {
     Stage {
         name: name.to_owned(),
         stage_type: StageType::Run,
-        command: "true".to_owned(),
+        action: StageAction::Command("true".to_owned()),
         timeout: limits::DEFAULT_TIMEOUT,
         needs: Vec::new(),
         run_condition: Default::default(),
@@ -105,6 +105,13 @@ fn label_map(labels: &[(&str, &str)]) -> Labels {
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
         .collect()
+}
+
+fn offer(labels: &[(&str, &str)]) -> Arc<Offer> {
+    Arc::new(Offer {
+        labels: label_map(labels),
+        actions: ActionKind::ALL.into(),
+    })
 }
 
 fn write(pipeline: PipelineWrite) -> Batch {
@@ -531,7 +538,7 @@ async fn claim(store: &Tested, labels: &[(&str, &str)]) -> Option<ReadyStage> {
 async fn claim_of(store: &Tested, runner: u128, labels: &[(&str, &str)]) -> Option<ReadyStage> {
     let claim = Claim {
         runner_id: RunnerId(id(runner)),
-        labels: label_map(labels),
+        offer: offer(labels),
         only_bound: false,
     };
     store.claim(&claim).await.unwrap()
@@ -669,7 +676,7 @@ pub(crate) async fn stages_of_a_job_go_to_the_runner_that_has_its_workspace(stor
 
     let job = JobId(id(11));
     let bound = store.bindings(job).await.unwrap();
-    assert_eq!(bound, [(RunnerId(id(3)), Labels::new())]);
+    assert_eq!(bound, [(RunnerId(id(3)), offer(&[]))]);
     assert_eq!(store.bound_jobs(RunnerId(id(3))).await.unwrap(), [job]);
     // Once its runner is gone, anybody may have the rest.
     store.unbind(job, RunnerId(id(3))).await.unwrap();

@@ -6,7 +6,6 @@
 
 #[cfg(test)]
 mod conformance;
-pub mod logs;
 mod memory;
 
 use std::{
@@ -19,7 +18,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::domain::{
-    Bindings, Event, Job, JobId, JobState, Pipeline, PipelineId, RunKey, RunnerId,
+    Bindings, Event, Job, JobId, JobState, Offer, Pipeline, PipelineId, RunKey, RunnerId,
 };
 
 pub use memory::MemoryStore;
@@ -250,7 +249,7 @@ pub struct Claim {
     /// The runner.
     pub runner_id: RunnerId,
     /// What it offers.
-    pub labels: Labels,
+    pub offer: Arc<Offer>,
     /// It takes only stages of jobs that are bound to it already.
     pub only_bound: bool,
 }

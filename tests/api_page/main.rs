@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipewright::wire::FILE_DESCRIPTOR_SET;
+use pipewright::proto::FILE_DESCRIPTOR_SET;
 use prost_reflect::DescriptorPool;
 
 #[path = "../support/console.rs"]

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use pipewright::wire::runner_v1::{
+use pipewright::proto::runner_v1::{
     self as api,
     lease_service_server::{LeaseService, LeaseServiceServer},
 };

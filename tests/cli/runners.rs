@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
 };
 use rustix::process::Signal;

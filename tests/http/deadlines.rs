@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::wire::runner_v1::{self, lease_service_client::LeaseServiceClient};
+use pipewright::proto::runner_v1::{self, lease_service_client::LeaseServiceClient};
 use prost::Message;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -86,5 +86,5 @@ async fn a_stream_ends_at_the_age_that_streams_may_have() {
     let request = body(framed(&watch_request(&job)));
     let (data, _) = call(world.address, WATCH, &[], request).await;
     let length = u32::from_be_bytes(data[1..5].try_into().unwrap()) as usize;
-    pipewright::wire::v1::WatchJobResponse::decode(&data[5..5 + length]).unwrap();
+    pipewright::proto::v1::WatchJobResponse::decode(&data[5..5 + length]).unwrap();
 }

@@ -3,7 +3,7 @@
 use http::{Request, Version};
 use pipewright::{
     config::Access,
-    wire::v1::{self, watch_job_response::Payload},
+    proto::v1::{self, watch_job_response::Payload},
 };
 use prost::Message;
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use pipewright::wire::v1::{self, pipeline_service_client::PipelineServiceClient};
+use pipewright::proto::v1::{self, pipeline_service_client::PipelineServiceClient};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;

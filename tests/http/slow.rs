@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tonic::Code;
 
 use crate::{

@@ -4,10 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use pipewright::{
     config::{Config, Limits},
-    server::{self, ServeError},
-    wire::v1::{
+    proto::v1::{
         self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
     },
+    server::{self, ServeError},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
 use tonic::{Code, Status, Streaming, transport::Channel};

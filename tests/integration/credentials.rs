@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use pipewright::{
     auth::{CredentialsFile, Entry, Grant, Kind, NewToken, PasswordHash, Principal, Proof, Token},
     config::Access,
-    wire::v1,
+    proto::v1,
 };
 use secrecy::ExposeSecret;
 use tempfile::TempDir;

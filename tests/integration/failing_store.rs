@@ -10,9 +10,10 @@ use std::{
 
 use pipewright::{
     auth::{Authority, Grants, Principal, Role},
+    blobs::logs::{FileLogs, LogLimits},
     domain::{
-        Bindings, Event, Job, JobId, Pipeline, PipelineId, PipelineSpec, RunnerId, SessionId,
-        Stage, StageState, limits,
+        ActionKind, Bindings, Event, Job, JobId, Offer, Pipeline, PipelineId, PipelineSpec,
+        RunnerId, SessionId, Stage, StageAction, StageState, limits,
     },
     engine::{Call, Engine, Error, Settings, SystemClock, TriggerRequest, UuidV7},
     runner::{
@@ -22,7 +23,6 @@ use pipewright::{
     store::{
         Batch, Claim, CommitError, JobFilter, KeptAnswer, MemoryStore, PipelineFilter,
         PipelineState, ReadyStage, RequestKey, Store, StoreError,
-        logs::{FileLogs, LogLimits},
     },
 };
 use tempfile::TempDir;
@@ -172,7 +172,7 @@ fn spec() -> PipelineSpec {
     let stage = Stage {
         name: "s".to_owned(),
         stage_type: Default::default(),
-        command: "true".to_owned(),
+        action: StageAction::Command("true".to_owned()),
         timeout: limits::DEFAULT_TIMEOUT,
         needs: Vec::new(),
         run_condition: Default::default(),
@@ -283,7 +283,10 @@ impl World {
         let session_id = SessionId(Uuid::new_v4());
         let registration = Registration {
             display_name: "test".to_owned(),
-            labels: Default::default(),
+            offer: Arc::new(Offer {
+                labels: Default::default(),
+                actions: ActionKind::ALL.into(),
+            }),
             capacity,
             version: "0".to_owned(),
             session_id,

@@ -1,6 +1,6 @@
 //! JobService without the streams, and what a trigger may do.
 
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, ConcurrencyPolicy, RunCondition,
     cancellation::Cause,
     job::State,

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use pipewright::wire::{
+use pipewright::proto::{
     runner_v1::lease_service_client::LeaseServiceClient,
     v1::{job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient},
 };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pipewright::wire::{
+use pipewright::proto::{
     runner_v1::{self as lease, Directive, Outcome},
     v1,
 };

@@ -1,6 +1,6 @@
 //! Pages of lists.
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tonic::Code;
 
 use crate::{

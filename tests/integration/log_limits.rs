@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, job_service_client::JobServiceClient, log_gap::Reason, read_stage_log_response::Payload,
 };
 use tokio::task::JoinSet;

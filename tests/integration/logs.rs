@@ -1,6 +1,6 @@
 //! ReadStageLog.
 
-use pipewright::wire::v1::{self, read_stage_log_response::Payload};
+use pipewright::proto::v1::{self, read_stage_log_response::Payload};
 use tonic::{Code, Status};
 
 use crate::service::{Service, open, pipeline, refusal, stage};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pipewright::wire::v1::{self, ConcurrencyPolicy, RunCondition, stage::Type};
+use pipewright::proto::v1::{self, ConcurrencyPolicy, RunCondition, stage::Type};
 use prost_types::FieldMask;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::wire::runner_v1::{
+use pipewright::proto::runner_v1::{
     self as v1, Directive, Outcome, lease_service_client::LeaseServiceClient,
 };
 use tonic::{Code, Status, transport::Channel};

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use pipewright::{
     config::{Access, Execution, Supervision},
-    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
-    wire::v1::{self, stage_run::PendingReason},
+    proto::v1::{self, stage_run::PendingReason},
+    runner::{self, LeaseRefusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, transport::Endpoint};
@@ -204,7 +204,7 @@ async fn a_runner_that_the_service_will_never_take_ends() {
     let Err(RunnerError::Refused { why, message }) = ended else {
         panic!("{ended:?}");
     };
-    assert_eq!(why, Refusal::Invalid);
+    assert_eq!(why, LeaseRefusal::Invalid);
     assert!(message.contains("display_name"), "{message}");
 
     let closed = Service::with(|config| {
@@ -213,7 +213,7 @@ async fn a_runner_that_the_service_will_never_take_ends() {
     })
     .await;
     let ended = remote(&closed, "n").await;
-    let refused = Refusal::NotKnown;
+    let refused = LeaseRefusal::NotKnown;
     assert!(matches!(&ended, Err(RunnerError::Refused { why, .. }) if *why == refused));
 }
 

@@ -1,7 +1,7 @@
 //! Secret variables: they reach the command, and nobody else.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use pipewright::wire::v1::{self, job_event::Change};
+use pipewright::proto::v1::{self, job_event::Change};
 use prost::Message;
 use tonic::{Code, Status};
 use uuid::Uuid;

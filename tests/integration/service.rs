@@ -12,11 +12,11 @@ use parking_lot::Mutex;
 use pipewright::{
     config::{Config, EmbeddedRunner, Execution, Supervision},
     engine::{Clock, UuidV7},
-    server::{self, Environment, ServeError},
-    wire::v1::{
+    proto::v1::{
         self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
         runner_service_client::RunnerServiceClient,
     },
+    server::{self, Environment, ServeError},
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};

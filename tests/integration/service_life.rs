@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pipewright::{
     config::Access,
-    wire::v1::{self, job::State},
+    proto::v1::{self, job::State},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, RunCondition,
     failure::Reason,
     job::State as Job,

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use futures_util::future::join_all;
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, job::State, job_event::Change, job_service_client::JobServiceClient,
     job_snapshot::Reason, watch_job_response::Payload,
 };

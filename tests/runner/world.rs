@@ -8,6 +8,7 @@ use std::{
 use pipewright::{
     config::{Execution, Supervision},
     domain::JobId,
+    domain::StageAction,
     runner::{self, Completion, RunnerError, RunnerSettings, ServicePlace, StageWork},
 };
 use tempfile::TempDir;
@@ -120,7 +121,7 @@ pub(crate) fn work(command: &str) -> StageWork {
         job_id: JobId(Uuid::now_v7()),
         stage_name: "../any \"text\"; of $(id)".into(),
         attempt: 1,
-        command: command.into(),
+        action: StageAction::Command(command.into()),
         timeout: Duration::from_secs(300),
         kill_grace: Duration::from_secs(300),
         git_repository: String::new(),

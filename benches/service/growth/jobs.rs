@@ -1,7 +1,7 @@
 //! Jobs: those that wait for a runner, those that are over, and those of one pipeline.
 
 use futures_util::{StreamExt, stream};
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 
 use crate::{clients::Ours, crowds::stage, jobs::Client, mode::Mode, player::Player, usage};
 

@@ -1,7 +1,7 @@
 //! Stored pipelines.
 
 use futures_util::{StreamExt, stream};
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 
 use crate::{
     clients::{Ours, pipeline},

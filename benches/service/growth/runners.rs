@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tokio::task::JoinSet;
 
 use crate::{

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use pipewright::wire::v1::{WatchJobResponse, watch_job_response::Payload};
+use pipewright::proto::v1::{WatchJobResponse, watch_job_response::Payload};
 use tokio::{sync::Notify, task::JoinSet};
 use tonic::Streaming;
 

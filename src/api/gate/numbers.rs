@@ -12,8 +12,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{
+    proto::code_name,
     telemetry::metrics::{REFUSALS, RPC_DURATION, RPC_OPEN, RPC_REQUESTS},
-    wire::code_name,
 };
 
 use super::super::access;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{cli::exit::Failure, wire::v1};
+use crate::{cli::exit::Failure, proto::v1};
 
 /// Reads a pipeline; `source` names the input in errors.
 pub(crate) fn parse(text: &str, source: &str) -> Result<PipelineFile, Failure> {

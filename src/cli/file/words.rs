@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::{config::duration, wire::v1};
+use crate::{config::duration, proto::v1};
 
 /// Reads a stage's type.
 pub(super) fn stage_type<'de, D: Deserializer<'de>>(

@@ -21,7 +21,7 @@ use crate::{
         view::{JobView, Progress},
         words,
     },
-    wire::v1::{
+    proto::v1::{
         self, job_event::Change, read_stage_log_response::Payload as Log, stage_run::State,
         watch_job_response::Payload,
     },

@@ -19,7 +19,7 @@ use crate::{
         view::JobView,
         watch::Watch,
     },
-    wire::v1::{self, job::State},
+    proto::v1::{self, job::State},
 };
 use display::Display;
 use waits::Waits;

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     cli::{client::Client, out, remote::Format, view::JobView, watch, words},
-    wire::v1::{
+    proto::v1::{
         self,
         stage_run::{PendingReason, State},
     },

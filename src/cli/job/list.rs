@@ -12,7 +12,7 @@ use crate::{
         remote::Format,
         table,
     },
-    wire::v1::{self, job},
+    proto::v1::{self, job},
 };
 
 /// List jobs, newest first

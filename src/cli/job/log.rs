@@ -12,7 +12,7 @@ use crate::{
         remote::Format,
         text::Cleaner,
     },
-    wire::v1::{self, read_stage_log_response::Payload},
+    proto::v1::{self, read_stage_log_response::Payload},
 };
 
 /// Print the log of a stage

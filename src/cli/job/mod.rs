@@ -17,7 +17,7 @@ use crate::{
         remote::{Format, Output, Remote},
         table,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Follow and steer jobs

@@ -9,7 +9,7 @@ use crate::{
         follow::{self, WatchArgs},
         remote::Format,
     },
-    wire::v1::{self, retry_job_request::Scope},
+    proto::v1::{self, retry_job_request::Scope},
 };
 
 /// Start a new job with the revision, commit and variables of an ended one

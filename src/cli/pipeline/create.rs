@@ -9,7 +9,7 @@ use crate::{
         input::Input,
         remote::Format,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Create a pipeline

@@ -10,7 +10,7 @@ use crate::{
         json, out,
         remote::Format,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Delete a pipeline; its jobs stay readable until they expire

@@ -18,7 +18,7 @@ use crate::{
         remote::{Format, Output, Remote},
         table,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Keep pipelines and start jobs of them

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     cli::{client::Client, exit::Failure, text},
-    wire::v1,
+    proto::v1,
 };
 
 /// Which pipeline is meant.

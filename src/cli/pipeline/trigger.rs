@@ -12,7 +12,7 @@ use crate::{
         remote::{Format, key_value},
         secret_vars::SecretVars,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Start a job of a pipeline

@@ -12,7 +12,7 @@ use crate::{
         remote::Format,
         text,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Change a pipeline

@@ -9,7 +9,7 @@ use crate::{
         exit::{Exit, Failure},
         remote::Format,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Give a runner no new jobs; those that it has begun go on to their end

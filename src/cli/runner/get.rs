@@ -9,7 +9,7 @@ use crate::{
         exit::{Exit, Failure},
         remote::Format,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Show a runner and the stages that it runs

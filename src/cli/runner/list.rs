@@ -11,7 +11,7 @@ use crate::{
         remote::Format,
         table,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// List runners, oldest first

@@ -16,7 +16,7 @@ use crate::{
         remote::{Format, Output, Remote},
         table,
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Run stages for a service on another machine, or look after its runners

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::list;
 use crate::{
     cli::{client::Client, exit::Failure, page::Paging},
-    wire::v1,
+    proto::v1,
 };
 
 /// Which runner is meant.

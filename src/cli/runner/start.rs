@@ -15,7 +15,7 @@ use crate::{
         remote::key_value,
     },
     config::{Execution, duration},
-    runner::{self, Refusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
+    runner::{self, LeaseRefusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
     server, telemetry,
 };
 
@@ -120,12 +120,12 @@ fn failure(error: RunnerError, service: &Connection) -> Failure {
     let message = error.to_string();
     match error {
         RunnerError::Refused { why, .. } => match why {
-            Refusal::Invalid => Failure::Invalid(message),
-            Refusal::NotKnown => {
+            LeaseRefusal::Invalid => Failure::Invalid(message),
+            LeaseRefusal::NotKnown => {
                 Failure::NotAllowed(format!("{message}\n  {}", service.credentials_hint()))
             }
-            Refusal::NotAllowed => Failure::NotAllowed(message),
-            Refusal::NotSupported => Failure::Service(message),
+            LeaseRefusal::NotAllowed => Failure::NotAllowed(message),
+            LeaseRefusal::NotSupported => Failure::Service(message),
         },
         RunnerError::Workspaces(_) => Failure::Service(message),
     }

@@ -1,6 +1,6 @@
 //! A job as its watch tells it: a pure fold over the messages of `WatchJob`.
 
-use crate::wire::v1::{self, job_event::Change, watch_job_response::Payload};
+use crate::proto::v1::{self, job_event::Change, watch_job_response::Payload};
 
 /// What is known of a job, and up to which event.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use crate::{
         out,
         view::{JobView, Progress},
     },
-    wire::v1,
+    proto::v1,
 };
 
 /// Three heartbeats of 15 s that did not come.

@@ -20,7 +20,7 @@ use v1::{
 use super::*;
 use crate::{
     cli::{caller::Credentials, connection::Connection, logs::LogReader},
-    wire::Reply,
+    proto::Reply,
 };
 
 type Messages<T> = Vec<Result<T, Status>>;

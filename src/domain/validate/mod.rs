@@ -12,8 +12,8 @@ use std::{
 use secrecy::ExposeSecret;
 
 use super::{
-    GraphError, Pipeline, PipelineSpec, RunCondition, Secrets, Stage, StageGraph, Variables,
-    lease::Registration, limits,
+    GraphError, Pipeline, PipelineSpec, RunCondition, Secrets, Stage, StageAction, StageGraph,
+    Variables, lease::Registration, limits,
 };
 use git::{git_ref_or_empty, git_repository};
 use values::{
@@ -193,7 +193,7 @@ pub fn runner(runner: &Registration) -> Vec<Violation> {
         "version",
         short_text(&runner.version, limits::MAX_RUNNER_VERSION),
     );
-    check_labels(&mut check, "labels", &runner.labels);
+    check_labels(&mut check, "labels", &runner.offer.labels);
     violations
 }
 
@@ -237,7 +237,9 @@ fn check_stages(check: &mut Check<'_>, stages: &[Stage]) {
 
 fn check_stage(check: &mut Check<'_>, stage: &Stage) {
     check.that("name", stage_name(&stage.name));
-    check.that("command", command(&stage.command));
+    match &stage.action {
+        StageAction::Command(script) => check.that("command", command(script)),
+    }
     if !(limits::MIN_TIMEOUT..=limits::MAX_TIMEOUT).contains(&stage.timeout) {
         let given = stage.timeout.as_secs_f64();
         check.refuse(

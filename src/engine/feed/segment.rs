@@ -2,7 +2,7 @@ use std::{collections::VecDeque, ops::Range};
 
 use bytes::Bytes;
 
-use crate::wire::{self, v1};
+use crate::proto::{self, v1};
 
 /// Messages that are kept for the next who wants the same. Watchers that keep up all
 /// want one; some more are for those that come or lag behind.
@@ -35,7 +35,7 @@ impl Segment {
 
     /// Adds the event whose turn it is.
     pub(super) fn push(&mut self, event: &v1::JobEvent) {
-        wire::write_entry(event, &mut self.entries);
+        proto::write_entry(event, &mut self.entries);
         self.ends.push(self.entries.len());
     }
 
@@ -61,7 +61,7 @@ impl Segment {
             return message.clone();
         }
         let entries = &self.entries[self.start(events.start)..self.start(events.end)];
-        let message = wire::batch_message(entries);
+        let message = proto::batch_message(entries);
         self.messages.truncate(KEPT - 1);
         self.messages.push_front((events, message.clone()));
         message

@@ -159,10 +159,10 @@ impl Engine {
         before: FencingToken,
     ) -> Result<(), Error> {
         let bound = self.store.bindings(job_id).await?;
-        let labels = bound.into_iter().find(|(id, _)| *id == runner_id);
+        let offer = bound.into_iter().find(|(id, _)| *id == runner_id);
         let lost = LostWorkspace {
             runner_id,
-            labels: labels.map_or_else(|| self.leases.labels(runner_id), |(_, labels)| labels),
+            offer: offer.map_or_else(|| self.leases.offer(runner_id), |(_, offer)| offer),
             before,
         };
         self.leases.lose(job_id, lost);

@@ -5,9 +5,10 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::time::Instant;
 
 use crate::{
+    domain::lease::{Lease, LeaseProof, WorkRequest},
     domain::{FencingToken, Holder, Job, JobId, LeaseId, RunnerId, StageRun, StageState},
+    engine::LeaseError,
     engine::{Engine, Error},
-    runner::{Lease, LeaseError, LeaseProof, WorkRequest},
     store::{Claim, ReadyStage},
 };
 

@@ -16,12 +16,13 @@ use metrics::counter;
 use tokio::time::{self, Instant};
 
 use crate::{
-    domain::{Command, Outcome, RunnerId, StageResult, limits},
-    runner::{
-        Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
-        Registered, Registration, Renewed, Report, WorkRequest,
+    blobs::logs::{AppendError, LogKey},
+    domain::lease::{
+        Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered, Registration,
+        Renewed, Report, WorkRequest,
     },
-    store::logs::{AppendError, LogKey},
+    domain::{Command, Outcome, RunnerId, StageResult, limits},
+    engine::{LeaseError, Leases},
     telemetry::metrics::LOG_RECEIVED,
 };
 
@@ -50,7 +51,7 @@ impl Leases for Engine {
             return Err(LeaseError::TooManyRunners { limit });
         }
         let id = known.unwrap_or_else(|| RunnerId(self.ids.next(self.now())));
-        tracing::info!(runner.id = %id, name = runner.display_name, labels = ?runner.labels,
+        tracing::info!(runner.id = %id, name = runner.display_name, labels = ?runner.offer.labels,
             capacity = runner.capacity, version = runner.version, owner = runner.owner,
             "runner registered");
         if self.leases.register(id, runner, self.both_times()) {
@@ -75,8 +76,8 @@ impl Leases for Engine {
             self.leases.set_draining(id, true);
         }
         // Before the first look, so that no wake-up is missed in between.
-        let labels = self.leases.labels(id);
-        let waiter = self.waiters.wait(id, labels, request.held_jobs.clone());
+        let offer = self.leases.offer(id);
+        let waiter = self.waiters.wait(id, offer, request.held_jobs.clone());
         loop {
             if self.stopping.is_cancelled() {
                 return Err(LeaseError::Stopping);

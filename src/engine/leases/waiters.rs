@@ -11,10 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{
-    domain::{JobId, RunnerId, has_labels},
-    store::Labels,
-};
+use crate::domain::{Demand, JobId, Offer, RunnerId};
 
 /// Jobs of one call that are kept one by one. A runner may say that it has the workspaces of
 /// ten thousand; a call that has more than this is woken by the end of any job.
@@ -29,8 +26,8 @@ struct Inner {
     next: u64,
     calls: BTreeMap<u64, Arc<Notify>>,
     of_runner: Groups<RunnerId>,
-    /// By the labels of their runners.
-    with_labels: Groups<Labels>,
+    /// By what their runners offer.
+    with_offer: Groups<Arc<Offer>>,
     /// By the jobs whose workspaces their runners have.
     holding: Groups<JobId>,
     holding_many: BTreeSet<u64>,
@@ -45,16 +42,16 @@ pub(in crate::engine) struct Waiter<'a> {
     number: u64,
     woken: Arc<Notify>,
     runner_id: RunnerId,
-    labels: Labels,
+    offer: Arc<Offer>,
     held: Vec<JobId>,
 }
 
 impl Waiters {
-    /// Takes in a call of a runner with these labels, and the workspaces of these jobs.
+    /// Takes in a call of a runner that offers this, and the workspaces of these jobs.
     pub(in crate::engine) fn wait(
         &self,
         runner_id: RunnerId,
-        labels: Labels,
+        offer: Arc<Offer>,
         held: Vec<JobId>,
     ) -> Waiter<'_> {
         let woken = Arc::new(Notify::new());
@@ -63,7 +60,7 @@ impl Waiters {
         inner.next += 1;
         inner.calls.insert(number, Arc::clone(&woken));
         join(&mut inner.of_runner, &runner_id, number);
-        join(&mut inner.with_labels, &labels, number);
+        join(&mut inner.with_offer, &offer, number);
         let held = match held.len() {
             0..=MOST_HELD => held,
             _ => {
@@ -80,16 +77,16 @@ impl Waiters {
             number,
             woken,
             runner_id,
-            labels,
+            offer,
             held,
         }
     }
 
-    /// A stage is ready that asks for these labels.
-    pub(in crate::engine) fn work(&self, wanted: &Labels) {
+    /// A stage is ready that asks for this.
+    pub(in crate::engine) fn work(&self, demand: &Demand) {
         let inner = self.0.lock();
-        let groups = inner.with_labels.iter();
-        let fitting = groups.filter(|(offered, _)| has_labels(offered, wanted));
+        let groups = inner.with_offer.iter();
+        let fitting = groups.filter(|(offer, _)| offer.meets(demand));
         inner.wake(fitting.map(|(_, calls)| calls));
     }
 
@@ -135,7 +132,7 @@ impl Drop for Waiter<'_> {
         inner.calls.remove(&self.number);
         inner.holding_many.remove(&self.number);
         leave(&mut inner.of_runner, &self.runner_id, self.number);
-        leave(&mut inner.with_labels, &self.labels, self.number);
+        leave(&mut inner.with_offer, &self.offer, self.number);
         for job_id in &self.held {
             leave(&mut inner.holding, job_id, self.number);
         }
@@ -165,11 +162,27 @@ mod tests {
     use futures_util::FutureExt;
     use uuid::Uuid;
 
+    use crate::domain::{ActionKind, Variables};
+
     use super::*;
 
-    fn labels(of: &[(&str, &str)]) -> Labels {
+    fn labels(of: &[(&str, &str)]) -> Variables {
         let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         of.iter().map(owned).collect()
+    }
+
+    fn offer(of: &[(&str, &str)]) -> Arc<Offer> {
+        Arc::new(Offer {
+            labels: labels(of),
+            actions: ActionKind::ALL.into(),
+        })
+    }
+
+    fn demand(of: &[(&str, &str)]) -> Demand {
+        Demand {
+            labels: labels(of),
+            action: ActionKind::Command,
+        }
     }
 
     fn runner(number: u128) -> RunnerId {
@@ -187,19 +200,19 @@ mod tests {
     #[test]
     fn what_happens_wakes_those_whom_it_concerns() {
         let waiters = Waiters::default();
-        let plain = waiters.wait(runner(1), labels(&[]), vec![job(1)]);
-        let gpu = waiters.wait(runner(2), labels(&[("gpu", "yes")]), vec![job(1), job(2)]);
+        let plain = waiters.wait(runner(1), offer(&[]), vec![job(1)]);
+        let gpu = waiters.wait(runner(2), offer(&[("gpu", "yes")]), vec![job(1), job(2)]);
         let woken = |what: &str| {
             let both = [is_woken(&plain), is_woken(&gpu)];
             assert_eq!([is_woken(&plain), is_woken(&gpu)], [false; 2], "{what}");
             both
         };
         assert_eq!(woken("nothing"), [false, false]);
-        waiters.work(&labels(&[]));
+        waiters.work(&demand(&[]));
         assert_eq!(woken("work for all"), [true, true]);
-        waiters.work(&labels(&[("gpu", "yes")]));
+        waiters.work(&demand(&[("gpu", "yes")]));
         assert_eq!(woken("work for one"), [false, true]);
-        waiters.work(&labels(&[("gpu", "no")]));
+        waiters.work(&demand(&[("gpu", "no")]));
         assert_eq!(woken("work for none"), [false, false]);
         waiters.over(job(2));
         assert_eq!(woken("a job of one"), [false, true]);
@@ -215,7 +228,7 @@ mod tests {
     fn a_call_that_holds_very_many_is_woken_by_any_end() {
         let waiters = Waiters::default();
         let held = (0..=MOST_HELD as u128).map(job).collect();
-        let waiter = waiters.wait(runner(1), labels(&[]), held);
+        let waiter = waiters.wait(runner(1), offer(&[]), held);
         assert!(waiters.0.lock().holding.is_empty());
         waiters.over(job(1_000));
         assert!(is_woken(&waiter));
@@ -226,14 +239,14 @@ mod tests {
     #[test]
     fn a_call_that_has_ended_leaves_nothing_behind() {
         let waiters = Waiters::default();
-        let first = waiters.wait(runner(1), labels(&[("os", "linux")]), vec![job(1)]);
-        let second = waiters.wait(runner(1), labels(&[("os", "linux")]), vec![job(1)]);
+        let first = waiters.wait(runner(1), offer(&[("os", "linux")]), vec![job(1)]);
+        let second = waiters.wait(runner(1), offer(&[("os", "linux")]), vec![job(1)]);
         drop(first);
         waiters.of(runner(1));
         assert!(is_woken(&second));
         drop(second);
         let inner = waiters.0.lock();
         assert!(inner.calls.is_empty() && inner.of_runner.is_empty());
-        assert!(inner.with_labels.is_empty() && inner.holding.is_empty());
+        assert!(inner.with_offer.is_empty() && inner.holding.is_empty());
     }
 }

@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::{
-    domain::{FencingToken, Job, Secrets, StageRun, Variables},
-    runner::StageWork,
-};
+use crate::domain::{FencingToken, Job, Secrets, StageRun, Variables, lease::StageWork};
 
 pub(super) fn stage_work(
     job: &Job,
@@ -25,7 +22,7 @@ pub(super) fn stage_work(
         job_id: job.id,
         stage_name: stage.name.clone(),
         attempt: run.attempt,
-        command: stage.command.clone(),
+        action: stage.action.clone(),
         timeout: stage.timeout,
         kill_grace,
         git_repository: job.pipeline.spec.git_repository.clone(),

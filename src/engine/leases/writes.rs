@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
+    domain::lease::{Directive, LeaseProof, Renewed},
     domain::{Command, Job, JobId, LeaseId, RunnerId, StageState},
+    engine::LeaseError,
     engine::{Engine, Error},
-    runner::{Directive, LeaseError, LeaseProof, Renewed},
 };
 
 use super::{LeaseState, LiveLease};

@@ -112,8 +112,6 @@ impl MemoryStore {
             self.names.remove(&name_key(&old));
         }
         self.pipeline_index.write().revise(&old, &pipeline);
-        // A thousand revisions may share what they have in common, and their encoded forms not.
-        old.shown.forget();
         scope.revisions.insert(old.revision, old);
         scope.let_go_of_old_revisions();
     }

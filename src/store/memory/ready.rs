@@ -1,10 +1,13 @@
-use std::collections::{BTreeSet, HashMap, hash_map};
-
-use crate::domain::{
-    Bindings, Job, JobId, QueueRank, RunKey, RunnerId, StageRun, has_labels, workspace_owner,
+use std::{
+    collections::{BTreeSet, HashMap, hash_map},
+    sync::Arc,
 };
 
-use super::super::{Claim, Labels, ReadyStage};
+use crate::domain::{
+    Bindings, Demand, Job, JobId, Offer, QueueRank, RunKey, RunnerId, StageRun, workspace_owner,
+};
+
+use super::super::{Claim, ReadyStage};
 
 /// Stages that wait for a runner, first come first within a rank, apart by the
 /// labels that they ask for: a claim looks only at the heads of the queues that
@@ -28,24 +31,24 @@ type Place = (QueueRank, JobId, RunKey);
 impl ReadyQueue {
     pub(super) fn insert(&mut self, job: &Job, run: &StageRun) {
         if let Some(place) = place(job, run) {
-            self.put(&job.stage(run).runner_labels, place);
+            self.put(&Demand::of(job.stage(run)), place);
         }
     }
 
-    fn put(&mut self, labels: &Labels, place: Place) {
-        self.waiting += usize::from(self.open.insert(labels, place));
+    fn put(&mut self, demand: &Demand, place: Place) {
+        self.waiting += usize::from(self.open.insert(demand, place));
     }
 
     pub(super) fn remove(&mut self, job: &Job, run: &StageRun) {
         let Some(place) = place(job, run) else {
             return;
         };
-        let labels = &job.stage(run).runner_labels;
+        let demand = &Demand::of(job.stage(run));
         let mut bound = self.bindings.get(&job.id).into_iter().flatten();
-        let was_there = self.open.remove(labels, place)
+        let was_there = self.open.remove(demand, place)
             || bound.any(|(runner, _)| {
                 let queues = self.bound.get_mut(runner);
-                queues.is_some_and(|queues| queues.remove(labels, place))
+                queues.is_some_and(|queues| queues.remove(demand, place))
             });
         self.waiting -= usize::from(was_there);
     }
@@ -69,10 +72,10 @@ impl ReadyQueue {
             false => self.set_aside(claim),
         }
         let own = self.bound.get(&claim.runner_id);
-        let own = own.and_then(|queues| queues.first(&claim.labels));
+        let own = own.and_then(|queues| queues.first(&claim.offer));
         let open = match claim.only_bound {
             true => None,
-            false => self.open.first(&claim.labels),
+            false => self.open.first(&claim.offer),
         };
         let (wanted, place) = [open, own]
             .into_iter()
@@ -137,7 +140,7 @@ impl ReadyQueue {
     fn bind(&mut self, job_id: JobId, claim: &Claim) {
         let runners = self.bindings.entry(job_id).or_default();
         if !runners.iter().any(|(id, _)| *id == claim.runner_id) {
-            runners.push((claim.runner_id, claim.labels.clone()));
+            runners.push((claim.runner_id, Arc::clone(&claim.offer)));
         }
         self.jobs.entry(claim.runner_id).or_default().insert(job_id);
     }
@@ -160,7 +163,7 @@ impl ReadyQueue {
         let Some(jobs) = self.jobs.get(&runner_id) else {
             return;
         };
-        let is_its_own = |wanted: &Labels, (_, job_id, _): &Place| {
+        let is_its_own = |wanted: &Demand, (_, job_id, _): &Place| {
             let bound = self.bindings.get(job_id).filter(|_| jobs.contains(job_id));
             bound.and_then(|bound| workspace_owner(bound, wanted)) == Some(runner_id)
         };
@@ -168,7 +171,7 @@ impl ReadyQueue {
             .open
             .all()
             .filter(|(wanted, place)| is_its_own(wanted, place));
-        let places: Vec<(Labels, Place)> = places.map(|(l, place)| (l.clone(), place)).collect();
+        let places: Vec<(Demand, Place)> = places.map(|(l, place)| (l.clone(), place)).collect();
         for (wanted, place) in places {
             self.open.remove(&wanted, place);
             let own = self.bound.entry(runner_id).or_default();
@@ -177,13 +180,13 @@ impl ReadyQueue {
     }
 
     /// The other runner that has to have a stage, if there is one.
-    fn owner(&self, job_id: JobId, wanted: &Labels, claim: &Claim) -> Option<RunnerId> {
+    fn owner(&self, job_id: JobId, wanted: &Demand, claim: &Claim) -> Option<RunnerId> {
         let owner = workspace_owner(self.bindings.get(&job_id)?, wanted);
         owner.filter(|owner| *owner != claim.runner_id)
     }
 
-    fn foreign_head(&self, claim: &Claim) -> Option<(Labels, Place)> {
-        let heads = self.open.heads(&claim.labels);
+    fn foreign_head(&self, claim: &Claim) -> Option<(Demand, Place)> {
+        let heads = self.open.heads(&claim.offer);
         heads
             .filter(|(wanted, (_, job_id, _))| self.owner(*job_id, wanted, claim).is_some())
             .map(|(wanted, place)| (wanted.clone(), place))
@@ -193,50 +196,50 @@ impl ReadyQueue {
 
 /// Queues by the labels that their stages ask for.
 #[derive(Default)]
-struct Queues(HashMap<Labels, BTreeSet<Place>>);
+struct Queues(HashMap<Demand, BTreeSet<Place>>);
 
 impl Queues {
     /// Whether it is new.
-    fn insert(&mut self, labels: &Labels, place: Place) -> bool {
-        match self.0.get_mut(labels) {
+    fn insert(&mut self, demand: &Demand, place: Place) -> bool {
+        match self.0.get_mut(demand) {
             Some(queue) => queue.insert(place),
             None => {
                 let queue = BTreeSet::from([place]);
-                self.0.insert(labels.clone(), queue).is_none()
+                self.0.insert(demand.clone(), queue).is_none()
             }
         }
     }
 
-    fn remove(&mut self, labels: &Labels, place: Place) -> bool {
-        let Some(queue) = self.0.get_mut(labels) else {
+    fn remove(&mut self, demand: &Demand, place: Place) -> bool {
+        let Some(queue) = self.0.get_mut(demand) else {
             return false;
         };
         let was_there = queue.remove(&place);
         if queue.is_empty() {
-            self.0.remove(labels);
+            self.0.remove(demand);
         }
         was_there
     }
 
     /// The first of each queue that the labels open.
-    fn heads(&self, labels: &Labels) -> impl Iterator<Item = (&Labels, Place)> {
+    fn heads(&self, offer: &Offer) -> impl Iterator<Item = (&Demand, Place)> {
         self.0
             .iter()
-            .filter(move |(wanted, _)| has_labels(labels, wanted))
+            .filter(move |(wanted, _)| offer.meets(wanted))
             .filter_map(|(wanted, queue)| Some((wanted, *queue.first()?)))
     }
 
-    fn first(&self, labels: &Labels) -> Option<(&Labels, Place)> {
-        self.heads(labels).min_by_key(|(_, place)| *place)
+    fn first(&self, offer: &Offer) -> Option<(&Demand, Place)> {
+        self.heads(offer).min_by_key(|(_, place)| *place)
     }
 
-    fn all(&self) -> impl Iterator<Item = (&Labels, Place)> {
+    fn all(&self) -> impl Iterator<Item = (&Demand, Place)> {
         let queues = self.0.iter();
         queues.flat_map(|(labels, queue)| queue.iter().map(move |place| (labels, *place)))
     }
 
-    fn take_job(&mut self, job_id: JobId) -> Vec<(Labels, Place)> {
-        let places: Vec<(Labels, Place)> = self
+    fn take_job(&mut self, job_id: JobId) -> Vec<(Demand, Place)> {
+        let places: Vec<(Demand, Place)> = self
             .all()
             .filter(|(_, (_, id, _))| *id == job_id)
             .map(|(labels, place)| (labels.clone(), place))
@@ -268,6 +271,8 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
     use uuid::Uuid;
 
+    use crate::domain::{ActionKind, Variables};
+
     use super::*;
 
     #[derive(Clone, Debug)]
@@ -298,12 +303,19 @@ mod tests {
         ]
     }
 
-    /// Labels by their bits.
-    fn labels(bits: u8) -> Labels {
+    /// Demand by their bits.
+    fn labels(bits: u8) -> Variables {
         let all = [(1, "os"), (2, "gpu")];
         let set = all.into_iter().filter(|(bit, _)| bits & bit != 0);
         set.map(|(_, name)| (name.to_owned(), "yes".to_owned()))
             .collect()
+    }
+
+    fn demand(bits: u8) -> Demand {
+        Demand {
+            labels: labels(bits),
+            action: ActionKind::Command,
+        }
     }
 
     fn job_id(number: u8) -> JobId {
@@ -315,7 +327,10 @@ mod tests {
         Claim {
             only_bound,
             runner_id: RunnerId(Uuid::from_u128(number.into())),
-            labels: labels([3, 3, 1, 0][usize::from(number)]),
+            offer: Arc::new(Offer {
+                labels: labels([3, 3, 1, 0][usize::from(number)]),
+                actions: ActionKind::ALL.into(),
+            }),
         }
     }
 
@@ -332,18 +347,17 @@ mod tests {
     /// What the queue has to do, with no thought of speed.
     #[derive(Default)]
     struct Plain {
-        waiting: BTreeMap<Place, Labels>,
+        waiting: BTreeMap<Place, Demand>,
         bindings: HashMap<JobId, Bindings>,
     }
 
     impl Plain {
         fn claim(&mut self, claim: &Claim) -> Option<ReadyStage> {
-            let may_have = |(_, job_id, _): &Place, wanted: &Labels| {
+            let may_have = |(_, job_id, _): &Place, wanted: &Demand| {
                 let bound = self.bindings.get(job_id).cloned().unwrap_or_default();
                 let owner = workspace_owner(&bound, wanted);
                 let is_its_own = owner == Some(claim.runner_id);
-                has_labels(&claim.labels, wanted)
-                    && (is_its_own || (owner.is_none() && !claim.only_bound))
+                claim.offer.meets(wanted) && (is_its_own || (owner.is_none() && !claim.only_bound))
             };
             let (place, _) = self
                 .waiting
@@ -354,7 +368,7 @@ mod tests {
             let (_, job_id, run) = place;
             let bound = self.bindings.entry(job_id).or_default();
             if !bound.iter().any(|(id, _)| *id == claim.runner_id) {
-                bound.push((claim.runner_id, claim.labels.clone()));
+                bound.push((claim.runner_id, Arc::clone(&claim.offer)));
             }
             Some(ReadyStage { job_id, run })
         }
@@ -371,8 +385,8 @@ mod tests {
                         let place = place(job, stage, rank);
                         let same = |other: &Place| (other.1, other.2) == (place.1, place.2);
                         if !plain.waiting.keys().any(same) {
-                            queue.put(&labels(wants), place);
-                            plain.waiting.insert(place, labels(wants));
+                            queue.put(&demand(wants), place);
+                            plain.waiting.insert(place, demand(wants));
                         }
                     }
                     Step::Claim { runner, only_bound } => {

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tonic::transport::Channel;
 
 use crate::crowds::get;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use futures_util::future::join_all;
-use pipewright::wire::v1::{
+use pipewright::proto::v1::{
     self, job_event::Change, job_service_client::JobServiceClient, read_stage_log_response,
     watch_job_response::Payload,
 };

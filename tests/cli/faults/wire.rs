@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use pipewright::wire::v1::{self, job_service_client::JobServiceClient};
+use pipewright::proto::v1::{self, job_service_client::JobServiceClient};
 
 use crate::{
     binary::Served,

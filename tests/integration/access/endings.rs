@@ -1,7 +1,7 @@
 //! What becomes of calls and answers whose credentials are taken away.
 
 use futures_util::stream;
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tonic::Code;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 
@@ -79,7 +79,7 @@ async fn what_is_open_ends_when_its_credentials_are_taken_away() {
         .await
         .unwrap();
     // Held, as the only job's stage asks for nothing that this runner has.
-    let work = pipewright::wire::runner_v1::AcquireLeaseRequest {
+    let work = pipewright::proto::runner_v1::AcquireLeaseRequest {
         runner_id: registered.into_inner().runner_id,
         session_id: session.session_id,
         request_id: uuid::Uuid::new_v4().to_string(),
@@ -91,7 +91,7 @@ async fn what_is_open_ends_when_its_credentials_are_taken_away() {
     };
     let first = runner.leases().acquire_lease(work.clone()).await.unwrap();
     assert!(first.into_inner().lease.is_some());
-    let next = pipewright::wire::runner_v1::AcquireLeaseRequest {
+    let next = pipewright::proto::runner_v1::AcquireLeaseRequest {
         request_id: uuid::Uuid::new_v4().to_string(),
         ..work
     };

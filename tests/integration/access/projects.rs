@@ -1,6 +1,6 @@
 //! What a role is worth in a project, and in another's.
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tonic::{Code, Status};
 
 use super::{
@@ -122,7 +122,7 @@ async fn a_runner_is_not_taken_over_by_another_principal() {
     let (one, other) = (As::new(&service, "runner"), As::new(&service, "all-runner"));
     let first = one.leases().register_runner(registration()).await.unwrap();
     let first = first.into_inner().runner_id;
-    let again = || pipewright::wire::runner_v1::RegisterRunnerRequest {
+    let again = || pipewright::proto::runner_v1::RegisterRunnerRequest {
         runner_id: first.clone(),
         ..registration()
     };

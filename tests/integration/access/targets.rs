@@ -1,6 +1,6 @@
 //! Calls that concern a project, by what they concern.
 
-use pipewright::wire::v1;
+use pipewright::proto::v1;
 use tonic::Status;
 
 use crate::{

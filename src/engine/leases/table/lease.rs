@@ -2,8 +2,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
+    domain::lease::LeaseProof,
     domain::{FencingToken, Holder, JobId, LeaseId, RunKey, RunnerId},
-    runner::LeaseProof,
     store::ReadyStage,
 };
 

@@ -14,9 +14,10 @@ use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
 use crate::{
-    domain::{JobId, LeaseId, LostWorkspace, RunnerId, SessionId},
-    runner::{LeaseError, LeaseProof},
-    store::{Claim, Labels},
+    domain::lease::LeaseProof,
+    domain::{JobId, LeaseId, LostWorkspace, Offer, RunnerId, SessionId},
+    engine::LeaseError,
+    store::Claim,
 };
 
 pub(in crate::engine) use lease::{LeaseState, LiveLease};
@@ -44,8 +45,8 @@ pub(in crate::engine) struct LeaseTable {
 #[derive(Default)]
 struct Inner {
     runners: HashMap<RunnerId, KnownRunner>,
-    /// The same by their labels: many have the same, and only some may have a stage.
-    with_labels: HashMap<Labels, BTreeSet<RunnerId>>,
+    /// The same by what they offer: many offer the same, and only some may have a stage.
+    with_offer: HashMap<Arc<Offer>, BTreeSet<RunnerId>>,
     leases: HashMap<LeaseId, LiveLease>,
     due: BTreeSet<(Instant, LeaseId)>,
     /// Of active jobs: workspaces that are gone.

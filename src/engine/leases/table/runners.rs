@@ -9,9 +9,10 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    domain::{JobId, LeaseId, RunnerId, SessionId, has_labels},
-    runner::{LeaseError, Registration},
-    store::{Claim, Labels},
+    domain::lease::Registration,
+    domain::{Candidate, Demand, JobId, LeaseId, Offer, RunnerId, SessionId, has_labels},
+    engine::LeaseError,
+    store::Claim,
 };
 
 use super::{Inner, LeaseState, LeaseTable, LiveLease, Now, REMEMBERED};
@@ -61,8 +62,8 @@ impl LeaseTable {
             leases: BTreeSet::new(),
         };
         let earlier = inner.take_out(id);
-        let labels = runner.registration.labels.clone();
-        inner.with_labels.entry(labels).or_default().insert(id);
+        let offer = Arc::clone(&runner.registration.offer);
+        inner.with_offer.entry(offer).or_default().insert(id);
         inner.runners.insert(id, runner);
         let is_replaced = earlier.is_some();
         for lease_id in earlier.into_iter().flat_map(|runner| runner.leases) {
@@ -129,7 +130,7 @@ impl LeaseTable {
         let runner = inner.session(id, session_id)?;
         Ok(has_room.then(|| Claim {
             runner_id: id,
-            labels: runner.registration.labels.clone(),
+            offer: Arc::clone(&runner.registration.offer),
             only_bound: runner.is_draining,
         }))
     }
@@ -166,28 +167,34 @@ impl LeaseTable {
         })
     }
 
-    pub(in crate::engine) fn labels(&self, id: RunnerId) -> Labels {
+    pub(in crate::engine) fn offer(&self, id: RunnerId) -> Arc<Offer> {
         let inner = self.inner.lock();
         let runner = inner.runners.get(&id);
         runner
-            .map(|runner| runner.registration.labels.clone())
+            .map(|runner| Arc::clone(&runner.registration.offer))
             .unwrap_or_default()
     }
 
-    /// Looks at the runners that are connected and have the labels that are wanted, and
-    /// whether they take only stages of jobs that are bound to them.
-    pub(in crate::engine) fn with_offers<T>(
+    /// Looks at the runners that are connected and have the labels that are wanted.
+    pub(in crate::engine) fn with_candidates<T>(
         &self,
-        wanted: &Labels,
+        demand: &Demand,
         now: Instant,
-        look: impl FnOnce(&mut dyn Iterator<Item = (RunnerId, bool)>) -> T,
+        look: impl FnOnce(&mut dyn Iterator<Item = Candidate>) -> T,
     ) -> T {
         let inner = self.inner.lock();
-        let groups = inner.with_labels.iter();
-        let fitting = groups.filter(|(offered, _)| has_labels(offered, wanted));
-        let ids = fitting.flat_map(|(_, ids)| ids);
-        let online = ids.filter(|id| inner.is_online(**id, self.ttl, now));
-        look(&mut online.map(|id| (*id, inner.runners[id].is_draining)))
+        let groups = inner.with_offer.iter();
+        let fitting = groups.filter(|(offer, _)| has_labels(&offer.labels, &demand.labels));
+        let candidates = fitting.flat_map(|(offer, ids)| {
+            let is_capable = offer.can_do(demand);
+            ids.iter().map(move |id| (*id, is_capable))
+        });
+        let online = candidates.filter(|(id, _)| inner.is_online(*id, self.ttl, now));
+        look(&mut online.map(|(id, is_capable)| Candidate {
+            id,
+            only_bound: inner.runners[&id].is_draining,
+            is_capable,
+        }))
     }
 
     /// Changes a runner; none if there is none of this id.
@@ -229,11 +236,11 @@ impl LeaseTable {
 impl Inner {
     fn take_out(&mut self, id: RunnerId) -> Option<KnownRunner> {
         let runner = self.runners.remove(&id)?;
-        let labels = &runner.registration.labels;
-        if let Some(ids) = self.with_labels.get_mut(labels) {
+        let offer = &runner.registration.offer;
+        if let Some(ids) = self.with_offer.get_mut(offer) {
             ids.remove(&id);
             if ids.is_empty() {
-                self.with_labels.remove(labels);
+                self.with_offer.remove(offer);
             }
         }
         Some(runner)

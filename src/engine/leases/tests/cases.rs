@@ -7,11 +7,12 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
+    domain::lease::{Completion, Directive, LeaseProof, LogAppend, Report},
     domain::{
         FailureReason, FencingToken, JobState, LeaseId, Outcome, PendingReason, RunCondition,
         Stage, StageState,
     },
-    runner::{Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Report},
+    engine::{LeaseError, Leases},
 };
 
 use super::world::{Runner, SECOND, TTL, World, stage};

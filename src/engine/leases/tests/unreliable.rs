@@ -16,8 +16,8 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
+    domain::lease::Lease,
     domain::{JobId, Outcome},
-    runner::Lease,
 };
 
 use super::world::{Runner, SECOND, TTL, World, stage};

@@ -8,19 +8,17 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Authority, Grants, Principal, Role},
+    blobs::logs::{FileLogs, LogLimits},
+    domain::lease::{
+        Completion, Directive, Lease, LeaseProof, LogAppend, Registration, Report, WorkRequest,
+    },
     domain::{
-        JobId, Outcome, PendingReason, PipelineSpec, RunCondition, RunnerId, SessionId, Stage,
-        StageState, StageType, Variables,
+        ActionKind, JobId, Offer, Outcome, PendingReason, PipelineSpec, RunCondition, RunnerId,
+        SessionId, Stage, StageAction, StageState, StageType, Variables,
     },
     engine::{Call, Engine, Settings, SystemClock, TriggerRequest, UuidV7},
-    runner::{
-        Completion, Directive, Lease, LeaseError, LeaseProof, Leases, LogAppend, Registration,
-        Report, WorkRequest,
-    },
-    store::{
-        MemoryStore,
-        logs::{FileLogs, LogLimits},
-    },
+    engine::{LeaseError, Leases},
+    store::MemoryStore,
 };
 
 pub(super) const TTL: Duration = Duration::from_secs(30);
@@ -39,7 +37,7 @@ pub(super) fn stage(name: &str) -> Stage {
     Stage {
         name: name.to_owned(),
         stage_type: StageType::Run,
-        command: "true".to_owned(),
+        action: StageAction::Command("true".to_owned()),
         timeout: Duration::from_secs(600),
         needs: Vec::new(),
         run_condition: RunCondition::OnSuccess,
@@ -148,7 +146,10 @@ impl Runner {
     pub(super) async fn register(&mut self, capacity: usize, runner_id: Option<RunnerId>) {
         let registration = Registration {
             display_name: "test".to_owned(),
-            labels: Variables::new(),
+            offer: Arc::new(Offer {
+                labels: Variables::new(),
+                actions: ActionKind::ALL.into(),
+            }),
             capacity,
             version: "0".to_owned(),
             session_id: self.session_id,

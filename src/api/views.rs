@@ -1,0 +1,66 @@
+//! What is known of jobs and runners only at the moment they are read.
+
+use crate::{
+    engine::{JobView, RunnerView, RunningStage},
+    proto::{attempt_to_proto, bytes_to_proto, job_to_proto, pending_to_proto, time_to_proto, v1},
+};
+
+/// A job with its stage runs as they are now.
+pub(super) fn job_view_to_proto(view: &JobView) -> v1::Job {
+    let mut message = job_to_proto(&view.job);
+    for (run, view) in message.stage_runs.iter_mut().zip(&view.stages) {
+        run.pending_reason = pending_to_proto(view.pending_reason).into();
+        run.log_size_bytes = bytes_to_proto(view.log_size);
+    }
+    message
+}
+
+/// A runner as clients see it.
+pub(super) fn runner_to_proto(runner: RunnerView) -> v1::Runner {
+    use v1::runner::State;
+    let RunnerView {
+        id,
+        display_name,
+        labels,
+        actions,
+        capacity,
+        version,
+        is_online,
+        is_draining,
+        stages,
+        register_time,
+        last_seen_time,
+    } = runner;
+    let state = match is_online {
+        true => State::Online,
+        false => State::Offline,
+    };
+    v1::Runner {
+        id: id.to_string(),
+        display_name,
+        labels,
+        capacity: i32::try_from(capacity).unwrap_or(i32::MAX),
+        version,
+        state: state.into(),
+        draining: is_draining,
+        stages: stages.into_iter().map(stage_to_proto).collect(),
+        register_time: Some(time_to_proto(register_time)),
+        last_seen_time: Some(time_to_proto(last_seen_time)),
+        actions: actions.iter().map(|kind| kind.name().to_owned()).collect(),
+    }
+}
+
+fn stage_to_proto(stage: RunningStage) -> v1::runner::RunningStage {
+    let RunningStage {
+        job_id,
+        stage_name,
+        attempt,
+        start_time,
+    } = stage;
+    v1::runner::RunningStage {
+        job_id: job_id.to_string(),
+        stage_name,
+        attempt: attempt_to_proto(attempt),
+        start_time: start_time.map(time_to_proto),
+    }
+}

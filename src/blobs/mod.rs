@@ -1,0 +1,3 @@
+//! What is kept as bytes: the logs of stages.
+
+pub mod logs;

@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use crate::domain::{Job, SkipReason, StageRun, StageState};
+
+/// Which stages a retry runs again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryScope {
+    /// All of them.
+    AllStages,
+    /// Those that did not succeed, and all that depend on one of those.
+    FailedStages,
+}
+
+/// The stage runs that a retry of an ended job starts with; none if that leaves
+/// no stage to run.
+pub fn retried_runs(job: &Job, scope: RetryScope) -> Option<Vec<Arc<StageRun>>> {
+    let stages = 0..job.pipeline.spec.stages.len();
+    match scope {
+        RetryScope::AllStages => Some(stages.map(StageRun::pending).collect()),
+        RetryScope::FailedStages => {
+            let again: Vec<bool> = stages.clone().map(|stage| runs_again(job, stage)).collect();
+            let run = |stage: usize| match again[stage] {
+                true => StageRun::pending(stage),
+                false => carried(job, stage),
+            };
+            again.contains(&true).then(|| stages.map(run).collect())
+        }
+    }
+}
+
+fn runs_again(job: &Job, stage: usize) -> bool {
+    let depends_on = job.pipeline.graph.depends_on(stage);
+    depends_on
+        .iter()
+        .chain([&stage])
+        .any(|&stage| is_unfinished(job.newest_run(stage).state))
+}
+
+/// A stage whose condition did not hold is as it should be, as one that succeeded is.
+fn is_unfinished(state: StageState) -> bool {
+    match state {
+        StageState::Succeeded | StageState::Skipped(SkipReason::Condition) => false,
+        StageState::Failed
+        | StageState::Cancelled
+        | StageState::Skipped(SkipReason::NeedsFailed | SkipReason::Cancelled)
+        | StageState::Pending
+        | StageState::Queued
+        | StageState::Running => true,
+    }
+}
+
+/// The earlier run as it was. Its log stays with the job that really ran it.
+fn carried(job: &Job, stage: usize) -> Arc<StageRun> {
+    let run = StageRun::clone(job.newest_run(stage));
+    Arc::new(StageRun {
+        carried_from: match run.state {
+            StageState::Succeeded => run.carried_from.or(Some(job.id)),
+            StageState::Pending
+            | StageState::Queued
+            | StageState::Running
+            | StageState::Failed
+            | StageState::Cancelled
+            | StageState::Skipped(_) => None,
+        },
+        ..run
+    })
+}

@@ -1,0 +1,35 @@
+use std::collections::BTreeMap;
+
+use crate::domain::{Job, Pipeline, StageState};
+
+/// What each stage counts for in a new job's progress: the milliseconds that the
+/// stage of the same name took in an earlier job, and for one that it did not have,
+/// the mean of the others. None at all if nothing is known: then all count alike.
+pub fn stage_weights(pipeline: &Pipeline, earlier: &Job) -> Vec<u64> {
+    let took: BTreeMap<&str, u64> = earlier
+        .newest_runs()
+        .filter(|run| run.state == StageState::Succeeded)
+        .filter_map(|run| {
+            let took = run.end_time?.duration_since(run.start_time?).ok()?;
+            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            Some((earlier.stage(run).name.as_str(), millis.max(1)))
+        })
+        .collect();
+    let stages = &pipeline.spec.stages;
+    let of_stage = |name: &str| took.get(name).copied();
+    let known: Vec<u64> = stages
+        .iter()
+        .filter_map(|stage| of_stage(&stage.name))
+        .collect();
+    let Some(number) = u64::try_from(known.len()).ok().filter(|number| *number > 0) else {
+        return Vec::new();
+    };
+    let sum = known
+        .iter()
+        .fold(0u64, |sum, took| sum.saturating_add(*took));
+    let mean = sum / number;
+    stages
+        .iter()
+        .map(|stage| of_stage(&stage.name).unwrap_or(mean))
+        .collect()
+}
