@@ -25,7 +25,7 @@ use tonic_health::ServingStatus;
 
 use crate::{
     auth::CredentialsError,
-    blobs::logs::{FileLogs, LogLimits},
+    blobs::logs::{Durability, FileLogs, LogLimits, LogStore},
     config::{Access, Config},
     engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
@@ -138,9 +138,12 @@ pub async fn run_in(
         .map(Certificates::load)
         .transpose()?
         .map(Arc::new);
+    let logs = open_logs(&log_dir, log_limits)
+        .await
+        .map_err(unusable("log directory", &log_dir))?;
     let engine = Engine::start(
         Arc::new(MemoryStore::default()),
-        FileLogs::new(log_dir.clone(), log_limits).map_err(unusable("log directory", &log_dir))?,
+        logs,
         environment.clock,
         environment.ids,
         Settings {
@@ -212,6 +215,21 @@ fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir
         .tempdir()
         .map_err(unusable("temporary directory", &env::temp_dir()))?;
     Ok((temporary.path().to_owned(), Some(temporary)))
+}
+
+/// Opens the logs, empty: a store in memory knows no job at its start, so nobody can ask
+/// for what an earlier process has left.
+async fn open_logs(directory: &Path, limits: LogLimits) -> io::Result<Arc<dyn LogStore>> {
+    let logs = FileLogs::open(directory.to_owned(), limits, Durability::Process)?;
+    let orphans = logs.jobs().await?;
+    for job_id in &orphans {
+        logs.remove(*job_id).await?;
+    }
+    if !orphans.is_empty() {
+        tracing::info!(directory = %directory.display(), jobs = orphans.len(),
+            "removed the logs of an earlier process");
+    }
+    Ok(Arc::new(logs))
 }
 
 fn unusable(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {

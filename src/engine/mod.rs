@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::Authority,
-    blobs::logs::FileLogs,
+    blobs::logs::LogStore,
     domain::{PipelineId, TraceContext},
     store::Store,
 };
@@ -53,7 +53,7 @@ pub struct Engine {
     /// For tasks that outlive the call that starts them.
     me: Weak<Engine>,
     store: Arc<dyn Store>,
-    logs: FileLogs,
+    logs: Arc<dyn LogStore>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     settings: Settings,
@@ -139,7 +139,7 @@ impl Engine {
     /// An engine on a store, and the tasks that keep house until the engine is dropped.
     pub fn start(
         store: Arc<dyn Store>,
-        logs: FileLogs,
+        logs: Arc<dyn LogStore>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         settings: Settings,

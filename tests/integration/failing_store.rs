@@ -10,7 +10,7 @@ use std::{
 
 use pipewright::{
     auth::{Authority, Grants, Principal, Role},
-    blobs::logs::{FileLogs, LogLimits},
+    blobs::logs::{Durability, FileLogs, LogLimits},
     domain::{
         ActionKind, Bindings, Event, Job, JobId, Offer, Pipeline, PipelineId, PipelineSpec,
         RunnerId, SessionId, Stage, StageAction, StageState, limits,
@@ -204,7 +204,7 @@ impl World {
         };
         let engine = Engine::start(
             store.clone(),
-            FileLogs::new(logs.path().to_owned(), limits).unwrap(),
+            Arc::new(FileLogs::open(logs.path().to_owned(), limits, Durability::Process).unwrap()),
             Arc::new(SystemClock),
             Arc::new(UuidV7::default()),
             Settings {

@@ -1,41 +1,28 @@
-//! The directory that logs are kept in.
+//! The directories that logs are kept in: `ROOT/JOB_ID/STAGE-ATTEMPT/OFFSET.log`.
 
 use std::{
-    fs::{self, DirEntry, File, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    path::Path,
+    ops::Range,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use tracing::info;
 use uuid::Uuid;
+
+use crate::domain::{JobId, RunKey};
 
 /// Locked while a service uses the directory.
 const LOCK: &str = ".lock";
 
-/// Makes the directory if it is not there, and takes it over: no other service may use
-/// it as long as the answer is kept. What an earlier process has left of its jobs
-/// is removed, since nobody can ask for it any more.
+/// Makes the directory if it is not there, and locks it: no other service may use it as
+/// long as the answer is kept.
 ///
 /// # Errors
 /// Another service uses it, or it cannot be read or written.
-pub(super) fn take_over(root: &Path) -> io::Result<File> {
+pub(super) fn lock(root: &Path) -> io::Result<File> {
     fs::create_dir_all(root)?;
-    let lock = lock(root)?;
-    let mut removed = 0;
-    for entry in fs::read_dir(root)? {
-        let entry = entry?;
-        if is_of_a_job(&entry)? {
-            fs::remove_dir_all(entry.path())?;
-            removed += 1;
-        }
-    }
-    if removed > 0 {
-        info!(directory = %root.display(), jobs = removed, "removed the logs of an earlier process");
-    }
-    Ok(lock)
-}
-
-fn lock(root: &Path) -> io::Result<File> {
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -50,12 +37,135 @@ fn lock(root: &Path) -> io::Result<File> {
     }
 }
 
-/// Only what a service has made is ever removed: directories named as it writes ids.
-fn is_of_a_job(entry: &DirEntry) -> io::Result<bool> {
-    let name = entry.file_name();
-    let is_id = name
-        .to_str()
-        .and_then(|name| Some((name, Uuid::try_parse(name).ok()?)))
-        .is_some_and(|(name, id)| id.to_string() == name);
-    Ok(is_id && entry.file_type()?.is_dir())
+/// The jobs that have a directory. Whatever is not named as a service writes ids is
+/// somebody else's and never touched.
+pub(super) fn jobs(root: &Path) -> io::Result<Vec<JobId>> {
+    directories(root, |name| {
+        let id = Uuid::try_parse(name).ok()?;
+        (id.to_string() == name).then_some(JobId(id))
+    })
+}
+
+/// The stage runs that have a directory in that of their job.
+pub(super) fn runs(job: &Path) -> io::Result<Vec<RunKey>> {
+    directories(job, |name| {
+        let (stage, attempt) = name.split_once('-')?;
+        let (stage, attempt) = (stage.parse().ok()?, attempt.parse().ok()?);
+        Some(RunKey { stage, attempt })
+    })
+}
+
+fn directories<T>(parent: &Path, parse: impl Fn(&str) -> Option<T>) -> io::Result<Vec<T>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        let parsed = entry.file_name().to_str().and_then(&parse);
+        if let Some(parsed) = parsed
+            && entry.file_type()?.is_dir()
+        {
+            found.push(parsed);
+        }
+    }
+    Ok(found)
+}
+
+/// The files of one stage run. Made with the first byte, since a stage that writes nothing
+/// has no directory. What stages print is for those whom the service lets read it, so no
+/// other user can.
+#[derive(Debug)]
+pub(super) struct RunDirectory(PathBuf);
+
+/// What is in it.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// In order.
+    pub(super) segments: Vec<Range<u64>>,
+    /// When a segment was last written to.
+    pub(super) newest: SystemTime,
+}
+
+impl RunDirectory {
+    pub(super) fn new(job: &Path, run: RunKey) -> Self {
+        Self(job.join(format!("{}-{}", run.stage, run.attempt)))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Names sort as their offsets do.
+    pub(super) fn segment(&self, start: u64) -> PathBuf {
+        self.0.join(format!("{start:020}.log"))
+    }
+
+    /// Opens a file and makes it, and the directory, if they are not there.
+    pub(super) fn open_to_write(&self, path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).mode(0o600);
+        options.read(true).write(true);
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(&self.0)?;
+                options.open(path)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Replaces a file as a whole: after a crash it is the old or the new one.
+    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let new = path.with_extension("new");
+        drop(self.open_to_write(&new)?);
+        fs::write(&new, bytes)?;
+        fs::rename(new, path)
+    }
+
+    /// Names and lengths of the segments; no byte is read.
+    pub(super) fn scan(&self) -> io::Result<Scan> {
+        let mut scan = Scan {
+            segments: Vec::new(),
+            newest: SystemTime::UNIX_EPOCH,
+        };
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            let Some(start) = entry.file_name().to_str().and_then(parse_segment) else {
+                continue;
+            };
+            let metadata = entry.metadata()?;
+            scan.newest = scan.newest.max(metadata.modified()?);
+            let end = start.saturating_add(metadata.len());
+            // An empty one is left by a write that failed.
+            if metadata.is_file() && start < end {
+                scan.segments.push(start..end);
+            }
+        }
+        let segments = &mut scan.segments;
+        segments.sort_unstable_by_key(|segment| segment.start);
+        // The rest of a write that failed may reach over what was written later.
+        for index in 1..segments.len() {
+            segments[index - 1].end = segments[index - 1].end.min(segments[index].start);
+        }
+        Ok(scan)
+    }
+
+    pub(super) fn remove(&self) -> io::Result<()> {
+        remove_all(&self.0)
+    }
+}
+
+/// Removes a directory, which may be gone already.
+pub(super) fn remove_all(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+fn parse_segment(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".log")?;
+    let is_padded = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_padded.then(|| digits.parse().ok()).flatten()
 }

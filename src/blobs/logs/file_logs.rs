@@ -1,11 +1,14 @@
 use std::{
-    collections::HashMap,
-    fs::{self, File},
+    collections::{BTreeSet, HashMap},
+    fs::File,
     io,
+    ops::Range,
     path::PathBuf,
     sync::Arc,
+    time::SystemTime,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::DashMap;
 use tokio::{
@@ -16,7 +19,11 @@ use tokio::{
 use crate::domain::{JobId, RunKey};
 
 use super::{
-    AppendError, GapReason, LogKey, LogLimits, LogRead, directory, layout::Layout, log::Log,
+    AppendError, GapReason, LogKey, LogLimits, LogRead, LogStore, WriteTime,
+    directory::{self, RunDirectory},
+    layout::Layout,
+    log::Log,
+    times,
     total::Total,
 };
 
@@ -24,14 +31,15 @@ use super::{
 /// thread and a buffer each.
 const READS_AT_ONCE: usize = 16;
 
-/// Keeps logs as files under one directory: a directory a job, and for each stage run
-/// a file, and one more once it outgrows half of its limit.
+/// Keeps logs as files under one directory: a directory a job, in it one for each stage
+/// run, and in that the segments, named by their first offset.
 ///
 /// Readers read the files at their own offsets, so memory does not grow with a log
-/// or with its readers.
+/// or with its readers. Only a log that is written to has an open file, and only one.
 pub struct FileLogs {
     root: PathBuf,
     layout: Layout,
+    durability: Durability,
     jobs: DashMap<JobId, HashMap<RunKey, Arc<Log>>>,
     pub(super) total: Arc<Total>,
     reads: Semaphore,
@@ -39,32 +47,80 @@ pub struct FileLogs {
     _lock: File,
 }
 
+/// What logs have to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process, at most: nothing is synced. For a service whose jobs do not
+    /// outlive it either.
+    Process,
+    /// A loss of power: [`LogStore::sync`] waits for the disk.
+    Disk,
+}
+
 impl FileLogs {
-    /// Logs under a directory, which is made if it is not there. Removes the logs that
-    /// an earlier process has left in it, and nothing else.
+    /// Logs under a directory, which is made if it is not there. What an earlier process
+    /// has left is kept, and an append to it goes on at its end; until then it counts as
+    /// ended. Blocks: a listing of each stage run's directory.
     ///
     /// # Errors
     /// If another service uses the directory, or it cannot be used at all.
-    pub fn new(root: PathBuf, limits: LogLimits) -> io::Result<Self> {
-        Ok(Self {
-            _lock: directory::take_over(&root)?,
+    pub fn open(root: PathBuf, limits: LogLimits, durability: Durability) -> io::Result<Self> {
+        let logs = Self {
+            _lock: directory::lock(&root)?,
             root,
             layout: Layout::new(limits.of_a_log),
+            durability,
             jobs: DashMap::new(),
             total: Arc::new(Total::new(limits.in_total)),
             reads: Semaphore::new(READS_AT_ONCE),
-        })
+        };
+        logs.load()?;
+        Ok(logs)
     }
 
-    /// Appends bytes and answers the log's size after it. Bytes below the size are
-    /// taken as sent again. The `dropped` bytes before `offset` are not to come;
-    /// those of them that are not stored become a gap.
-    ///
-    /// Goes on to its end when the future is dropped.
-    ///
-    /// # Errors
-    /// [`AppendError::Hole`] when bytes are missing that were not dropped.
-    pub async fn append(
+    fn load(&self) -> io::Result<()> {
+        let mut found = Vec::new();
+        for job_id in directory::jobs(&self.root)? {
+            for run in directory::runs(&self.job_directory(job_id))? {
+                let directory = self.run_directory(LogKey { job_id, run });
+                let total = Arc::clone(&self.total.bytes);
+                let (log, newest) = Log::load(directory, self.layout, total)?;
+                let log = Arc::new(log);
+                found.push((newest, Arc::clone(&log)));
+                self.jobs.entry(job_id).or_default().insert(run, log);
+            }
+        }
+        found.sort_by_key(|(newest, _)| *newest);
+        found.iter().for_each(|(_, log)| self.total.found(log));
+        self.total.keep_to_limit();
+        Ok(())
+    }
+
+    fn known(&self, key: LogKey) -> Option<Arc<Log>> {
+        self.jobs.get(&key.job_id)?.get(&key.run).cloned()
+    }
+
+    fn log(&self, key: LogKey) -> Arc<Log> {
+        let mut runs = self.jobs.entry(key.job_id).or_default();
+        let log = runs.entry(key.run).or_insert_with(|| {
+            let total = Arc::clone(&self.total.bytes);
+            Arc::new(Log::new(self.run_directory(key), self.layout, total))
+        });
+        Arc::clone(log)
+    }
+
+    fn job_directory(&self, job_id: JobId) -> PathBuf {
+        self.root.join(job_id.to_string())
+    }
+
+    fn run_directory(&self, key: LogKey) -> RunDirectory {
+        RunDirectory::new(&self.job_directory(key.job_id), key.run)
+    }
+}
+
+#[async_trait]
+impl LogStore for FileLogs {
+    async fn append(
         &self,
         key: LogKey,
         offset: u64,
@@ -74,16 +130,16 @@ impl FileLogs {
         let log = self.log(key);
         let total = Arc::clone(&self.total);
         blocking(move || {
-            let committed = log.append(offset, dropped, &data)?;
+            total.resume(&log);
+            let now = times::micros(SystemTime::now());
+            let committed = log.append(offset, dropped, &data, now)?;
             total.keep_to_limit();
             Ok(committed)
         })
         .await
     }
 
-    /// What there is at an offset: at most `limit` bytes, or a gap, neither of them
-    /// further than `until`. Of a log that is not kept, all is a gap.
-    pub async fn read(
+    async fn read(
         &self,
         key: LogKey,
         offset: u64,
@@ -97,24 +153,33 @@ impl FileLogs {
         blocking(move || log.read(offset, until, limit)).await
     }
 
-    /// Bytes in the files of all logs.
-    pub fn stored(&self) -> u64 {
-        self.total.bytes()
+    async fn times(&self, key: LogKey, range: Range<u64>) -> io::Result<Vec<WriteTime>> {
+        let Some(log) = self.known(key) else {
+            return Ok(Vec::new());
+        };
+        let _turn = self.reads.acquire().await.map_err(io::Error::other)?;
+        blocking(move || log.times(range)).await
     }
 
-    /// Size of the whole log so far, gaps included.
-    pub fn size(&self, key: LogKey) -> u64 {
+    fn size(&self, key: LogKey) -> u64 {
         self.known(key).map_or(0, |log| *log.size.borrow())
     }
 
-    /// Tells the size whenever it has grown. For logs that are still written to.
-    pub fn subscribe(&self, key: LogKey) -> watch::Receiver<u64> {
+    fn subscribe(&self, key: LogKey) -> watch::Receiver<u64> {
         self.log(key).size.subscribe()
     }
 
-    /// Ends a log: its files are closed, nothing can be appended any more, and from
-    /// now on it may have to make room for newer ones.
-    pub async fn close(&self, key: LogKey) {
+    async fn sync(&self, key: LogKey) -> io::Result<u64> {
+        let Some(log) = self.known(key) else {
+            return Ok(0);
+        };
+        if self.durability == Durability::Process {
+            return Ok(*log.size.borrow());
+        }
+        blocking(move || log.sync()).await
+    }
+
+    async fn close(&self, key: LogKey) {
         let Some(log) = self.known(key) else { return };
         let total = Arc::clone(&self.total);
         // Fails only if it panicked, or the runtime is going down.
@@ -125,8 +190,7 @@ impl FileLogs {
         .await;
     }
 
-    /// Removes all logs of a job.
-    pub async fn remove(&self, job_id: JobId) -> io::Result<()> {
+    async fn remove(&self, job_id: JobId) -> io::Result<()> {
         let logs = self.jobs.remove(&job_id).map(|(_, logs)| logs);
         let total = Arc::clone(&self.total);
         let directory = self.job_directory(job_id);
@@ -134,41 +198,33 @@ impl FileLogs {
             for log in logs.unwrap_or_default().values() {
                 total.forget(log);
             }
-            match fs::remove_dir_all(directory) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                result => result,
-            }
+            directory::remove_all(&directory)
         })
         .await
     }
 
-    fn known(&self, key: LogKey) -> Option<Arc<Log>> {
-        self.jobs.get(&key.job_id)?.get(&key.run).cloned()
+    async fn jobs(&self) -> io::Result<Vec<JobId>> {
+        let root = self.root.clone();
+        let on_disk = blocking(move || directory::jobs(&root)).await?;
+        // What nobody has written to yet is in memory only.
+        let in_memory = self.jobs.iter().map(|job| *job.key());
+        let jobs: BTreeSet<JobId> = in_memory.chain(on_disk).collect();
+        Ok(jobs.into_iter().collect())
     }
 
-    fn log(&self, key: LogKey) -> Arc<Log> {
-        let mut runs = self.jobs.entry(key.job_id).or_default();
-        let log = runs.entry(key.run).or_insert_with(|| {
-            let name = format!("{}-{}.log", key.run.stage, key.run.attempt);
-            let path = self.job_directory(key.job_id).join(name);
-            let total = Arc::clone(&self.total.bytes);
-            Arc::new(Log::new(path, self.layout, total))
-        });
-        Arc::clone(log)
-    }
-
-    fn job_directory(&self, job_id: JobId) -> PathBuf {
-        self.root.join(job_id.to_string())
+    fn stored(&self) -> u64 {
+        self.total.bytes()
     }
 }
 
 fn expired(offset: u64, until: u64) -> LogRead {
-    match offset < until {
-        true => LogRead::Gap {
+    if offset < until {
+        LogRead::Gap {
             range: offset..until,
             reason: GapReason::Expired,
-        },
-        false => LogRead::End,
+        }
+    } else {
+        LogRead::End
     }
 }
 

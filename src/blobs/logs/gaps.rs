@@ -10,20 +10,31 @@ pub(super) const MOST: usize = 1_000;
 pub(super) struct Gaps(Vec<Range<u64>>);
 
 impl Gaps {
-    /// Adds a range behind all others. An empty one adds nothing. Beyond [`MOST`] the
-    /// two that are nearest to each other become one: the bytes between them are
-    /// given up, so that a log of nothing but holes takes no more memory than others.
-    pub(super) fn push(&mut self, gap: Range<u64>) {
+    /// Adds a range that starts behind all others, or within the last of them. An empty
+    /// one adds nothing. Beyond [`MOST`] the two that are nearest to each other become
+    /// one: the bytes between them are given up and returned, so that a log of nothing
+    /// but gaps takes no more memory and files than others.
+    pub(super) fn push(&mut self, gap: Range<u64>) -> Option<Range<u64>> {
         if gap.is_empty() {
-            return;
+            return None;
         }
         match self.0.last_mut() {
-            Some(last) if last.end == gap.start => last.end = gap.end,
+            Some(last) if last.end >= gap.start => last.end = last.end.max(gap.end),
             _ => self.0.push(gap),
         }
-        if self.0.len() > MOST {
-            self.merge_nearest();
-        }
+        (self.0.len() > MOST)
+            .then(|| self.merge_nearest())
+            .flatten()
+    }
+
+    /// All of them, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.0.iter()
+    }
+
+    /// Where the last one ends; 0 if there is none.
+    pub(super) fn end(&self) -> u64 {
+        self.0.last().map_or(0, |last| last.end)
     }
 
     /// The first range that ends behind an offset: it holds the offset or is the next.
@@ -37,11 +48,13 @@ impl Gaps {
         self.0.retain(|gap| !is_within(gap));
     }
 
-    fn merge_nearest(&mut self) {
+    fn merge_nearest(&mut self) -> Option<Range<u64>> {
         let distance = |index: &usize| self.0[index + 1].start - self.0[*index].end;
-        if let Some(nearest) = (0..self.0.len() - 1).min_by_key(distance) {
-            self.0[nearest].end = self.0.remove(nearest + 1).end;
-        }
+        let nearest = (0..self.0.len() - 1).min_by_key(distance)?;
+        let merged = self.0.remove(nearest + 1);
+        let between = self.0[nearest].end..merged.start;
+        self.0[nearest].end = merged.end;
+        Some(between)
     }
 }
 
@@ -52,7 +65,7 @@ mod tests {
     #[test]
     fn ranges_that_touch_are_one() {
         let mut gaps = Gaps::default();
-        for gap in [0..5, 5..5, 5..9, 20..30] {
+        for gap in [0..5, 5..5, 5..8, 7..9, 20..30] {
             gaps.push(gap);
         }
         assert_eq!(gaps.0, [0..9, 20..30]);
@@ -72,9 +85,13 @@ mod tests {
     fn their_number_is_bounded_and_no_gap_is_lost() {
         let mut gaps = Gaps::default();
         let start = |n: u64| n * 10 + n % 7;
+        let mut between = 0;
         for n in 0..5_000 {
-            gaps.push(start(n)..start(n) + 2);
+            let given_up = gaps.push(start(n)..start(n) + 2);
+            between += given_up.map_or(0, |range| range.end - range.start);
         }
+        let in_gaps: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
+        assert_eq!(in_gaps, 5_000 * 2 + between);
         assert_eq!(gaps.0.len(), MOST);
         for n in 0..5_000 {
             let gap = gaps.next(start(n)).unwrap();

@@ -1,215 +1,170 @@
-//! One log: two files, and what is known of them.
+//! One log, from its first append to its end.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering, fence},
-    },
+    fs, io,
+    ops::Range,
+    sync::{Arc, atomic::AtomicU64},
+    time::SystemTime,
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{
-    AppendError, LogRead,
-    layout::{Layout, Part},
-    shape::{Found, Shape, State},
+    AppendError, LogRead, WriteTime,
+    directory::RunDirectory,
+    gap_file::{self, GapFile},
+    layout::Layout,
+    shape::{Shape, State},
+    stored::Stored,
+    times::{self, TimeIndex},
+    writer::Writer,
 };
 
 pub(super) struct Log {
-    path: PathBuf,
-    layout: Layout,
-    /// Held during an append, and by who ends the log.
-    appending: Mutex<()>,
-    /// Held for a look at a time, never during input or output.
-    shape: Mutex<Shape>,
-    /// The files that are open for writing: none before the first byte, since a stage
-    /// that writes nothing has no file, and none after the end.
-    files: Mutex<[Option<Arc<File>>; 2]>,
+    /// Held during an append or a sync, and by who ends the log. Taken before any lock
+    /// of `stored`.
+    writer: Mutex<Writer>,
+    stored: Stored,
     pub(super) size: watch::Sender<u64>,
-    /// Bytes in the files of all logs.
-    total: Arc<AtomicU64>,
 }
 
 impl Log {
-    pub(super) fn new(path: PathBuf, layout: Layout, total: Arc<AtomicU64>) -> Self {
+    /// A log of which nothing is stored.
+    pub(super) fn new(directory: RunDirectory, layout: Layout, total: Arc<AtomicU64>) -> Self {
+        let writer = Writer::new(GapFile::default(), TimeIndex::new(0));
+        let stored = Stored::new(directory, layout, Shape::default(), total);
+        Self::with(stored, writer)
+    }
+
+    /// A log that an earlier process has left, and when that has last written to it. Of
+    /// the bytes only names and lengths are looked at.
+    pub(super) fn load(
+        directory: RunDirectory,
+        layout: Layout,
+        total: Arc<AtomicU64>,
+    ) -> io::Result<(Self, SystemTime)> {
+        let scan = directory.scan()?;
+        let recorded = gap_file::load(&gap_file::path(&directory))?;
+        let of_times = fs::metadata(times::path(&directory)).map_or(0, |known| known.len());
+        let writer = Writer::new(recorded.file, TimeIndex::new(of_times));
+        let shape = Shape::new(scan.segments, recorded.cut, recorded.dropped);
+        let stored = Stored::new(directory, layout, shape, total);
+        Ok((Self::with(stored, writer), scan.newest))
+    }
+
+    fn with(stored: Stored, writer: Writer) -> Self {
+        let size = watch::Sender::new(stored.shape.lock().committed);
         Self {
-            path,
-            layout,
-            appending: Mutex::default(),
-            shape: Mutex::default(),
-            files: Mutex::default(),
-            size: watch::Sender::new(0),
-            total,
+            writer: Mutex::new(writer),
+            stored,
+            size,
         }
     }
 
-    /// Appends; see [`super::FileLogs::append`]. Blocks.
+    /// Appends what came at `now`; see [`super::LogStore::append`]. Blocks.
     pub(super) fn append(
         &self,
         offset: u64,
         dropped: u64,
         data: &[u8],
+        now: i64,
     ) -> Result<u64, AppendError> {
-        let _one_at_a_time = self.appending.lock();
+        let mut writer = self.writer.lock();
         let committed = self.committed_if_open()?;
         if offset.saturating_sub(dropped) > committed {
             return Err(AppendError::Hole { committed });
         }
-        let end = offset.saturating_add(data.len() as u64);
-        if end <= committed {
+        if offset.saturating_add(data.len() as u64) <= committed {
             return Ok(committed);
         }
         let known = usize::try_from(committed.saturating_sub(offset)).unwrap_or(usize::MAX);
         let start = offset.max(committed);
-        self.shape.lock().retire(self.layout, end);
-        // Pairs with the fence in `read`: who sees a byte that is written from here
-        // on sees then, too, that the byte before it is given up.
-        fence(Ordering::SeqCst);
-        self.write(start, &data[known..])?;
-        let grown = self.shape.lock().commit(self.layout, start, end);
-        self.total.fetch_add(grown, Ordering::Relaxed);
-        // Readers are woken only once the bytes can be read.
-        self.size.send_replace(end);
+        let extended = writer.extend(&self.stored, start, &data[known..], now);
+        // Readers are woken only once the bytes can be read. A part of them may have been
+        // stored even if there was an error.
+        let end = self.stored.shape.lock().committed;
+        self.size
+            .send_if_modified(|size| std::mem::replace(size, end) != end);
+        extended?;
         Ok(end)
     }
 
-    /// What there is at `offset`: bytes, at most `limit`, or a gap, neither of them
-    /// further than `until`. Blocks.
+    /// See [`Stored::read`].
     pub(super) fn read(&self, offset: u64, until: u64, limit: usize) -> io::Result<LogRead> {
-        loop {
-            let end = match self.find(offset, until) {
-                Found::End => return Ok(LogRead::End),
-                Found::Gap(range, reason) => return Ok(LogRead::Gap { range, reason }),
-                Found::Bytes(end) => end,
-            };
-            let place = self.layout.place(offset);
-            let wanted = usize::try_from(place.run.min(end - offset)).unwrap_or(usize::MAX);
-            let mut buffer = vec![0; wanted.min(limit)];
-            let read = self
-                .open_to_read(place.part)
-                .and_then(|file| file.read_exact_at(&mut buffer, place.position));
-            fence(Ordering::SeqCst);
-            // The writer may have come round, and the files may have gone: then these
-            // are not the bytes of this offset, and the next look says so.
-            if matches!(self.find(offset, until), Found::Bytes(_)) {
-                return read.map(|()| LogRead::Bytes(Bytes::from(buffer)));
-            }
-        }
+        self.stored.read(offset, until, limit)
     }
 
-    /// Nothing comes any more: gives back the files. False if it has ended before.
-    /// Blocks while an append is under way.
+    /// When the bytes of a range were written. Blocks.
+    pub(super) fn times(&self, range: Range<u64>) -> io::Result<Vec<WriteTime>> {
+        times::read(&self.stored.directory, range)
+    }
+
+    /// Brings all bytes to stable storage and returns the log's size. Blocks.
+    pub(super) fn sync(&self) -> io::Result<u64> {
+        self.writer.lock().sync(&self.stored)
+    }
+
+    /// Marks a log that was loaded: it may expire until it is written to.
+    pub(super) fn set_found(&self, order: u64) {
+        self.stored.shape.lock().state = State::Found(order);
+    }
+
+    /// Opens a log that was loaded; returns its place among those that may expire.
+    pub(super) fn resume(&self) -> Option<u64> {
+        let mut shape = self.stored.shape.lock();
+        let State::Found(order) = shape.state else {
+            return None;
+        };
+        shape.state = State::Open;
+        Some(order)
+    }
+
+    /// Nothing comes any more: closes the file. False if it was not open. Blocks while an
+    /// append is under way.
     pub(super) fn end(&self, order: u64) -> bool {
-        let _after_appends = self.appending.lock();
-        let mut shape = self.shape.lock();
+        let _after_appends = self.writer.lock();
+        let mut shape = self.stored.shape.lock();
         let was_open = shape.state == State::Open;
         if was_open {
             shape.state = State::Ended(order);
         }
-        *self.files.lock() = Default::default();
+        self.stored.close();
         was_open
     }
 
-    /// Gives up all bytes; answers with the log's place among the ended ones. The files
-    /// are still there. Blocks while an append is under way.
-    pub(super) fn expire(&self) -> Option<u64> {
-        let _after_appends = self.appending.lock();
-        let mut shape = self.shape.lock();
-        let order = match std::mem::replace(&mut shape.state, State::Expired) {
-            State::Ended(order) => Some(order),
+    /// Gives up all bytes if the log still has this place among those that may expire. The
+    /// files are still there. Blocks while an append is under way.
+    pub(super) fn expire(&self, order: u64) -> bool {
+        let _after_appends = self.writer.lock();
+        let mut shape = self.stored.shape.lock();
+        let is_due = [State::Found(order), State::Ended(order)].contains(&shape.state);
+        if is_due {
+            self.stored.give_up(&mut shape);
+        }
+        is_due
+    }
+
+    /// Gives up all bytes in any case; returns the place among those that may expire. The
+    /// files are still there. Blocks while an append is under way.
+    pub(super) fn forget(&self) -> Option<u64> {
+        let _after_appends = self.writer.lock();
+        match self.stored.give_up(&mut self.stored.shape.lock()) {
+            State::Found(order) | State::Ended(order) => Some(order),
             State::Open | State::Expired => None,
-        };
-        *self.files.lock() = Default::default();
-        self.total
-            .fetch_sub(std::mem::take(&mut shape.on_disk), Ordering::Relaxed);
-        order
+        }
     }
 
     /// Removes what an expired log has left.
     pub(super) fn remove_files(&self) -> io::Result<()> {
-        for part in [Part::Head, Part::Tail] {
-            match fs::remove_file(self.path(part)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn find(&self, offset: u64, until: u64) -> Found {
-        self.shape.lock().find(self.layout, offset, until)
+        self.stored.directory.remove()
     }
 
     fn committed_if_open(&self) -> Result<u64, AppendError> {
-        let shape = self.shape.lock();
+        let shape = self.stored.shape.lock();
         match shape.state {
             State::Open => Ok(shape.committed),
-            State::Ended(_) | State::Expired => Err(AppendError::Ended),
-        }
-    }
-
-    /// Writes what there is room for: the rest would be overwritten by its own end.
-    fn write(&self, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
-        let kept_from = self.layout.oldest_in_ring(offset + data.len() as u64);
-        while !data.is_empty() {
-            let place = self.layout.place(offset);
-            let is_lost = place.part == Part::Tail && offset < kept_from;
-            let run = if is_lost {
-                kept_from - offset
-            } else {
-                place.run
-            };
-            let (now, later) =
-                data.split_at(data.len().min(usize::try_from(run).unwrap_or(usize::MAX)));
-            if !is_lost {
-                self.open_to_write(place.part)?
-                    .write_all_at(now, place.position)?;
-            }
-            offset += now.len() as u64;
-            data = later;
-        }
-        Ok(())
-    }
-
-    fn open_to_write(&self, part: Part) -> io::Result<Arc<File>> {
-        let file = &mut self.files.lock()[part as usize];
-        if let Some(file) = file {
-            return Ok(Arc::clone(file));
-        }
-        // What stages say is for those whom the service lets read it.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(self.path.parent().unwrap_or(Path::new(".")))?;
-        let opened = OpenOptions::new()
-            .create(true)
-            .mode(0o600)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(self.path(part))?;
-        Ok(Arc::clone(file.insert(Arc::new(opened))))
-    }
-
-    /// The file, opened for this one use if nobody writes to it: the logs of kept
-    /// jobs hold no descriptors.
-    fn open_to_read(&self, part: Part) -> io::Result<Arc<File>> {
-        match &self.files.lock()[part as usize] {
-            Some(file) => Ok(Arc::clone(file)),
-            None => File::open(self.path(part)).map(Arc::new),
-        }
-    }
-
-    fn path(&self, part: Part) -> PathBuf {
-        match part {
-            Part::Head => self.path.clone(),
-            Part::Tail => self.path.with_extension("tail"),
+            State::Found(_) | State::Ended(_) | State::Expired => Err(AppendError::Ended),
         }
     }
 }

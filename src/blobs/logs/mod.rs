@@ -1,22 +1,94 @@
-//! Stage logs: files of a bounded size, read at any offset.
+//! Stage logs: bytes of a bounded size, read at any offset.
 
+#[cfg(test)]
+mod conformance;
 mod directory;
 mod file_logs;
+mod gap_file;
 mod gaps;
 mod layout;
 mod log;
 mod shape;
+mod stored;
+mod sync;
 #[cfg(test)]
 mod tests;
+mod times;
 mod total;
+mod writer;
 
-use std::{io, ops::Range};
+use std::{io, ops::Range, time::SystemTime};
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::domain::{JobId, RunKey};
 
-pub use file_logs::FileLogs;
+pub use file_logs::{Durability, FileLogs};
+
+/// Keeps the logs of stage runs. A log is known by its offsets: each byte has the same
+/// offset for ever, and what is not kept any more is an explicit gap.
+#[async_trait]
+pub trait LogStore: Send + Sync {
+    /// Appends bytes and returns the log's size after it. Bytes below the size count as
+    /// sent again. The `dropped` bytes before `offset` will never come; those of them
+    /// that are not stored become a gap.
+    ///
+    /// Runs to its end even if the future is dropped. A crash leaves a part of the bytes
+    /// or all of them; an append at [`size`](Self::size) goes on from there.
+    ///
+    /// # Errors
+    /// [`AppendError::Hole`] if bytes are missing that were not dropped. After
+    /// [`AppendError::Io`] the size says how much was stored, and the next append may
+    /// succeed.
+    async fn append(
+        &self,
+        key: LogKey,
+        offset: u64,
+        dropped: u64,
+        data: Bytes,
+    ) -> Result<u64, AppendError>;
+
+    /// What there is at an offset: at most `limit` bytes, or a gap, neither of them
+    /// further than `until`. A log that is not kept is all gap.
+    async fn read(&self, key: LogKey, offset: u64, until: u64, limit: usize)
+    -> io::Result<LogRead>;
+
+    /// When the bytes of a range were written, in order of their offsets, at a resolution
+    /// of 100 ms or coarser. The first entry may lie before the range: it covers its start.
+    /// Best effort: nothing after a crash says that a time was lost.
+    async fn times(&self, key: LogKey, range: Range<u64>) -> io::Result<Vec<WriteTime>>;
+
+    /// Size of the whole log so far, gaps included; 0 of a log that is not known.
+    fn size(&self, key: LogKey) -> u64;
+
+    /// Tells the size whenever it has grown. For logs that are still written to.
+    fn subscribe(&self, key: LogKey) -> watch::Receiver<u64>;
+
+    /// Brings everything appended so far to stable storage and returns the size that is
+    /// safe. To be called before a size is committed anywhere else: a crash after it
+    /// loses none of these bytes.
+    ///
+    /// # Errors
+    /// After a failed sync of a log every later one fails too: the kernel may have thrown
+    /// the bytes away and would report success.
+    async fn sync(&self, key: LogKey) -> io::Result<u64>;
+
+    /// Ends a log: nothing can be appended any more, and from now on it may have to make
+    /// room for newer ones.
+    async fn close(&self, key: LogKey);
+
+    /// Removes all logs of a job. Safe to repeat, after a crash too.
+    async fn remove(&self, job_id: JobId) -> io::Result<()>;
+
+    /// The jobs of which anything is stored, in order, so that those which nobody knows
+    /// any more can be removed.
+    async fn jobs(&self) -> io::Result<Vec<JobId>>;
+
+    /// Bytes kept of all logs.
+    fn stored(&self) -> u64;
+}
 
 /// Names the log of a stage run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +102,8 @@ pub struct LogKey {
 /// How much is kept, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct LogLimits {
-    /// Of one log, at least 2: beyond it the first and the last half are kept.
+    /// Of one log, at least 2: beyond it the first half is kept and, up to an eighth of
+    /// the limit less, the last half.
     pub of_a_log: u64,
     /// Of all logs together: beyond it those that ended first go, but never one that
     /// is still written to.
@@ -62,6 +135,15 @@ pub enum GapReason {
     Expired,
     /// The runner could not keep them until they were taken.
     RunnerDropped,
+}
+
+/// When bytes were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteTime {
+    /// The first of the bytes.
+    pub offset: u64,
+    /// By the clock of the service, to the microsecond. Goes back if that clock does.
+    pub time: SystemTime,
 }
 
 /// Why bytes could not be appended.

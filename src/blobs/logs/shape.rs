@@ -4,18 +4,18 @@ use std::ops::Range;
 
 use super::{GapReason, gaps::Gaps, layout::Layout};
 
-/// What a log has and has not.
+/// What a log has and has not. The segments are the truth: whatever else is recorded only
+/// says why the bytes between them are missing.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     /// Everything below is stored, or is a gap.
     pub(super) committed: u64,
-    /// The ring has no byte below this offset any more, or will have none in a moment.
-    kept_from: u64,
-    gaps: Gaps,
+    /// The bytes of each file, in order. A segment is known by its first offset.
+    segments: Vec<Range<u64>>,
+    /// What was given up because of the log's limit.
+    cut: Range<u64>,
+    dropped: Gaps,
     pub(super) state: State,
-    /// Bytes in the files.
-    pub(super) on_disk: u64,
-    written: [u64; 2],
 }
 
 /// What may be done with a log.
@@ -24,6 +24,9 @@ pub(super) enum State {
     /// It is written to.
     #[default]
     Open,
+    /// Left by an earlier process. May expire as if it had ended, in the order of these
+    /// numbers, until an append opens it again.
+    Found(u64),
     /// Nothing comes any more; in the order of their ends, logs expire.
     Ended(u64),
     /// The files are gone.
@@ -33,15 +36,32 @@ pub(super) enum State {
 /// What is to be found at an offset.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Bytes up to this offset, in one or more runs.
-    Bytes(u64),
+    /// Bytes up to `end`, all in one segment.
+    Bytes {
+        segment: u64,
+        end: u64,
+    },
     Gap(Range<u64>, GapReason),
     End,
 }
 
 impl Shape {
+    /// Of a log with these segments, which are in order and not empty.
+    pub(super) fn new(segments: Vec<Range<u64>>, cut: Range<u64>, dropped: Gaps) -> Self {
+        let ends = [segments.last().map_or(0, |last| last.end), dropped.end()];
+        let mut shape = Self {
+            committed: ends.into_iter().fold(cut.end, u64::max),
+            segments,
+            cut,
+            dropped,
+            state: State::Open,
+        };
+        shape.dropped.forget(shape.cut.clone());
+        shape
+    }
+
     /// What comes at `offset` and reaches no further than `until`.
-    pub(super) fn find(&self, layout: Layout, offset: u64, until: u64) -> Found {
+    pub(super) fn find(&self, offset: u64, until: u64) -> Found {
         if self.state == State::Expired {
             return gap(offset..until, GapReason::Expired);
         }
@@ -49,44 +69,120 @@ impl Shape {
         if offset >= until {
             return Found::End;
         }
-        if (layout.head..self.kept_from).contains(&offset) {
-            return gap(offset..until.min(self.kept_from), GapReason::SizeLimit);
+        let behind = self.segments.partition_point(|known| known.end <= offset);
+        let next = self.segments.get(behind).cloned().unwrap_or(until..until);
+        if next.start <= offset {
+            let (segment, end) = (next.start, until.min(next.end));
+            return Found::Bytes { segment, end };
         }
-        match self.gaps.next(offset) {
-            Some(next) if next.start <= offset => {
-                gap(offset..until.min(next.end), GapReason::RunnerDropped)
-            }
-            Some(next) => Found::Bytes(until.min(next.start)),
-            None => Found::Bytes(until),
+        let until = until.min(next.start);
+        if self.cut.contains(&offset) {
+            return gap(offset..until.min(self.cut.end), GapReason::SizeLimit);
         }
+        let is_known = |gap: &&Range<u64>| gap.start <= offset;
+        if let Some(dropped) = self.dropped.next(offset).filter(is_known) {
+            return gap(offset..until.min(dropped.end), GapReason::RunnerDropped);
+        }
+        // Nobody has given up these bytes: their file was lost.
+        let known = [self.dropped.next(offset), Some(&self.cut)];
+        let starts = known.into_iter().flatten().map(|gap| gap.start);
+        let until = starts.filter(|start| *start > offset).fold(until, u64::min);
+        gap(offset..until, GapReason::Expired)
     }
 
-    /// Gives up what a log of `size` bytes has no room for. Has to be known to readers
-    /// before anything is overwritten.
-    pub(super) fn retire(&mut self, layout: Layout, size: u64) {
-        self.kept_from = self.kept_from.max(layout.oldest_in_ring(size));
-        self.gaps.forget(layout.head..self.kept_from);
+    /// The segment that takes the next byte, if there is one that is not full.
+    pub(super) fn unfilled(&self, layout: Layout) -> Option<u64> {
+        let last = self.segments.last()?;
+        let is_unfilled = last.end == self.committed
+            && layout.segment_end(last.start) == layout.segment_end(last.end);
+        is_unfilled.then_some(last.start)
     }
 
-    /// Takes in bytes from `start` to `end` that were written; what lies between the
-    /// log's end and `start` is a gap. Answers by how much the files have grown.
-    pub(super) fn commit(&mut self, layout: Layout, start: u64, end: u64) -> u64 {
-        self.gaps.push(self.committed..start);
-        self.gaps.forget(layout.head..self.kept_from);
-        self.committed = end;
-        let to_head = end.min(layout.head).saturating_sub(start);
-        self.written[0] += to_head;
-        self.written[1] += end - start - to_head;
-        let before = self.on_disk;
-        self.on_disk = layout.on_disk(self.written[0], self.written[1]);
-        self.on_disk - before
+    /// Takes in bytes that were written at the log's end, to one segment. Returns their
+    /// number.
+    pub(super) fn commit(&mut self, segment: u64, end: u64) -> u64 {
+        match self.segments.last_mut() {
+            Some(last) if last.start == segment => last.end = end,
+            _ => self.segments.push(segment..end),
+        }
+        end - std::mem::replace(&mut self.committed, end)
     }
+
+    /// Takes in a gap from the log's end to `until`. Returns the segments that are given
+    /// up for it, if there are too many gaps.
+    pub(super) fn drop_until(&mut self, until: u64) -> Vec<Range<u64>> {
+        let merged = self.dropped.push(self.committed..until);
+        self.committed = until;
+        merged.map_or_else(Vec::new, |between| self.take(&between))
+    }
+
+    /// What will have been cut, if a log of `size` bytes has no room for more than now.
+    pub(super) fn next_cut(&self, layout: Layout, size: u64) -> Option<Range<u64>> {
+        let mut cut = layout.cut(size);
+        if cut.is_empty() || cut.end <= self.cut.end {
+            return None;
+        }
+        if !self.cut.is_empty() {
+            cut.start = cut.start.min(self.cut.start);
+        }
+        // Segments of an earlier limit may reach further than one of this limit.
+        let taken = self
+            .segments
+            .iter()
+            .filter(|known| cut.contains(&known.start));
+        cut.end = taken.map(|known| known.end).fold(cut.end, u64::max);
+        Some(cut)
+    }
+
+    /// Gives up a range, which may reach behind the log's end. Returns its segments.
+    pub(super) fn cut(&mut self, cut: Range<u64>) -> Vec<Range<u64>> {
+        self.committed = self.committed.max(cut.end);
+        self.dropped.forget(cut.clone());
+        self.cut = cut.clone();
+        self.take(&cut)
+    }
+
+    /// The segments with bytes from `offset` on.
+    pub(super) fn segments_from(&self, offset: u64) -> Vec<u64> {
+        let behind = self.segments.partition_point(|known| known.end <= offset);
+        let later = self.segments[behind..].iter();
+        later.map(|known| known.start).collect()
+    }
+
+    /// Gives up all bytes and returns how many.
+    pub(super) fn clear(&mut self) -> u64 {
+        let bytes = self.bytes();
+        self.segments = Vec::new();
+        bytes
+    }
+
+    /// Bytes in the files.
+    pub(super) fn bytes(&self) -> u64 {
+        length(&self.segments)
+    }
+
+    /// The range that was cut, which may be empty, and those that were dropped.
+    pub(super) fn gaps(&self) -> Vec<Range<u64>> {
+        let cut = std::iter::once(&self.cut);
+        cut.chain(self.dropped.iter()).cloned().collect()
+    }
+
+    fn take(&mut self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let is_taken = |known: &mut Range<u64>| range.contains(&known.start);
+        self.segments.extract_if(.., is_taken).collect()
+    }
+}
+
+/// Bytes of all these segments.
+pub(super) fn length(segments: &[Range<u64>]) -> u64 {
+    segments.iter().map(|known| known.end - known.start).sum()
 }
 
 /// Nothing is missing where nothing was asked for.
 fn gap(range: Range<u64>, reason: GapReason) -> Found {
-    match range.is_empty() {
-        true => Found::End,
-        false => Found::Gap(range, reason),
+    if range.is_empty() {
+        Found::End
+    } else {
+        Found::Gap(range, reason)
     }
 }

@@ -17,14 +17,15 @@ use super::log::Log;
 /// first. Logs that are still written to stay, whatever they take.
 pub(super) struct Total {
     limit: u64,
-    /// Bytes in the files of all logs; each log counts its own.
+    /// Bytes in the segments of all logs; each log counts its own. What stands beside the
+    /// bytes, gaps and times, is bounded for each log and not counted.
     pub(super) bytes: Arc<AtomicU64>,
-    ended: Mutex<Ended>,
+    idle: Mutex<Idle>,
 }
 
-/// The logs that may expire, in the order of their ends.
+/// The logs that may expire, in the order in which they will.
 #[derive(Default)]
-struct Ended {
+struct Idle {
     logs: BTreeMap<u64, Arc<Log>>,
     next: u64,
 }
@@ -34,39 +35,55 @@ impl Total {
         Self {
             limit,
             bytes: Arc::default(),
-            ended: Mutex::default(),
+            idle: Mutex::default(),
         }
     }
 
-    /// Bytes in the files of all logs.
+    /// Bytes in the segments of all logs.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Takes in a log of an earlier process: as far as is known, it has ended.
+    pub(super) fn found(&self, log: &Arc<Log>) {
+        log.set_found(self.idle.lock().insert(log));
+    }
+
+    /// Has a log that was found be written to again.
+    pub(super) fn resume(&self, log: &Log) {
+        if let Some(order) = log.resume() {
+            self.idle.lock().logs.remove(&order);
+        }
+    }
+
     /// Ends a log. Blocks, as all of these do.
     pub(super) fn end(&self, log: &Arc<Log>) {
+        self.resume(log);
         // Inserted first: a log that is forgotten meanwhile refuses to end, and is
         // taken out again.
-        let order = self.ended.lock().insert(log);
+        let order = self.idle.lock().insert(log);
         if !log.end(order) {
-            self.ended.lock().logs.remove(&order);
+            self.idle.lock().logs.remove(&order);
         }
         self.keep_to_limit();
     }
 
     /// Forgets a log; its files are the caller's to remove.
     pub(super) fn forget(&self, log: &Log) {
-        if let Some(order) = log.expire() {
-            self.ended.lock().logs.remove(&order);
+        if let Some(order) = log.forget() {
+            self.idle.lock().logs.remove(&order);
         }
     }
 
     /// Has the oldest logs expire as long as there is too much.
     pub(super) fn keep_to_limit(&self) {
         while self.bytes() > self.limit {
-            let oldest = self.ended.lock().logs.pop_first();
-            let Some((_, log)) = oldest else { return };
-            self.forget(&log);
+            let oldest = self.idle.lock().logs.pop_first();
+            let Some((order, log)) = oldest else { return };
+            // Not one that is just being opened again, or forgotten.
+            if !log.expire(order) {
+                continue;
+            }
             match log.remove_files() {
                 Ok(()) => info!("a log has expired, as all logs were over their limit"),
                 Err(error) => warn!(%error, "an expired log is left behind"),
@@ -75,7 +92,7 @@ impl Total {
     }
 }
 
-impl Ended {
+impl Idle {
     fn insert(&mut self, log: &Arc<Log>) -> u64 {
         let order = self.next;
         self.next += 1;

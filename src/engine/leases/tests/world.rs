@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Authority, Grants, Principal, Role},
-    blobs::logs::{FileLogs, LogLimits},
+    blobs::logs::{Durability, FileLogs, LogLimits},
     domain::lease::{
         Completion, Directive, Lease, LeaseProof, LogAppend, Registration, Report, WorkRequest,
     },
@@ -59,7 +59,9 @@ impl World {
         };
         let engine = Engine::start(
             Arc::new(MemoryStore::default()),
-            FileLogs::new(logs.path().to_owned(), LOG_LIMITS).unwrap(),
+            Arc::new(
+                FileLogs::open(logs.path().to_owned(), LOG_LIMITS, Durability::Process).unwrap(),
+            ),
             Arc::new(SystemClock),
             Arc::new(UuidV7::default()),
             settings,

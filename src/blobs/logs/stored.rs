@@ -1,0 +1,191 @@
+//! What is stored of one log, for its writer and its readers.
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{
+    GapReason, LogRead,
+    directory::RunDirectory,
+    layout::Layout,
+    shape::{self, Found, Shape, State},
+};
+
+pub(super) struct Stored {
+    pub(super) directory: RunDirectory,
+    pub(super) layout: Layout,
+    /// Held for a look at a time, never during input or output.
+    pub(super) shape: Mutex<Shape>,
+    /// The segment that is written to: none before the first byte and after the end.
+    current: Mutex<Option<(u64, Arc<File>)>>,
+    /// Bytes in the segments of all logs.
+    total: Arc<AtomicU64>,
+}
+
+impl Stored {
+    /// Counts the bytes of the shape.
+    pub(super) fn new(
+        directory: RunDirectory,
+        layout: Layout,
+        shape: Shape,
+        total: Arc<AtomicU64>,
+    ) -> Self {
+        total.fetch_add(shape.bytes(), Ordering::Relaxed);
+        Self {
+            directory,
+            layout,
+            shape: Mutex::new(shape),
+            current: Mutex::default(),
+            total,
+        }
+    }
+
+    /// What there is at `offset`: bytes, at most `limit`, or a gap, neither of them
+    /// further than `until`. Blocks.
+    pub(super) fn read(&self, offset: u64, until: u64, limit: usize) -> io::Result<LogRead> {
+        loop {
+            let (segment, end) = match self.find(offset, until) {
+                Found::End => return Ok(LogRead::End),
+                Found::Gap(range, reason) => return Ok(LogRead::Gap { range, reason }),
+                Found::Bytes { segment, end } => (segment, end),
+            };
+            let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            let mut buffer = vec![0; wanted.min(limit)];
+            let read = self
+                .open_to_read(segment)
+                .and_then(|file| read_at(&file, &mut buffer, offset - segment));
+            // The segment may have gone meanwhile, and so may the whole log, and another
+            // one have taken its place: the next look says so.
+            if !matches!(self.find(offset, until), Found::Bytes { .. }) {
+                continue;
+            }
+            return match read {
+                Ok(read) if read > 0 => {
+                    buffer.truncate(read);
+                    Ok(LogRead::Bytes(Bytes::from(buffer)))
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                // Somebody else has removed or cut the file. The contract has no reason of
+                // its own for that: as far as a reader can tell, the bytes are not kept.
+                Ok(_) | Err(_) => Ok(LogRead::Gap {
+                    range: offset..end,
+                    reason: GapReason::Expired,
+                }),
+            };
+        }
+    }
+
+    /// The segment that takes the bytes at `offset`, the log's end, with its first offset.
+    /// For the writer alone.
+    pub(super) fn open_to_write(&self, offset: u64) -> io::Result<(u64, Arc<File>)> {
+        let unfilled = self.shape.lock().unfilled(self.layout);
+        let mut current = self.current.lock();
+        if let Some((start, file)) = &*current
+            && Some(*start) == unfilled
+        {
+            return Ok((*start, Arc::clone(file)));
+        }
+        // Closed first: no log ever has two descriptors.
+        *current = None;
+        let (start, file) = match unfilled {
+            Some(start) => self.open_to_continue(start, offset)?,
+            None => None,
+        }
+        .map_or_else(|| self.create(offset), Ok)?;
+        let file = Arc::new(file);
+        *current = Some((start, Arc::clone(&file)));
+        Ok((start, file))
+    }
+
+    /// Takes in bytes that were written at the log's end.
+    pub(super) fn commit(&self, segment: u64, end: u64) {
+        let grown = self.shape.lock().commit(segment, end);
+        self.total.fetch_add(grown, Ordering::Relaxed);
+    }
+
+    /// Removes segments that the shape has given up. A file that stays behind goes with
+    /// its job.
+    pub(super) fn remove(&self, segments: &[Range<u64>]) {
+        let bytes = shape::length(segments);
+        self.total.fetch_sub(bytes, Ordering::Relaxed);
+        for segment in segments {
+            if let Err(error) = fs::remove_file(self.directory.segment(segment.start))
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(%error, "a segment of a log is left behind");
+            }
+        }
+    }
+
+    /// Closes the segment that is written to.
+    pub(super) fn close(&self) {
+        *self.current.lock() = None;
+    }
+
+    /// Gives up all bytes, and returns the state until then. The files are still there.
+    pub(super) fn give_up(&self, shape: &mut Shape) -> State {
+        self.close();
+        self.total.fetch_sub(shape.clear(), Ordering::Relaxed);
+        std::mem::replace(&mut shape.state, State::Expired)
+    }
+
+    fn find(&self, offset: u64, until: u64) -> Found {
+        self.shape.lock().find(offset, until)
+    }
+
+    /// None if the file is not what it was: written to at its end, it would have zeros for
+    /// the bytes that were lost.
+    fn open_to_continue(&self, start: u64, offset: u64) -> io::Result<Option<(u64, File)>> {
+        let path = self.directory.segment(start);
+        let file = match File::options().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let is_whole = file.metadata()?.len() >= offset - start;
+        Ok(is_whole.then_some((start, file)))
+    }
+
+    fn create(&self, offset: u64) -> io::Result<(u64, File)> {
+        let file = self
+            .directory
+            .open_to_write(&self.directory.segment(offset))?;
+        // Of a write that failed there may be a rest.
+        file.set_len(0)?;
+        Ok((offset, file))
+    }
+
+    /// The segment, opened for this one use if nobody writes to it: the logs of kept
+    /// jobs hold no descriptors.
+    fn open_to_read(&self, segment: u64) -> io::Result<Arc<File>> {
+        if let Some((start, file)) = &*self.current.lock()
+            && *start == segment
+        {
+            return Ok(Arc::clone(file));
+        }
+        File::open(self.directory.segment(segment)).map(Arc::new)
+    }
+}
+
+/// Fills the buffer as far as the file reaches.
+fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], position + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(read)
+}
