@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Write},
     ops::Range,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -100,15 +100,22 @@ impl RunDirectory {
 
     /// Opens a file and makes it, and the directory, if they are not there.
     pub(super) fn open_to_write(&self, path: &Path) -> io::Result<File> {
+        self.open(path, false)
+    }
+
+    /// As [`open_to_write`](Self::open_to_write), without what was in the file.
+    pub(super) fn create(&self, path: &Path) -> io::Result<File> {
+        self.open(path, true)
+    }
+
+    fn open(&self, path: &Path, truncate: bool) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).mode(0o600);
+        options.create(true).truncate(truncate).mode(0o600);
         options.read(true).write(true);
         match options.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(&self.0)?;
+                let mut directory = DirBuilder::new();
+                directory.recursive(true).mode(0o700).create(&self.0)?;
                 options.open(path)
             }
             opened => opened,
@@ -118,8 +125,7 @@ impl RunDirectory {
     /// Replaces a file as a whole: after a crash it is the old or the new one.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let new = path.with_extension("new");
-        drop(self.open_to_write(&new)?);
-        fs::write(&new, bytes)?;
+        self.create(&new)?.write_all(bytes)?;
         fs::rename(new, path)
     }
 

@@ -10,7 +10,6 @@ const SEGMENT: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     limit: u64,
-    /// Bytes at the start that are kept for good.
     head: u64,
     /// Most bytes that are kept behind the head, at least 1.
     tail: u64,
@@ -29,6 +28,11 @@ impl Layout {
             tail,
             segment: (limit / 8).clamp(1, SEGMENT),
         }
+    }
+
+    /// Bytes at the start that are kept for good.
+    pub(super) fn head(&self) -> u64 {
+        self.head
     }
 
     /// Where the segment ends that has the byte at `offset`. No segment is partly head

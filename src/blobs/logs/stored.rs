@@ -155,12 +155,9 @@ impl Stored {
         Ok(is_whole.then_some((start, file)))
     }
 
+    /// Of a write that failed there may be a rest in the file.
     fn create(&self, offset: u64) -> io::Result<(u64, File)> {
-        let file = self
-            .directory
-            .open_to_write(&self.directory.segment(offset))?;
-        // Of a write that failed there may be a rest.
-        file.set_len(0)?;
+        let file = self.directory.create(&self.directory.segment(offset))?;
         Ok((offset, file))
     }
 

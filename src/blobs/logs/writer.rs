@@ -32,21 +32,22 @@ impl Writer {
     ) -> io::Result<()> {
         self.drop_until(log, start)?;
         let end = start.saturating_add(data.len() as u64);
+        if start == end {
+            return Ok(());
+        }
+        let between = |from: u64, to: u64| {
+            let position = |offset| usize::try_from(offset - start).unwrap_or(usize::MAX);
+            &data[position(from)..position(to)]
+        };
+        let of_head = log.layout.head().clamp(start, end);
+        self.write(log, start, between(start, of_head))?;
         self.make_room(log, end)?;
         // What its own end would cut off again is not written at all.
-        let first = log.shape.lock().committed;
-        let mut offset = first;
-        let position = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX);
-        while offset < end {
-            let until = log.layout.segment_end(offset).min(end);
-            self.write(log, offset, &data[position(offset)..position(until)])?;
-            offset = until;
-        }
-        if first < end {
-            // A time that cannot be written is left out: the bytes are what counts.
-            let kept = log.layout.most_kept(end);
-            let _ = self.times.note(&log.directory, first, now, kept);
-        }
+        let rest = log.shape.lock().committed;
+        self.write(log, rest, between(rest, end))?;
+        // A time that cannot be written is left out: the bytes are what counts.
+        let kept = log.layout.most_kept(end);
+        let _ = self.times.note(&log.directory, start, now, kept);
         Ok(())
     }
 
@@ -93,8 +94,20 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes bytes of one segment at the log's end.
-    fn write(&mut self, log: &Stored, offset: u64, data: &[u8]) -> io::Result<()> {
+    /// Writes bytes at the log's end, to as many segments as they need.
+    fn write(&mut self, log: &Stored, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let room = log.layout.segment_end(offset) - offset;
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let (now, later) = data.split_at(data.len().min(room));
+            self.write_to_segment(log, offset, now)?;
+            offset += now.len() as u64;
+            data = later;
+        }
+        Ok(())
+    }
+
+    fn write_to_segment(&mut self, log: &Stored, offset: u64, data: &[u8]) -> io::Result<()> {
         let (segment, file) = log.open_to_write(offset)?;
         let position = offset - segment;
         self.synced.has_new_names |= position == 0;
