@@ -51,7 +51,7 @@ pub(super) fn runs(job: &Path) -> io::Result<Vec<RunKey>> {
     directories(job, |name| {
         let (stage, attempt) = name.split_once('-')?;
         let (stage, attempt) = (stage.parse().ok()?, attempt.parse().ok()?);
-        Some(RunKey { stage, attempt })
+        (run_name(RunKey { stage, attempt }) == name).then_some(RunKey { stage, attempt })
     })
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Scan {
 
 impl RunDirectory {
     pub(super) fn new(job: &Path, run: RunKey) -> Self {
-        Self(job.join(format!("{}-{}", run.stage, run.attempt)))
+        Self(job.join(run_name(run)))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -122,10 +122,12 @@ impl RunDirectory {
         }
     }
 
-    /// Replaces a file as a whole: after a crash it is the old or the new one.
+    /// Replaces a file as a whole: after a loss of power, too, it is the old or the new one.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let new = path.with_extension("new");
-        self.create(&new)?.write_all(bytes)?;
+        let mut file = self.create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
         fs::rename(new, path)
     }
 
@@ -168,6 +170,10 @@ pub(super) fn remove_all(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+fn run_name(run: RunKey) -> String {
+    format!("{}-{}", run.stage, run.attempt)
 }
 
 fn parse_segment(name: &str) -> Option<u64> {

@@ -131,7 +131,7 @@ pub enum LogRead {
 pub enum GapReason {
     /// The log grew past its limit.
     SizeLimit,
-    /// The log was given up for newer ones, or its job was forgotten.
+    /// The log was given up for newer ones, its job was forgotten, or its files were lost.
     Expired,
     /// The runner could not keep them until they were taken.
     RunnerDropped,

@@ -49,7 +49,7 @@ impl Total {
         log.set_found(self.idle.lock().insert(log));
     }
 
-    /// Has a log that was found be written to again.
+    /// Opens a log that was found, for an append: until it ends it does not expire.
     pub(super) fn resume(&self, log: &Log) {
         if let Some(order) = log.resume() {
             self.idle.lock().logs.remove(&order);
