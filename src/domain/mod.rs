@@ -9,6 +9,7 @@ mod job;
 pub mod lease;
 pub mod limits;
 mod pipeline;
+mod project;
 mod secrets;
 mod text;
 mod trace;
@@ -17,9 +18,9 @@ pub mod validate;
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{
     Admission, CancelCause, Cancellation, Change, Command, Decision, Event, Failure, FailureReason,
-    Holder, Job, JobState, LostWorkspace, Made, NewJob, Origin, Outcome, PendingReason, Refusal,
-    RetryScope, RunKey, SkipReason, StageResult, StageRun, StageState, Trigger, TriggerSource,
-    admission, create, decide, retried_runs, stage_weights,
+    Holder, Job, JobFacts, JobState, LostWorkspace, Made, NewJob, Origin, Outcome, PendingReason,
+    Refusal, RetryScope, RunKey, SkipReason, StageCounts, StageResult, StageRun, StageState,
+    StageTimes, Trigger, TriggerSource, admission, create, decide, retried_runs, stage_weights,
 };
 pub use lease::{
     Bindings, Candidate, Demand, Offer, QueueRank, has_labels, waits_for, workspace_owner,
@@ -28,6 +29,7 @@ pub use pipeline::{
     ActionKind, ConcurrencyPolicy, GraphError, Pipeline, PipelineSpec, RunCondition, Stage,
     StageAction, StageGraph, StageType, Variables, Verdict, verdict,
 };
+pub use project::Project;
 pub use secrets::Secrets;
 pub use text::cut;
 pub use trace::TraceContext;

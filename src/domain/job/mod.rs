@@ -4,6 +4,7 @@ mod admission;
 mod decide;
 mod draft;
 mod event;
+mod facts;
 mod loss;
 mod outcome;
 mod retry;
@@ -24,6 +25,7 @@ use super::{
 pub use admission::{Admission, admission};
 pub use decide::{Command, Decision, LostWorkspace, NewJob, Refusal, StageResult, create, decide};
 pub use event::{Change, Event, Made};
+pub use facts::{JobFacts, StageCounts, StageTimes};
 pub use outcome::Outcome;
 pub use retry::{RetryScope, retried_runs};
 pub use weights::stage_weights;

@@ -5,6 +5,7 @@
 )]
 
 mod conditions;
+mod facts;
 mod losses;
 mod machine;
 mod pipelines;
