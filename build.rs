@@ -1,5 +1,6 @@
 //! Compiles `proto/` into Rust, without protoc, and keeps the encoded
-//! descriptor set for server reflection and for JSON output.
+//! descriptor set for server reflection and for JSON output. Compiles the store's
+//! forms, too, which are in no descriptor set.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -19,6 +20,17 @@ const SAME_FOR_MANY: [&str; 4] = [
     "get_pipeline",
     "list_pipelines",
     "update_pipeline",
+];
+const STORE_PROTO_ROOT: &str = "src/store/codec/proto";
+const STORE_PROTO_FILES: [&str; 8] = [
+    "answer.proto",
+    "facts.proto",
+    "job.proto",
+    "lease.proto",
+    "pipeline.proto",
+    "primitives.proto",
+    "project.proto",
+    "record.proto",
 ];
 const SECRET_MESSAGES: [&str; 3] = [
     ".pipewright.v1.Pipeline",
@@ -59,6 +71,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         // That goes for what is inside of them, too.
         .type_attribute(".pipewright.runner.v1.StageWork.action", "#[derive(Debug)]")
         .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
+    compile_stored_forms()
+}
+
+/// A compiler of its own, so that the public descriptor set never has these messages.
+fn compile_stored_forms() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={STORE_PROTO_ROOT}");
+    let mut compiler = protox::Compiler::new([STORE_PROTO_ROOT])?;
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(STORE_PROTO_FILES)?;
+    Config::new()
+        .btree_map(["."])
+        .bytes(["."])
+        // Some carry secrets, and nothing prints the others either.
+        .skip_debug(["."])
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }
 

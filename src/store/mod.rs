@@ -4,6 +4,7 @@
 //! with the versions that it saw; on a conflict it starts again. Every backend
 //! passes the one suite in `conformance`.
 
+pub mod codec;
 #[cfg(test)]
 mod conformance;
 mod memory;

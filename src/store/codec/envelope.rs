@@ -1,0 +1,182 @@
+//! What is around the body of every stored value, numbers in little endian:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | kind: which form it is |
+//! | 2 | format: which version of the form wrote it |
+//! | 2 | `min_reader`: the oldest format whose reader understands it |
+//! | 4 | bytes of the body |
+//! | 4 | CRC-32C of all of the above and the body |
+//! | | the body |
+//!
+//! This header is the same for all forms and never changes.
+
+use prost::Message;
+
+use super::CodecError;
+
+/// Bytes that the checksum covers before the body.
+const COVERED: usize = 9;
+/// Bytes before the body.
+const HEADER: usize = COVERED + 4;
+
+/// Which form a stored value has. The numbers are stored, so none is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A revision of a pipeline.
+    PipelineRevision = 1,
+    /// A pipeline's counters.
+    PipelineHead = 2,
+    /// An event of a job.
+    JobEvent = 3,
+    /// A job after one of its events.
+    JobSnapshot = 4,
+    /// The answer to a request id.
+    KeptAnswer = 5,
+    /// A project.
+    Project = 6,
+    /// What statistics need of an ended job.
+    JobFacts = 7,
+    /// A record of a collection.
+    Record = 8,
+    /// Work that is due at a time.
+    DueRow = 9,
+    /// What a runner offers.
+    Offer = 10,
+    /// A workspace that is gone.
+    LostWorkspace = 11,
+}
+
+impl Kind {
+    const ALL: [Self; 11] = [
+        Self::PipelineRevision,
+        Self::PipelineHead,
+        Self::JobEvent,
+        Self::JobSnapshot,
+        Self::KeptAnswer,
+        Self::Project,
+        Self::JobFacts,
+        Self::Record,
+        Self::DueRow,
+        Self::Offer,
+        Self::LostWorkspace,
+    ];
+
+    /// The format that this version writes, and the newest that it reads. Goes up with every
+    /// change of the form.
+    pub const fn format(self) -> u16 {
+        match self {
+            Self::PipelineRevision
+            | Self::PipelineHead
+            | Self::JobEvent
+            | Self::JobSnapshot
+            | Self::KeptAnswer
+            | Self::Project
+            | Self::JobFacts
+            | Self::Record
+            | Self::DueRow
+            | Self::Offer
+            | Self::LostWorkspace => 1,
+        }
+    }
+
+    /// The oldest format whose reader understands what this version writes: a reader of any
+    /// format from here on may leave out fields that it does not know.
+    pub const fn min_reader(self) -> u16 {
+        match self {
+            Self::PipelineRevision
+            | Self::PipelineHead
+            | Self::JobEvent
+            | Self::JobSnapshot
+            | Self::KeptAnswer
+            | Self::Project
+            | Self::JobFacts
+            | Self::Record
+            | Self::DueRow
+            | Self::Offer
+            | Self::LostWorkspace => 1,
+        }
+    }
+
+    fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+pub(super) fn pack(kind: Kind, message: &impl Message) -> Vec<u8> {
+    let body = message.encode_to_vec();
+    envelope(kind as u8, kind.format(), kind.min_reader(), &body)
+}
+
+pub(super) fn unpack<M: Message + Default>(kind: Kind, stored: &[u8]) -> Result<M, CodecError> {
+    let body = open(kind, stored)?;
+    M::decode(body).map_err(|source| CodecError::Body { kind, source })
+}
+
+/// Puts a body into an envelope.
+///
+/// # Panics
+/// On a body of 4 GiB, which no bound of what is stored comes near.
+pub(super) fn envelope(kind: u8, format: u16, min_reader: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a stored body is smaller than 4 GiB");
+    let mut stored = Vec::with_capacity(HEADER + body.len());
+    stored.push(kind);
+    stored.extend(format.to_le_bytes());
+    stored.extend(min_reader.to_le_bytes());
+    stored.extend(length.to_le_bytes());
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&stored), body);
+    stored.extend(checksum.to_le_bytes());
+    stored.extend_from_slice(body);
+    stored
+}
+
+/// Checks an envelope and gives its body. That all is there and unchanged comes first: only then
+/// does an unknown number mean a later version.
+fn open(expected: Kind, stored: &[u8]) -> Result<&[u8], CodecError> {
+    let Some((header, body)) = stored.split_first_chunk::<HEADER>() else {
+        return Err(CodecError::Truncated {
+            found: stored.len(),
+            expected: HEADER,
+        });
+    };
+    let [kind, f0, f1, m0, m1, l0, l1, l2, l3, c0, c1, c2, c3] = *header;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    check_length(stored.len(), HEADER.saturating_add(length))?;
+    let written = u32::from_le_bytes([c0, c1, c2, c3]);
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&header[..COVERED]), body);
+    if checksum != written {
+        return Err(CodecError::Checksum {
+            kind: expected,
+            found: checksum,
+            expected: written,
+        });
+    }
+    let found = Kind::numbered(kind).ok_or(CodecError::UnknownKind {
+        found: kind,
+        expected,
+    })?;
+    if found != expected {
+        return Err(CodecError::WrongKind { found, expected });
+    }
+    let min_reader = u16::from_le_bytes([m0, m1]);
+    if min_reader > expected.format() {
+        return Err(CodecError::TooNew {
+            kind: expected,
+            format: u16::from_le_bytes([f0, f1]),
+            min_reader,
+            reader: expected.format(),
+        });
+    }
+    Ok(body)
+}
+
+fn check_length(found: usize, expected: usize) -> Result<(), CodecError> {
+    if found < expected {
+        Err(CodecError::Truncated { found, expected })
+    } else if found > expected {
+        Err(CodecError::TooLong { found, expected })
+    } else {
+        Ok(())
+    }
+}

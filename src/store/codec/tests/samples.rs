@@ -1,0 +1,326 @@
+//! The values that the golden files were made of: every field is set, and none to its default.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ActionKind, CancelCause, Cancellation, Change, ConcurrencyPolicy, Event, Failure,
+        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, LostWorkspace, Made,
+        Offer, Origin, Pipeline, PipelineId, PipelineSpec, Project, RunCondition, RunKey, RunnerId,
+        Stage, StageAction, StageCounts, StageGraph, StageRun, StageState, StageTimes, StageType,
+        TraceContext, Trigger, TriggerSource, Variables,
+    },
+    store::codec::{AnswerRef, PipelineHead, StoredAnswer, StoredDue, StoredProject, StoredRecord},
+};
+
+fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128((0x0190_0000_0000_7000_8000_0000_0000 << 16) + number)
+}
+
+fn time(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::new(1_790_000_000 + seconds, 123_456_789)
+}
+
+fn variables(entries: &[(&str, &str)]) -> Variables {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    entries.iter().map(owned).collect()
+}
+
+fn stage(name: &str, stage_type: StageType, needs: &[&str]) -> Stage {
+    Stage {
+        name: name.to_owned(),
+        stage_type,
+        action: StageAction::Command(format!("make {name}")),
+        timeout: Duration::new(90, 7),
+        needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        run_condition: RunCondition::OnSuccess,
+        variables: variables(&[("LEVEL", "3")]),
+        runner_labels: variables(&[("os", "linux")]),
+        working_directory: "sub/dir".to_owned(),
+    }
+}
+
+pub(super) fn pipeline() -> Arc<Pipeline> {
+    let tidy = Stage {
+        run_condition: RunCondition::Always,
+        ..stage("tidy", StageType::Run, &["ship"])
+    };
+    let spec = PipelineSpec {
+        name: "shop".to_owned(),
+        git_repository: "https://example.com/shop.git".to_owned(),
+        default_ref: "main".to_owned(),
+        stages: [
+            stage("build", StageType::Build, &[]),
+            stage("ship", StageType::Deploy, &["build"]),
+            tidy,
+        ]
+        .into(),
+        parallel: true,
+        variables: variables(&[("CI", "yes"), ("MODE", "fast")]),
+        secret_variables: [("TOKEN", "hunter2"), ("KEY", "äöü")].into_iter().collect(),
+        concurrency_policy: ConcurrencyPolicy::CancelRunning,
+        annotations: variables(&[("team", "a")]),
+    };
+    Arc::new(Pipeline {
+        id: PipelineId(uuid(1)),
+        project: "default".to_owned(),
+        revision: 7,
+        create_time: time(0),
+        update_time: time(1),
+        creator: "ada".to_owned(),
+        graph: Arc::new(StageGraph::new(&spec).unwrap()),
+        spec,
+    })
+}
+
+pub(super) fn head() -> PipelineHead {
+    PipelineHead {
+        id: PipelineId(uuid(1)),
+        newest_revision: 7,
+        version: 300,
+        jobs_created: 293,
+        deleted: true,
+    }
+}
+
+fn origin() -> Arc<Origin> {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    Arc::new(Origin {
+        id: JobId(uuid(2)),
+        pipeline: pipeline(),
+        number: 293,
+        git_ref: "refs/heads/main".to_owned(),
+        trigger: Trigger {
+            source: TriggerSource::Retry,
+            principal: "bob".to_owned(),
+            trace: TraceContext::read(parent, "vendor=a").map(Arc::new),
+        },
+        retried_job_id: Some(JobId(uuid(3))),
+        variables: variables(&[("DRY", "1")]),
+        secret_variables: [("PIN", "1234")].into_iter().collect(),
+        priority: -5,
+        weights: vec![1_500, 20, 300],
+        create_time: time(10),
+    })
+}
+
+fn failure() -> Arc<Failure> {
+    Arc::new(Failure {
+        reason: FailureReason::TimedOut,
+        message: "it took more than 90 s".to_owned(),
+        stage_name: "ship".to_owned(),
+    })
+}
+
+fn cancellation(cause: CancelCause) -> Arc<Cancellation> {
+    Arc::new(Cancellation {
+        cause,
+        reason: "not needed".to_owned(),
+        principal: "carol".to_owned(),
+    })
+}
+
+/// Every field is set at once, which no real run has.
+fn run(stage: usize) -> Arc<StageRun> {
+    Arc::new(StageRun {
+        stage,
+        attempt: 2,
+        state: StageState::Failed,
+        progress_percent: 45,
+        exit_code: Some(-9),
+        failure: Some(failure()),
+        holder: Some(Holder {
+            runner_id: RunnerId(uuid(4)),
+            token: FencingToken(1_000_001),
+        }),
+        log_size: 5_000_000_000,
+        queue_time: Some(time(11)),
+        start_time: Some(time(12)),
+        end_time: Some(time(13)),
+        carried_from: Some(JobId(uuid(3))),
+        returns: 3,
+    })
+}
+
+pub(super) fn job() -> Job {
+    Job {
+        origin: origin(),
+        state: JobState::Failed,
+        progress_percent: 99,
+        stage_runs: vec![StageRun::pending(0), run(1), StageRun::pending(2)],
+        commit_id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        failure: Some(failure()),
+        start_time: Some(time(12)),
+        end_time: Some(time(14)),
+        last_sequence: 12,
+        cancellation: Some(cancellation(CancelCause::Requested)),
+    }
+}
+
+/// One of each kind of change, by the names of their golden files.
+pub(super) fn events() -> Vec<(&'static str, Event)> {
+    let superseded = CancelCause::Superseded(JobId(uuid(5)));
+    let cancelling = |cause| Change::Cancelling(cancellation(cause));
+    let progressed = Change::StageProgressed {
+        run: RunKey {
+            stage: 1,
+            attempt: 2,
+        },
+        percent: 46,
+    };
+    let ended = Change::Ended {
+        state: JobState::Failed,
+        failure: Some(failure()),
+    };
+    let changes = [
+        ("event-created", Change::Created(Made::Fresh(origin()))),
+        (
+            "event-created-whole",
+            Change::Created(Made::Whole(Arc::new(job()))),
+        ),
+        ("event-started", Change::Started),
+        (
+            "event-commit-resolved",
+            Change::CommitResolved("0123abcd".to_owned()),
+        ),
+        (
+            "event-cancelling-requested",
+            cancelling(CancelCause::Requested),
+        ),
+        ("event-cancelling-superseded", cancelling(superseded)),
+        (
+            "event-cancelling-pipeline-deleted",
+            cancelling(CancelCause::PipelineDeleted),
+        ),
+        (
+            "event-cancelling-server-stopped",
+            cancelling(CancelCause::ServerStopped),
+        ),
+        ("event-stage-run-changed", Change::StageRunChanged(run(1))),
+        ("event-stage-progressed", progressed),
+        ("event-ended", ended),
+    ];
+    let event = |(name, change)| {
+        let event = Event {
+            sequence: 200,
+            time: time(15),
+            progress_percent: 47,
+            change,
+        };
+        (name, event)
+    };
+    changes.into_iter().map(event).collect()
+}
+
+pub(super) fn answers() -> [(&'static str, StoredAnswer); 3] {
+    let pipeline = AnswerRef::Pipeline {
+        id: PipelineId(uuid(1)),
+        revision: 7,
+    };
+    let job = AnswerRef::Job {
+        id: JobId(uuid(2)),
+        sequence: 1,
+    };
+    [
+        ("answer-pipeline", pipeline),
+        ("answer-job", job),
+        ("answer-nothing", AnswerRef::Nothing),
+    ]
+    .map(|(name, answer)| {
+        let answer = StoredAnswer {
+            fingerprint: std::array::from_fn(|position| position as u8),
+            time: time(16),
+            answer,
+        };
+        (name, answer)
+    })
+}
+
+pub(super) fn project() -> StoredProject {
+    StoredProject {
+        project: Project {
+            name: "shop".to_owned(),
+            description: "What we sell with".to_owned(),
+            annotations: variables(&[("cost-centre", "42")]),
+            creator: "ada".to_owned(),
+            create_time: time(17),
+            update_time: time(18),
+        },
+        version: 3,
+    }
+}
+
+pub(super) fn facts() -> JobFacts {
+    JobFacts {
+        job_id: JobId(uuid(2)),
+        pipeline_id: PipelineId(uuid(1)),
+        project: "default".to_owned(),
+        number: 293,
+        state: JobState::Failed,
+        create_time: time(10),
+        start_time: Some(time(12)),
+        end_time: time(14),
+        wait_ms: 2_000,
+        run_ms: 2_001,
+        stages: StageCounts {
+            succeeded: 1,
+            failed: 2,
+            cancelled: 3,
+            skipped: 4,
+            carried: 5,
+        },
+        times: StageTimes {
+            run_ms: 100,
+            build_ms: 200,
+            deploy_ms: 300,
+        },
+        failure_reason: Some(FailureReason::TimedOut),
+        source: TriggerSource::Api,
+    }
+}
+
+pub(super) fn record() -> StoredRecord {
+    StoredRecord {
+        collection: "hooks".to_owned(),
+        key: "default/push".to_owned(),
+        project: "default".to_owned(),
+        version: 4,
+        expires: Some(time(19)),
+        body: Bytes::from_static(b"\x00any bytes\xff"),
+    }
+}
+
+pub(super) fn due() -> StoredDue {
+    StoredDue {
+        kind: "outbox".to_owned(),
+        at: time(20),
+        key: "17".to_owned(),
+        owner: "replica-1".to_owned(),
+        lease_until: Some(time(21)),
+        token: FencingToken(9),
+        attempts: 2,
+        order_key: "channel-3".to_owned(),
+        body: Bytes::from_static(b"\x00any bytes\xff"),
+    }
+}
+
+pub(super) fn offer() -> Offer {
+    Offer {
+        labels: variables(&[("arch", "arm64"), ("os", "linux")]),
+        actions: ActionKind::ALL.into(),
+    }
+}
+
+pub(super) fn lost_workspace() -> LostWorkspace {
+    LostWorkspace {
+        runner_id: RunnerId(uuid(4)),
+        offer: Arc::new(offer()),
+        before: FencingToken(1_000_002),
+    }
+}
