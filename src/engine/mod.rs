@@ -15,6 +15,7 @@ mod seam;
 mod signals;
 mod stage_log;
 mod stats;
+mod tasks;
 mod watch;
 
 use std::{
@@ -43,6 +44,7 @@ pub use runners::{RunnerView, RunningStage};
 pub use seam::{LeaseError, LeaseRefusal, Leases};
 pub use stage_log::{LogPiece, LogRequest, StageLog};
 pub use stats::Stats;
+pub use tasks::{TaskState, TaskStatus, Tasks};
 pub use watch::{Opening, Watch};
 
 use leases::{LeaseTable, Waiters};

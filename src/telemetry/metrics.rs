@@ -25,6 +25,10 @@ pub(crate) const LOG_STORED: &str = "pipewright_log_stored_bytes";
 pub(crate) const JOBS_CREATED: &str = "pipewright_jobs_created_total";
 pub(crate) const JOBS_ENDED: &str = "pipewright_jobs_ended_total";
 pub(crate) const JOB_DURATION: &str = "pipewright_job_duration_seconds";
+pub(crate) const TASK_RUNS: &str = "pipewright_task_runs_total";
+pub(crate) const TASK_DURATION: &str = "pipewright_task_duration_seconds";
+pub(crate) const TASK_LAST_SUCCESS: &str = "pipewright_task_last_success_timestamp_seconds";
+pub(crate) const TASK_ITEMS: &str = "pipewright_task_items_total";
 pub(crate) const BUILD_INFO: &str = "pipewright_build_info";
 
 /// What a number does.
@@ -39,7 +43,7 @@ enum Kind {
 }
 
 /// Every number, with what it means and its labels.
-const NUMBERS: [(&str, Kind, &str); 20] = {
+const NUMBERS: [(&str, Kind, &str); 24] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         (
@@ -113,6 +117,26 @@ const NUMBERS: [(&str, Kind, &str); 20] = {
             Histogram,
             "Time from a job's making to its end, by state",
         ),
+        (
+            TASK_RUNS,
+            Counter,
+            "Runs of background tasks that ended, by task and result",
+        ),
+        (
+            TASK_DURATION,
+            Histogram,
+            "Time that a run of a background task took, by task",
+        ),
+        (
+            TASK_LAST_SUCCESS,
+            Gauge,
+            "When a background task last succeeded, in seconds since 1970, by task",
+        ),
+        (
+            TASK_ITEMS,
+            Counter,
+            "Things that background tasks did, by task",
+        ),
         (BUILD_INFO, Gauge, "1, with the version of the program"),
     ]
 };
@@ -120,6 +144,10 @@ const NUMBERS: [(&str, Kind, &str); 20] = {
 /// Bounds for what callers wait for, in seconds.
 const CALLS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0,
+];
+/// Bounds for what background tasks take, in seconds.
+const TASKS: [f64; 10] = [
+    0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0,
 ];
 /// Bounds for what stages and jobs take, in seconds.
 const WORK: [f64; 12] = [
@@ -143,6 +171,7 @@ pub(crate) fn install() -> Result<&'static PrometheusHandle, BuildError> {
         .set_buckets_for_metric(full(STAGE_WAIT), &WORK)?
         .set_buckets_for_metric(full(STAGE_DURATION), &WORK)?
         .set_buckets_for_metric(full(JOB_DURATION), &WORK)?
+        .set_buckets_for_metric(full(TASK_DURATION), &TASKS)?
         .install_recorder()?;
     describe();
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
