@@ -67,6 +67,30 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("fuzzing", &["api", "auth", "cli", "http", "runner"]),
 ];
 
+/// What each room of a layer may name of the layer's other rooms. A room is a file or a
+/// folder right inside the layer; one that may know another stands after it, so that
+/// there is no circle. What the layer's own `mod.rs` names is not looked at.
+const INSIDE: [(&str, &[(&str, &[&str])]); 1] = [(
+    "runner",
+    &[
+        ("leases", &[]),
+        ("mask", &[]),
+        ("log", &["leases", "mask"]),
+        ("process", &["leases"]),
+        ("workspace", &["leases", "process"]),
+        (
+            "actions",
+            &["leases", "mask", "log", "process", "workspace"],
+        ),
+        ("stage", &["leases", "process", "workspace", "actions"]),
+        (
+            "agent",
+            &["leases", "process", "workspace", "actions", "stage"],
+        ),
+        ("fuzzing", &["mask", "workspace"]),
+    ],
+)];
+
 /// What must not be named in a module, and why.
 const BANNED: [(&str, &str, &str); 15] = [
     ("domain", "tokio", "the domain never awaits"),
@@ -122,6 +146,57 @@ fn every_module_keeps_to_its_layer() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_keeps_to_the_rooms_that_it_may_know() {
+    let mut wrong = Vec::new();
+    for (layer, rooms) in INSIDE {
+        let files = sources().into_iter().filter(|(of, _)| of == layer);
+        for (_, file) in files {
+            let Some(room) = module(&file).into_iter().nth(1) else {
+                continue;
+            };
+            let allowed = rooms.iter().find(|(name, _)| *name == room);
+            let (_, allowed) =
+                allowed.unwrap_or_else(|| panic!("{layer}/{room} is not in the table"));
+            for other in rooms_named(&paths(&file), layer, rooms) {
+                if other != room && !allowed.contains(&other) {
+                    wrong.push(format!("{}: {room} must not know {other}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn rooms_know_only_those_that_stand_before_them() {
+    for (layer, rooms) in INSIDE {
+        let names: Vec<_> = rooms.iter().map(|(name, _)| *name).collect();
+        for (index, (room, allowed)) in rooms.iter().enumerate() {
+            for other in *allowed {
+                assert!(
+                    names[..index].contains(other),
+                    "{layer}: {room} may know {other}, which does not stand before it"
+                );
+            }
+        }
+    }
+}
+
+/// The rooms of a layer that these paths lead into.
+fn rooms_named<'a>(
+    paths: &BTreeSet<String>,
+    layer: &str,
+    rooms: &[(&'a str, &[&str])],
+) -> BTreeSet<&'a str> {
+    let inside = format!("crate::{layer}::");
+    let named = paths.iter().filter_map(|path| {
+        let room = path.strip_prefix(&inside)?.split("::").next()?;
+        rooms.iter().find(|(name, _)| *name == room)
+    });
+    named.map(|(name, _)| *name).collect()
 }
 
 #[test]
@@ -204,9 +279,14 @@ fn module_path(file: &Path, root: &Path) -> Vec<String> {
         .collect()
 }
 
-fn paths(file: &Path) -> BTreeSet<String> {
+/// The module path of a source file.
+fn module(file: &Path) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let module = module_path(file, &root);
+    module_path(file, &root)
+}
+
+fn paths(file: &Path) -> BTreeSet<String> {
+    let module = module(file);
     let module: Vec<&str> = module.iter().map(String::as_str).collect();
     paths_of(&fs::read_to_string(file).unwrap(), &module)
 }

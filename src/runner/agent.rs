@@ -13,11 +13,15 @@ use uuid::Uuid;
 
 use super::{
     Acquired, Lease, LeaseError, LeaseRefusal, Leases, Registered, Registration, WorkRequest,
-    guards::Guards, home::Home, retry::delay, stage, workspace::Workspaces,
+    actions,
+    leases::delay,
+    process::Guards,
+    stage,
+    workspace::{Home, Workspaces},
 };
 use crate::{
     config::{Execution, Supervision},
-    domain::{ActionKind, Offer, SessionId},
+    domain::{Offer, SessionId},
     supervisor::Clock,
 };
 
@@ -186,7 +190,7 @@ impl Agent {
                 display_name,
                 offer: Arc::new(Offer {
                     labels,
-                    actions: ActionKind::ALL.into(),
+                    actions: actions::SUPPORTED.into(),
                 }),
                 capacity,
                 version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,6 @@
 //! Doors for `fuzz/`.
 
-use super::{checkout::Source, mask::Masker};
+use super::{mask::Masker, workspace::Source};
 
 /// Masks secrets in a stage's output that comes in these pieces.
 pub fn masked<'a>(secrets: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {

@@ -1,32 +1,19 @@
-//! Runs stages: takes leases, prepares the workspace, supervises the command and
-//! ships its log. Knows who hands out work only through [`Leases`].
+//! Runs stages: takes leases, prepares the workspace, runs the action and ships its
+//! log. Knows who hands out work only through [`Leases`].
 //!
-//! [`Runner`] is the whole of it; a stage goes through `stage`, which is a story of
-//! `workspace`, `checkout`, `process` and `log`. Whatever may cut it short says so
-//! to one `Stop`.
+//! [`Runner`] is the whole of it. A stage goes through `stage`: its lease is confirmed,
+//! its workspace prepared, its action run, and its completion reported. Whatever may cut
+//! it short says so to one `Stop`.
 
+mod actions;
 mod agent;
-mod checkout;
-mod completion;
-mod deadline;
-mod environment;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod git;
-mod git_error;
-mod guards;
-mod held_lease;
-mod home;
+mod leases;
 mod log;
 mod mask;
-mod output;
 mod process;
-mod progress;
-mod remote;
-mod removal;
-mod retry;
 mod stage;
-mod stop;
 mod workspace;
 
 pub use crate::{
@@ -37,4 +24,4 @@ pub use crate::{
     engine::{LeaseError, LeaseRefusal, Leases},
 };
 pub use agent::{Runner, RunnerError, RunnerSettings, ServicePlace, run};
-pub use remote::RemoteLeases;
+pub use leases::RemoteLeases;

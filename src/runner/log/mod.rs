@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::warn;
 
 use super::{
-    LeaseError, LogAppend, held_lease::HeldLease, mask::Masker, output::Output, retry::delay,
+    LeaseError, LogAppend,
+    leases::{HeldLease, delay},
+    mask::Masker,
 };
 use backlog::Backlog;
 
@@ -33,12 +35,6 @@ pub(super) trait Source: Send {
     /// Reads what there is, waiting for at least one byte; 0 is the end. Dropping the
     /// future loses nothing.
     fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
-}
-
-impl Source for Output {
-    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send {
-        Output::read(self, buffer)
-    }
 }
 
 /// What became of a log.

@@ -15,8 +15,7 @@ use crate::{
     domain::{FencingToken, LeaseId, RunnerId},
     runner::{
         Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
-        Registered, Registration, Renewed, Report, WorkRequest, held_lease::HeldLease,
-        mask::Masker,
+        Registered, Registration, Renewed, Report, WorkRequest, leases::HeldLease, mask::Masker,
     },
     supervisor::Clock,
 };

@@ -2,13 +2,14 @@
 
 use std::{iter, path::Path};
 
-use super::{
-    environment::{self, inherited},
-    git_error::GitError,
-    output::Output,
-    process::Launcher,
+use super::git_error::GitError;
+use crate::{
+    runner::process::{
+        Launcher, Output,
+        environment::{self, inherited},
+    },
+    supervisor::Command,
 };
-use crate::supervisor::Command;
 
 /// Bytes kept of what a git command says; the end of it has the reason.
 const SAID_LIMIT: usize = 16 * 1024;
@@ -42,16 +43,16 @@ pub(super) struct Git<'a> {
 impl Git<'_> {
     /// Runs one git command and answers with what it said.
     pub(super) async fn run(&self, args: &[&str]) -> Result<String, GitError> {
-        let ended = self
+        let (exit, said) = self
             .launcher
             .run(self.command(args), said)
             .await
             .map_err(|error| GitError::Other(error.to_string()))?;
-        match ended.status.code() {
-            _ if ended.cause.is_some() => Err(GitError::Stopped),
-            Some(0) => Ok(ended.output),
+        match exit.status.code() {
+            _ if exit.cause.is_some() => Err(GitError::Stopped),
+            Some(0) => Ok(said),
             Some(127) => Err(GitError::NoGit),
-            _ => Err(GitError::from_output(&ended.output)),
+            _ => Err(GitError::from_output(&said)),
         }
     }
 

@@ -12,10 +12,6 @@ use tonic::{
 use tonic_types::StatusExt;
 use tracing::{info, warn};
 
-use super::{
-    Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, LeaseRefusal, Leases,
-    LogAppend, Registered, Registration, Renewed, Report, WorkRequest,
-};
 use crate::{
     domain::Outcome,
     proto::{
@@ -25,6 +21,10 @@ use crate::{
             renewed_from_proto, work_request_to_proto,
         },
         runner_v1::lease_service_client::LeaseServiceClient,
+    },
+    runner::{
+        Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, LeaseRefusal,
+        Leases, LogAppend, Registered, Registration, Renewed, Report, WorkRequest,
     },
 };
 

@@ -10,19 +10,15 @@ use std::{
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
 
 use super::{
     home::{self, Home},
     removal,
 };
-use crate::{
-    config::Execution,
-    domain::{JobId, LeaseId},
-};
+use crate::{config::Execution, domain::JobId};
 
 /// The workspaces of the jobs that this runner has had stages of.
-pub(super) struct Workspaces {
+pub(in crate::runner) struct Workspaces {
     execution: Execution,
     /// Keeps away from their directory whoever wants it alone.
     _shared: Option<fs::File>,
@@ -32,7 +28,7 @@ pub(super) struct Workspaces {
 impl Workspaces {
     /// Creates the parent of the workspaces if need be. A runner that has a `home` has
     /// it there.
-    pub(super) fn new(execution: Execution, home: Option<&Home>) -> io::Result<Self> {
+    pub(in crate::runner) fn new(execution: Execution, home: Option<&Home>) -> io::Result<Self> {
         let mut shared = None;
         if let (None, Some(parent)) = (home, execution.workspace_dir()) {
             fs::create_dir_all(parent)?;
@@ -47,7 +43,11 @@ impl Workspaces {
 
     /// The workspace of a job, created when this is the job's first stage: one that
     /// `must_exist` is never made anew, without the files that its stage goes on with.
-    pub(super) fn open(&self, job: JobId, must_exist: bool) -> Result<Arc<Workspace>, OpenError> {
+    pub(in crate::runner) fn open(
+        &self,
+        job: JobId,
+        must_exist: bool,
+    ) -> Result<Arc<Workspace>, OpenError> {
         let mut jobs = self.jobs.lock();
         if let Some(workspace) = jobs.get(&job) {
             return Ok(Arc::clone(workspace));
@@ -61,13 +61,13 @@ impl Workspaces {
     }
 
     /// Jobs that have a workspace.
-    pub(super) fn held(&self) -> Vec<JobId> {
+    pub(in crate::runner) fn held(&self) -> Vec<JobId> {
         self.jobs.lock().keys().copied().collect()
     }
 
     /// Lets workspaces go. Each is removed when the last stage that uses it and the
     /// answer are dropped, which blocks for as long as removing the files takes.
-    pub(super) fn remove(&self, jobs: &[JobId]) -> Vec<Arc<Workspace>> {
+    pub(in crate::runner) fn remove(&self, jobs: &[JobId]) -> Vec<Arc<Workspace>> {
         let mut kept = self.jobs.lock();
         jobs.iter().filter_map(|job| kept.remove(job)).collect()
     }
@@ -75,7 +75,7 @@ impl Workspaces {
 
 /// Why there is no workspace.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
+pub(in crate::runner) enum OpenError {
     /// It was there, and is not any more.
     #[error("the workspace is gone")]
     Gone,
@@ -85,16 +85,16 @@ pub(super) enum OpenError {
 }
 
 /// The directory of one job, shared by its stages.
-pub(super) struct Workspace {
+pub(in crate::runner) struct Workspace {
     /// Private to the runner's user, never the directory in which commands start.
     scratch: TempDir,
     keep: bool,
     /// Where commands start.
-    pub(super) source: PathBuf,
+    pub(in crate::runner) source: PathBuf,
     /// HOME of commands; none where they run with the caller's environment.
-    pub(super) home: Option<PathBuf>,
+    pub(in crate::runner) home: Option<PathBuf>,
     /// The commit that is checked out; locked while that is being done.
-    pub(super) checked_out: tokio::sync::Mutex<Option<String>>,
+    pub(in crate::runner) checked_out: tokio::sync::Mutex<Option<String>>,
 }
 
 impl Workspace {
@@ -136,7 +136,7 @@ impl Workspace {
     }
 
     /// Whether it is the job's alone, and not a directory of the caller's.
-    pub(super) fn is_isolated(&self) -> bool {
+    pub(in crate::runner) fn is_isolated(&self) -> bool {
         self.home.is_some()
     }
 
@@ -144,7 +144,7 @@ impl Workspace {
     ///
     /// # Errors
     /// For people: it does not exist, or it lies outside, perhaps by a symlink.
-    pub(super) fn start_directory(&self, relative: &str) -> Result<PathBuf, String> {
+    pub(in crate::runner) fn start_directory(&self, relative: &str) -> Result<PathBuf, String> {
         let directory = self
             .source
             .join(relative)
@@ -162,23 +162,9 @@ impl Workspace {
         Ok(directory)
     }
 
-    /// Writes the stage's command to a file that only the runner's user can read.
-    pub(super) async fn write_script(
-        &self,
-        lease_id: LeaseId,
-        command: &str,
-    ) -> io::Result<PathBuf> {
-        // Never the stage's name: it may be any text.
-        let path = self.scratch.path().join(format!("{lease_id}.sh"));
-        let mut file = tokio::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .await?;
-        file.write_all(command.as_bytes()).await?;
-        file.flush().await?;
-        Ok(path)
+    /// For files of the runner's own about this job; commands do not start here.
+    pub(in crate::runner) fn scratch(&self) -> &Path {
+        self.scratch.path()
     }
 }
 

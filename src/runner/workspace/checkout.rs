@@ -7,11 +7,10 @@
 use std::path::Path;
 
 use super::{
-    StageWork,
     git::Git,
     git_error::{GitError, masked},
-    process::Launcher,
 };
+use crate::runner::{StageWork, process::Launcher};
 
 /// Where the fetched ref is kept: under no name that git logs or lists as a branch.
 const FETCHED: &str = "refs/pipewright/source";
@@ -27,7 +26,7 @@ pub(super) enum CheckoutError {
 
 /// What to check out.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(in crate::runner) struct Source<'a> {
     repository: &'a str,
     /// A branch, a tag, a full commit id or `HEAD`.
     reference: &'a str,
@@ -47,7 +46,7 @@ impl<'a> Source<'a> {
     }
 
     /// A known commit.
-    pub(super) fn commit(repository: &'a str, commit: &'a str) -> Self {
+    pub(in crate::runner) fn commit(repository: &'a str, commit: &'a str) -> Self {
         Self {
             repository,
             reference: commit,
@@ -55,7 +54,7 @@ impl<'a> Source<'a> {
     }
 
     /// Refuses what git could take for an option, or for a refspec of another meaning.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(in crate::runner) fn check(&self) -> Result<(), String> {
         if self.repository.starts_with('-') {
             return Err("the repository's URL starts with '-'".to_owned());
         }

@@ -18,7 +18,7 @@ const ID_FILE: &str = "runner-id";
 ///
 /// The lock is on the directory and ends with the process, however that ends. A runner
 /// in a service's own process holds a shared one, see [`share`].
-pub(super) struct Home {
+pub(in crate::runner) struct Home {
     directory: PathBuf,
     _lock: File,
 }
@@ -28,7 +28,7 @@ impl Home {
     ///
     /// # Errors
     /// Another runner has it, or it cannot be used.
-    pub(super) fn take(directory: &Path) -> io::Result<Self> {
+    pub(in crate::runner) fn take(directory: &Path) -> io::Result<Self> {
         let lock = fs::create_dir_all(directory)
             .and_then(|()| File::open(directory))
             .map_err(|error| unusable(&error, directory))?;
@@ -42,7 +42,7 @@ impl Home {
     }
 
     /// The id under which the process before was registered; none for a new runner.
-    pub(super) fn runner_id(&self) -> Option<RunnerId> {
+    pub(in crate::runner) fn runner_id(&self) -> Option<RunnerId> {
         let path = self.directory.join(ID_FILE);
         let text = fs::read_to_string(&path).ok()?;
         let id = text.trim().parse().ok();
@@ -54,7 +54,7 @@ impl Home {
     }
 
     /// Keeps the id for the next process.
-    pub(super) fn keep(&self, id: RunnerId) -> io::Result<()> {
+    pub(in crate::runner) fn keep(&self, id: RunnerId) -> io::Result<()> {
         let path = self.directory.join(ID_FILE);
         let mut file = OpenOptions::new()
             .write(true)
@@ -67,7 +67,7 @@ impl Home {
 
     /// Removes what an earlier process left behind: whoever has the lock knows that
     /// nobody uses it.
-    pub(super) fn tidy_up(&self) -> io::Result<()> {
+    pub(in crate::runner) fn tidy_up(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -83,7 +83,7 @@ impl Home {
 
 /// Uses a directory together with others of the same kind, and never beside a runner
 /// that has it to itself and would tidy up here.
-pub(super) fn share(directory: &Path) -> io::Result<File> {
+pub(in crate::runner) fn share(directory: &Path) -> io::Result<File> {
     let lock = File::open(directory)?;
     lock.try_lock_shared()
         .map_err(|error| taken(error, directory))?;

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 /// Why a stage is stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(in crate::runner) enum Cause {
     /// The service said so.
     Cancelled,
     /// The stage used up its time.
@@ -14,16 +14,16 @@ pub(super) enum Cause {
 }
 
 /// Carries the word from whoever learns of a [`Cause`] to whoever ends processes.
-pub(super) struct Stop(watch::Sender<Option<Cause>>);
+pub(in crate::runner) struct Stop(watch::Sender<Option<Cause>>);
 
 impl Stop {
-    pub(super) fn new() -> Self {
+    pub(in crate::runner) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
 
     /// Asks for the end. The first cause stays, but for a lost lease, which
     /// overrides every other: it leaves no right to say how the stage ended.
-    pub(super) fn ask(&self, cause: Cause) {
+    pub(in crate::runner) fn ask(&self, cause: Cause) {
         self.0.send_if_modified(|current| {
             let news = current.is_none() || (cause == Cause::LeaseLost && *current != Some(cause));
             if news {
@@ -34,17 +34,17 @@ impl Stop {
     }
 
     /// What was asked for so far.
-    pub(super) fn cause(&self) -> Option<Cause> {
+    pub(in crate::runner) fn cause(&self) -> Option<Cause> {
         *self.0.borrow()
     }
 
     /// Waits until an end is asked for, polite or not.
-    pub(super) async fn asked(&self) {
+    pub(in crate::runner) async fn asked(&self) {
         self.wait_for(|cause| cause.is_some()).await;
     }
 
     /// Waits until there is no time left for politeness.
-    pub(super) async fn at_once(&self) {
+    pub(in crate::runner) async fn at_once(&self) {
         self.wait_for(|cause| *cause == Some(Cause::LeaseLost))
             .await;
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::LeaseError;
+use crate::runner::LeaseError;
 
 /// Delay before the next try after `failures` in a row: 100 ms, doubling up to 5 s,
 /// shortened by up to a half at random, so that runners that lost the same service do
 /// not return as one.
-pub(super) fn delay(failures: u32) -> Duration {
+pub(in crate::runner) fn delay(failures: u32) -> Duration {
     longest(failures).mul_f64(rand::random_range(0.5..=1.0))
 }
 
@@ -20,7 +20,7 @@ fn longest(failures: u32) -> Duration {
 
 /// Makes the call until it answers, is refused for good, or fails when `limit` has
 /// passed: a service may be away for a while.
-pub(super) async fn retried<T, F>(
+pub(in crate::runner) async fn retried<T, F>(
     limit: Duration,
     mut call: impl FnMut() -> F,
 ) -> Result<T, LeaseError>

@@ -5,7 +5,7 @@ use std::{convert::Infallible, path::Path, time::Duration};
 use nix::libc::O_NONBLOCK;
 use tokio::{fs::OpenOptions, io::AsyncReadExt, time};
 
-use super::held_lease::HeldLease;
+use crate::runner::leases::HeldLease;
 
 /// Time between two looks at the file.
 const INTERVAL: Duration = Duration::from_millis(500);

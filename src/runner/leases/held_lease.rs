@@ -10,29 +10,34 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Registered, Renewed, Report,
     deadline::Deadline,
     retry::{delay, retried},
     stop::{Cause, Stop},
 };
-use crate::supervisor::Clock;
+use crate::{
+    runner::{
+        Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend, Registered, Renewed,
+        Report,
+    },
+    supervisor::Clock,
+};
 
 /// One lease, and the word to stop the stage that runs under it.
-pub(super) struct HeldLease {
+pub(in crate::runner) struct HeldLease {
     leases: Arc<dyn Leases>,
-    pub(super) proof: LeaseProof,
+    pub(in crate::runner) proof: LeaseProof,
     /// How long it lives after a renewal, and how long a call that has to be answered
     /// is tried: after that it would be refused.
     life: Duration,
     /// Most bytes of one append to the log.
-    pub(super) max_log_chunk: usize,
+    pub(in crate::runner) max_log_chunk: usize,
     commit: OnceLock<String>,
-    pub(super) stop: Stop,
-    pub(super) deadline: Deadline,
+    pub(in crate::runner) stop: Stop,
+    pub(in crate::runner) deadline: Deadline,
 }
 
 impl HeldLease {
-    pub(super) fn new(
+    pub(in crate::runner) fn new(
         leases: Arc<dyn Leases>,
         proof: LeaseProof,
         terms: &Registered,
@@ -50,7 +55,7 @@ impl HeldLease {
     }
 
     /// Tells the service that the stage is about to start, and learns whether it may.
-    pub(super) async fn confirm(&self) -> Result<Directive, LeaseError> {
+    pub(in crate::runner) async fn confirm(&self) -> Result<Directive, LeaseError> {
         let renewed = retried(self.life / 2, || {
             self.renew(Directive::Continue, Duration::ZERO)
         })
@@ -61,7 +66,7 @@ impl HeldLease {
     /// Renews until the stage's future is dropped, and passes on what the service
     /// wants. A service that cannot be asked for now changes nothing for the stage
     /// until [`fence`](Self::fence) does.
-    pub(super) async fn keep(&self, mut known: Directive) -> Infallible {
+    pub(in crate::runner) async fn keep(&self, mut known: Directive) -> Infallible {
         let mut failures = 0;
         loop {
             // After a failure the deadline may come before the end of a call that is held.
@@ -92,25 +97,25 @@ impl HeldLease {
 
     /// Gives the lease up when no renewal has come in time: from then on the service
     /// may give the stage to another runner.
-    pub(super) async fn fence(&self) -> Infallible {
+    pub(in crate::runner) async fn fence(&self) -> Infallible {
         self.deadline.passed().await;
         self.stop.ask(Cause::LeaseLost);
         std::future::pending().await
     }
 
     /// The commit that the stage runs on, once it is known.
-    pub(super) fn commit(&self) -> Option<&str> {
+    pub(in crate::runner) fn commit(&self) -> Option<&str> {
         self.commit.get().map(String::as_str)
     }
 
     /// Keeps the commit that the stage runs on; the first one stays.
-    pub(super) fn set_commit(&self, commit: &str) {
+    pub(in crate::runner) fn set_commit(&self, commit: &str) {
         self.commit.get_or_init(|| commit.to_owned());
     }
 
     /// Proposes the commit that a ref was found to be and answers with the one that
     /// the job runs on: another stage may have been first, before a push.
-    pub(super) async fn agree(&self, found: &str) -> Result<String, LeaseError> {
+    pub(in crate::runner) async fn agree(&self, found: &str) -> Result<String, LeaseError> {
         let renewed = self
             .report(Report {
                 commit_id: Some(found.to_owned()),
@@ -121,7 +126,7 @@ impl HeldLease {
     }
 
     /// Tells how far the stage is.
-    pub(super) async fn progress(&self, percent: u8) -> Result<(), LeaseError> {
+    pub(in crate::runner) async fn progress(&self, percent: u8) -> Result<(), LeaseError> {
         let report = Report {
             progress_percent: Some(percent),
             ..Report::default()
@@ -130,7 +135,7 @@ impl HeldLease {
     }
 
     /// Appends to the log, once.
-    pub(super) async fn append(&self, append: LogAppend) -> Result<(), LeaseError> {
+    pub(in crate::runner) async fn append(&self, append: LogAppend) -> Result<(), LeaseError> {
         let appended = self.check(self.leases.append_log(self.proof, append).await)?;
         self.heed(appended.directive);
         Ok(())
@@ -140,7 +145,10 @@ impl HeldLease {
     /// log is given up: there is nothing left to send.
     ///
     /// Tried for as long as the lease can live without a renewal.
-    pub(super) async fn complete(&self, completion: Completion) -> Result<(), LeaseError> {
+    pub(in crate::runner) async fn complete(
+        &self,
+        completion: Completion,
+    ) -> Result<(), LeaseError> {
         let answer = self.try_to_complete(completion.clone()).await;
         if !matches!(answer, Err(LeaseError::Hole { .. })) {
             return answer;

@@ -10,15 +10,15 @@ use tokio_util::sync::CancellationToken;
 const LEFT_IN_PIPE: usize = 1024 * 1024;
 
 /// The output of all processes of a command.
-pub(super) struct Output {
+pub(in crate::runner) struct Output {
     pipe: Receiver,
     /// Cancelled when whoever still holds the other end is not waited for.
-    pub(super) hang_up: CancellationToken,
+    pub(in crate::runner) hang_up: CancellationToken,
     left: usize,
 }
 
 impl Output {
-    pub(super) fn new(pipe: Receiver) -> Self {
+    pub(in crate::runner) fn new(pipe: Receiver) -> Self {
         Self {
             pipe,
             hang_up: CancellationToken::new(),
@@ -27,7 +27,7 @@ impl Output {
     }
 
     /// Reads what there is, waiting for at least one byte; 0 is the end.
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(in crate::runner) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.hang_up.is_cancelled() {
             tokio::select! {
                 biased;

@@ -15,7 +15,7 @@ use crate::{
 
 /// The guards in force.
 #[derive(Debug)]
-pub(super) struct Guards {
+pub(in crate::runner) struct Guards {
     program: PathBuf,
     mode: Mode,
     processes: Limit,
@@ -35,7 +35,7 @@ impl Guards {
     ///
     /// # Errors
     /// There can be no supervisor, or the mode that is demanded does not work.
-    pub(super) async fn find(settings: &Supervision) -> io::Result<Self> {
+    pub(in crate::runner) async fn find(settings: &Supervision) -> io::Result<Self> {
         let program = settings.program.clone().unwrap_or_else(own_program);
         let wanted = match settings.guard {
             Guard::Auto => None,
@@ -66,23 +66,23 @@ impl Guards {
     }
 
     /// The program of the supervisors.
-    pub(super) fn program(&self) -> &Path {
+    pub(in crate::runner) fn program(&self) -> &Path {
         &self.program
     }
 
     /// How a stage's processes are held together.
-    pub(super) fn mode(&self) -> Mode {
+    pub(in crate::runner) fn mode(&self) -> Mode {
         self.mode
     }
 
     /// Whether a limit on memory was asked for and does not hold. The one on processes
     /// is there by default, and where it cannot be had nobody was promised it.
-    pub(super) fn lacks_memory_limit(&self) -> bool {
+    pub(in crate::runner) fn lacks_memory_limit(&self) -> bool {
         matches!(self.memory, Limit::Absent(_))
     }
 
     /// The limits that can be set.
-    pub(super) fn limits(&self) -> Limits {
+    pub(in crate::runner) fn limits(&self) -> Limits {
         Limits {
             processes: self.processes.value(),
             memory: self.memory.value(),
@@ -130,7 +130,7 @@ impl Limit {
 }
 
 /// A size as it is given on the command line: in the largest unit that says it exactly.
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::runner) fn size(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let exact = units
         .into_iter()

@@ -4,11 +4,11 @@
 use std::{env, ffi::OsString};
 
 /// Variables of the runner's own that commands of stages see.
-pub(super) const COMMAND: &[&str] = &["PATH", "LANG", "TERM", "TZ"];
+pub(in crate::runner) const COMMAND: &[&str] = &["PATH", "LANG", "TERM", "TZ"];
 
 /// Variables of the runner's own that git sees when it checks out: where the
 /// operator's credentials are, and the way out to the network.
-pub(super) const CHECKOUT: &[&str] = &[
+pub(in crate::runner) const CHECKOUT: &[&str] = &[
     "PATH",
     "HOME",
     "XDG_CONFIG_HOME",
@@ -27,7 +27,7 @@ pub(super) const CHECKOUT: &[&str] = &[
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The listed variables as the runner has them; there is always a `PATH`.
-pub(super) fn inherited(names: &[&str]) -> Vec<(OsString, OsString)> {
+pub(in crate::runner) fn inherited(names: &[&str]) -> Vec<(OsString, OsString)> {
     select(names, env::vars_os())
 }
 

@@ -11,13 +11,13 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The moment from which on nothing may run under a lease any more; none before the
 /// lease is confirmed.
-pub(super) struct Deadline {
+pub(in crate::runner) struct Deadline {
     clock: Clock,
     at: watch::Sender<Option<u64>>,
 }
 
 impl Deadline {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(in crate::runner) fn new(clock: Clock) -> Self {
         Self {
             clock,
             at: watch::Sender::new(None),
@@ -25,13 +25,13 @@ impl Deadline {
     }
 
     /// What it is counted on.
-    pub(super) fn clock(&self) -> Clock {
+    pub(in crate::runner) fn clock(&self) -> Clock {
         self.clock
     }
 
     /// A lease is good for `ttl` from `sent` on. A sixth of it is left for the kill,
     /// so that the next attempt never overlaps with this one.
-    pub(super) fn extend(&self, sent: u64, ttl: Duration) {
+    pub(in crate::runner) fn extend(&self, sent: u64, ttl: Duration) {
         let fence = u64::try_from((ttl - ttl / 6).as_nanos()).unwrap_or(u64::MAX);
         let deadline = Some(sent.saturating_add(fence));
         // Two calls may overlap, and the answer to the earlier one come last.
@@ -44,17 +44,17 @@ impl Deadline {
         });
     }
 
-    pub(super) fn get(&self) -> Option<u64> {
+    pub(in crate::runner) fn get(&self) -> Option<u64> {
         *self.at.borrow()
     }
 
     /// What is set from now on.
-    pub(super) fn changes(&self) -> Changes {
+    pub(in crate::runner) fn changes(&self) -> Changes {
         Changes(self.at.subscribe())
     }
 
     /// Waits until it has passed.
-    pub(super) async fn passed(&self) {
+    pub(in crate::runner) async fn passed(&self) {
         loop {
             let left = self.get().map_or(u64::MAX, |deadline| {
                 deadline.saturating_sub(self.clock.now())
@@ -69,11 +69,11 @@ impl Deadline {
 }
 
 /// Later deadlines.
-pub(super) struct Changes(watch::Receiver<Option<u64>>);
+pub(in crate::runner) struct Changes(watch::Receiver<Option<u64>>);
 
 impl Changes {
     /// Waits for the next one.
-    pub(super) async fn next(&mut self) -> u64 {
+    pub(in crate::runner) async fn next(&mut self) -> u64 {
         loop {
             if self.0.changed().await.is_err() {
                 return std::future::pending().await;

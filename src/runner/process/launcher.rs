@@ -22,13 +22,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    deadline::Deadline,
-    guards::Guards,
-    output::Output,
-    stop::{Cause, Stop},
+use super::{guards::Guards, output::Output};
+use crate::{
+    runner::leases::{Cause, Deadline, Stop},
+    supervisor::{self, Cut, Order, Report, Spec, Task},
 };
-use crate::supervisor::{self, Cut, Order, Report, Spec, Task};
 
 /// How long an output that somebody still holds open delays the end of a process
 /// that is over.
@@ -36,19 +34,17 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How a command ended.
 #[derive(Debug)]
-pub(super) struct Ended<T> {
-    pub(super) status: ExitStatus,
+pub(in crate::runner) struct Exit {
+    pub(in crate::runner) status: ExitStatus,
     /// Set when it was made to end.
-    pub(super) cause: Option<Cause>,
+    pub(in crate::runner) cause: Option<Cause>,
     /// The limit in bytes, if a process was killed for having gone beyond it.
-    pub(super) out_of_memory: Option<u64>,
-    /// What the reader of its output made of it.
-    pub(super) output: T,
+    pub(in crate::runner) out_of_memory: Option<u64>,
 }
 
 /// Why there is no end to tell of.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RunError {
+pub(in crate::runner) enum RunError {
     #[error("could not start the command: {0}")]
     NotStarted(String),
     #[error("could not start the stage's supervisor: {0}")]
@@ -59,25 +55,26 @@ pub(super) enum RunError {
 
 /// Runs the commands of one stage, and ends them when its lease says so.
 #[derive(Clone, Copy)]
-pub(super) struct Launcher<'a> {
-    pub(super) guards: &'a Guards,
-    pub(super) stop: &'a Stop,
-    pub(super) deadline: &'a Deadline,
+pub(in crate::runner) struct Launcher<'a> {
+    pub(in crate::runner) guards: &'a Guards,
+    pub(in crate::runner) stop: &'a Stop,
+    pub(in crate::runner) deadline: &'a Deadline,
     /// Time between the polite and the sure kill.
-    pub(super) grace: Duration,
+    pub(in crate::runner) grace: Duration,
 }
 
 impl Launcher<'_> {
-    /// Runs `command` and hands its output, both streams in one, to `read`.
+    /// Runs `command` and hands its output, both streams in one, to `read`. Answers with
+    /// what that made of it, too.
     ///
     /// Ends when no process of it is left and `read` has ended. If the stop asks, the
     /// command gets SIGTERM, and after the grace all of it SIGKILL. Dropping the
     /// future kills all of it.
-    pub(super) async fn run<T, F>(
+    pub(in crate::runner) async fn run<T, F>(
         &self,
         command: supervisor::Command,
         read: impl FnOnce(Output) -> F,
-    ) -> Result<Ended<T>, RunError>
+    ) -> Result<(Exit, T), RunError>
     where
         F: Future<Output = T>,
     {
@@ -99,12 +96,12 @@ impl Launcher<'_> {
         let (ended, output) = tokio::join!(living, reading);
         let ended = ended?;
         let memory = self.guards.limits().memory;
-        Ok(Ended {
+        let exit = Exit {
             status: ExitStatus::from_raw(ended.status),
             cause: ended.cut.and_then(|cut| self.cause(cut)),
             out_of_memory: memory.filter(|_| ended.out_of_memory),
-            output,
-        })
+        };
+        Ok((exit, output))
     }
 
     fn spec(&self, command: supervisor::Command) -> Spec {

@@ -1,0 +1,16 @@
+//! What is said to whoever hands out work, and when it has to have been said.
+
+mod completion;
+mod deadline;
+mod held_lease;
+mod remote;
+mod retry;
+mod stop;
+
+pub(super) use completion::{Ended, Ending, Failure, completion};
+pub(super) use deadline::Deadline;
+pub(super) use held_lease::HeldLease;
+pub(super) use retry::delay;
+pub(super) use stop::{Cause, Stop};
+
+pub use remote::RemoteLeases;
