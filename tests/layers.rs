@@ -83,9 +83,17 @@ const INSIDE: [(&str, &[(&str, &[&str])]); 1] = [(
             &["leases", "mask", "log", "process", "workspace"],
         ),
         ("stage", &["leases", "process", "workspace", "actions"]),
+        ("settings", &[]),
         (
             "agent",
-            &["leases", "process", "workspace", "actions", "stage"],
+            &[
+                "leases",
+                "process",
+                "workspace",
+                "actions",
+                "stage",
+                "settings",
+            ],
         ),
         ("fuzzing", &["mask", "workspace"]),
     ],
@@ -244,6 +252,20 @@ fn paths_are_found_however_they_are_written() {
     ] {
         assert!(found.contains(expected), "{expected} is not in {found:?}");
     }
+}
+
+/// The same for rooms: their own is found as well, and is for the caller to leave out.
+#[test]
+fn rooms_are_found_however_they_are_written() {
+    let source = r#"
+        use super::super::stage::run;
+        use crate::{domain::Job, runner::{Lease, log::{self, Shipped}}};
+        fn f(x: super::stop::Stop) {}
+    "#;
+    let paths = paths_of(source, &["runner", "leases", "held_lease"]);
+    let (_, rooms) = INSIDE.into_iter().find(|(of, _)| *of == "runner").unwrap();
+    let found = rooms_named(&paths, "runner", rooms);
+    assert_eq!(found, BTreeSet::from(["leases", "log", "stage"]));
 }
 
 /// Every source file with the layer that it belongs to.

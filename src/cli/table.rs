@@ -135,9 +135,17 @@ pub(crate) fn runners(runners: &[v1::Runner]) -> String {
     table(header, runners.iter().map(row))
 }
 
-/// A runner and the stages that it runs.
+/// A runner, what it can do and the stages that it runs.
 pub(crate) fn runner(runner: &v1::Runner) -> String {
-    let text = runners(std::slice::from_ref(runner));
+    let actions = if runner.actions.is_empty() {
+        "none that the service knows".to_owned()
+    } else {
+        text::one_line(&runner.actions.join(", "))
+    };
+    let text = format!(
+        "{}\n\nActions: {actions}",
+        runners(std::slice::from_ref(runner))
+    );
     if runner.stages.is_empty() {
         return text;
     }

@@ -74,6 +74,9 @@ pub(crate) fn run_detail(run: &v1::StageRun) -> String {
         State::Pending | State::Queued => match run.pending_reason() {
             PendingReason::Unspecified => String::new(),
             PendingReason::Concurrency => "another job of the pipeline is active".to_owned(),
+            PendingReason::NoCapableRunner => {
+                "no connected runner with its labels supports its action".to_owned()
+            }
             reason => word(reason.as_str_name(), "PENDING_REASON_"),
         },
         State::Succeeded if !run.carried_from_job_id.is_empty() => {

@@ -6,3 +6,15 @@ pub fn cut(text: &str, most: usize) -> &str {
     }
     &text[..end]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        assert_eq!(cut("€€", 5), "€");
+        assert_eq!(cut("€€", 6), "€€");
+        assert_eq!(cut("", 0), "");
+    }
+}

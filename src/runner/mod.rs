@@ -13,6 +13,7 @@ mod leases;
 mod log;
 mod mask;
 mod process;
+mod settings;
 mod stage;
 mod workspace;
 
@@ -23,5 +24,6 @@ pub use crate::{
     },
     engine::{LeaseError, LeaseRefusal, Leases},
 };
-pub use agent::{Runner, RunnerError, RunnerSettings, ServicePlace, run};
+pub use agent::{Runner, run};
 pub use leases::RemoteLeases;
+pub use settings::{RunnerError, RunnerSettings, ServicePlace};

@@ -64,6 +64,14 @@ impl RawRunner {
         Self::register(service, request).await
     }
 
+    pub(crate) async fn with_actions(service: &Service, actions: &[&str]) -> Self {
+        let request = v1::RegisterRunnerRequest {
+            actions: actions.iter().map(|name| (*name).to_owned()).collect(),
+            ..registration()
+        };
+        Self::register(service, request).await
+    }
+
     /// The same runner in a new process.
     pub(crate) async fn restarted(&self, service: &Service) -> Self {
         let request = v1::RegisterRunnerRequest {

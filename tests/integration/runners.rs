@@ -176,6 +176,38 @@ async fn a_stage_goes_to_a_runner_with_its_labels_and_says_what_it_waits_for() {
     );
 }
 
+#[tokio::test]
+async fn a_runner_is_given_only_actions_that_it_named() {
+    let service = Service::without_runner().await;
+    let unknown = RawRunner::with_actions(&service, &["teleport"]).await;
+    assert!(get(&service, &unknown).await.actions.is_empty());
+    let job = trigger(&service, [stage("s", "true")]).await;
+    assert!(unknown.look().await.is_none());
+    assert_eq!(
+        pending_reason(&service, &job).await,
+        PendingReason::NoCapableRunner
+    );
+    let capable = RawRunner::with_actions(&service, &["teleport", "command"]).await;
+    assert_eq!(get(&service, &capable).await.actions, ["command"]);
+    assert_eq!(work(&capable.start().await), ("s", 1));
+    let next = trigger(&service, [stage("s", "true")]).await;
+    assert!(unknown.look().await.is_none());
+    assert_eq!(
+        pending_reason(&service, &next).await,
+        PendingReason::RunnersBusy
+    );
+}
+
+/// Runners from before there was anything else name no action.
+#[tokio::test]
+async fn a_runner_that_names_no_action_runs_commands() {
+    let service = Service::without_runner().await;
+    let runner = RawRunner::with_actions(&service, &[]).await;
+    assert_eq!(get(&service, &runner).await.actions, ["command"]);
+    trigger(&service, [stage("s", "true")]).await;
+    assert_eq!(work(&runner.start().await), ("s", 1));
+}
+
 /// A runner of this process that reaches a service over the network.
 async fn remote(service: &Service, name: &str) -> Result<(), RunnerError> {
     let server = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();

@@ -108,6 +108,7 @@ mod tests {
                 run("done", State::Succeeded, PendingReason::Unspecified),
                 run("now", State::Queued, PendingReason::Unspecified),
                 run("odd", State::Queued, PendingReason::NoMatchingRunner),
+                run("image", State::Queued, PendingReason::NoCapableRunner),
                 run("next", State::Pending, PendingReason::Needs),
                 run("late", State::Pending, PendingReason::Concurrency),
             ],
@@ -117,6 +118,7 @@ mod tests {
             told,
             [
                 "[odd #2] waits: no matching runner",
+                "[image #2] waits: no connected runner with its labels supports its action",
                 "[late #2] waits: another job of the pipeline is active"
             ]
         );
