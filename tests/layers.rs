@@ -67,10 +67,13 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("fuzzing", &["api", "auth", "cli", "http", "runner"]),
 ];
 
+/// A room, and the rooms that it may name.
+type Room = (&'static str, &'static [&'static str]);
+
 /// What each room of a layer may name of the layer's other rooms. A room is a file or a
 /// folder right inside the layer; one that may know another stands after it, so that
 /// there is no circle. What the layer's own `mod.rs` names is not looked at.
-const INSIDE: [(&str, &[(&str, &[&str])]); 1] = [(
+const INSIDE: [(&str, &[Room]); 1] = [(
     "runner",
     &[
         ("leases", &[]),
@@ -194,11 +197,7 @@ fn rooms_know_only_those_that_stand_before_them() {
 }
 
 /// The rooms of a layer that these paths lead into.
-fn rooms_named<'a>(
-    paths: &BTreeSet<String>,
-    layer: &str,
-    rooms: &[(&'a str, &[&str])],
-) -> BTreeSet<&'a str> {
+fn rooms_named(paths: &BTreeSet<String>, layer: &str, rooms: &[Room]) -> BTreeSet<&'static str> {
     let inside = format!("crate::{layer}::");
     let named = paths.iter().filter_map(|path| {
         let room = path.strip_prefix(&inside)?.split("::").next()?;
