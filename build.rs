@@ -22,8 +22,9 @@ const SAME_FOR_MANY: [&str; 4] = [
     "update_pipeline",
 ];
 const STORE_PROTO_ROOT: &str = "src/store/codec/proto";
-const STORE_PROTO_FILES: [&str; 8] = [
+const STORE_PROTO_FILES: [&str; 9] = [
     "answer.proto",
+    "dead_letter.proto",
     "facts.proto",
     "job.proto",
     "lease.proto",

@@ -25,9 +25,9 @@ use tonic_health::ServingStatus;
 
 use crate::{
     auth::CredentialsError,
-    blobs::logs::{Durability, FileLogs, LogLimits, LogStore},
+    blobs::logs::{Durability, FileLogs, LogLimits},
     config::{Access, Config},
-    engine::{Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
+    engine::{self, Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
     runner::RunnerError,
     store::MemoryStore,
@@ -51,6 +51,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// What the store has cannot be taken over.
+    #[error("the store cannot be used: {0}")]
+    Store(#[source] engine::Error),
     /// The credentials cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -138,12 +141,12 @@ pub async fn run_in(
         .map(Certificates::load)
         .transpose()?
         .map(Arc::new);
-    let logs = open_logs(&log_dir, log_limits)
-        .await
+    // The store ends with the process, so its logs need not outlive it.
+    let logs = FileLogs::open(log_dir.clone(), log_limits, Durability::Process)
         .map_err(unusable("log directory", &log_dir))?;
     let engine = Engine::start(
         Arc::new(MemoryStore::default()),
-        logs,
+        Arc::new(logs),
         environment.clock,
         environment.ids,
         Settings {
@@ -155,7 +158,9 @@ pub async fn run_in(
             max_queued_stages: config.limits.max_queued_stages,
             max_runners: config.limits.max_runners,
         },
-    );
+    )
+    .await
+    .map_err(ServeError::Store)?;
     let runner = embedded::prepare(&engine, config.runner).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, callers = callers::callers(&config.access), tls = certificates.is_some(),
@@ -215,21 +220,6 @@ fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir
         .tempdir()
         .map_err(unusable("temporary directory", &env::temp_dir()))?;
     Ok((temporary.path().to_owned(), Some(temporary)))
-}
-
-/// Opens the logs, empty: a store in memory knows no job at its start, so nobody can ask
-/// for what an earlier process has left.
-async fn open_logs(directory: &Path, limits: LogLimits) -> io::Result<Arc<dyn LogStore>> {
-    let logs = FileLogs::open(directory.to_owned(), limits, Durability::Process)?;
-    let orphans = logs.jobs().await?;
-    for job_id in &orphans {
-        logs.remove(*job_id).await?;
-    }
-    if !orphans.is_empty() {
-        tracing::info!(directory = %directory.display(), jobs = orphans.len(),
-            "removed the logs of an earlier process");
-    }
-    Ok(Arc::new(logs))
 }
 
 fn unusable(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {

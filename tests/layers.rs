@@ -73,34 +73,89 @@ type Room = (&'static str, &'static [&'static str]);
 /// What each room of a layer may name of the layer's other rooms. A room is a file or a
 /// folder right inside the layer; one that may know another stands after it, so that
 /// there is no circle. What the layer's own `mod.rs` names is not looked at.
-const INSIDE: [(&str, &[Room]); 1] = [(
-    "runner",
-    &[
-        ("leases", &[]),
-        ("mask", &[]),
-        ("log", &["leases", "mask"]),
-        ("process", &["leases"]),
-        ("workspace", &["leases", "process"]),
-        (
-            "actions",
-            &["leases", "mask", "log", "process", "workspace"],
-        ),
-        ("stage", &["leases", "process", "workspace", "actions"]),
-        ("settings", &[]),
-        (
-            "agent",
-            &[
-                "leases",
-                "process",
-                "workspace",
+const INSIDE: [(&str, &[Room]); 2] = [
+    (
+        "engine",
+        &[
+            ("settings", &[]),
+            ("environment", &[]),
+            ("call", &[]),
+            ("error", &[]),
+            ("access", &["call", "error"]),
+            ("tasks", &["environment"]),
+            (
+                "journal",
+                &["call", "error", "access", "environment", "tasks"],
+            ),
+            ("lifecycle", &["journal"]),
+            ("signals", &["journal"]),
+            ("logs", &["journal", "tasks"]),
+            (
+                "runners",
+                &[
+                    "settings",
+                    "environment",
+                    "error",
+                    "tasks",
+                    "journal",
+                    "lifecycle",
+                    "signals",
+                ],
+            ),
+            (
+                "jobs",
+                &[
+                    "settings",
+                    "call",
+                    "error",
+                    "access",
+                    "tasks",
+                    "journal",
+                    "lifecycle",
+                    "signals",
+                    "runners",
+                ],
+            ),
+            ("projects", &["call", "error", "access", "journal"]),
+            (
+                "pipelines",
+                &["call", "error", "access", "journal", "jobs", "projects"],
+            ),
+            (
+                "stats",
+                &["error", "environment", "journal", "signals", "runners"],
+            ),
+        ],
+    ),
+    (
+        "runner",
+        &[
+            ("leases", &[]),
+            ("mask", &[]),
+            ("log", &["leases", "mask"]),
+            ("process", &["leases"]),
+            ("workspace", &["leases", "process"]),
+            (
                 "actions",
-                "stage",
-                "settings",
-            ],
-        ),
-        ("fuzzing", &["mask", "workspace"]),
-    ],
-)];
+                &["leases", "mask", "log", "process", "workspace"],
+            ),
+            ("stage", &["leases", "process", "workspace", "actions"]),
+            ("settings", &[]),
+            (
+                "agent",
+                &[
+                    "leases",
+                    "process",
+                    "workspace",
+                    "actions",
+                    "stage",
+                    "settings",
+                ],
+            ),
+            ("fuzzing", &["mask", "workspace"]),
+        ],
+    ),
+];
 
 /// What must not be named in a module, and why.
 const BANNED: [(&str, &str, &str); 15] = [

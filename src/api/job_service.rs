@@ -49,7 +49,11 @@ impl JobService for Jobs {
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::GetJobResponse>, Status> {
         let (call, v1::GetJobRequest { job_id }) = open(request);
-        let view = self.engine.get_job(&call, id("job_id", &job_id)?).await?;
+        let view = self
+            .engine
+            .jobs()
+            .get(&call, id("job_id", &job_id)?)
+            .await?;
         let job = Some(job_view_to_proto(&view));
         Ok(Response::new(v1::GetJobResponse { job }))
     }
@@ -80,7 +84,8 @@ impl JobService for Jobs {
         let before = page.after.map(JobId);
         let found = self
             .engine
-            .list_jobs(&call, wanted, before, page.lookahead())
+            .jobs()
+            .list(&call, wanted, before, page.lookahead())
             .await?;
         let (jobs, next_page_token) = page.cut(
             found
@@ -109,7 +114,11 @@ impl JobService for Jobs {
         if let Some(seen) = last_seen_sequence {
             non_negative("last_seen_sequence", seen)?;
         }
-        let (opening, watch) = self.engine.watch_job(&call, id, last_seen_sequence).await?;
+        let (opening, watch) = self
+            .engine
+            .jobs()
+            .watch(&call, id, last_seen_sequence)
+            .await?;
         let engine = Arc::clone(&self.engine);
         let stream = streams::watch(opening, watch, heartbeat);
         Ok(Response::new(Box::pin(streams::until_closing(
@@ -142,7 +151,7 @@ impl JobService for Jobs {
             limit: non_negative("limit_bytes", limit_bytes)?,
             follow,
         };
-        let log = self.engine.open_log(&call, wanted).await?;
+        let log = self.engine.jobs().open_log(&call, wanted).await?;
         let stream = streams::stage_log(log);
         let engine = Arc::clone(&self.engine);
         Ok(Response::new(Box::pin(streams::until_closing(
@@ -158,7 +167,7 @@ impl JobService for Jobs {
         let (call, v1::CancelJobRequest { job_id, reason }) = open(request);
         audit.about("job", &job_id);
         let id = id("job_id", &job_id)?;
-        let view = self.engine.cancel_job(&call, id, reason).await?;
+        let view = self.engine.jobs().cancel(&call, id, reason).await?;
         let job = Some(job_view_to_proto(&view));
         Ok(Response::new(v1::CancelJobResponse { job }))
     }
@@ -176,7 +185,11 @@ impl JobService for Jobs {
         } = message;
         audit.about("job", &job_id);
         let id = id("job_id", &job_id)?;
-        let job = self.engine.retry_job(&call, id, read_scope(scope)?).await?;
+        let job = self
+            .engine
+            .jobs()
+            .retry(&call, id, read_scope(scope)?)
+            .await?;
         audit.about("job", &job.id.to_string());
         let job = Some(job_to_proto(&job));
         Ok(Response::new(v1::RetryJobResponse { job }))

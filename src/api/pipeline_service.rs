@@ -68,7 +68,8 @@ impl PipelineService for Pipelines {
         audit.about("project", &project);
         let created = self
             .engine
-            .create_pipeline(&call, project, draft.spec, validate_only);
+            .pipelines()
+            .create(&call, project, draft.spec, validate_only);
         let created = created.await.map_err(within_pipeline)?;
         if !validate_only {
             audit.about("pipeline", &created.id.to_string());
@@ -97,7 +98,8 @@ impl PipelineService for Pipelines {
         let id = id("pipeline_id", &pipeline_id)?;
         let found = self
             .engine
-            .get_pipeline(&call, id, read_revision(revision)?)
+            .pipelines()
+            .get(&call, id, read_revision(revision)?)
             .await?;
         Ok(Response::new(Reply::Encoded(self.encoded.entry(&found))))
     }
@@ -126,7 +128,8 @@ impl PipelineService for Pipelines {
         let before = page.after.map(PipelineId);
         let found = self
             .engine
-            .list_pipelines(&call, wanted, before, page.lookahead())
+            .pipelines()
+            .list(&call, wanted, before, page.lookahead())
             .await?;
         let entries = found
             .iter()
@@ -163,7 +166,7 @@ impl PipelineService for Pipelines {
             },
             validate_only,
         };
-        let updated = self.engine.update_pipeline(&call, update);
+        let updated = self.engine.pipelines().update(&call, update);
         let updated = updated.await.map_err(within_pipeline)?;
         Ok(Response::new(match validate_only {
             false => Reply::Encoded(self.encoded.entry(&updated)),
@@ -188,7 +191,8 @@ impl PipelineService for Pipelines {
         } = message;
         audit.about("pipeline", &pipeline_id);
         let id = id("pipeline_id", &pipeline_id)?;
-        self.engine.delete_pipeline(&call, id, &etag, force).await?;
+        let pipelines = self.engine.pipelines();
+        pipelines.delete(&call, id, &etag, force).await?;
         Ok(Response::new(v1::DeletePipelineResponse {}))
     }
 
@@ -219,7 +223,7 @@ impl PipelineService for Pipelines {
             priority,
             validate_only,
         };
-        let job = self.engine.trigger_pipeline(&call, trigger).await?;
+        let job = self.engine.jobs().trigger(&call, trigger).await?;
         let mut job = job_to_proto(&job);
         if validate_only {
             job.id.clear();

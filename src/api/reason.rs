@@ -71,6 +71,14 @@ reasons! {
         "The service does not know this session of the runner: it may have started anew. Register again.";
     PipelineNameTaken = "PIPELINE_NAME_TAKEN", Some(Code::AlreadyExists),
         "The project has a pipeline of that name. Choose another, or update that one.";
+    ProjectExists = "PROJECT_EXISTS", Some(Code::AlreadyExists),
+        "There is a project of that name. Choose another, or update that one.";
+    Contended = "CONTENDED", Some(Code::Aborted),
+        "Others changed the same thing at the same time, eight times in a row. Try again.";
+    ProjectNotEmpty = "PROJECT_NOT_EMPTY", Some(Code::FailedPrecondition),
+        "The project has pipelines, or jobs that are still kept. Delete the pipelines first; their jobs go in time.";
+    ProjectPermanent = "PROJECT_PERMANENT", Some(Code::FailedPrecondition),
+        "The project `default` is always there.";
     EtagMismatch = "ETAG_MISMATCH", Some(Code::Aborted),
         "The pipeline was changed since it was read. Read it again, and decide again.";
     PipelineHasActiveJobs = "PIPELINE_HAS_ACTIVE_JOBS", Some(Code::FailedPrecondition),

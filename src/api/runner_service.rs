@@ -35,7 +35,7 @@ impl Runners {
     ) -> Result<Option<v1::Runner>, Status> {
         audit.about("runner", runner_id);
         let id = id("runner_id", runner_id)?;
-        let runner = self.engine.drain_runner(id, drain).await?;
+        let runner = self.engine.runners().drain(id, drain).await?;
         Ok(Some(runner_to_proto(runner)))
     }
 }
@@ -47,7 +47,11 @@ impl RunnerService for Runners {
         request: Request<v1::GetRunnerRequest>,
     ) -> Result<Response<v1::GetRunnerResponse>, Status> {
         let v1::GetRunnerRequest { runner_id } = request.into_inner();
-        let runner = self.engine.get_runner(id("runner_id", &runner_id)?).await?;
+        let runner = self
+            .engine
+            .runners()
+            .get(id("runner_id", &runner_id)?)
+            .await?;
         let runner = Some(runner_to_proto(runner));
         Ok(Response::new(v1::GetRunnerResponse { runner }))
     }
@@ -64,7 +68,7 @@ impl RunnerService for Runners {
         let filters = v1::ListRunnersRequest::default();
         let page = PageRequest::new("ListRunners", page_size, &page_token, &filters)?;
         let after = page.after.map(RunnerId);
-        let found = self.engine.list_runners(after, page.lookahead()).await?;
+        let found = self.engine.runners().list(after, page.lookahead()).await?;
         let (runners, next_page_token) = page.cut(
             found
                 .into_iter()

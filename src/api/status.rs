@@ -222,6 +222,23 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
             let details = bad_request(vec![Violation::new("offset", must)]);
             (Reason::OffsetPastEnd, details)
         }
+        Error::ProjectExists(name) => (Reason::ProjectExists, resource("Project", name)),
+        Error::ProjectNotEmpty { name, .. } => {
+            let must = "the project must have no pipelines and no jobs";
+            (Reason::ProjectNotEmpty, precondition("PROJECT", name, must))
+        }
+        Error::ProjectPermanent(name) => {
+            let must = "the project must be another than the one that is always there";
+            (
+                Reason::ProjectPermanent,
+                precondition("PROJECT", name, must),
+            )
+        }
+        Error::ProjectEtagMismatch { name, current } => {
+            let must = format!("the etag must be '{current}'");
+            (Reason::EtagMismatch, precondition("ETAG", name, must))
+        }
+        Error::Contended => (Reason::Contended, ErrorDetails::new()),
         Error::Stopping => (Reason::ServerStopping, ErrorDetails::new()),
         Error::Store(_) => (Reason::StoreFailed, ErrorDetails::new()),
         Error::Log(_) => (Reason::LogUnreadable, ErrorDetails::new()),

@@ -61,6 +61,7 @@ pub(crate) fn failure(error: ServeError) -> Failure {
         | ServeError::Unprepared(_)
         | ServeError::Runner(_)
         | ServeError::Reflection(_)
+        | ServeError::Store(_)
         | ServeError::Task(_) => Failure::Service(message),
     }
 }

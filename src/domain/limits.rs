@@ -27,6 +27,8 @@ pub const MAX_SECRET_VARIABLES: usize = 64 * 1024;
 pub const MAX_TRIGGER_VARIABLES: usize = 64 * 1024;
 /// Bytes of all annotations, keys and values: 16 KiB.
 pub const MAX_ANNOTATIONS: usize = 16 * 1024;
+/// Characters of a project's description.
+pub const MAX_DESCRIPTION: usize = 1_024;
 /// Labels that a stage may ask for.
 pub const MAX_LABELS: usize = 64;
 /// Characters of a label's key or value.

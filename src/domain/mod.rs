@@ -19,8 +19,9 @@ pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{
     Admission, CancelCause, Cancellation, Change, Command, Decision, Event, Failure, FailureReason,
     Holder, Job, JobFacts, JobState, LostWorkspace, Made, NewJob, Origin, Outcome, PendingReason,
-    Refusal, RetryScope, RunKey, SkipReason, StageCounts, StageResult, StageRun, StageState,
-    StageTimes, Trigger, TriggerSource, admission, create, decide, retried_runs, stage_weights,
+    Refusal, RetryScope, RunKey, SkipReason, StageCounts, StageDurations, StageResult, StageRun,
+    StageState, StageTimes, Trigger, TriggerSource, admission, create, decide, retried_runs,
+    stage_durations, stage_weights,
 };
 pub use lease::{
     Bindings, Candidate, Demand, Offer, QueueRank, has_labels, waits_for, workspace_owner,
@@ -29,7 +30,7 @@ pub use pipeline::{
     ActionKind, ConcurrencyPolicy, GraphError, Pipeline, PipelineSpec, RunCondition, Stage,
     StageAction, StageGraph, StageType, Variables, Verdict, verdict,
 };
-pub use project::Project;
+pub use project::{DEFAULT_PROJECT, Project};
 pub use secrets::Secrets;
 pub use text::cut;
 pub use trace::TraceContext;

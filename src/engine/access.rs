@@ -1,35 +1,14 @@
-//! Who may touch what. A scope is loaded for a call only through here: what the
+//! Who may touch what. Whatever is loaded for a call is checked here first: what the
 //! caller may not see is as if it were not there.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use crate::{
     auth::{Authority, Denied, Role},
-    domain::{Job, JobId, Pipeline, PipelineId, StageType},
-    store::{Answer, PipelineState},
+    domain::{Job, Pipeline, StageType},
 };
 
-use super::{Call, Engine, Error};
-
-impl Engine {
-    /// A pipeline, if the call may do its work there.
-    pub(super) async fn pipeline_for(
-        &self,
-        call: &Call,
-        id: PipelineId,
-    ) -> Result<PipelineState, Error> {
-        let state = self.load_pipeline(id).await?;
-        check_pipeline(call, &state.pipeline)?;
-        Ok(state)
-    }
-
-    /// A job, if the call may do its work there.
-    pub(super) async fn job_for(&self, call: &Call, id: JobId) -> Result<Arc<Job>, Error> {
-        let job = self.load_job(id).await?;
-        check_job(call, &job)?;
-        Ok(job)
-    }
-}
+use super::{Call, Error};
 
 /// Refuses a project that the caller may not work in.
 pub(super) fn check_project(call: &Call, project: &str) -> Result<(), Error> {
@@ -50,22 +29,15 @@ pub(super) fn check_stages(call: &Call, pipeline: &Pipeline) -> Result<(), Error
     check(call.authority.over_with(project, needed), project, absent)
 }
 
-/// Refuses to repeat an answer to one who may no longer see what it shows.
-pub(super) fn check_answer(call: &Call, answer: &Answer) -> Result<(), Error> {
-    match answer {
-        Answer::Pipeline(pipeline) => check_pipeline(call, pipeline),
-        Answer::Job(job) => check_job(call, job),
-        Answer::Deleted => Ok(()),
-    }
-}
-
-fn check_pipeline(call: &Call, pipeline: &Pipeline) -> Result<(), Error> {
+/// Refuses a pipeline that the caller may not work with.
+pub(super) fn check_pipeline(call: &Call, pipeline: &Pipeline) -> Result<(), Error> {
     let absent = || Error::PipelineNotFound(pipeline.id.to_string());
     let project = &pipeline.project;
     check(call.authority.over(project), project, absent)
 }
 
-fn check_job(call: &Call, job: &Job) -> Result<(), Error> {
+/// Refuses a job that the caller may not work with.
+pub(super) fn check_job(call: &Call, job: &Job) -> Result<(), Error> {
     let absent = || Error::JobNotFound(job.id.to_string());
     let project = &job.pipeline.project;
     check(call.authority.over(project), project, absent)

@@ -1,6 +1,10 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use uuid::{Timestamp, Uuid, timestamp::context::ContextV7};
 
 /// The wall clock. An argument, so that a test can own time.
@@ -40,5 +44,47 @@ impl IdSource for UuidV7 {
             since_epoch.as_secs(),
             since_epoch.subsec_nanos(),
         ))
+    }
+}
+
+/// Time and ids, as all parts of the engine share them.
+#[derive(Clone)]
+pub(super) struct Environment {
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    /// The two clocks at one moment.
+    anchor: (SystemTime, Instant),
+}
+
+impl Environment {
+    pub(super) fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
+        let anchor = (clock.now(), Instant::now());
+        Self { clock, ids, anchor }
+    }
+
+    /// The wall clock, for times that people read.
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// A clock that neither jumps nor goes back, for when leases and claims end. It is the
+    /// wall clock of the engine's start plus the monotonic time since.
+    pub(super) fn steady_now(&self) -> SystemTime {
+        let (time, instant) = self.anchor;
+        time + instant.elapsed()
+    }
+
+    /// When the steady clock will show a time; now for one that has passed.
+    pub(super) fn instant_of(&self, steady: SystemTime) -> Instant {
+        let wait = steady.duration_since(self.steady_now());
+        Instant::now() + wait.unwrap_or_default()
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    pub(super) fn new_id(&self) -> Uuid {
+        self.ids.next(self.now())
     }
 }

@@ -118,6 +118,33 @@ pub enum Error {
         /// The log's size.
         size: u64,
     },
+    /// The project exists.
+    #[error("project '{0}' already exists")]
+    ProjectExists(String),
+    /// The project has pipelines, or jobs that are kept.
+    #[error(
+        "project '{name}' is not empty: it has {pipelines} pipelines, or jobs that are still kept; delete the pipelines first, their jobs go in time"
+    )]
+    ProjectNotEmpty {
+        /// The project.
+        name: String,
+        /// Its pipelines.
+        pipelines: usize,
+    },
+    /// The project cannot be deleted.
+    #[error("project '{0}' is always there and cannot be deleted")]
+    ProjectPermanent(String),
+    /// The project has changed since the caller read it.
+    #[error("the project has changed: its etag is '{current}' now; read it again")]
+    ProjectEtagMismatch {
+        /// The project.
+        name: String,
+        /// Its etag.
+        current: String,
+    },
+    /// Others changed the same thing again and again.
+    #[error("others changed the same thing at the same time, again and again; try again")]
+    Contended,
     /// The service is stopping.
     #[error("the server is stopping; try again, or resume, in a moment")]
     Stopping,

@@ -1,185 +1,267 @@
-//! What the service does: loads a scope, decides purely, commits, and wakes those
+//! What the service does: loads a scope, decides purely, commits, and notifies those
 //! who wait for it. Knows nothing of how it is called.
+//!
+//! A folder an aggregate, each a type with only the fields that it needs. `journal` is the
+//! only writer, `tasks` the one driver of periodic work, `signals` the followers of jobs.
 
 mod access;
-mod commit;
+mod call;
 mod environment;
 mod error;
-mod feed;
-mod housekeeping;
 mod jobs;
-mod leases;
+mod journal;
+mod lifecycle;
+mod logs;
 mod pipelines;
+mod projects;
 mod runners;
-mod seam;
+mod settings;
 mod signals;
-mod stage_log;
 mod stats;
 mod tasks;
-mod watch;
 
 use std::{
-    sync::{Arc, Weak, atomic::AtomicI64},
-    time::{Duration, SystemTime},
+    sync::{Arc, Weak},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use tokio::{sync::Notify, time};
 
 use crate::{
-    auth::Authority,
     blobs::logs::LogStore,
-    domain::{PipelineId, TraceContext},
-    store::Store,
+    store::{Lifetime, Store},
 };
 
 pub use crate::blobs::logs::GapReason;
 
+pub use call::{Call, RequestIdentity};
 pub use environment::{Clock, IdSource, SystemClock, UuidV7};
 pub use error::Error;
-pub use jobs::{JobView, StageView, TriggerRequest};
-pub use pipelines::Update;
-pub use runners::{RunnerView, RunningStage};
-pub use seam::{LeaseError, LeaseRefusal, Leases};
-pub use stage_log::{LogPiece, LogRequest, StageLog};
+pub use jobs::{
+    JobView, Jobs, LogPiece, LogRequest, Opening, StageLog, StageView, TriggerRequest, Watch,
+};
+pub use pipelines::{Pipelines, Update};
+pub use projects::{ProjectDraft, ProjectEntry, ProjectUpdate, Projects};
+pub use runners::{LeaseError, LeaseRefusal, Leases, RunnerView, Runners, RunningStage};
+pub use settings::Settings;
 pub use stats::Stats;
 pub use tasks::{TaskState, TaskStatus, Tasks};
-pub use watch::{Opening, Watch};
 
-use leases::{LeaseTable, Waiters};
-use signals::Signals;
+use environment::Environment;
+use jobs::{LogRemovals, Retention, Turns};
+use journal::{
+    Journal, Subscribers,
+    outbox::{self, Outbox},
+};
+use lifecycle::Lifecycle;
+use runners::{Expiry, Roster, Waiters};
+use signals::{Followers, Signals};
+use stats::Observer;
 
 /// The service without its network side.
 pub struct Engine {
-    /// For tasks that outlive the call that starts them.
-    me: Weak<Engine>,
-    store: Arc<dyn Store>,
-    logs: Arc<dyn LogStore>,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdSource>,
-    settings: Settings,
-    signals: Arc<Signals>,
-    leases: LeaseTable,
-    /// The next lease's fencing token.
-    next_token: AtomicI64,
-    /// Runners that wait for work.
-    waiters: Waiters,
-    /// Wakes who waits for all jobs to end: one has, or there is another one.
-    jobs_changed: Notify,
-    /// Pipelines of which it may be a waiting job's turn.
-    turns: mpsc::UnboundedSender<PipelineId>,
-    /// Wakes whoever forgets jobs.
-    retention: Arc<Notify>,
-    /// No new jobs and no new leases.
-    stopping: CancellationToken,
-    /// Streams end, telling their readers to come back.
-    closing: CancellationToken,
+    pipelines: Arc<Pipelines>,
+    jobs: Arc<Jobs>,
+    runners: Arc<Runners>,
+    projects: Arc<Projects>,
+    tasks: Tasks,
+    lifecycle: Lifecycle,
+    lifetime: Lifetime,
+    observer: Observer,
+    /// What the tasks run on: they end with the engine.
+    _workers: Workers,
 }
 
-/// What the engine is told to do otherwise than by callers.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Ended jobs that are kept; beyond it the oldest go first.
-    pub retain_jobs: usize,
-    /// How long an ended job is kept at least.
-    pub retain_jobs_for: Duration,
-    /// Time between the polite and the sure kill of a stage.
-    pub kill_grace: Duration,
-    /// Lifetime of a lease; a runner renews it every third of that.
-    pub lease_ttl: Duration,
-    /// Active jobs of one pipeline.
-    pub max_active_jobs: usize,
-    /// Stages that wait for a runner, in the whole service.
-    pub max_queued_stages: usize,
-    /// Runners that are known.
-    pub max_runners: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            retain_jobs: 10_000,
-            retain_jobs_for: Duration::from_secs(60 * 60),
-            kill_grace: Duration::from_secs(10),
-            lease_ttl: Duration::from_secs(30),
-            max_active_jobs: 1_000,
-            max_queued_stages: 100_000,
-            max_runners: 10_000,
-        }
-    }
-}
-
-/// Who calls, and whether the call may be a repetition.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Who calls, and what for.
-    pub authority: Authority,
-    /// Set when the caller gave a request id.
-    pub request: Option<RequestIdentity>,
-    /// The trace that the call is part of.
-    pub trace: Option<Arc<TraceContext>>,
-}
-
-impl Call {
-    /// Name of the caller.
-    fn principal(&self) -> &str {
-        &self.authority.principal.name
-    }
-}
-
-/// Tells a repeated call from another one.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestIdentity {
-    /// The id that the caller chose.
-    pub id: Uuid,
-    /// Hash of the request.
-    pub fingerprint: [u8; 32],
+/// The objects of the tasks, which hold no more than weak references to them.
+struct Workers {
+    _turns: Arc<Turns>,
+    _retention: Arc<Retention>,
+    _expiry: Arc<Expiry>,
+    _outbox: Arc<Outbox>,
+    _orphans: Arc<logs::Orphans>,
 }
 
 impl Engine {
-    /// An engine on a store, and the tasks that keep house until the engine is dropped.
-    pub fn start(
+    /// An engine on a store, and the tasks that keep house until the engine is dropped. What
+    /// an earlier process has left in the store is taken over first.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn start(
         store: Arc<dyn Store>,
         logs: Arc<dyn LogStore>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         settings: Settings,
-    ) -> Arc<Self> {
-        let (turns, todo) = mpsc::unbounded_channel();
-        let retention = Arc::new(Notify::new());
-        let first_token = leases::first_token(clock.now());
-        let leases = LeaseTable::new(settings.lease_ttl);
-        let due = Arc::clone(&leases.changed);
-        let engine = Arc::new_cyclic(|me| Self {
-            me: Weak::clone(me),
-            store,
-            logs,
-            clock,
-            ids,
+    ) -> Result<Arc<Self>, Error> {
+        let environment = Environment::new(clock, ids);
+        let tasks = Tasks::new(environment.clock());
+        let lifecycle = Lifecycle::default();
+        let journal = Arc::new(Journal::new(Arc::clone(&store), environment.clone()));
+
+        let forgettable = Arc::new(Notify::new());
+        let signals = Arc::new(Signals::new(Arc::clone(&forgettable)));
+        let waiters = Arc::new(Waiters::default());
+        let wakes = Arc::new(runners::Wakes::default());
+        let pending = Arc::new(jobs::Pending::default());
+        let posted = Arc::new(outbox::Posted::default());
+        let subscribers = Arc::new(Subscribers::default());
+        subscribers.set(vec![
+            Arc::new(stats::Counters),
+            Arc::new(Followers(Arc::clone(&signals))),
+            Arc::new(logs::Closing::start(Arc::clone(&logs))),
+            Arc::clone(&pending) as _,
+            Arc::clone(&waiters) as _,
+            Arc::clone(&wakes) as _,
+            Arc::new(jobs::Ends(Arc::clone(&forgettable))),
+            Arc::clone(&posted) as _,
+            Arc::new(lifecycle.clone()),
+        ]);
+        store.subscribe(subscribers);
+
+        let now = environment.steady_now();
+        let earlier = store.take_over(now, now + settings.lease_ttl).await?;
+
+        let roster = Arc::new(Roster::new(
+            Arc::clone(&store),
+            environment.clone(),
+            Arc::clone(&waiters),
+            settings.lease_ttl,
+        ));
+        let runners = Arc::new(Runners::new(
+            Arc::clone(&journal),
+            Arc::clone(&logs),
+            Arc::clone(&signals),
+            Arc::clone(&waiters),
+            Arc::clone(&roster),
+            lifecycle.clone(),
             settings,
-            signals: Arc::new(Signals::new(Arc::clone(&retention))),
-            leases,
-            next_token: AtomicI64::new(first_token),
-            waiters: Waiters::default(),
-            jobs_changed: Notify::new(),
-            turns,
-            retention: Arc::clone(&retention),
-            stopping: CancellationToken::new(),
-            closing: CancellationToken::new(),
+        ));
+        for runner_id in earlier {
+            runners.forsake(runner_id).await?;
+        }
+        let jobs = Arc::new(Jobs::new(
+            Arc::clone(&journal),
+            Arc::clone(&logs),
+            Arc::clone(&signals),
+            Arc::clone(&roster),
+            lifecycle.clone(),
+            settings,
+        ));
+        let projects = Arc::new(Projects::new(Arc::clone(&journal)));
+        projects.make_default().await?;
+        let pipelines = Arc::new(Pipelines::new(
+            Arc::clone(&journal),
+            Arc::clone(&jobs),
+            Arc::clone(&projects),
+        ));
+
+        let turns = Arc::new(Turns::new(Arc::clone(&journal), Arc::clone(&pending)));
+        let wake = Arc::clone(&pending.wake);
+        tasks.spawn(jobs::TURNS, wake, weak(&turns), Turns::run);
+        let retention = Retention::new(Arc::clone(&journal), Arc::clone(&signals), settings);
+        let retention = Arc::new(retention);
+        tasks.spawn(
+            jobs::RETENTION,
+            forgettable,
+            weak(&retention),
+            Retention::run,
+        );
+        let expiry = Arc::new(Expiry::new(Arc::clone(&runners), Arc::clone(&wakes)));
+        let wake = Arc::clone(&wakes.wake);
+        tasks.spawn(runners::EXPIRY, wake, weak(&expiry), Expiry::run);
+        let removals = Arc::new(LogRemovals(Arc::clone(&logs)));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&journal), vec![removals]));
+        let wake = Arc::clone(&posted.0);
+        tasks.spawn(outbox::TASK, wake, weak(&outbox), Outbox::run);
+        let orphans = Arc::new(logs::Orphans {
+            store: Arc::clone(&store),
+            logs: Arc::clone(&logs),
         });
-        tokio::spawn(housekeeping::admit(Arc::downgrade(&engine), todo));
-        tokio::spawn(housekeeping::retain(Arc::downgrade(&engine), retention));
-        tokio::spawn(leases::expire(Arc::downgrade(&engine), due));
-        engine
+        let never = Arc::new(Notify::new());
+        tasks.spawn(logs::TASK, never, weak(&orphans), logs::Orphans::run);
+
+        Ok(Arc::new(Self {
+            pipelines,
+            jobs,
+            runners,
+            projects,
+            tasks,
+            lifecycle,
+            lifetime: store.instance().lifetime,
+            observer: Observer {
+                store,
+                environment,
+                roster,
+                signals,
+                logs,
+            },
+            _workers: Workers {
+                _turns: turns,
+                _retention: retention,
+                _expiry: expiry,
+                _outbox: outbox,
+                _orphans: orphans,
+            },
+        }))
+    }
+
+    /// Pipelines.
+    pub fn pipelines(&self) -> &Arc<Pipelines> {
+        &self.pipelines
+    }
+
+    /// Jobs.
+    pub fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
+    }
+
+    /// Runners; [`Leases`] for them, too.
+    pub fn runners(&self) -> &Arc<Runners> {
+        &self.runners
+    }
+
+    /// Projects.
+    pub fn projects(&self) -> &Arc<Projects> {
+        &self.projects
+    }
+
+    /// Background tasks.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    /// What is at this moment. Costs as much as there are runners.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        self.observer.stats().await
     }
 
     /// Ends once open streams have to end.
     pub async fn closing(&self) {
-        self.closing.cancelled().await;
+        self.lifecycle.closing().await;
     }
 
-    fn now(&self) -> SystemTime {
-        self.clock.now()
+    /// Refuses new work and ends all streams. What becomes of active jobs depends on the
+    /// store: if it ends with the process they are cancelled, and waited for up to `limit`;
+    /// else they stay, to go on after the next start.
+    pub async fn stop(&self, limit: Duration) {
+        self.lifecycle.stop();
+        // Runners that wait for work learn that there is none to come.
+        self.runners.wake_all();
+        if self.lifetime == Lifetime::Process {
+            match time::timeout(limit, self.jobs.end_all()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "jobs could not be cancelled"),
+                Err(_) => tracing::warn!(?limit, "stages are still running; killing them"),
+            }
+        }
+        self.lifecycle.close();
     }
+}
+
+fn weak<T>(strong: &Arc<T>) -> Weak<T> {
+    Arc::downgrade(strong)
 }

@@ -1,18 +1,24 @@
-//! Numbers about what goes on, for whoever watches the service.
+//! Metrics: what is counted where it happens, and what is looked at when somebody asks.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use metrics::{counter, histogram};
 
 use crate::{
-    domain::{Change, Job, JobState, StageRun, StageState},
-    store::JobWrite,
+    blobs::logs::LogStore,
+    domain::{Job, JobState, StageRun, StageState},
+    store::{Change, Store},
     telemetry::metrics::{
         JOB_DURATION, JOBS_CREATED, JOBS_ENDED, STAGE_DURATION, STAGE_WAIT, STAGES_ENDED,
     },
 };
 
-use super::{Engine, Error};
+use super::{
+    Error, environment::Environment, journal::Subscriber, runners::Roster, signals::Signals,
+};
 
 /// What is at this moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,22 +39,41 @@ pub struct Stats {
     pub log_bytes: u64,
 }
 
-impl Engine {
-    /// Looks around. Costs as much as there are runners.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn stats(&self) -> Result<Stats, Error> {
-        let runners = self.leases.count(self.both_times().instant);
-        Ok(Stats {
+/// Looks around, for whoever watches the service.
+pub(super) struct Observer {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) environment: Environment,
+    pub(super) roster: Arc<Roster>,
+    pub(super) signals: Arc<Signals>,
+    pub(super) logs: Arc<dyn LogStore>,
+}
+
+impl Observer {
+    /// What is at this moment. Costs as much as there are runners.
+    pub(super) async fn stats(&self) -> Result<Stats, Error> {
+        let mut stats = Stats {
             queued_stages: self.store.ready_stages().await?,
             queue_age: self.queue_age().await?,
-            running_stages: runners.leases,
-            online_runners: runners.online,
-            offline_runners: runners.offline,
             watchers: self.signals.watchers(),
             log_bytes: self.logs.stored(),
-        })
+            ..Stats::default()
+        };
+        let waits = self.roster.waits();
+        let presence = self.roster.presence(&waits);
+        for known in self.store.list_runners(None, usize::MAX).await? {
+            let held = known
+                .leases
+                .iter()
+                .filter(|lease| lease.is_live(presence.now));
+            let held = held.count();
+            stats.running_stages += held;
+            if held > 0 || self.roster.is_present(&known.row, presence) {
+                stats.online_runners += 1;
+            } else {
+                stats.offline_runners += 1;
+            }
+        }
+        Ok(stats)
     }
 
     async fn queue_age(&self) -> Result<Duration, Error> {
@@ -57,14 +82,35 @@ impl Engine {
         };
         let job = self.store.job(head.job_id).await?;
         let queued = job.and_then(|job| job.run(head.run)?.queue_time);
-        let age = queued.and_then(|queued| self.now().duration_since(queued).ok());
+        let age = queued.and_then(|queued| self.environment.now().duration_since(queued).ok());
         Ok(age.unwrap_or_default())
     }
 }
 
-/// What a committed change adds to the numbers.
-pub(super) enum Count {
-    JobCreated,
+/// Counts what commits change.
+pub(super) struct Counters;
+
+impl Subscriber for Counters {
+    fn changed(&self, change: &Change) {
+        let Change::Job(change) = change else { return };
+        if change.is_new {
+            counter!(JOBS_CREATED).increment(1);
+            let job = &change.job;
+            tracing::info!(job.id = %job.id, pipeline = job.pipeline.spec.name,
+                number = job.number, "job created");
+        }
+        let runs = change.runs.iter().filter_map(|run| stage_changed(run));
+        runs.for_each(|count| count.add());
+        if change.is_over {
+            let job = &change.job;
+            tracing::info!(job.id = %job.id, job.state = ?job.state, "job ended");
+            job_ended(job).iter().for_each(Count::add);
+        }
+    }
+}
+
+/// What a change adds to the metrics.
+enum Count {
     JobEnded(&'static str, Duration),
     /// How long it had waited.
     StageStarted(Duration),
@@ -73,9 +119,8 @@ pub(super) enum Count {
 }
 
 impl Count {
-    pub(super) fn add(&self) {
+    fn add(&self) {
         match *self {
-            Self::JobCreated => counter!(JOBS_CREATED).increment(1),
             Self::JobEnded(state, took) => {
                 counter!(JOBS_ENDED, "state" => state).increment(1);
                 histogram!(JOB_DURATION, "state" => state).record(took);
@@ -89,21 +134,6 @@ impl Count {
             }
         }
     }
-}
-
-/// What a change adds to the numbers once it is committed.
-pub(super) fn counts(write: &JobWrite) -> Vec<Count> {
-    let of = |change: &Change| match change {
-        Change::Created(_) => Some(Count::JobCreated),
-        Change::Ended { .. } => job_ended(&write.job),
-        Change::StageRunChanged(run) => stage_changed(run),
-        Change::Started
-        | Change::CommitResolved(_)
-        | Change::Cancelling(_)
-        | Change::StageProgressed { .. } => None,
-    };
-    let events = write.events.iter();
-    events.filter_map(|event| of(&event.change)).collect()
 }
 
 fn job_ended(job: &Job) -> Option<Count> {

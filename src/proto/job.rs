@@ -28,6 +28,7 @@ pub fn job_summary_to_proto(job: &Job) -> v1::Job {
         start_time,
         end_time,
         last_sequence,
+        last_time: _,
         cancellation,
     } = job;
     let Origin {

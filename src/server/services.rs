@@ -50,7 +50,7 @@ pub(super) async fn services(
     let pipelines = PipelineServiceServer::new(Pipelines::new(Arc::clone(engine)));
     let jobs = JobServiceServer::new(Jobs::new(Arc::clone(engine)));
     let runners = RunnerServiceServer::new(Runners::new(Arc::clone(engine)));
-    let leases = LeaseServiceServer::new(LeaseCalls::new(engine.clone()));
+    let leases = LeaseServiceServer::new(LeaseCalls::new(Arc::clone(engine.runners()) as _));
     let mut others = Routes::new(health_service);
     if with_reflection {
         others = others

@@ -29,6 +29,7 @@ pub(crate) const TASK_RUNS: &str = "pipewright_task_runs_total";
 pub(crate) const TASK_DURATION: &str = "pipewright_task_duration_seconds";
 pub(crate) const TASK_LAST_SUCCESS: &str = "pipewright_task_last_success_timestamp_seconds";
 pub(crate) const TASK_ITEMS: &str = "pipewright_task_items_total";
+pub(crate) const OUTBOX_MESSAGES: &str = "pipewright_outbox_messages_total";
 pub(crate) const BUILD_INFO: &str = "pipewright_build_info";
 
 /// What a number does.
@@ -43,7 +44,7 @@ enum Kind {
 }
 
 /// Every number, with what it means and its labels.
-const NUMBERS: [(&str, Kind, &str); 24] = {
+const NUMBERS: [(&str, Kind, &str); 25] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         (
@@ -116,6 +117,11 @@ const NUMBERS: [(&str, Kind, &str); 24] = {
             JOB_DURATION,
             Histogram,
             "Time from a job's making to its end, by state",
+        ),
+        (
+            OUTBOX_MESSAGES,
+            Counter,
+            "Tries to send a message of the outbox, by kind and result: sent, failed or dead",
         ),
         (
             TASK_RUNS,

@@ -7,7 +7,6 @@
 
 mod access;
 mod credentials;
-mod failing_store;
 mod jobs;
 mod known;
 mod leases;

@@ -19,7 +19,8 @@ impl Draft {
     pub(super) fn new(job: &Job, now: SystemTime) -> Self {
         Self {
             job: job.clone(),
-            now,
+            // A clock that was set back does not set a job back.
+            now: now.max(job.last_time),
             events: Vec::new(),
         }
     }

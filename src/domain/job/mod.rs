@@ -28,7 +28,7 @@ pub use event::{Change, Event, Made};
 pub use facts::{JobFacts, StageCounts, StageTimes};
 pub use outcome::Outcome;
 pub use retry::{RetryScope, retried_runs};
-pub use weights::stage_weights;
+pub use weights::{StageDurations, stage_durations, stage_weights};
 
 /// One execution of one revision of a pipeline: what its events add up to.
 ///
@@ -54,6 +54,8 @@ pub struct Job {
     pub end_time: Option<SystemTime>,
     /// Sequence of its newest event.
     pub last_sequence: i64,
+    /// When its newest event happened. No later event is earlier, whatever the clock does.
+    pub last_time: SystemTime,
     /// Why it is being or was cancelled.
     pub cancellation: Option<Arc<Cancellation>>,
 }
@@ -107,6 +109,7 @@ impl Job {
         stage_runs: Vec<Arc<StageRun>>,
         commit_id: String,
     ) -> Self {
+        let create_time = origin.create_time;
         Self {
             stage_runs,
             origin,
@@ -117,6 +120,7 @@ impl Job {
             start_time: None,
             end_time: None,
             last_sequence: 1,
+            last_time: create_time,
             cancellation: None,
         }
     }
@@ -133,6 +137,7 @@ impl Job {
             start_time,
             end_time,
             last_sequence,
+            last_time,
             cancellation,
         } = self;
         let is_first = |(stage, run): (usize, &Arc<StageRun>)| **run == StageRun::first(stage);
@@ -140,6 +145,7 @@ impl Job {
             && commit_id.is_empty()
             && failure.is_none()
             && (*start_time, *end_time) == (None, None)
+            && *last_time == origin.create_time
             && cancellation.is_none()
             && stage_runs.len() == origin.pipeline.spec.stages.len()
             && stage_runs.iter().enumerate().all(is_first)
@@ -156,6 +162,7 @@ impl Job {
             "events of a job are applied in order"
         );
         self.last_sequence = event.sequence;
+        self.last_time = event.time;
         self.progress_percent = event.progress_percent;
         match &event.change {
             Change::Created(made) => *self = made.job(),

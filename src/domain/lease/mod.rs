@@ -14,8 +14,8 @@ mod rank;
 pub use matching::{Bindings, Candidate, Demand, Offer, has_labels, waits_for, workspace_owner};
 pub use rank::QueueRank;
 
-/// What a runner offers.
-#[derive(Clone, Debug)]
+/// What a runner says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// For people.
     pub display_name: String,

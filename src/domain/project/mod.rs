@@ -4,6 +4,9 @@ use std::time::SystemTime;
 
 use super::Variables;
 
+/// The project of pipelines that name none. It is there from the start and cannot go.
+pub const DEFAULT_PROJECT: &str = "default";
+
 /// An owner of pipelines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {

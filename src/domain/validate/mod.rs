@@ -127,13 +127,12 @@ fn is_too_large(spec: &PipelineSpec) -> bool {
     spec.stages.len() > most || spec.stages.iter().any(|stage| stage.needs.len() > most)
 }
 
+const SLUG: &str = "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -";
+
 /// Checks a project's slug.
 pub(super) fn project(slug: &str, violations: &mut Vec<Violation>) {
     if !is_project(slug) {
-        violations.push(Violation::new(
-            "project",
-            "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -",
-        ));
+        violations.push(Violation::new("project", SLUG));
     }
 }
 
@@ -143,6 +142,30 @@ pub fn is_project(slug: &str) -> bool {
     let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
     let rest = characters.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
     first && rest && slug.len() <= 63
+}
+
+/// Checks what a client may set of a project.
+pub fn project_draft(slug: &str, description: &str, annotations: &Variables) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    if !is_project(slug) {
+        violations.push(Violation::new("name", SLUG));
+    }
+    let mut check = Check {
+        stage: None,
+        found: &mut violations,
+    };
+    let most = limits::MAX_DESCRIPTION;
+    if description.chars().count() > most {
+        check.refuse("description", format!("must be at most {most} characters"));
+    }
+    if description.chars().any(|c| c.is_control() && c != '\n') {
+        check.refuse(
+            "description",
+            "must not contain control characters but line ends",
+        );
+    }
+    check.that("annotations", self::annotations(annotations));
+    violations
 }
 
 /// Checks what a trigger brings: its ref, its variables and its priority.

@@ -1,8 +1,4 @@
 //! One driver for all periodic work, with a status that can be looked at.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the loops of the engine move onto it next")
-)]
 
 mod driver;
 mod pause;

@@ -46,10 +46,12 @@ pub enum Kind {
     Offer = 10,
     /// A workspace that is gone.
     LostWorkspace = 11,
+    /// A message that could not be sent.
+    DeadLetter = 20,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::PipelineRevision,
         Self::PipelineHead,
         Self::JobEvent,
@@ -61,6 +63,7 @@ impl Kind {
         Self::DueRow,
         Self::Offer,
         Self::LostWorkspace,
+        Self::DeadLetter,
     ];
 
     /// The format that this version writes, and the newest that it reads. Goes up with every
@@ -77,7 +80,8 @@ impl Kind {
             | Self::Record
             | Self::DueRow
             | Self::Offer
-            | Self::LostWorkspace => 1,
+            | Self::LostWorkspace
+            | Self::DeadLetter => 1,
         }
     }
 
@@ -95,7 +99,8 @@ impl Kind {
             | Self::Record
             | Self::DueRow
             | Self::Offer
-            | Self::LostWorkspace => 1,
+            | Self::LostWorkspace
+            | Self::DeadLetter => 1,
         }
     }
 

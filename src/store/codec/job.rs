@@ -147,6 +147,7 @@ fn job_to_message(job: &Job, seal: &dyn Seal) -> messages::Job {
         start_time,
         end_time,
         last_sequence,
+        last_time,
         cancellation,
     } = job;
     messages::Job {
@@ -159,6 +160,7 @@ fn job_to_message(job: &Job, seal: &dyn Seal) -> messages::Job {
         start_time: start_time.map(time_to_nanos),
         end_time: end_time.map(time_to_nanos),
         last_sequence: *last_sequence,
+        last_time: time_to_nanos(*last_time),
         cancellation: cancellation.as_deref().map(cancellation_to_message),
     }
 }
@@ -178,6 +180,7 @@ fn job_from_message(
         start_time,
         end_time,
         last_sequence,
+        last_time,
         cancellation,
     } = job;
     let origin = origin_from_message(required(origin, "Job.origin")?, seal, revisions)?;
@@ -194,6 +197,7 @@ fn job_from_message(
         start_time: start_time.map(time_from_nanos),
         end_time: end_time.map(time_from_nanos),
         last_sequence,
+        last_time: time_from_nanos(last_time),
         cancellation: cancellation.map(cancellation_from_message).transpose()?,
     })
 }

@@ -26,7 +26,7 @@ mod stage_run;
 mod tests;
 
 /// Generated from `proto/`. None of them has `Debug`, as some carry secrets.
-mod messages {
+pub(in crate::store) mod messages {
     #![allow(
         missing_docs,
         unreachable_pub,
@@ -47,7 +47,6 @@ pub use error::CodecError;
 pub use job::{decode_event, decode_snapshot, encode_event, encode_snapshot};
 pub use pipeline::{PipelineHead, decode_pipeline, encode_pipeline};
 pub use primitives::{duration_to_nanos, time_from_nanos, time_to_nanos};
-pub use project::StoredProject;
 pub use record::{StoredDue, StoredRecord};
 pub use seal::{Seal, Unsealed};
 

@@ -6,70 +6,109 @@
 
 mod answers;
 mod commit;
+mod dispatch;
+mod due;
+mod facts;
 mod index;
-mod ready;
+mod jobs;
+mod pipelines;
+mod recent;
+mod records;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Weak},
-    time::SystemTime,
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
 
-use crate::domain::{
-    Bindings, Event, Job, JobId, Pipeline, PipelineId, RunnerId, StageRun, StageState,
-};
+use crate::domain::{FencingToken, Job, JobId, Pipeline, PipelineId};
 
 use super::{
-    Batch, Claim, CommitError, JobFilter, KeptAnswer, PipelineFilter, PipelineState, ReadyStage,
+    Batch, BatchId, Change, CommitError, Committed, Feed, Instance, KeptAnswer, Lifetime,
     RequestKey, Store, StoreError,
 };
 use answers::Answers;
+use dispatch::Dispatch;
+use due::DueQueue;
+use facts::Facts;
 use index::{JobIndex, PipelineIndex};
-use ready::ReadyQueue;
+use jobs::JobEntry;
+use pipelines::PipelineEntry;
+use recent::RecentBatches;
+use records::Collections;
 
 /// Keeps everything in memory; what it acknowledged is lost with the process.
 ///
-/// Locks are taken in one order: a pipeline, its jobs by id, the answers, a name,
-/// then any one index at a time.
-#[derive(Default)]
+/// Locks are taken in one order: pipelines by id, jobs by id, records, due work, answers,
+/// dispatch. The other ones are held for one step each, and nothing is locked under them: a
+/// name, an index, the facts, the recent batches. Dispatch comes late because all commits
+/// and all runners meet there: one without lease writes takes it only to change the queue.
 pub struct MemoryStore {
+    instance: Instance,
     pipelines: DashMap<PipelineId, Arc<Mutex<PipelineEntry>>>,
     jobs: DashMap<JobId, Arc<Mutex<JobEntry>>>,
+    /// Held for reading through a whole commit that has preconditions or makes a pipeline:
+    /// a project's record cannot go while a pipeline comes into the project.
+    records: RwLock<Collections>,
+    due: Mutex<DueQueue>,
+    answers: Mutex<Answers>,
+    dispatch: Mutex<Dispatch>,
     /// Project and name to pipeline.
     names: DashMap<(String, String), PipelineId>,
     pipeline_index: RwLock<PipelineIndex>,
     job_index: RwLock<JobIndex>,
     ended: RwLock<BTreeSet<(SystemTime, JobId)>>,
-    ready: Mutex<ReadyQueue>,
-    answers: Mutex<Answers>,
+    facts: RwLock<Facts>,
+    recent: Mutex<RecentBatches>,
+    feed: RwLock<Option<Arc<dyn Feed>>>,
 }
 
-struct PipelineEntry {
-    pipeline: Arc<Pipeline>,
-    /// Jobs that have not ended, by their numbers.
-    active_jobs: BTreeMap<i64, JobId>,
-    jobs_created: i64,
-    version: u64,
-    /// Whoever waited for the lock while the pipeline was deleted sees this.
-    deleted: bool,
-    /// Older revisions.
-    revisions: BTreeMap<i64, Arc<Pipeline>>,
-    /// Still older ones, each of which goes with the last job that runs it.
-    with_their_jobs: BTreeMap<i64, Weak<Pipeline>>,
-    /// How many of those there may be before the ones that are gone are looked for.
-    sweep_at: usize,
-}
-
-struct JobEntry {
-    job: Arc<Job>,
-    events: Vec<Event>,
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(SystemTime::now())
+    }
 }
 
 impl MemoryStore {
+    /// An empty store. Its first fencing token is `now` in microseconds since the epoch:
+    /// runners that outlive the process see tokens that go up from one process to the next,
+    /// as no process hands out one for each microsecond that it lives.
+    pub fn new(now: SystemTime) -> Self {
+        Self {
+            instance: Instance {
+                id: Uuid::new_v4(),
+                fingerprint_key: rand::random(),
+                lifetime: Lifetime::Process,
+            },
+            pipelines: DashMap::default(),
+            jobs: DashMap::default(),
+            records: RwLock::default(),
+            due: Mutex::default(),
+            answers: Mutex::default(),
+            dispatch: Mutex::new(Dispatch::new(first_token(now))),
+            names: DashMap::default(),
+            pipeline_index: RwLock::default(),
+            job_index: RwLock::default(),
+            ended: RwLock::default(),
+            facts: RwLock::default(),
+            recent: Mutex::default(),
+            feed: RwLock::default(),
+        }
+    }
+
+    /// The same store, said to live for so long: a test that hands one to the next engine,
+    /// or reopens its snapshot, has it stand for a durable store.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.instance.lifetime = lifetime;
+        self
+    }
+
     /// Looks an entry up and lets go of the map's shard before anybody locks it.
     fn pipeline_entry(&self, id: PipelineId) -> Option<Arc<Mutex<PipelineEntry>>> {
         self.pipelines.get(&id).map(|entry| Arc::clone(&entry))
@@ -79,191 +118,52 @@ impl MemoryStore {
         self.jobs.get(&id).map(|entry| Arc::clone(&entry))
     }
 
-    fn newest_revision(&self, id: PipelineId) -> Option<Arc<Pipeline>> {
-        let entry = self.pipeline_entry(id)?;
-        let pipeline = Arc::clone(&entry.lock().pipeline);
-        Some(pipeline)
-    }
-
     fn current_job(&self, id: JobId) -> Option<Arc<Job>> {
         let entry = self.job_entry(id)?;
         let job = Arc::clone(&entry.lock().job);
         Some(job)
     }
+
+    /// Tells the feed of what no batch changed.
+    fn tell(&self, changes: impl IntoIterator<Item = Change>) {
+        if let Some(feed) = &*self.feed.read() {
+            let changes = changes.into_iter().collect();
+            feed.committed(&Committed { changes });
+        }
+    }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineState>, StoreError> {
-        let state = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().state();
-        Ok(self.pipeline_entry(id).map(state))
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.commit_batch(batch)
     }
 
-    async fn active_jobs(&self, id: PipelineId) -> Result<Vec<JobId>, StoreError> {
-        let jobs = |entry: Arc<Mutex<PipelineEntry>>| {
-            let entry = entry.lock();
-            entry.active_jobs.values().copied().collect()
-        };
-        Ok(self.pipeline_entry(id).map(jobs).unwrap_or_default())
-    }
-
-    async fn revision(
-        &self,
-        id: PipelineId,
-        revision: i64,
-    ) -> Result<Option<Arc<Pipeline>>, StoreError> {
-        let find = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().revision(revision);
-        Ok(self.pipeline_entry(id).and_then(find))
-    }
-
-    async fn list_pipelines(
-        &self,
-        filter: &PipelineFilter,
-        before: Option<PipelineId>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Pipeline>>, StoreError> {
-        let ids = |before, count| {
-            let index = self.pipeline_index.read();
-            index.newest_first(filter, before).take(count).collect()
-        };
-        let pipeline = |id| {
-            self.newest_revision(id)
-                .filter(|found| filter.matches(found))
-        };
-        Ok(page(before, limit, ids, pipeline))
-    }
-
-    async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
-        Ok(self.current_job(id))
-    }
-
-    async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError> {
-        let Some(entry) = self.job_entry(id) else {
-            return Ok(None);
-        };
-        let entry = entry.lock();
-        let seen = usize::try_from(after).unwrap_or(0).min(entry.events.len());
-        Ok(Some(entry.events[seen..].to_vec()))
-    }
-
-    async fn list_jobs(
-        &self,
-        filter: &JobFilter,
-        before: Option<JobId>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Job>>, StoreError> {
-        let ids = |before, count| {
-            let index = self.job_index.read();
-            index.newest_first(filter, before).take(count).collect()
-        };
-        let job = |id| self.current_job(id).filter(|found| filter.matches(found));
-        if let (Some(_), Some(projects)) = (filter.pipeline_id, &filter.projects) {
-            // All jobs of a pipeline are of one project: the newest tells for all.
-            let newest: Vec<JobId> = ids(None, 1);
-            let newest = newest.first().and_then(|id| self.current_job(*id));
-            if newest.is_none_or(|job| !projects.contains(&job.pipeline.project)) {
-                return Ok(Vec::new());
-            }
-        }
-        Ok(page(before, limit, ids, job))
+    async fn was_committed(&self, id: BatchId) -> Result<bool, StoreError> {
+        Ok(self.recent.lock().contains(id))
     }
 
     async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError> {
         Ok(self.answers.lock().get(key).cloned())
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.commit_batch(batch)
+    fn subscribe(&self, feed: Arc<dyn Feed>) {
+        *self.feed.write() = Some(feed);
     }
 
-    async fn claim(&self, claim: &Claim) -> Result<Option<ReadyStage>, StoreError> {
-        Ok(self.ready.lock().claim(claim))
-    }
-
-    async fn unclaim(&self, stage: ReadyStage) -> Result<(), StoreError> {
-        if let Some(entry) = self.job_entry(stage.job_id) {
-            // Held until it is back: a cancel in between would find nothing to take out.
-            let entry = entry.lock();
-            let waits = |run: &&Arc<StageRun>| run.state == StageState::Queued;
-            if let Some(run) = entry.job.run(stage.run).filter(waits) {
-                self.ready.lock().insert(&entry.job, run);
-            }
-        }
-        Ok(())
-    }
-
-    async fn bindings(&self, id: JobId) -> Result<Bindings, StoreError> {
-        Ok(self.ready.lock().bindings(id))
-    }
-
-    async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError> {
-        Ok(self.ready.lock().bound_jobs(runner_id))
-    }
-
-    async fn unbind(&self, id: JobId, runner_id: RunnerId) -> Result<(), StoreError> {
-        self.ready.lock().unbind(id, runner_id);
-        Ok(())
-    }
-
-    async fn ready_stages(&self) -> Result<usize, StoreError> {
-        Ok(self.ready.lock().len())
-    }
-
-    async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError> {
-        Ok(self.ready.lock().head())
-    }
-
-    async fn expired_jobs(
-        &self,
-        keep: usize,
-        ended_before: SystemTime,
-    ) -> Result<Vec<JobId>, StoreError> {
-        let ended = self.ended.read();
-        let surplus = ended.len().saturating_sub(keep);
-        let oldest = ended
-            .iter()
-            .take(surplus)
-            .take_while(|(time, _)| *time < ended_before);
-        Ok(oldest.map(|(_, id)| *id).collect())
-    }
-
-    async fn remove_job(&self, id: JobId) -> Result<(), StoreError> {
-        self.forget_job(id);
-        Ok(())
+    fn instance(&self) -> &Instance {
+        &self.instance
     }
 }
 
-impl PipelineEntry {
-    fn new(pipeline: Arc<Pipeline>) -> Self {
-        Self {
-            pipeline,
-            active_jobs: BTreeMap::new(),
-            jobs_created: 0,
-            version: 1,
-            deleted: false,
-            revisions: BTreeMap::new(),
-            with_their_jobs: BTreeMap::new(),
-            sweep_at: 0,
-        }
-    }
+fn first_token(now: SystemTime) -> FencingToken {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH);
+    let micros = since.unwrap_or(Duration::ZERO).as_micros();
+    FencingToken(i64::try_from(micros).unwrap_or(i64::MAX / 2).max(1))
+}
 
-    fn state(&self) -> PipelineState {
-        PipelineState {
-            pipeline: Arc::clone(&self.pipeline),
-            active_jobs: self.active_jobs.len(),
-            oldest_active_job: self.active_jobs.values().next().copied(),
-            jobs_created: self.jobs_created,
-            version: self.version,
-        }
-    }
-
-    fn revision(&self, revision: i64) -> Option<Arc<Pipeline>> {
-        if revision == self.pipeline.revision {
-            return Some(Arc::clone(&self.pipeline));
-        }
-        let kept = self.revisions.get(&revision).cloned();
-        kept.or_else(|| self.with_their_jobs.get(&revision)?.upgrade())
-    }
+fn name_key(pipeline: &Pipeline) -> (String, String) {
+    (pipeline.project.clone(), pipeline.spec.name.clone())
 }
 
 /// Collects a page from an index. The index is let go of before an entry is locked:
@@ -284,11 +184,4 @@ fn page<Id: Copy, T>(
         }
         before = candidates.last().copied();
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::MemoryStore;
-
-    crate::store::conformance::suite!(MemoryStore::default());
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::{
     ActionKind, Command, FailureReason, FencingToken, Holder, Job, JobState, LostWorkspace, Offer,
     Outcome, Pipeline, RunCondition, RunKey, RunnerId, SkipReason, Stage, StageResult, StageState,
-    StageType, Variables, create, decide, limits, stage_weights,
+    StageType, Variables, create, decide, limits, stage_durations, stage_weights,
 };
 
 use super::world::{NOW, new_job, pipeline, spec, stage};
@@ -252,10 +252,13 @@ fn progress_counts_stages_by_how_long_they_took_before() {
             .unwrap()
             .job;
     }
-    assert_eq!(stage_weights(&two, &job), [10_000, 90_000]);
+    assert_eq!(
+        stage_weights(&two, &stage_durations(&job)),
+        [10_000, 90_000]
+    );
 
     let mut next = new_job(&two);
-    next.weights = stage_weights(&two, &job);
+    next.weights = stage_weights(&two, &stage_durations(&job));
     let next = create(next, 2, true, NOW).job;
     let next = finish(
         &start(&next, run(0, 1), 1),
@@ -279,9 +282,9 @@ fn progress_counts_stages_by_how_long_they_took_before() {
 
     let stages = vec![stage("short", &[], OnSuccess), stage("new", &[], OnSuccess)];
     assert_eq!(
-        stage_weights(&pipeline(spec(false, stages)), &job),
+        stage_weights(&pipeline(spec(false, stages)), &stage_durations(&job)),
         [10_000; 2]
     );
     let stages = vec![stage("unknown", &[], OnSuccess)];
-    assert!(stage_weights(&pipeline(spec(false, stages)), &job).is_empty());
+    assert!(stage_weights(&pipeline(spec(false, stages)), &stage_durations(&job)).is_empty());
 }

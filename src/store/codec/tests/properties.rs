@@ -11,9 +11,9 @@ use super::{
 use crate::{
     domain::{Event, Job, JobFacts, LostWorkspace, Offer, Pipeline},
     store::codec::{
-        PipelineHead, Stored, StoredAnswer, StoredDue, StoredProject, StoredRecord, Unsealed,
-        decode, decode_event, decode_pipeline, decode_snapshot, encode, encode_event,
-        encode_pipeline, encode_snapshot, envelope::envelope,
+        PipelineHead, Stored, StoredAnswer, StoredDue, StoredRecord, Unsealed, decode,
+        decode_event, decode_pipeline, decode_snapshot, encode, encode_event, encode_pipeline,
+        encode_snapshot, envelope::envelope,
     },
 };
 
@@ -48,7 +48,7 @@ fn read_as_all(stored: &[u8], pipeline: &Arc<Pipeline>) {
     let _ = decode_snapshot(stored, &Unsealed, &revisions);
     let _ = decode::<PipelineHead>(stored);
     let _ = decode::<StoredAnswer>(stored);
-    let _ = decode::<StoredProject>(stored);
+    let _ = decode::<crate::domain::Project>(stored);
     let _ = decode::<JobFacts>(stored);
     let _ = decode::<StoredRecord>(stored);
     let _ = decode::<StoredDue>(stored);

@@ -16,7 +16,7 @@ use crate::{
         Stage, StageAction, StageCounts, StageGraph, StageRun, StageState, StageTimes, StageType,
         TraceContext, Trigger, TriggerSource, Variables,
     },
-    store::codec::{AnswerRef, PipelineHead, StoredAnswer, StoredDue, StoredProject, StoredRecord},
+    store::codec::{AnswerRef, PipelineHead, StoredAnswer, StoredDue, StoredRecord},
 };
 
 fn uuid(number: u128) -> Uuid {
@@ -159,6 +159,7 @@ pub(super) fn job() -> Job {
         start_time: Some(time(12)),
         end_time: Some(time(14)),
         last_sequence: 12,
+        last_time: time(20),
         cancellation: Some(cancellation(CancelCause::Requested)),
     }
 }
@@ -242,17 +243,14 @@ pub(super) fn answers() -> [(&'static str, StoredAnswer); 3] {
     })
 }
 
-pub(super) fn project() -> StoredProject {
-    StoredProject {
-        project: Project {
-            name: "shop".to_owned(),
-            description: "What we sell with".to_owned(),
-            annotations: variables(&[("cost-centre", "42")]),
-            creator: "ada".to_owned(),
-            create_time: time(17),
-            update_time: time(18),
-        },
-        version: 3,
+pub(super) fn project() -> Project {
+    Project {
+        name: "shop".to_owned(),
+        description: "What we sell with".to_owned(),
+        annotations: variables(&[("cost-centre", "42")]),
+        creator: "ada".to_owned(),
+        create_time: time(17),
+        update_time: time(18),
     }
 }
 

@@ -46,6 +46,10 @@ impl JobIndex {
         }
     }
 
+    pub(in super::super) fn has_project(&self, project: &str) -> bool {
+        self.of_project.contains_key(project)
+    }
+
     fn insert(&mut self, job: &Job) {
         let project = &job.pipeline.project;
         if !self.of_project.contains_key(project) {

@@ -59,6 +59,10 @@ impl PipelineIndex {
         self.named.remove(&(pipeline.spec.name.clone(), id));
     }
 
+    pub(in super::super) fn has_project(&self, project: &str) -> bool {
+        self.of_project.get(project).is_some()
+    }
+
     /// Puts a pipeline where its newest revision belongs. Most leave it where it is.
     pub(in super::super) fn revise(&mut self, old: &Pipeline, new: &Pipeline) {
         let (was, is) = (&old.spec, &new.spec);

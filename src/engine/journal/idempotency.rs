@@ -1,0 +1,164 @@
+//! Calls with a request id are done once, and answered the same each time.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::{
+    domain::{Job, Pipeline, Project},
+    engine::{Call, Error, access},
+    store::{Answer, Batch, CommitError, KeptAnswer, Records, RequestKey, Versioned, collections},
+};
+
+use super::{Conflicts, Journal};
+
+/// What a call wants to change, and what it answers if that succeeds.
+pub(in crate::engine) struct Plan {
+    pub(in crate::engine) batch: Batch,
+    pub(in crate::engine) answer: Answered,
+}
+
+/// What a call answers.
+#[derive(Clone, Debug)]
+pub(in crate::engine) enum Answered {
+    Nothing,
+    Pipeline(Arc<Pipeline>),
+    Job(Arc<Job>),
+    Project(Arc<Versioned<Project>>),
+}
+
+impl Answered {
+    /// What is kept of it.
+    fn reference(&self) -> Answer {
+        match self {
+            Self::Nothing => Answer::Nothing,
+            Self::Pipeline(pipeline) => Answer::Pipeline(pipeline.id, pipeline.revision),
+            Self::Job(job) => Answer::Job(job.id, job.last_sequence),
+            Self::Project(project) => Answer::Project(project.value.name.clone(), project.version),
+        }
+    }
+}
+
+impl Journal {
+    /// Does a call once: a repetition of one that was answered gets that answer. The attempt
+    /// is made where it is awaited: a future that is handed over has its place twice.
+    pub(in crate::engine) async fn once<Attempt: Future<Output = Result<Answered, Error>>>(
+        &self,
+        call: &Call,
+        method: &'static str,
+        attempt: impl FnOnce() -> Attempt,
+    ) -> Result<Answered, Error> {
+        if let Some(answer) = self.answered(call, method).await? {
+            return Ok(answer);
+        }
+        match attempt().await {
+            Ok(answer) => Ok(answer),
+            // The first call may have come in between, and be the reason for this refusal.
+            Err(error) => self.answered(call, method).await?.ok_or(error),
+        }
+    }
+
+    /// Commits a plan and answers; none if something changed in between, and the
+    /// plan has to be made again.
+    pub(in crate::engine) async fn try_commit(
+        &self,
+        call: &Call,
+        method: &'static str,
+        plan: Plan,
+        conflicts: &mut Conflicts,
+    ) -> Result<Option<Answered>, Error> {
+        let Plan { mut batch, answer } = plan;
+        batch.answer =
+            request_key(call, method)
+                .zip(self.fingerprint(call))
+                .map(|(key, fingerprint)| {
+                    let kept = KeptAnswer {
+                        fingerprint,
+                        answer: answer.reference(),
+                        time: self.environment.now(),
+                    };
+                    (key, kept)
+                });
+        match self.commit(batch).await {
+            Ok(()) => Ok(Some(answer)),
+            Err(CommitError::Answered(kept)) => self.repeated(call, kept).await.map(Some),
+            Err(error) => conflicts.again(error).await.map(|()| None),
+        }
+    }
+
+    async fn answered(&self, call: &Call, method: &'static str) -> Result<Option<Answered>, Error> {
+        let Some(key) = request_key(call, method) else {
+            return Ok(None);
+        };
+        match self.store.answer(&key).await? {
+            Some(kept) => self.repeated(call, kept).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn repeated(&self, call: &Call, kept: KeptAnswer) -> Result<Answered, Error> {
+        if self.fingerprint(call) != Some(kept.fingerprint) {
+            return Err(Error::RequestIdReused);
+        }
+        let answer = self.resolved(kept.answer).await?;
+        check(call, &answer)?;
+        Ok(answer)
+    }
+
+    /// What an answer that was kept refers to, as it was then. Not found if it is not kept
+    /// any longer.
+    async fn resolved(&self, answer: Answer) -> Result<Answered, Error> {
+        Ok(match answer {
+            Answer::Nothing => Answered::Nothing,
+            Answer::Pipeline(id, revision) => {
+                let pipeline = self.store.revision(id, revision).await?;
+                let gone = || Error::PipelineNotFound(id.to_string());
+                Answered::Pipeline(pipeline.ok_or_else(gone)?)
+            }
+            Answer::Job(id, sequence) => {
+                let job = self.job(id).await?;
+                if job.last_sequence == sequence {
+                    return Ok(Answered::Job(job));
+                }
+                let events = self.store.events(id, 0).await?.unwrap_or_default();
+                let then = events.iter().take_while(|event| event.sequence <= sequence);
+                let gone = || Error::JobNotFound(id.to_string());
+                Answered::Job(Arc::new(Job::replay(then).ok_or_else(gone)?))
+            }
+            Answer::Project(name, _) => {
+                let projects = Records::<collections::Projects>::new(Arc::clone(&self.store));
+                let project = projects.get(&name).await?;
+                let project = project.ok_or_else(|| Error::ProjectNotFound(name))?;
+                Answered::Project(Arc::new(project))
+            }
+        })
+    }
+
+    /// The fingerprint of a call's request, as the store keeps it.
+    fn fingerprint(&self, call: &Call) -> Option<[u8; 32]> {
+        let request = call.request?;
+        let key = &self.store.instance().fingerprint_key;
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+        mac.update(&request.fingerprint);
+        Some(mac.finalize().into_bytes().into())
+    }
+}
+
+/// Refuses to repeat an answer to one who may no longer see what it shows.
+fn check(call: &Call, answer: &Answered) -> Result<(), Error> {
+    match answer {
+        Answered::Pipeline(pipeline) => access::check_pipeline(call, pipeline),
+        Answered::Job(job) => access::check_job(call, job),
+        Answered::Project(project) => access::check_project(call, &project.value.name),
+        Answered::Nothing => Ok(()),
+    }
+}
+
+fn request_key(call: &Call, method: &'static str) -> Option<RequestKey> {
+    call.request.map(|request| RequestKey {
+        principal: call.principal().to_owned(),
+        method: method.to_owned(),
+        request_id: request.id,
+    })
+}

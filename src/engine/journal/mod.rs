@@ -1,0 +1,146 @@
+//! The only writer: loads a scope, has it decided purely, commits what was decided.
+//!
+//! What follows a commit is told by the store's feed to the [`Subscriber`]s, as a part of
+//! the commit. So a caller whose future is dropped, at any await, cannot keep a committed
+//! change from those who wait for it.
+
+mod conflicts;
+mod idempotency;
+pub(super) mod outbox;
+mod subscribers;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    domain::{Command, Decision, Job, JobFacts, JobId, Pipeline, PipelineId, Refusal, decide},
+    store::{Batch, BatchId, CommitError, JobWrite, PipelineState, Store, Write},
+};
+
+use super::{Call, Error, access, environment::Environment};
+pub(super) use conflicts::Conflicts;
+pub(super) use idempotency::{Answered, Plan};
+pub(super) use subscribers::{Subscriber, Subscribers};
+
+/// Loads and commits, for all parts of the engine.
+pub(super) struct Journal {
+    store: Arc<dyn Store>,
+    environment: Environment,
+    /// Makes the ids of batches, with the store's and the process's own number.
+    batches: AtomicU64,
+    process: u64,
+}
+
+impl Journal {
+    pub(super) fn new(store: Arc<dyn Store>, environment: Environment) -> Self {
+        Self {
+            store,
+            environment,
+            batches: AtomicU64::new(1),
+            process: rand::random(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub(super) async fn job(&self, id: JobId) -> Result<Arc<Job>, Error> {
+        let job = self.store.job(id).await?;
+        job.ok_or_else(|| Error::JobNotFound(id.to_string()))
+    }
+
+    /// A pipeline, if the call may do its work there.
+    pub(super) async fn pipeline_for(
+        &self,
+        call: &Call,
+        id: PipelineId,
+    ) -> Result<PipelineState, Error> {
+        let state = self.store.pipeline(id).await?;
+        let state = state.ok_or_else(|| Error::PipelineNotFound(id.to_string()))?;
+        access::check_pipeline(call, &state.pipeline)?;
+        Ok(state)
+    }
+
+    /// The pipeline as it was at a revision; the newest when none.
+    pub(super) async fn revision_of(
+        &self,
+        newest: Arc<Pipeline>,
+        revision: Option<i64>,
+    ) -> Result<Arc<Pipeline>, Error> {
+        let Some(revision) = revision.filter(|revision| *revision != newest.revision) else {
+            return Ok(newest);
+        };
+        let found = self.store.revision(newest.id, revision).await?;
+        found.ok_or_else(|| Error::RevisionNotFound {
+            id: newest.id.to_string(),
+            revision,
+        })
+    }
+
+    /// Commits a batch. Adds what is kept of jobs that it ends. A batch of which the store
+    /// could not say whether it was committed is asked after, once.
+    pub(super) async fn commit(&self, mut batch: Batch) -> Result<(), CommitError> {
+        let ended = |write: &Write| match write {
+            Write::Job(JobWrite { job, .. }) => JobFacts::of(job),
+            _ => None,
+        };
+        let facts: Vec<JobFacts> = batch.writes.iter().filter_map(ended).collect();
+        let facts = facts.into_iter().map(|facts| Write::Facts(Arc::new(facts)));
+        batch.writes.extend(facts);
+        let id = self.next_batch();
+        batch.id = id;
+        match self.store.commit(batch).await {
+            Err(CommitError::Unknown(error)) => match self.store.was_committed(id).await? {
+                true => Ok(()),
+                false => Err(error.into()),
+            },
+            result => result,
+        }
+    }
+
+    /// Asks something of a job, again when something changes in between.
+    pub(super) async fn command(
+        &self,
+        id: JobId,
+        command: Command,
+    ) -> Result<Result<Arc<Job>, Refusal>, Error> {
+        let mut conflicts = Conflicts::default();
+        loop {
+            let job = self.job(id).await?;
+            let decision = match decide(&job, command.clone(), self.environment.now()) {
+                Ok(decision) => decision,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            if decision.events.is_empty() {
+                return Ok(Ok(job));
+            }
+            let (job, write) = write_of(decision);
+            match self.commit(Batch::of([write])).await {
+                Ok(()) => return Ok(Ok(job)),
+                Err(error) => conflicts.again(error).await?,
+            }
+        }
+    }
+
+    fn next_batch(&self) -> BatchId {
+        let number = self.batches.fetch_add(1, Ordering::Relaxed);
+        BatchId(u128::from(self.process) << 64 | u128::from(number))
+    }
+}
+
+/// The write of what was decided on a job, and the job after it.
+pub(super) fn write_of(decision: Decision) -> (Arc<Job>, Write) {
+    let job = Arc::new(decision.job);
+    let write = JobWrite {
+        job: Arc::clone(&job),
+        events: decision.events,
+    };
+    (job, Write::Job(write))
+}

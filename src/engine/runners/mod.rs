@@ -1,0 +1,226 @@
+//! Runners: who is there, and the side of a lease that hands out work.
+
+mod acquire;
+mod expiry;
+mod roster;
+mod seam;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod view;
+mod waiters;
+mod work;
+mod writes;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use metrics::counter;
+use tokio::time::Instant;
+
+use crate::{
+    blobs::logs::{AppendError, LogKey, LogStore},
+    domain::{
+        RunnerId,
+        lease::{
+            Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered,
+            Registration, Renewed, Report, WorkRequest,
+        },
+        limits,
+    },
+    store::{LeaseRow, LeaseState, RunnerRow},
+    telemetry::metrics::LOG_RECEIVED,
+};
+
+use super::{Error, Settings, journal::Journal, lifecycle::Lifecycle, signals::Signals};
+pub(super) use expiry::{Expiry, TASK as EXPIRY, Wakes};
+pub(super) use roster::Roster;
+pub use seam::{LeaseError, LeaseRefusal, Leases};
+pub use view::{RunnerView, RunningStage};
+pub(super) use waiters::Waiters;
+
+/// All that runners do, and what callers do with runners.
+pub struct Runners {
+    journal: Arc<Journal>,
+    logs: Arc<dyn LogStore>,
+    signals: Arc<Signals>,
+    /// Calls that wait for work.
+    waiters: Arc<Waiters>,
+    roster: Arc<Roster>,
+    lifecycle: Lifecycle,
+    settings: Settings,
+}
+
+impl Runners {
+    pub(super) fn new(
+        journal: Arc<Journal>,
+        logs: Arc<dyn LogStore>,
+        signals: Arc<Signals>,
+        waiters: Arc<Waiters>,
+        roster: Arc<Roster>,
+        lifecycle: Lifecycle,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            journal,
+            logs,
+            signals,
+            waiters,
+            roster,
+            lifecycle,
+            settings,
+        }
+    }
+
+    /// Has every call that waits for work look again.
+    pub(super) fn wake_all(&self) {
+        self.waiters.all();
+    }
+
+    fn now(&self) -> std::time::SystemTime {
+        self.journal.environment().steady_now()
+    }
+
+    /// The lease under which a write comes, if it is live.
+    async fn live(&self, proof: LeaseProof) -> Result<LeaseRow, LeaseError> {
+        let store = self.journal.store();
+        let lease = store.live_lease(proof.lease_id, proof.token, self.now());
+        lease.await.map_err(Error::from)?.ok_or(LeaseError::Lost)
+    }
+}
+
+#[async_trait]
+impl Leases for Runners {
+    async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
+        let store = self.journal.store();
+        let known = match runner.runner_id {
+            Some(id) => store.runner(id).await.map_err(Error::from)?,
+            None => None,
+        };
+        // Nobody takes over the runner of somebody else.
+        let known = known.filter(|known| known.row.registration.owner == runner.owner);
+        let limit = self.settings.max_runners;
+        if known.is_none() && store.count_runners().await.map_err(Error::from)? >= limit {
+            return Err(LeaseError::TooManyRunners { limit });
+        }
+        let new_id = || RunnerId(self.journal.environment().new_id());
+        let id = known.map_or_else(new_id, |known| known.row.id);
+        tracing::info!(runner.id = %id, name = runner.display_name, labels = ?runner.offer.labels,
+            capacity = runner.capacity, version = runner.version, owner = runner.owner,
+            "runner registered");
+        let row = RunnerRow {
+            id,
+            registration: runner,
+            register_time: self.journal.environment().now(),
+            is_draining: false,
+            last_seen: self.now(),
+        };
+        // An earlier session had its workspaces, and they go with it in the same step; what
+        // waits for them is failed by the task that expires leases.
+        let registered = store.register(row, self.now()).await;
+        registered.map_err(Error::from)?;
+        Ok(Registered {
+            runner_id: id,
+            lease_ttl: self.settings.lease_ttl,
+            max_log_chunk: limits::MAX_LOG_CHUNK,
+        })
+    }
+
+    async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
+        self.acquired(request).await
+    }
+
+    async fn renew(
+        &self,
+        proof: LeaseProof,
+        report: Report,
+        known: Directive,
+        max_wait: Duration,
+    ) -> Result<Renewed, LeaseError> {
+        let received = Instant::now();
+        let lease = self.live(proof).await?;
+        let until = received + max_wait.min(self.settings.lease_ttl / 3);
+        let follow = self.signals.follow(lease.stage.job_id);
+        let mut changes = follow.changes();
+        self.keep(lease, report).await?;
+        loop {
+            changes.mark_unchanged();
+            let job = self.journal.job(lease.stage.job_id).await?;
+            let renewed = self.renewed(&job, lease).ok_or(LeaseError::Lost)?;
+            let changed = tokio::time::timeout_at(until, changes.changed());
+            if renewed.directive != known || changed.await.is_err() {
+                return Ok(renewed);
+            }
+        }
+    }
+
+    async fn append_log(
+        &self,
+        proof: LeaseProof,
+        append: LogAppend,
+    ) -> Result<Appended, LeaseError> {
+        let lease = self.live(proof).await?;
+        let LogAppend {
+            offset,
+            dropped,
+            data,
+        } = append;
+        let received = data.len() as u64;
+        let appended = self.logs.append(log_key(lease), offset, dropped, data);
+        let committed = appended.await?;
+        counter!(LOG_RECEIVED).increment(received);
+        let job = self.journal.job(lease.stage.job_id).await?;
+        let renewed = self.renewed(&job, lease).ok_or(LeaseError::Lost)?;
+        Ok(Appended {
+            committed,
+            directive: renewed.directive,
+        })
+    }
+
+    async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
+        let store = self.journal.store();
+        let lease = store.lease(proof.lease_id, proof.token).await;
+        let lease = lease.map_err(Error::from)?.ok_or(LeaseError::Lost)?;
+        if lease.state == LeaseState::Ended {
+            return Ok(());
+        }
+        if !lease.is_live(self.now()) {
+            return Err(LeaseError::Lost);
+        }
+        let key = log_key(lease);
+        let committed = self.logs.size(key);
+        if completion.log_size != committed && !completion.log_incomplete {
+            return Err(LeaseError::Hole { committed });
+        }
+        // The event that has the size comes after the bytes, also on a disk.
+        let synced = self.logs.sync(key).await;
+        synced.map_err(|error| LeaseError::Failed(error.to_string()))?;
+        self.finish(lease, completion, committed).await
+    }
+}
+
+fn log_key(lease: LeaseRow) -> LogKey {
+    LogKey {
+        job_id: lease.stage.job_id,
+        run: lease.stage.run,
+    }
+}
+
+impl From<Error> for LeaseError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::JobNotFound(_) => Self::Lost,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<AppendError> for LeaseError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Hole { committed } => Self::Hole { committed },
+            AppendError::Ended => Self::Lost,
+            AppendError::Io(error) => Self::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+use std::time::Duration;
+
+/// What the engine is told to do otherwise than by callers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Ended jobs that are kept; beyond it the oldest go first.
+    pub retain_jobs: usize,
+    /// How long an ended job is kept at least.
+    pub retain_jobs_for: Duration,
+    /// Time between the polite and the sure kill of a stage.
+    pub kill_grace: Duration,
+    /// Lifetime of a lease; a runner renews it every third of that.
+    pub lease_ttl: Duration,
+    /// Active jobs of one pipeline.
+    pub max_active_jobs: usize,
+    /// Stages that wait for a runner, in the whole service.
+    pub max_queued_stages: usize,
+    /// Runners that are known.
+    pub max_runners: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            retain_jobs: 10_000,
+            retain_jobs_for: Duration::from_secs(60 * 60),
+            kill_grace: Duration::from_secs(10),
+            lease_ttl: Duration::from_secs(30),
+            max_active_jobs: 1_000,
+            max_queued_stages: 100_000,
+            max_runners: 10_000,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::{
+    domain::{self, Event, Job, JobId, JobState, Pipeline, RunnerId, StageRun},
+    store::{Batch, JobWrite, LeaseWrite, PipelineWrite, Write},
+};
+
+use super::{
+    super::{MemoryStore, name_key, pipelines::PipelineEntry},
+    scopes::Locked,
+};
+
+/// A job with the runs that changed, for the queue.
+type Changed = (Arc<Job>, Vec<Arc<StageRun>>);
+
+impl Locked<'_> {
+    /// Does all that was checked. Answers with the runners whose leases have ended by it.
+    pub(super) fn apply(&mut self, store: &MemoryStore, batch: Batch) -> Vec<RunnerId> {
+        let mut changed = Vec::new();
+        let mut leases = Vec::new();
+        for write in batch.writes {
+            match write {
+                Write::Pipeline(write) => self.write_pipeline(store, write),
+                Write::Job(write) => changed.extend(self.write_job(store, write)),
+                Write::Lease(write) => leases.push(write),
+                Write::Record(write) => {
+                    let records = self.records.as_mut().and_then(|records| records.get_mut());
+                    if let Some(records) = records {
+                        records.write(write);
+                    }
+                }
+                Write::Due(write) => {
+                    if let Some(due) = &mut self.due {
+                        due.write(write);
+                    }
+                }
+                Write::Facts(facts) => store.facts.write().keep(facts),
+                Write::RemoveJob(id) => {
+                    if let Some(job) = self.job(id) {
+                        store.forget_job(&job.entry.job);
+                    }
+                }
+            }
+        }
+        if let (Some(answers), Some((key, kept))) = (&mut self.answers, batch.answer) {
+            answers.keep(key, kept);
+        }
+        store.recent.lock().keep(batch.id);
+        // Last: whoever is offered a stage finds its job.
+        self.dispatch(store, &changed, leases)
+    }
+
+    fn dispatch(
+        &mut self,
+        store: &MemoryStore,
+        changed: &[Changed],
+        leases: Vec<LeaseWrite>,
+    ) -> Vec<RunnerId> {
+        if changed.is_empty() && leases.is_empty() {
+            return Vec::new();
+        }
+        let locked = self.dispatch.take();
+        let mut dispatch = locked.unwrap_or_else(|| store.dispatch.lock());
+        for (job, runs) in changed {
+            dispatch.note_job(job, runs);
+        }
+        let is_active = |id: JobId| {
+            let job = self.job(id);
+            job.is_some_and(|job| !job.entry.job.state.is_terminal())
+        };
+        let ended = leases.into_iter();
+        ended
+            .filter_map(|write| dispatch.write(write, is_active))
+            .collect()
+    }
+
+    fn write_pipeline(&mut self, store: &MemoryStore, write: PipelineWrite) {
+        match write {
+            PipelineWrite::Create(pipeline) => store.add_pipeline(pipeline),
+            PipelineWrite::Revise(pipeline, _) => {
+                if let Some(entry) = self.pipeline_mut(pipeline.id) {
+                    store.revise_pipeline(entry, pipeline);
+                }
+            }
+            PipelineWrite::AddJob(id, _) => {
+                if let Some(entry) = self.pipeline_mut(id) {
+                    entry.version += 1;
+                    entry.jobs_created += 1;
+                }
+            }
+            PipelineWrite::Delete(id, _) => {
+                if let Some(entry) = self.pipeline_mut(id) {
+                    entry.deleted = true;
+                    store.remove_pipeline(&entry.pipeline);
+                }
+            }
+        }
+    }
+
+    /// Answers with what the queue has to know, if anything.
+    fn write_job(&mut self, store: &MemoryStore, write: JobWrite) -> Option<Changed> {
+        let JobWrite { job, mut events } = write;
+        let runs: Vec<Arc<StageRun>> = events.iter().filter_map(stage_run).collect();
+        let position = self.jobs.iter().position(|locked| locked.id == job.id)?;
+        let locked = &mut self.jobs[position];
+        let before = match locked.new {
+            Some(new) => {
+                // There may be very many that wait, to which nothing comes for long.
+                events.shrink_to_fit();
+                locked.entry.events = events;
+                store.jobs.insert(job.id, Arc::clone(new));
+                None
+            }
+            None => {
+                locked.entry.events.append(&mut events);
+                let before = std::mem::replace(&mut locked.entry.job, Arc::clone(&job));
+                Some(before.state)
+            }
+        };
+        if before != Some(job.state) {
+            store.job_index.write().move_job(&job, before);
+            self.note_state(store, &job, before.is_none());
+        }
+        (!runs.is_empty() || job.state.is_terminal()).then_some((job, runs))
+    }
+
+    /// Keeps the list of ended jobs, and what the pipeline knows of its jobs.
+    fn note_state(&mut self, store: &MemoryStore, job: &Job, is_new: bool) {
+        if let Some(end_time) = job.end_time {
+            store.ended.write().insert((end_time, job.id));
+        }
+        let Some(pipeline) = self.pipeline_mut(job.pipeline.id) else {
+            return;
+        };
+        if job.state.is_terminal() {
+            pipeline.active_jobs.remove(&job.number);
+        } else if is_new {
+            pipeline.active_jobs.insert(job.number, job.id);
+        }
+        if job.state == JobState::Succeeded {
+            pipeline.note_success(job);
+        }
+    }
+}
+
+impl MemoryStore {
+    fn add_pipeline(&self, pipeline: Arc<Pipeline>) {
+        self.pipeline_index.write().insert(&pipeline);
+        let id = pipeline.id;
+        let entry = PipelineEntry::new(pipeline);
+        self.pipelines.insert(id, Arc::new(Mutex::new(entry)));
+    }
+
+    fn revise_pipeline(&self, entry: &mut PipelineEntry, pipeline: Arc<Pipeline>) {
+        let old = entry.revise(Arc::clone(&pipeline));
+        if name_key(&old) != name_key(&pipeline) {
+            self.names.remove(&name_key(&old));
+        }
+        self.pipeline_index.write().revise(&old, &pipeline);
+    }
+
+    fn remove_pipeline(&self, pipeline: &Pipeline) {
+        self.pipeline_index.write().remove(pipeline);
+        self.names.remove(&name_key(pipeline));
+        self.pipelines.remove(&pipeline.id);
+    }
+
+    fn forget_job(&self, job: &Job) {
+        self.jobs.remove(&job.id);
+        self.job_index.write().remove(job);
+        if let Some(end_time) = job.end_time {
+            self.ended.write().remove(&(end_time, job.id));
+        }
+    }
+}
+
+/// The run that an event tells of.
+fn stage_run(event: &Event) -> Option<Arc<StageRun>> {
+    match &event.change {
+        domain::Change::StageRunChanged(run) => Some(Arc::clone(run)),
+        _ => None,
+    }
+}

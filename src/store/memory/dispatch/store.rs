@@ -1,0 +1,245 @@
+use std::{sync::Arc, time::SystemTime};
+
+use async_trait::async_trait;
+
+use crate::{
+    domain::{
+        Bindings, Demand, FencingToken, Job, JobId, LeaseId, LostWorkspace, PendingReason,
+        RunnerId, SessionId,
+    },
+    store::{
+        Acquisition, Change, KnownRunner, LeaseRequest, LeaseRow, LeaseState, LeaseStore,
+        MemoryStore, Presence, ReadyStage, RunnerRow, StoreError,
+    },
+};
+
+use super::Registered;
+
+#[async_trait]
+impl LeaseStore for MemoryStore {
+    async fn register(&self, runner: RunnerRow, now: SystemTime) -> Result<bool, StoreError> {
+        let registered = self.dispatch.lock().register(runner, now);
+        let lost = match registered {
+            Registered::Again => return Ok(false),
+            Registered::New => None,
+            Registered::Replaced(jobs) => Some(jobs),
+        };
+        self.tell([Change::Runners, Change::LeaseDue]);
+        let is_replaced = lost.is_some();
+        for job_id in lost.into_iter().flatten() {
+            self.tell([Change::WorkspaceLost(job_id)]);
+        }
+        Ok(is_replaced)
+    }
+
+    async fn runner(&self, id: RunnerId) -> Result<Option<KnownRunner>, StoreError> {
+        let dispatch = self.dispatch.lock();
+        let runner = dispatch.runners.get(id);
+        Ok(runner.map(|runner| dispatch.known(runner)))
+    }
+
+    async fn list_runners(
+        &self,
+        after: Option<RunnerId>,
+        limit: usize,
+    ) -> Result<Vec<KnownRunner>, StoreError> {
+        let dispatch = self.dispatch.lock();
+        let runners = dispatch.runners.after(after).take(limit);
+        Ok(runners.map(|runner| dispatch.known(runner)).collect())
+    }
+
+    async fn count_runners(&self) -> Result<usize, StoreError> {
+        Ok(self.dispatch.lock().runners.len())
+    }
+
+    async fn set_draining(&self, id: RunnerId, is_draining: bool) -> Result<bool, StoreError> {
+        match self.dispatch.lock().runners.get_mut(id) {
+            Some(runner) => Arc::make_mut(&mut runner.row).is_draining = is_draining,
+            None => return Ok(false),
+        }
+        self.tell([Change::Runners]);
+        Ok(true)
+    }
+
+    async fn seen(
+        &self,
+        id: RunnerId,
+        session_id: SessionId,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let mut dispatch = self.dispatch.lock();
+        let runner = dispatch.runners.get_mut(id);
+        let runner = runner.filter(|runner| runner.is_session(session_id));
+        Ok(runner.map(|runner| runner.heard_of(now)).is_some())
+    }
+
+    async fn forget_runners(
+        &self,
+        seen_before: SystemTime,
+        presence: Presence<'_>,
+    ) -> Result<usize, StoreError> {
+        let mut dispatch = self.dispatch.lock();
+        Ok(dispatch.forget_runners(seen_before, presence))
+    }
+
+    async fn offer(&self, request: LeaseRequest) -> Result<Acquisition, StoreError> {
+        let mut dispatch = self.dispatch.lock();
+        let offered = dispatch.offer(&request);
+        let is_new_first = matches!(offered, Acquisition::Lease(row)
+            if row.id == request.lease_id && dispatch.is_first_due(row.id));
+        drop(dispatch);
+        if is_new_first {
+            self.tell([Change::LeaseDue]);
+        }
+        Ok(offered)
+    }
+
+    async fn live_lease(
+        &self,
+        id: LeaseId,
+        token: FencingToken,
+        now: SystemTime,
+    ) -> Result<Option<LeaseRow>, StoreError> {
+        let mut dispatch = self.dispatch.lock();
+        let row = dispatch.leases.find(id, token);
+        let Some(row) = row.copied().filter(|row| row.is_live(now)) else {
+            return Ok(None);
+        };
+        if let Some(runner) = dispatch.runners.get_mut(row.runner_id) {
+            runner.heard_of(now);
+        }
+        Ok(Some(row))
+    }
+
+    async fn lease(
+        &self,
+        id: LeaseId,
+        token: FencingToken,
+    ) -> Result<Option<LeaseRow>, StoreError> {
+        Ok(self.dispatch.lock().leases.find(id, token).copied())
+    }
+
+    async fn renew(
+        &self,
+        id: LeaseId,
+        token: FencingToken,
+        now: SystemTime,
+        expires: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let mut dispatch = self.dispatch.lock();
+        let is_renewable = |row: &LeaseRow| row.state == LeaseState::Confirmed && row.is_live(now);
+        let row = dispatch.leases.find(id, token).copied();
+        let Some(row) = row.filter(is_renewable) else {
+            return Ok(false);
+        };
+        if row.expires < expires {
+            dispatch.leases.put(LeaseRow { expires, ..row });
+        }
+        Ok(true)
+    }
+
+    async fn due_leases(&self, now: SystemTime) -> Result<Vec<LeaseRow>, StoreError> {
+        Ok(self.dispatch.lock().due_leases(now))
+    }
+
+    async fn next_due_lease(&self) -> Result<Option<SystemTime>, StoreError> {
+        let first = self.dispatch.lock().leases.first_due();
+        Ok(first.map(|(time, _)| time))
+    }
+
+    async fn release(&self, id: LeaseId, token: FencingToken) -> Result<(), StoreError> {
+        let row = self.dispatch.lock().leases.find(id, token).copied();
+        let Some(row) = row else {
+            return Ok(());
+        };
+        let entry = self.job_entry(row.stage.job_id);
+        // Locked until the stage is back: a cancel in between would find nothing to take out.
+        let entry = entry.as_ref().map(|entry| entry.lock());
+        let job: Option<&Job> = entry.as_ref().map(|entry| &*entry.job);
+        let is_released = self.dispatch.lock().release(id, token, job);
+        drop(entry);
+        if is_released {
+            self.tell([Change::Runners]);
+        }
+        Ok(())
+    }
+
+    async fn unbind(&self, job_id: JobId, runner_id: RunnerId) -> Result<(), StoreError> {
+        let is_unbound = self.dispatch.lock().unbind_if_idle(job_id, runner_id);
+        if is_unbound {
+            self.tell([Change::Runners]);
+        }
+        Ok(())
+    }
+
+    async fn next_token(&self) -> Result<FencingToken, StoreError> {
+        Ok(self.dispatch.lock().next_token)
+    }
+
+    async fn bindings(&self, job_id: JobId) -> Result<Bindings, StoreError> {
+        Ok(self.dispatch.lock().queue.bindings(job_id))
+    }
+
+    async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError> {
+        Ok(self.dispatch.lock().queue.bound_jobs(runner_id))
+    }
+
+    async fn lost_workspaces(&self, job_id: JobId) -> Result<Vec<LostWorkspace>, StoreError> {
+        let dispatch = self.dispatch.lock();
+        Ok(dispatch.lost.get(&job_id).cloned().unwrap_or_default())
+    }
+
+    async fn gone_jobs(
+        &self,
+        runner_id: RunnerId,
+        held: &[JobId],
+    ) -> Result<Vec<JobId>, StoreError> {
+        let is_over = |id: &JobId| {
+            let job = self.current_job(*id);
+            job.is_none_or(|job| job.state.is_terminal())
+        };
+        let over: Vec<bool> = held.iter().map(is_over).collect();
+        let dispatch = self.dispatch.lock();
+        let is_gone = |(id, is_over): (&JobId, bool)| {
+            let is_gone = is_over || dispatch.was_taken_from(*id, runner_id);
+            is_gone.then_some(*id)
+        };
+        Ok(held.iter().zip(over).filter_map(is_gone).collect())
+    }
+
+    async fn waits_for(
+        &self,
+        job_id: JobId,
+        demand: &Demand,
+        presence: Presence<'_>,
+    ) -> Result<PendingReason, StoreError> {
+        let dispatch = self.dispatch.lock();
+        Ok(dispatch.waits_for(job_id, demand, presence))
+    }
+
+    async fn silent_runners(&self, presence: Presence<'_>) -> Result<Vec<RunnerId>, StoreError> {
+        Ok(self.dispatch.lock().silent_runners(presence))
+    }
+
+    async fn next_silence(&self, presence: Presence<'_>) -> Result<Option<SystemTime>, StoreError> {
+        Ok(self.dispatch.lock().next_silence(presence))
+    }
+
+    async fn ready_stages(&self) -> Result<usize, StoreError> {
+        Ok(self.dispatch.lock().queue.len())
+    }
+
+    async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError> {
+        Ok(self.dispatch.lock().queue.head())
+    }
+
+    async fn take_over(
+        &self,
+        now: SystemTime,
+        expires: SystemTime,
+    ) -> Result<Vec<RunnerId>, StoreError> {
+        let embedded = self.dispatch.lock().take_over(now, expires);
+        self.tell([Change::Runners, Change::LeaseDue]);
+        Ok(embedded)
+    }
+}

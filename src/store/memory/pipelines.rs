@@ -1,0 +1,171 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use crate::domain::{Job, JobId, Pipeline, PipelineId, StageDurations, limits, stage_durations};
+
+use super::{
+    super::{PipelineFilter, PipelineState, PipelineStore, StoreError},
+    MemoryStore, page,
+};
+
+pub(super) struct PipelineEntry {
+    pub(super) pipeline: Arc<Pipeline>,
+    /// Jobs that have not ended, by their numbers.
+    pub(super) active_jobs: BTreeMap<i64, JobId>,
+    pub(super) jobs_created: i64,
+    pub(super) version: u64,
+    /// Whoever waited for the lock while the pipeline was deleted sees this.
+    pub(super) deleted: bool,
+    /// What the stages of the newest job that succeeded took, with its number.
+    durations: Option<(i64, Arc<StageDurations>)>,
+    /// Older revisions.
+    revisions: BTreeMap<i64, Arc<Pipeline>>,
+    /// Still older ones, each of which goes with the last job that runs it.
+    with_their_jobs: BTreeMap<i64, Weak<Pipeline>>,
+    /// How many of those there may be before the ones that are gone are looked for.
+    sweep_at: usize,
+}
+
+#[async_trait]
+impl PipelineStore for MemoryStore {
+    async fn pipeline(&self, id: PipelineId) -> Result<Option<PipelineState>, StoreError> {
+        let state = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().state();
+        Ok(self.pipeline_entry(id).map(state))
+    }
+
+    async fn active_jobs(&self, id: PipelineId) -> Result<Vec<JobId>, StoreError> {
+        let jobs = |entry: Arc<Mutex<PipelineEntry>>| {
+            let entry = entry.lock();
+            entry.active_jobs.values().copied().collect()
+        };
+        Ok(self.pipeline_entry(id).map(jobs).unwrap_or_default())
+    }
+
+    async fn revision(
+        &self,
+        id: PipelineId,
+        revision: i64,
+    ) -> Result<Option<Arc<Pipeline>>, StoreError> {
+        let find = |entry: Arc<Mutex<PipelineEntry>>| entry.lock().revision(revision);
+        Ok(self.pipeline_entry(id).and_then(find))
+    }
+
+    async fn list_pipelines(
+        &self,
+        filter: &PipelineFilter,
+        before: Option<PipelineId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Pipeline>>, StoreError> {
+        let ids = |before, count| {
+            let index = self.pipeline_index.read();
+            index.newest_first(filter, before).take(count).collect()
+        };
+        let pipeline = |id| {
+            self.newest_revision(id)
+                .filter(|found| filter.matches(found))
+        };
+        Ok(page(before, limit, ids, pipeline))
+    }
+
+    async fn pipelines_with_held_jobs(&self) -> Result<Vec<PipelineId>, StoreError> {
+        // Copied first: no entry is locked under a guard of the map's shard.
+        let entries = self.pipelines.iter();
+        let entries: Vec<_> = entries
+            .map(|entry| (*entry.key(), Arc::clone(entry.value())))
+            .collect();
+        let is_held = |entry: &Mutex<PipelineEntry>| {
+            let oldest = entry.lock().oldest_active_job();
+            let oldest = oldest.and_then(|id| self.current_job(id));
+            oldest.is_some_and(|job| job.last_sequence == 1)
+        };
+        let held = entries.into_iter().filter(|(_, entry)| is_held(entry));
+        Ok(held.map(|(id, _)| id).collect())
+    }
+}
+
+impl MemoryStore {
+    fn newest_revision(&self, id: PipelineId) -> Option<Arc<Pipeline>> {
+        let entry = self.pipeline_entry(id)?;
+        let pipeline = Arc::clone(&entry.lock().pipeline);
+        Some(pipeline)
+    }
+}
+
+impl PipelineEntry {
+    pub(super) fn new(pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            pipeline,
+            active_jobs: BTreeMap::new(),
+            jobs_created: 0,
+            version: 1,
+            deleted: false,
+            durations: None,
+            revisions: BTreeMap::new(),
+            with_their_jobs: BTreeMap::new(),
+            sweep_at: 0,
+        }
+    }
+
+    fn state(&self) -> PipelineState {
+        let durations = self.durations.as_ref();
+        PipelineState {
+            pipeline: Arc::clone(&self.pipeline),
+            active_jobs: self.active_jobs.len(),
+            oldest_active_job: self.oldest_active_job(),
+            jobs_created: self.jobs_created,
+            version: self.version,
+            durations: durations.map(|(_, durations)| Arc::clone(durations)),
+        }
+    }
+
+    fn oldest_active_job(&self) -> Option<JobId> {
+        self.active_jobs.values().next().copied()
+    }
+
+    fn revision(&self, revision: i64) -> Option<Arc<Pipeline>> {
+        if revision == self.pipeline.revision {
+            return Some(Arc::clone(&self.pipeline));
+        }
+        let kept = self.revisions.get(&revision).cloned();
+        kept.or_else(|| self.with_their_jobs.get(&revision)?.upgrade())
+    }
+
+    /// Takes in the next revision, and answers with the one that was the newest.
+    pub(super) fn revise(&mut self, pipeline: Arc<Pipeline>) -> Arc<Pipeline> {
+        let old = std::mem::replace(&mut self.pipeline, pipeline);
+        self.version += 1;
+        self.revisions.insert(old.revision, Arc::clone(&old));
+        self.let_go_of_old_revisions();
+        old
+    }
+
+    /// Notes what the stages of a job that has succeeded took, unless a later one has.
+    pub(super) fn note_success(&mut self, job: &Job) {
+        let known = self.durations.as_ref().map(|(number, _)| *number);
+        if known.is_none_or(|number| number < job.number) {
+            self.durations = Some((job.number, Arc::new(stage_durations(job))));
+        }
+    }
+
+    /// Beyond the newest revisions, one is kept only as long as a job that runs it.
+    fn let_go_of_old_revisions(&mut self) {
+        const SWEEP_AT: usize = 64;
+        let limit = i64::try_from(limits::MAX_REVISIONS).unwrap_or(i64::MAX);
+        let oldest = self.pipeline.revision - limit;
+        let Some(old) = self.revisions.remove(&oldest) else {
+            return;
+        };
+        if self.with_their_jobs.len() >= self.sweep_at {
+            let is_there = |_: &i64, pipeline: &mut Weak<Pipeline>| pipeline.strong_count() > 0;
+            self.with_their_jobs.retain(is_there);
+            // As many again before the next look: an update pays for two, however many stay.
+            self.sweep_at = SWEEP_AT.max(2 * self.with_their_jobs.len());
+        }
+        self.with_their_jobs.insert(oldest, Arc::downgrade(&old));
+    }
+}
