@@ -7,10 +7,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost_build::{Config, Service, ServiceGenerator};
 
 const PROTO_ROOT: &str = "proto";
-const PROTO_FILES: [&str; 4] = [
+const PROTO_FILES: [&str; 6] = [
     "pipewright/v1/pipeline_service.proto",
     "pipewright/v1/job_service.proto",
     "pipewright/v1/runner_service.proto",
+    "pipewright/v1/project_service.proto",
+    "pipewright/v1/admin_service.proto",
     "pipewright/runner/v1/lease_service.proto",
 ];
 /// Unary methods, by the names of their functions, whose answers are made of parts that are

@@ -40,6 +40,15 @@ def pipeline_data(request: Json) -> list[str]:
     return ["--data", json.dumps(pipeline)]
 
 
+def project_options(project: Json) -> list[str]:
+    """What a caller may say of a project, as options."""
+    annotations = project.get("annotations", {}).items()
+    return [
+        *flag("description", project.get("description")),
+        *(option for key, value in annotations for option in flag("annotation", f"{key}={value}")),
+    ]
+
+
 # Each method as a command, and the field of its response that the command prints.
 COMMANDS: dict[str, tuple[str | None, Callable[[Json], list[str]]]] = {
     "CreatePipeline": ("pipeline", lambda request: ["pipeline", "create", *pipeline_data(request)]),
@@ -54,6 +63,30 @@ COMMANDS: dict[str, tuple[str | None, Callable[[Json], list[str]]]] = {
         lambda request: [
             *["pipeline", "delete", request["pipelineId"]],
             *(["--force"] if request.get("force") else []),
+        ],
+    ),
+    "CreateProject": (
+        "project",
+        lambda request: [
+            *["project", "create", request["project"]["name"]],
+            *project_options(request["project"]),
+        ],
+    ),
+    "GetProject": ("project", lambda request: ["project", "get", request["name"]]),
+    "ListProjects": (None, lambda request: ["project", "list", *listing(request)]),
+    "UpdateProject": (
+        "project",
+        lambda request: [
+            *["project", "update", request["project"]["name"]],
+            *project_options(request["project"]),
+            *flag("etag", request["project"].get("etag")),
+        ],
+    ),
+    "DeleteProject": (
+        None,
+        lambda request: [
+            *["project", "delete", request["name"]],
+            *flag("etag", request.get("etag")),
         ],
     ),
     "TriggerPipeline": (

@@ -48,6 +48,7 @@ class Story:
         gated, written, held = await self.creates()
         await self.lists(gated, written, held)
         await self.updates(gated)
+        await self.keeps_projects()
         succeeded = await self.triggers_once(gated)
         await self.watches_through_cuts(succeeded)
         await self.connect(token=self.world.token)
@@ -105,6 +106,37 @@ class Story:
         updated = await self.call("UpdatePipeline", change)
         assert updated["pipeline"]["revision"] == "2"
         await self.refused("ABORTED", "ETAG_MISMATCH", "UpdatePipeline", change)
+
+    async def keeps_projects(self) -> None:
+        """One from its making to its end, which has to wait for its pipeline's."""
+        made = {"name": "shop", "description": "All that sells", "annotations": {"team": "shop"}}
+        created = (await self.call("CreateProject", {"project": made}))["project"]
+        assert created["creator"] == USERNAME
+        await self.refused("ALREADY_EXISTS", "PROJECT_EXISTS", "CreateProject", {"project": made})
+        name = {"name": "shop"}
+        assert (await self.call("GetProject", name))["project"] == created
+        page = await self.call("ListProjects", {"pageSize": 1})
+        token = page["nextPageToken"]
+        rest = await self.call("ListProjects", {"pageSize": 1, "pageToken": token})
+        listed = [project["name"] for project in page["projects"] + rest["projects"]]
+        assert listed == ["default", "shop"], listed
+        assert "nextPageToken" not in rest
+        change = {"project": {**name, "etag": created["etag"], "description": "The shop"}}
+        updated = (await self.call("UpdateProject", change))["project"]
+        assert updated["description"] == "The shop"
+        assert updated["annotations"] == made["annotations"]
+        await self.refused("ABORTED", "ETAG_MISMATCH", "UpdateProject", change)
+        stages = [{"name": "a", "command": "true"}]
+        pipeline = {"project": "shop", "name": "sell", "stages": stages}
+        inside = (await self.call("CreatePipeline", {"pipeline": pipeline}))["pipeline"]["id"]
+        await self.refused("FAILED_PRECONDITION", "PROJECT_NOT_EMPTY", "DeleteProject", name)
+        await self.call("DeletePipeline", {"pipelineId": inside})
+        stale = {**name, "etag": created["etag"]}
+        await self.refused("ABORTED", "ETAG_MISMATCH", "DeleteProject", stale)
+        await self.call("DeleteProject", {**name, "etag": updated["etag"]})
+        await self.refused("NOT_FOUND", "PROJECT_NOT_FOUND", "GetProject", name)
+        default = {"name": "default"}
+        await self.refused("FAILED_PRECONDITION", "PROJECT_PERMANENT", "DeleteProject", default)
 
     async def triggers_once(self, pipeline_id: str) -> str:
         """The same request_id twice is one job, and with another request it is refused."""

@@ -36,7 +36,8 @@ def options_of(said: Json) -> Json:
 
 def find(client: Any, method: str) -> Any:
     """A method of any of the API's services."""
-    for stub in (client.pipelines, client.jobs, client.runners):
+    stubs = (client.pipelines, client.jobs, client.runners, client.projects, client.admin)
+    for stub in stubs:
         if hasattr(stub, method):
             return getattr(stub, method)
     raise LookupError(f"there is no method {method}")

@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pipewright::fuzzing::api::page;
+use pipewright::fuzzing::api::{page, page_of_names};
 use uuid::Uuid;
 
 fuzz_target!(|input: &str| {
@@ -35,5 +35,18 @@ fuzz_target!(|input: &str| {
     let next = page(&method, size, &next, &filters).expect("a token of its own is read");
     let last = Uuid::from_u128(items_of_page.len() as u128 - 1);
     assert_eq!(next.after(), Some(last));
-    assert_eq!(first.cut(items(0).take(1)), (vec![other], String::new()));
+    assert_eq!(first.cut(items(0).take(1)), (vec![other.clone()], String::new()));
+
+    // A list of things with names. What a caller makes up is read only if it is a name.
+    if let Ok(read) = page_of_names(&method, size, &token, &filters) {
+        assert_eq!(read.after().is_none(), token.is_empty());
+        assert_ne!(read.after(), Some(String::new()));
+    }
+    let Ok(first) = page_of_names(&method, 1, "", &filters) else {
+        unreachable!("the size is good");
+    };
+    let named = [(format!("a{method}"), other.clone()), ("b".to_owned(), other)];
+    let (_, next) = first.cut(named);
+    let next = page_of_names(&method, 1, &next, &filters).expect("a token of its own is read");
+    assert_eq!(next.after(), Some(format!("a{method}")));
 });

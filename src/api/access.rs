@@ -44,7 +44,7 @@ const LOG_CHUNK: u64 = 260 * 1024;
 /// Enough for the ids of 10,000 held jobs.
 const HELD_JOBS: u64 = 512 * 1024;
 
-const METHODS: [Method; 25] = {
+const METHODS: [Method; 31] = {
     use Role::{Admin, Developer, Runner, Viewer};
     use Rule::{Everywhere, InProject, Known, Open};
     [
@@ -117,6 +117,31 @@ const METHODS: [Method; 25] = {
             Everywhere(Admin),
             Some(SMALL),
         ),
+        changes(
+            "/pipewright.v1.ProjectService/CreateProject",
+            InProject(Admin),
+            Some(SMALL),
+        ),
+        reads(
+            "/pipewright.v1.ProjectService/GetProject",
+            InProject(Viewer),
+        ),
+        reads(
+            "/pipewright.v1.ProjectService/ListProjects",
+            InProject(Viewer),
+        ),
+        changes(
+            "/pipewright.v1.ProjectService/UpdateProject",
+            InProject(Admin),
+            Some(SMALL),
+        ),
+        changes(
+            "/pipewright.v1.ProjectService/DeleteProject",
+            InProject(Admin),
+            Some(SMALL),
+        ),
+        // What the service does by itself concerns all projects.
+        reads("/pipewright.v1.AdminService/ListTasks", Everywhere(Admin)),
         changes(
             "/pipewright.runner.v1.LeaseService/RegisterRunner",
             Everywhere(Runner),

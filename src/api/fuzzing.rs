@@ -8,13 +8,17 @@ use prost_types::FieldMask;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{gate::deadline, mask::Mask, page::PageRequest};
+use super::{
+    gate::deadline,
+    mask::{Mask, PipelineField},
+    page::PageRequest,
+};
 use crate::{
     domain::{Pipeline, PipelineSpec, Violation},
     proto::{pipeline_from_proto, v1},
 };
 
-/// Reads the paging of a list's call, as each list does.
+/// Reads the paging of a list's call, as each list of things with ids does.
 ///
 /// # Errors
 /// If the page is refused.
@@ -23,24 +27,47 @@ pub fn page(
     size: i32,
     token: &str,
     filters: &impl Message,
-) -> Result<Page, Box<Status>> {
+) -> Result<Page<Uuid>, Box<Status>> {
+    Ok(Page(PageRequest::new(method, size, token, filters)?))
+}
+
+/// As [`page`], for things with names.
+///
+/// # Errors
+/// If the page is refused.
+pub fn page_of_names(
+    method: &str,
+    size: i32,
+    token: &str,
+    filters: &impl Message,
+) -> Result<Page<String>, Box<Status>> {
     Ok(Page(PageRequest::new(method, size, token, filters)?))
 }
 
 /// A page that a call asks for.
-pub struct Page(PageRequest);
+pub struct Page<K>(PageRequest<K>);
 
-impl Page {
-    /// The last item of the page before.
-    pub fn after(&self) -> Option<Uuid> {
-        self.0.after
-    }
+macro_rules! page {
+    ($key:ty) => {
+        impl Page<$key> {
+            /// The last item of the page before.
+            pub fn after(&self) -> Option<$key> {
+                self.0.after.clone()
+            }
 
-    /// Cuts a list to the page, and gives the token of the page after it.
-    pub fn cut<T: Message>(&self, items: impl IntoIterator<Item = (Uuid, T)>) -> (Vec<T>, String) {
-        self.0.cut(items, T::encoded_len)
-    }
+            /// Cuts a list to the page, and gives the token of the page after it.
+            pub fn cut<T: Message>(
+                &self,
+                items: impl IntoIterator<Item = ($key, T)>,
+            ) -> (Vec<T>, String) {
+                self.0.cut(items, T::encoded_len)
+            }
+        }
+    };
 }
+
+page!(Uuid);
+page!(String);
 
 /// The value of a `grpc-timeout` header; none if it is malformed.
 pub fn timeout(value: &HeaderValue) -> Option<Duration> {
@@ -58,7 +85,7 @@ pub fn updated(
     current: &Pipeline,
 ) -> Result<PipelineSpec, Vec<Violation>> {
     let refused = |status: Status| vec![Violation::new("update_mask", status.message())];
-    let mask = Mask::new(Some(FieldMask { paths }), &pipeline).map_err(refused)?;
+    let mask = Mask::<PipelineField>::new(Some(FieldMask { paths }), &pipeline).map_err(refused)?;
     mask.leave_only_its_fields(&mut pipeline);
     mask.apply(&pipeline_from_proto(pipeline)?, current)
 }

@@ -1,6 +1,7 @@
 //! The gRPC services: parse, check, call the engine, answer.
 
 mod access;
+mod admin_service;
 mod encoded;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -12,6 +13,7 @@ mod limited;
 mod mask;
 mod page;
 mod pipeline_service;
+mod project_service;
 mod reason;
 mod request;
 mod runner_service;
@@ -20,10 +22,12 @@ mod streams;
 mod views;
 
 pub use access::needs;
+pub use admin_service::Admin;
 pub use gate::{Gate, GateLimits, Received, Sent, presented};
 pub use job_service::Jobs;
 pub use lease_service::LeaseCalls;
 pub use limited::refused_in_front;
 pub use pipeline_service::Pipelines;
+pub use project_service::Projects;
 pub use reason::Reason;
 pub use runner_service::Runners;

@@ -16,17 +16,47 @@ const VERSION: u8 = 1;
 /// Bytes of the filters' hash that a token carries.
 const BINDING: usize = 8;
 
+/// What tells the items of a list apart, and where a page ends.
+pub(super) trait Key: Sized {
+    /// The end of a token.
+    fn bytes(&self) -> &[u8];
+    /// None for bytes that are no key.
+    fn read(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Key for Uuid {
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
+    }
+}
+
+/// A name, which is never empty.
+impl Key for String {
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(bytes).ok()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+}
+
 /// Which page a request asks for.
 #[derive(Debug)]
-pub(super) struct PageRequest {
+pub(super) struct PageRequest<K> {
     /// Items on the page, at most.
     pub(super) size: usize,
     /// The last item of the page before.
-    pub(super) after: Option<Uuid>,
+    pub(super) after: Option<K>,
     binding: [u8; BINDING],
 }
 
-impl PageRequest {
+impl<K: Key> PageRequest<K> {
     /// Reads the paging of a call of `method`. `filters` is the request without its
     /// paging: a token is good only for the list that it came from.
     pub(super) fn new(
@@ -68,33 +98,32 @@ impl PageRequest {
     /// Cuts a list to the page, and gives the token of the page after it.
     pub(super) fn cut<T>(
         &self,
-        items: impl IntoIterator<Item = (Uuid, T)>,
+        items: impl IntoIterator<Item = (K, T)>,
         encoded_len: impl Fn(&T) -> usize,
     ) -> (Vec<T>, String) {
         let mut page = Vec::new();
         let mut bytes = 0;
         let mut last = None;
-        for (id, item) in items {
+        for (key, item) in items {
             bytes += encoded_len(&item);
             let is_full = page.len() == self.size || (bytes > MAX_BYTES && !page.is_empty());
-            if let (true, Some(last)) = (is_full, last) {
+            if let (true, Some(last)) = (is_full, &last) {
                 return (page, self.token(last));
             }
             page.push(item);
-            last = Some(id);
+            last = Some(key);
         }
         (page, String::new())
     }
 
-    fn token(&self, last: Uuid) -> String {
-        let parts = [&[VERSION][..], &self.binding, last.as_bytes()];
+    fn token(&self, last: &K) -> String {
+        let parts = [&[VERSION][..], &self.binding, last.bytes()];
         URL_SAFE_NO_PAD.encode(parts.concat())
     }
 }
 
-fn read_token(token: &str, binding: [u8; BINDING]) -> Option<Uuid> {
+fn read_token<K: Key>(token: &str, binding: [u8; BINDING]) -> Option<K> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let rest = bytes.strip_prefix(&[VERSION])?;
-    let id = rest.strip_prefix(&binding[..])?;
-    Uuid::from_slice(id).ok()
+    K::read(rest.strip_prefix(&binding[..])?)
 }

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     encoded::EncodedPipelines,
     gate::audit::Audit,
-    mask::Mask,
+    mask::{Mask, PipelineField},
     page::PageRequest,
     request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside, within},
     status::{invalid, invalid_field},
@@ -153,7 +153,7 @@ impl PipelineService for Pipelines {
         let mut pipeline = required(pipeline)?;
         audit.about("pipeline", &pipeline.id);
         audit.only_checks(validate_only);
-        let mask = Mask::new(update_mask, &pipeline)?;
+        let mask = Mask::<PipelineField>::new(update_mask, &pipeline)?;
         mask.leave_only_its_fields(&mut pipeline);
         let draft = read(pipeline)?;
         let update = Update {

@@ -75,12 +75,12 @@ reasons! {
         "There is a project of that name. Choose another, or update that one.";
     Contended = "CONTENDED", Some(Code::Aborted),
         "Others changed the same thing at the same time, eight times in a row. Try again.";
-    ProjectNotEmpty = "PROJECT_NOT_EMPTY", Some(Code::FailedPrecondition),
-        "The project has pipelines, or jobs that are still kept. Delete the pipelines first; their jobs go in time.";
-    ProjectPermanent = "PROJECT_PERMANENT", Some(Code::FailedPrecondition),
-        "The project `default` is always there.";
     EtagMismatch = "ETAG_MISMATCH", Some(Code::Aborted),
-        "The pipeline was changed since it was read. Read it again, and decide again.";
+        "It was changed since it was read. Read it again, and decide again.";
+    ProjectNotEmpty = "PROJECT_NOT_EMPTY", Some(Code::FailedPrecondition),
+        "The project has pipelines or jobs. Delete the pipelines, and wait until the jobs expire.";
+    ProjectPermanent = "PROJECT_PERMANENT", Some(Code::FailedPrecondition),
+        "The project `default` is always there and cannot be deleted.";
     PipelineHasActiveJobs = "PIPELINE_HAS_ACTIVE_JOBS", Some(Code::FailedPrecondition),
         "Jobs of the pipeline are active. Wait for them, or set `force`.";
     JobEnded = "JOB_ENDED", Some(Code::FailedPrecondition),

@@ -166,6 +166,22 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
             )]),
         ),
         Error::ProjectNotFound(name) => (Reason::ProjectNotFound, resource("Project", name)),
+        Error::ProjectExists(name) => (Reason::ProjectExists, resource("Project", name)),
+        Error::ProjectNotEmpty { name, .. } => {
+            let must = "the project must have no pipelines and no jobs";
+            (Reason::ProjectNotEmpty, precondition("PROJECT", name, must))
+        }
+        Error::ProjectPermanent(name) => {
+            let must = "the project must be another than this one";
+            (
+                Reason::ProjectPermanent,
+                precondition("PROJECT", name, must),
+            )
+        }
+        Error::ProjectEtagMismatch { name, current } => {
+            let must = format!("the etag must be '{current}'");
+            (Reason::EtagMismatch, precondition("ETAG", name, must))
+        }
         Error::RoleLacking { .. } => (Reason::RoleRequired, ErrorDetails::new()),
         Error::PipelineNotFound(id) => (Reason::PipelineNotFound, resource("Pipeline", id)),
         Error::RevisionNotFound { id, revision } => (
@@ -221,22 +237,6 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
             let must = format!("must be at most the log's present size, {size}");
             let details = bad_request(vec![Violation::new("offset", must)]);
             (Reason::OffsetPastEnd, details)
-        }
-        Error::ProjectExists(name) => (Reason::ProjectExists, resource("Project", name)),
-        Error::ProjectNotEmpty { name, .. } => {
-            let must = "the project must have no pipelines and no jobs";
-            (Reason::ProjectNotEmpty, precondition("PROJECT", name, must))
-        }
-        Error::ProjectPermanent(name) => {
-            let must = "the project must be another than the one that is always there";
-            (
-                Reason::ProjectPermanent,
-                precondition("PROJECT", name, must),
-            )
-        }
-        Error::ProjectEtagMismatch { name, current } => {
-            let must = format!("the etag must be '{current}'");
-            (Reason::EtagMismatch, precondition("ETAG", name, must))
         }
         Error::Contended => (Reason::Contended, ErrorDetails::new()),
         Error::Stopping => (Reason::ServerStopping, ErrorDetails::new()),

@@ -1,8 +1,11 @@
-//! What is known of jobs and runners only at the moment they are read.
+//! What is known of jobs, runners and tasks only at the moment they are read.
 
 use crate::{
-    engine::{JobView, RunnerView, RunningStage},
-    proto::{attempt_to_proto, bytes_to_proto, job_to_proto, pending_to_proto, time_to_proto, v1},
+    engine::{JobView, RunnerView, RunningStage, TaskState, TaskStatus},
+    proto::{
+        attempt_to_proto, bytes_to_proto, duration_to_proto, job_to_proto, pending_to_proto,
+        time_to_proto, v1,
+    },
 };
 
 /// A job with its stage runs as they are now.
@@ -62,5 +65,44 @@ fn stage_to_proto(stage: RunningStage) -> v1::runner::RunningStage {
         stage_name,
         attempt: attempt_to_proto(attempt),
         start_time: start_time.map(time_to_proto),
+    }
+}
+
+/// A background task as operators see it.
+pub(super) fn task_to_proto(task: TaskStatus) -> v1::Task {
+    use v1::task::State;
+    let TaskStatus {
+        name,
+        description,
+        period,
+        state,
+        runs,
+        failures,
+        consecutive_failures,
+        items,
+        last_start,
+        last_duration,
+        last_success,
+        last_error,
+        next_run,
+    } = task;
+    let state = match state {
+        TaskState::Idle => State::Idle,
+        TaskState::Running => State::Running,
+    };
+    v1::Task {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        period: Some(duration_to_proto(period)),
+        state: state.into(),
+        runs: bytes_to_proto(runs),
+        failures: bytes_to_proto(failures),
+        consecutive_failures: attempt_to_proto(consecutive_failures),
+        items: bytes_to_proto(items),
+        last_start_time: last_start.map(time_to_proto),
+        last_duration: last_duration.map(duration_to_proto),
+        last_success_time: last_success.map(time_to_proto),
+        last_error: last_error.unwrap_or_default(),
+        next_run_time: next_run.map(time_to_proto),
     }
 }

@@ -8,8 +8,9 @@ use tonic_types::StatusExt;
 use crate::{
     cli::{backoff::Backoff, caller::Headers, connection::Connection, exit::Failure, unreachable},
     proto::v1::{
-        job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
-        runner_service_client::RunnerServiceClient,
+        admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
+        pipeline_service_client::PipelineServiceClient,
+        project_service_client::ProjectServiceClient, runner_service_client::RunnerServiceClient,
     },
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Client {
     pub(crate) pipelines: PipelineServiceClient<Transport>,
     pub(crate) jobs: JobServiceClient<Transport>,
     pub(crate) runners: RunnerServiceClient<Transport>,
+    pub(crate) projects: ProjectServiceClient<Transport>,
+    pub(crate) admin: AdminServiceClient<Transport>,
     connection: Connection,
     timeout: Duration,
 }
@@ -45,7 +48,9 @@ impl Client {
         Self {
             pipelines: PipelineServiceClient::new(transport.clone()),
             jobs: JobServiceClient::new(transport.clone()),
-            runners: RunnerServiceClient::new(transport),
+            runners: RunnerServiceClient::new(transport.clone()),
+            projects: ProjectServiceClient::new(transport.clone()),
+            admin: AdminServiceClient::new(transport),
             connection,
             timeout,
         }

@@ -1,5 +1,6 @@
 //! The command line: the service itself, and a client of it.
 
+mod admin;
 mod backoff;
 mod bars;
 mod caller;
@@ -27,7 +28,9 @@ mod near;
 mod out;
 mod page;
 mod pipeline;
+mod project;
 mod remote;
+mod resource;
 mod run;
 mod runner;
 mod screen;
@@ -74,6 +77,8 @@ enum Command {
     Pipeline(pipeline::PipelineArgs),
     Job(job::JobArgs),
     Runner(runner::RunnerArgs),
+    Project(project::ProjectArgs),
+    Admin(admin::AdminArgs),
     User(credentials::UserArgs),
     Token(credentials::TokenArgs),
     Certificate(credentials::CertificateArgs),
@@ -113,6 +118,8 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Pipeline(args) => pipeline::pipeline(args).await,
         Command::Job(args) => job::job(args).await,
         Command::Runner(args) => runner::runner(args).await,
+        Command::Project(args) => project::project(args).await,
+        Command::Admin(args) => admin::admin(args).await,
         Command::User(args) => credentials::user(args),
         Command::Token(args) => credentials::token(args),
         Command::Certificate(args) => credentials::certificate(args),
@@ -128,6 +135,8 @@ impl Command {
             Self::Pipeline(args) => args.format(),
             Self::Job(args) => args.format(),
             Self::Runner(args) => args.format(),
+            Self::Project(args) => args.format(),
+            Self::Admin(args) => args.format(),
             _ => Format::Table,
         }
     }

@@ -22,7 +22,7 @@ pub(crate) struct Paging {
 }
 
 /// The page to ask for next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
     /// Most items; the service's choice when 0.
     pub(crate) size: i32,

@@ -9,13 +9,23 @@ use crate::{
 
 /// Rows under a header, without lines; cells are made fit for the terminal.
 pub(crate) fn table<const N: usize>(
-    header: [&str; N],
+    header: [&'static str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
+    self::rows(header, rows.map(Vec::from))
+}
+
+/// As [`table`], with columns that are counted as the program runs.
+pub(crate) fn rows(
+    header: impl IntoIterator<Item = &'static str>,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.into_iter().collect::<Vec<_>>());
     for row in rows {
-        table.add_row(row.map(|cell| text::one_line(&cell)));
+        table.add_row(row.iter().map(|cell| text::one_line(cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

@@ -35,6 +35,12 @@ fn help_texts() {
     for name in ["list", "get", "drain", "resume"] {
         insta::assert_snapshot!(format!("help_runner_{name}"), help(&["runner", name]));
     }
+    insta::assert_snapshot!("help_project", help(&["project"]));
+    for name in ["create", "get", "list", "update", "delete"] {
+        insta::assert_snapshot!(format!("help_project_{name}"), help(&["project", name]));
+    }
+    insta::assert_snapshot!("help_admin", help(&["admin"]));
+    insta::assert_snapshot!("help_admin_tasks", help(&["admin", "tasks"]));
     for (kind, commands) in [
         (
             "user",
@@ -68,6 +74,9 @@ fn arguments_that_are_refused() {
         "pipeline create --data {} --file x",
         "pipeline update ci --mask name",
         "pipeline trigger ci --priority 101",
+        "project create",
+        "project update shop --annotation team",
+        "admin",
         "job get",
         "job list --state done",
         "job list --all --limit 3",

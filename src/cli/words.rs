@@ -36,6 +36,11 @@ pub(crate) fn runner_state(runner: &v1::Runner) -> String {
     }
 }
 
+/// A background task's state.
+pub(crate) fn task_state(state: v1::task::State) -> String {
+    word(state.as_str_name(), "STATE_")
+}
+
 /// Labels as they are given, `a=1,b=2`.
 pub(crate) fn labels(labels: &BTreeMap<String, String>) -> String {
     let pairs: Vec<_> = labels

@@ -9,6 +9,7 @@ mod event;
 mod job;
 pub mod lease;
 mod pipeline;
+mod project;
 mod redacted;
 mod time;
 
@@ -21,6 +22,7 @@ pub use job::{
     state_from_proto,
 };
 pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_fits};
+pub use project::{SentProject, project_from_proto, project_to_proto};
 pub use time::{duration_from_proto, duration_to_proto, time_to_proto};
 
 /// Messages, clients and servers generated from `proto/pipewright/v1`.

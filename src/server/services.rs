@@ -18,7 +18,10 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::{
-    api::{Gate, GateLimits, Jobs, LeaseCalls, Pipelines, Reason, Runners, Sent, refused_in_front},
+    api::{
+        Admin, Gate, GateLimits, Jobs, LeaseCalls, Pipelines, Projects, Reason, Runners, Sent,
+        refused_in_front,
+    },
     auth::Authenticator,
     config::Limits,
     engine::Engine,
@@ -27,8 +30,10 @@ use crate::{
         FILE_DESCRIPTOR_SET,
         runner_v1::lease_service_server::{LeaseServiceServer, SERVICE_NAME as LEASE_SERVICE},
         v1::{
+            admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN_SERVICE},
             job_service_server::{JobServiceServer, SERVICE_NAME as JOB_SERVICE},
             pipeline_service_server::{PipelineServiceServer, SERVICE_NAME as PIPELINE_SERVICE},
+            project_service_server::{ProjectServiceServer, SERVICE_NAME as PROJECT_SERVICE},
             runner_service_server::{RunnerServiceServer, SERVICE_NAME as RUNNER_SERVICE},
         },
     },
@@ -50,6 +55,8 @@ pub(super) async fn services(
     let pipelines = PipelineServiceServer::new(Pipelines::new(Arc::clone(engine)));
     let jobs = JobServiceServer::new(Jobs::new(Arc::clone(engine)));
     let runners = RunnerServiceServer::new(Runners::new(Arc::clone(engine)));
+    let projects = ProjectServiceServer::new(Projects::new(Arc::clone(engine)));
+    let admin = AdminServiceServer::new(Admin::new(Arc::clone(engine)));
     let leases = LeaseServiceServer::new(LeaseCalls::new(Arc::clone(engine.runners()) as _));
     let mut others = Routes::new(health_service);
     if with_reflection {
@@ -61,6 +68,8 @@ pub(super) async fn services(
         pipelines: pipelines.max_decoding_message_size(max),
         jobs: jobs.max_decoding_message_size(max),
         runners: runners.max_decoding_message_size(max),
+        projects: projects.max_decoding_message_size(max),
+        admin: admin.max_decoding_message_size(max),
         leases: leases.max_decoding_message_size(max),
         others: others.prepare(),
     };
@@ -81,6 +90,8 @@ struct Services {
     pipelines: PipelineServiceServer<Pipelines>,
     jobs: JobServiceServer<Jobs>,
     runners: RunnerServiceServer<Runners>,
+    projects: ProjectServiceServer<Projects>,
+    admin: AdminServiceServer<Admin>,
     leases: LeaseServiceServer<LeaseCalls>,
     /// Health and reflection.
     others: Routes,
@@ -110,6 +121,8 @@ where
             PIPELINE_SERVICE => self.0.pipelines.clone().call(request),
             JOB_SERVICE => self.0.jobs.clone().call(request),
             RUNNER_SERVICE => self.0.runners.clone().call(request),
+            PROJECT_SERVICE => self.0.projects.clone().call(request),
+            ADMIN_SERVICE => self.0.admin.clone().call(request),
             LEASE_SERVICE => self.0.leases.clone().call(request),
             _ => Box::pin(self.0.others.clone().oneshot(request)),
         }
@@ -158,6 +171,8 @@ pub(super) async fn set_health(health: &HealthReporter, status: ServingStatus) {
         PIPELINE_SERVICE,
         JOB_SERVICE,
         RUNNER_SERVICE,
+        PROJECT_SERVICE,
+        ADMIN_SERVICE,
         LEASE_SERVICE,
     ] {
         health.set_service_status(service, status).await;

@@ -158,6 +158,43 @@ pub(crate) const SESSION: &[Step] = &[
         request: r#"{"pipeline_id": "{pipeline}", "etag": "{changed}"}"#,
         keeps: &[],
     },
+    Step {
+        method: "pipewright.v1.ProjectService/CreateProject",
+        says: "A pipeline that names a project makes it, too, but without a word of what it is:",
+        request: r#"{"project": {"name": "shop", "description": "All that sells"}}"#,
+        keeps: &[("described", "etag")],
+    },
+    Step {
+        method: "pipewright.v1.ProjectService/UpdateProject",
+        says: "Only if it is still as it was read; what is not in the mask stays:",
+        request: r#"{"project": {"name": "shop", "annotations": {"team": "web"}, "etag": "{described}"},
+    "update_mask": {"paths": ["annotations"]}}"#,
+        keeps: &[("annotated", "etag")],
+    },
+    Step {
+        method: "pipewright.v1.ProjectService/GetProject",
+        says: "By its name, which is its id:",
+        request: r#"{"name": "shop"}"#,
+        keeps: &[],
+    },
+    Step {
+        method: "pipewright.v1.ProjectService/ListProjects",
+        says: "`default` is always there:",
+        request: "{}",
+        keeps: &[],
+    },
+    Step {
+        method: "pipewright.v1.ProjectService/DeleteProject",
+        says: "There is nothing in it, so it can go:",
+        request: r#"{"name": "shop", "etag": "{annotated}"}"#,
+        keeps: &[],
+    },
+    Step {
+        method: "pipewright.v1.AdminService/ListTasks",
+        says: "The first of the tasks:",
+        request: r#"{"page_size": 1}"#,
+        keeps: &[],
+    },
 ];
 
 /// A call as the page shows it.

@@ -101,7 +101,8 @@ fn logs_and_workspaces_go_where_they_are_told_to() {
         .filter(|path| path.is_dir())
         .collect();
     assert_eq!(jobs.len(), 1);
-    let log = jobs.iter().next().unwrap().join("0-1.log");
+    let run = jobs.iter().next().unwrap().join("0-1");
+    let log = run.join("00000000000000000000.log");
     assert_eq!(fs::read_to_string(log).unwrap(), "hello\n");
     let kept: Vec<_> = fs::read_dir(workspaces.path()).unwrap().collect();
     assert_eq!(kept.len(), 1);

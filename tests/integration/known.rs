@@ -4,7 +4,11 @@ use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use pipewright::proto::{
     runner_v1::lease_service_client::LeaseServiceClient,
-    v1::{job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient},
+    v1::{
+        admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
+        pipeline_service_client::PipelineServiceClient,
+        project_service_client::ProjectServiceClient, runner_service_client::RunnerServiceClient,
+    },
 };
 use sha2::{Digest, Sha256};
 use tonic::{
@@ -79,6 +83,18 @@ impl As {
 
     pub(crate) fn jobs(&self) -> JobServiceClient<InterceptedService<Channel, Shows>> {
         JobServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn projects(&self) -> ProjectServiceClient<InterceptedService<Channel, Shows>> {
+        ProjectServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn runners(&self) -> RunnerServiceClient<InterceptedService<Channel, Shows>> {
+        RunnerServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn admin(&self) -> AdminServiceClient<InterceptedService<Channel, Shows>> {
+        AdminServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn reflection(&self) -> ServerReflectionClient<InterceptedService<Channel, Shows>> {

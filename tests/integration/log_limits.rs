@@ -11,7 +11,9 @@ use tonic::{Streaming, transport::Channel};
 use crate::service::{Service, open, pipeline, stage};
 
 const LIMIT: i64 = 64 * 1024;
+/// Of the first half; of the last one, whole segments are kept.
 const KEPT: i64 = LIMIT / 2;
+const SEGMENT: i64 = LIMIT / 8;
 
 fn of(job: &v1::Job) -> v1::ReadStageLogRequest {
     v1::ReadStageLogRequest {
@@ -94,18 +96,20 @@ async fn past_its_limit_a_log_is_its_head_one_gap_and_its_tail() {
     let whole = lines(50_000);
     let size = whole.len() as i64;
     assert_eq!(job.stage_runs[0].log_size_bytes, size);
-    let tail = size - KEPT;
+    let tail = KEPT + (size - LIMIT + SEGMENT - 1) / SEGMENT * SEGMENT;
+    let last = size - tail;
+    assert!(last > KEPT - SEGMENT && last <= KEPT);
     for (offset, limit_bytes, kept, gaps, end) in [
-        (0, 0, LIMIT, vec![(KEPT, tail)], Some(size)),
-        (KEPT - 1, 0, KEPT + 1, vec![(KEPT, tail)], Some(size)),
-        (KEPT + 5, 0, KEPT, vec![(KEPT + 5, tail)], Some(size)),
-        (tail - 1, 0, KEPT, vec![(tail - 1, tail)], Some(size)),
-        (-KEPT, 0, KEPT, vec![], Some(size)),
-        (-KEPT - 7, 0, KEPT, vec![(tail - 7, tail)], Some(size)),
+        (0, 0, KEPT + last, vec![(KEPT, tail)], Some(size)),
+        (KEPT - 1, 0, 1 + last, vec![(KEPT, tail)], Some(size)),
+        (KEPT + 5, 0, last, vec![(KEPT + 5, tail)], Some(size)),
+        (tail - 1, 0, last, vec![(tail - 1, tail)], Some(size)),
+        (-last, 0, last, vec![], Some(size)),
+        (-last - 7, 0, last, vec![(tail - 7, tail)], Some(size)),
         // Only bytes count.
         (KEPT - 1, 10, 10, vec![(KEPT, tail)], None),
         (0, KEPT, KEPT, vec![], None),
-        (KEPT, KEPT, KEPT, vec![(KEPT, tail)], Some(size)),
+        (KEPT, last, last, vec![(KEPT, tail)], Some(size)),
     ] {
         let request = v1::ReadStageLogRequest {
             offset,
@@ -155,7 +159,7 @@ async fn a_follower_that_is_overtaken_is_told_what_it_missed() {
     assert_eq!(read.end, Some(whole.len() as i64));
     assert!(!read.gaps.is_empty());
     assert!(read.gaps.iter().all(|gap| gap.2 == Reason::SizeLimit));
-    assert!(read.size() as i64 >= LIMIT - 2);
+    assert!(read.size() as i64 >= LIMIT - SEGMENT - 2);
     read.is_part_of(&whole);
 }
 

@@ -16,10 +16,12 @@ mod logs;
 mod pipelines;
 #[path = "../support/processes.rs"]
 mod processes;
+mod projects;
 mod raw_runner;
 mod runners;
 mod secrets;
 mod service;
 mod service_life;
 mod stages;
+mod tasks;
 mod watching;

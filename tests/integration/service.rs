@@ -13,8 +13,9 @@ use pipewright::{
     config::{Config, EmbeddedRunner, Execution, Supervision},
     engine::{Clock, UuidV7},
     proto::v1::{
-        self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
-        runner_service_client::RunnerServiceClient,
+        self, admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
+        pipeline_service_client::PipelineServiceClient,
+        project_service_client::ProjectServiceClient, runner_service_client::RunnerServiceClient,
     },
     server::{self, Environment, ServeError},
 };
@@ -116,6 +117,14 @@ impl Service {
 
     pub(crate) fn runners(&self) -> RunnerServiceClient<Channel> {
         RunnerServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn projects(&self) -> ProjectServiceClient<Channel> {
+        ProjectServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
     }
 
     /// Where stages and the test may leave things for each other.

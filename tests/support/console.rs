@@ -207,6 +207,8 @@ fn normal(text: &str) -> String {
         (NAMES, "NAME"),
         (r"\b\d+\.\d+s\b", "DURATION"),
         (r#""nextPageToken": ".+""#, "PAGE"),
+        // Of background tasks, which go on by themselves.
+        (r#""(runs|items)": "\d+""#, "COUNT"),
     ] {
         text = Regex::new(pattern)
             .unwrap()

@@ -37,6 +37,10 @@ type Client struct {
 	Jobs pipewrightv1.JobServiceClient
 	// Runners shows the runners, and takes them out of service.
 	Runners pipewrightv1.RunnerServiceClient
+	// Projects keeps projects, which own pipelines.
+	Projects pipewrightv1.ProjectServiceClient
+	// Admin shows operators what the service does by itself.
+	Admin pipewrightv1.AdminServiceClient
 	// Leases hands stages to runners. Its calls have no time limit but that of their context, as
 	// the service holds some of them, and are not tried again, as a lease has rules of its own.
 	Leases runnerv1.LeaseServiceClient
@@ -75,6 +79,8 @@ func Connect(address string, options ...Option) (*Client, error) {
 	client.Pipelines = pipewrightv1.NewPipelineServiceClient(client.conn)
 	client.Jobs = pipewrightv1.NewJobServiceClient(client.conn)
 	client.Runners = pipewrightv1.NewRunnerServiceClient(client.conn)
+	client.Projects = pipewrightv1.NewProjectServiceClient(client.conn)
+	client.Admin = pipewrightv1.NewAdminServiceClient(client.conn)
 	client.Leases = runnerv1.NewLeaseServiceClient(client.conn)
 	return client, nil
 }

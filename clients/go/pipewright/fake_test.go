@@ -24,6 +24,8 @@ type fake struct {
 	pipewrightv1.UnimplementedPipelineServiceServer
 	pipewrightv1.UnimplementedJobServiceServer
 	pipewrightv1.UnimplementedRunnerServiceServer
+	pipewrightv1.UnimplementedProjectServiceServer
+	pipewrightv1.UnimplementedAdminServiceServer
 	runnerv1.UnimplementedLeaseServiceServer
 
 	*fragile
@@ -71,6 +73,8 @@ func serve(t *testing.T, options ...grpc.ServerOption) *fake {
 	pipewrightv1.RegisterPipelineServiceServer(server, f)
 	pipewrightv1.RegisterJobServiceServer(server, f)
 	pipewrightv1.RegisterRunnerServiceServer(server, f)
+	pipewrightv1.RegisterProjectServiceServer(server, f)
+	pipewrightv1.RegisterAdminServiceServer(server, f)
 	runnerv1.RegisterLeaseServiceServer(server, f)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(f.fragile) }()

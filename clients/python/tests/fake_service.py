@@ -18,7 +18,13 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc.status_pb2 import Status
 
 from pipewright.runner.v1 import lease_service_pb2
-from pipewright.v1 import job_service_pb2, pipeline_service_pb2, runner_service_pb2
+from pipewright.v1 import (
+    admin_service_pb2,
+    job_service_pb2,
+    pipeline_service_pb2,
+    project_service_pb2,
+    runner_service_pb2,
+)
 
 PATIENCE = 20.0
 
@@ -26,6 +32,8 @@ SERVICES: dict[str, ServiceDescriptor] = {
     "pipelines": pipeline_service_pb2.DESCRIPTOR.services_by_name["PipelineService"],
     "jobs": job_service_pb2.DESCRIPTOR.services_by_name["JobService"],
     "runners": runner_service_pb2.DESCRIPTOR.services_by_name["RunnerService"],
+    "projects": project_service_pb2.DESCRIPTOR.services_by_name["ProjectService"],
+    "admin": admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"],
     "leases": lease_service_pb2.DESCRIPTOR.services_by_name["LeaseService"],
 }
 METHODS = [(stub, method.name) for stub, service in SERVICES.items() for method in service.methods]

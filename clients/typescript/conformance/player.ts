@@ -145,6 +145,8 @@ function methodOf(client: Client, name: string) {
     [v1.PipelineService, client.pipelines],
     [v1.JobService, client.jobs],
     [v1.RunnerService, client.runners],
+    [v1.ProjectService, client.projects],
+    [v1.AdminService, client.admin],
   ] as const;
   for (const [service, methods] of services) {
     const method = service.methods.find((method) => method.name === name);

@@ -10,8 +10,10 @@ import type { Address } from "./address.js";
 import { type Clock, systemClock } from "./clock.js";
 import { type Credentials, withCredentials } from "./credentials.js";
 import { LeaseService } from "./gen/pipewright/runner/v1/lease_service_pb.js";
+import { AdminService } from "./gen/pipewright/v1/admin_service_pb.js";
 import { JobService } from "./gen/pipewright/v1/job_service_pb.js";
 import { PipelineService } from "./gen/pipewright/v1/pipeline_service_pb.js";
+import { ProjectService } from "./gen/pipewright/v1/project_service_pb.js";
 import { RunnerService } from "./gen/pipewright/v1/runner_service_pb.js";
 import { ownErrors } from "./interceptors/own-errors.js";
 import { requestId } from "./interceptors/request-id.js";
@@ -35,6 +37,10 @@ export interface Client {
   readonly jobs: ServiceClient<typeof JobService>;
   /** Shows the runners, and takes them out of service. */
   readonly runners: ServiceClient<typeof RunnerService>;
+  /** Keeps projects, which own pipelines. */
+  readonly projects: ServiceClient<typeof ProjectService>;
+  /** Shows operators what the service does by itself. */
+  readonly admin: ServiceClient<typeof AdminService>;
   /** Hands stages to runners. Its calls are neither limited, repeated nor given a `requestId`. */
   readonly leases: ServiceClient<typeof LeaseService>;
 
@@ -96,6 +102,8 @@ export function createClient(
     pipelines: createServiceClient(PipelineService, transport),
     jobs,
     runners: createServiceClient(RunnerService, transport),
+    projects: createServiceClient(ProjectService, transport),
+    admin: createServiceClient(AdminService, transport),
     leases: createServiceClient(LeaseService, transport),
     watchJob: (jobId, options = {}) => resumed(new Watch(jobs, jobId, options), options.signal),
     readLog: (jobId, stageName, options = {}) =>

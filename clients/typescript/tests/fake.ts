@@ -9,7 +9,13 @@ import { Address } from "../src/address.js";
 import { type Client, createClient, type Platform } from "../src/client.js";
 import { nodePlatform } from "../src/node/platform.js";
 import { LeaseService } from "../src/runner/v1.js";
-import { JobService, PipelineService, RunnerService } from "../src/v1.js";
+import {
+  AdminService,
+  JobService,
+  PipelineService,
+  ProjectService,
+  RunnerService,
+} from "../src/v1.js";
 import { webPlatform } from "../src/web/platform.js";
 import { TestClock } from "./clock.js";
 
@@ -18,6 +24,8 @@ export interface Methods {
   pipelines?: Partial<ServiceImpl<typeof PipelineService>>;
   jobs?: Partial<ServiceImpl<typeof JobService>>;
   runners?: Partial<ServiceImpl<typeof RunnerService>>;
+  projects?: Partial<ServiceImpl<typeof ProjectService>>;
+  admin?: Partial<ServiceImpl<typeof AdminService>>;
   leases?: Partial<ServiceImpl<typeof LeaseService>>;
 }
 
@@ -65,6 +73,8 @@ export async function serve(t: TestContext, kind: Kind, methods: Methods): Promi
         router.service(PipelineService, methods.pipelines ?? {});
         router.service(JobService, methods.jobs ?? {});
         router.service(RunnerService, methods.runners ?? {});
+        router.service(ProjectService, methods.projects ?? {});
+        router.service(AdminService, methods.admin ?? {});
         router.service(LeaseService, methods.leases ?? {});
       },
     }),

@@ -3,6 +3,7 @@
 mod endings;
 mod methods;
 mod projects;
+mod table;
 mod targets;
 
 use pipewright::config::Access;
@@ -43,13 +44,4 @@ async fn service() -> Service {
 fn why<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String) {
     let (code, reason, _) = refusal(answer);
     (code, reason)
-}
-
-/// Whether a role may do what needs another.
-fn includes(held: &str, needed: &str) -> bool {
-    let rank = |role| ROLES.iter().position(|other| *other == role);
-    match held == "runner" || needed == "runner" {
-        true => held == needed,
-        false => rank(held) >= rank(needed),
-    }
 }

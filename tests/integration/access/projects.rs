@@ -1,47 +1,23 @@
-//! What a role is worth in a project, and in another's.
+//! What of a project those see who have no role in it.
 
 use pipewright::proto::v1;
 use tonic::{Code, Status};
 
 use super::{
-    ROLES, includes, service,
-    targets::{ABOUT, Target, about, deploying, target},
-    why,
+    service, table,
+    targets::{Target, call, deploying, target},
 };
 use crate::{known::As, raw_runner::registration};
-
-#[tokio::test]
-async fn a_role_counts_in_its_project() {
-    let service = service().await;
-    for held in ROLES {
-        let target = target(&service, held, false).await;
-        for (method, needed) in ABOUT {
-            let answer = about(&As::new(&service, held), method, &target).await;
-            match includes(held, needed) {
-                true => assert!(answer.is_ok(), "{held}, {method}: {answer:?}"),
-                false => assert_eq!(
-                    why(answer),
-                    (Code::PermissionDenied, "ROLE_REQUIRED".into()),
-                    "{held}, {method}"
-                ),
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_foreign_project_is_as_absent_as_one_that_is_not_there() {
     let service = service().await;
     let foreign = target(&service, "one", false).await;
-    let absent = Target {
-        project: "none".to_owned(),
-        pipeline_id: uuid::Uuid::now_v7().to_string(),
-        job_id: uuid::Uuid::now_v7().to_string(),
-    };
+    let absent = Target::absent();
     let stranger = As::new(&service, "stranger");
-    for (method, _) in ABOUT {
-        let of_foreign = about(&stranger, method, &foreign).await.unwrap_err();
-        let of_absent = about(&stranger, method, &absent).await.unwrap_err();
+    for method in table::hidden() {
+        let of_foreign = call(&stranger, method, &foreign).await.unwrap_err();
+        let of_absent = call(&stranger, method, &absent).await.unwrap_err();
         assert_eq!(
             of_foreign.code(),
             Code::NotFound,
@@ -74,24 +50,6 @@ async fn a_foreign_project_is_as_absent_as_one_that_is_not_there() {
         };
         let pipelines = stranger.pipelines().list_pipelines(request).await.unwrap();
         assert_eq!(pipelines.into_inner(), v1::ListPipelinesResponse::default());
-    }
-}
-
-#[tokio::test]
-async fn to_deploy_takes_a_deployer() {
-    let service = service().await;
-    let target = target(&service, "live", true).await;
-    let cancel = about(&As::new(&service, "developer"), "CancelJob", &target).await;
-    cancel.unwrap();
-    for method in ["TriggerPipeline", "RetryJob"] {
-        let refused = about(&As::new(&service, "developer"), method, &target).await;
-        assert_eq!(
-            why(refused),
-            (Code::PermissionDenied, "ROLE_REQUIRED".into())
-        );
-        about(&As::new(&service, "deployer"), method, &target)
-            .await
-            .unwrap();
     }
 }
 

@@ -135,7 +135,10 @@ func (p *player) call(line *line) error {
 
 // method finds a unary method by its name among the clients of the services.
 func (p *player) method(name string) reflect.Value {
-	for _, service := range []any{p.client.Pipelines, p.client.Jobs, p.client.Runners} {
+	services := []any{
+		p.client.Pipelines, p.client.Jobs, p.client.Runners, p.client.Projects, p.client.Admin,
+	}
+	for _, service := range services {
 		method := reflect.ValueOf(service).MethodByName(name)
 		if method.IsValid() && method.Type().Out(0).Implements(reflect.TypeFor[proto.Message]()) {
 			return method

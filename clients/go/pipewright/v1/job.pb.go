@@ -301,6 +301,8 @@ const (
 	StageRun_PENDING_REASON_NO_MATCHING_RUNNER StageRun_PendingReason = 3
 	// Every matching runner is busy.
 	StageRun_PENDING_REASON_RUNNERS_BUSY StageRun_PendingReason = 4
+	// Runners with the labels are connected, but none of them can do what the stage does.
+	StageRun_PENDING_REASON_NO_CAPABLE_RUNNER StageRun_PendingReason = 5
 )
 
 // Enum value maps for StageRun_PendingReason.
@@ -311,6 +313,7 @@ var (
 		2: "PENDING_REASON_CONCURRENCY",
 		3: "PENDING_REASON_NO_MATCHING_RUNNER",
 		4: "PENDING_REASON_RUNNERS_BUSY",
+		5: "PENDING_REASON_NO_CAPABLE_RUNNER",
 	}
 	StageRun_PendingReason_value = map[string]int32{
 		"PENDING_REASON_UNSPECIFIED":        0,
@@ -318,6 +321,7 @@ var (
 		"PENDING_REASON_CONCURRENCY":        2,
 		"PENDING_REASON_NO_MATCHING_RUNNER": 3,
 		"PENDING_REASON_RUNNERS_BUSY":       4,
+		"PENDING_REASON_NO_CAPABLE_RUNNER":  5,
 	}
 )
 
@@ -1128,7 +1132,7 @@ const file_pipewright_v1_job_proto_rawDesc = "" +
 	"SOURCE_API\x10\x01\x12\x10\n" +
 	"\fSOURCE_RETRY\x10\x02\x12\x12\n" +
 	"\x0eSOURCE_WEBHOOK\x10\x03\x12\x13\n" +
-	"\x0fSOURCE_SCHEDULE\x10\x04\"\x86\t\n" +
+	"\x0fSOURCE_SCHEDULE\x10\x04\"\xac\t\n" +
 	"\bStageRun\x12\x1d\n" +
 	"\n" +
 	"stage_name\x18\x01 \x01(\tR\tstageName\x12\x18\n" +
@@ -1156,13 +1160,14 @@ const file_pipewright_v1_job_proto_rawDesc = "" +
 	"\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n" +
 	"\fSTATE_FAILED\x10\x05\x12\x13\n" +
 	"\x0fSTATE_CANCELLED\x10\x06\x12\x11\n" +
-	"\rSTATE_SKIPPED\x10\a\"\xb1\x01\n" +
+	"\rSTATE_SKIPPED\x10\a\"\xd7\x01\n" +
 	"\rPendingReason\x12\x1e\n" +
 	"\x1aPENDING_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PENDING_REASON_NEEDS\x10\x01\x12\x1e\n" +
 	"\x1aPENDING_REASON_CONCURRENCY\x10\x02\x12%\n" +
 	"!PENDING_REASON_NO_MATCHING_RUNNER\x10\x03\x12\x1f\n" +
-	"\x1bPENDING_REASON_RUNNERS_BUSY\x10\x04\"}\n" +
+	"\x1bPENDING_REASON_RUNNERS_BUSY\x10\x04\x12$\n" +
+	" PENDING_REASON_NO_CAPABLE_RUNNER\x10\x05\"}\n" +
 	"\n" +
 	"SkipReason\x12\x1b\n" +
 	"\x17SKIP_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +

@@ -97,7 +97,9 @@ type Runner struct {
 	// When its process registered.
 	RegisterTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=register_time,json=registerTime,proto3" json:"register_time,omitempty"`
 	// When it was heard of last.
-	LastSeenTime  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
+	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
+	// Names of the stage actions that it can do, such as `command`.
+	Actions       []string `protobuf:"bytes,11,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -198,6 +200,13 @@ func (x *Runner) GetRegisterTime() *timestamppb.Timestamp {
 func (x *Runner) GetLastSeenTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.LastSeenTime
+	}
+	return nil
+}
+
+func (x *Runner) GetActions() []string {
+	if x != nil {
+		return x.Actions
 	}
 	return nil
 }
@@ -665,7 +674,7 @@ var File_pipewright_v1_runner_service_proto protoreflect.FileDescriptor
 
 const file_pipewright_v1_runner_service_proto_rawDesc = "" +
 	"\n" +
-	"\"pipewright/v1/runner_service.proto\x12\rpipewright.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x05\n" +
+	"\"pipewright/v1/runner_service.proto\x12\rpipewright.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x05\n" +
 	"\x06Runner\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x129\n" +
@@ -677,7 +686,8 @@ const file_pipewright_v1_runner_service_proto_rawDesc = "" +
 	"\x06stages\x18\b \x03(\v2\".pipewright.v1.Runner.RunningStageR\x06stages\x12?\n" +
 	"\rregister_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\fregisterTime\x12@\n" +
 	"\x0elast_seen_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x1a\x99\x01\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\flastSeenTime\x12\x18\n" +
+	"\aactions\x18\v \x03(\tR\aactions\x1a\x99\x01\n" +
 	"\fRunningStage\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n" +
 	"\n" +

@@ -15,8 +15,10 @@ from ._stream import Stream
 from ._watch import JobUpdate, WatchCursor
 from .runner.v1.lease_service_pb2_grpc import LeaseServiceStub
 from .v1 import GetJobRequest, ReadStageLogRequest
+from .v1.admin_service_pb2_grpc import AdminServiceStub
 from .v1.job_service_pb2_grpc import JobServiceStub
 from .v1.pipeline_service_pb2_grpc import PipelineServiceStub
+from .v1.project_service_pb2_grpc import ProjectServiceStub
 from .v1.runner_service_pb2_grpc import RunnerServiceStub
 
 
@@ -81,6 +83,10 @@ class Client:
     """Follows and steers jobs."""
     runners: RunnerServiceStub
     """Shows the runners, and takes them out of service."""
+    projects: ProjectServiceStub
+    """Keeps projects, which own pipelines."""
+    admin: AdminServiceStub
+    """Shows operators what the service does by itself."""
     leases: LeaseServiceStub
     """Hands stages to runners; for programs that are one."""
 
@@ -97,6 +103,8 @@ class Client:
         self.pipelines = PipelineServiceStub(for_stubs)
         self.jobs = JobServiceStub(for_stubs)
         self.runners = RunnerServiceStub(for_stubs)
+        self.projects = ProjectServiceStub(for_stubs)
+        self.admin = AdminServiceStub(for_stubs)
         self.leases = LeaseServiceStub(for_stubs)
 
     def watch_job(

@@ -165,7 +165,10 @@ type RegisterRunnerRequest struct {
 	// Required: UUID of this process; leases of the runner's earlier session are void.
 	SessionId string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// Id kept from an earlier registration; empty for a new runner.
-	RunnerId      string `protobuf:"bytes,6,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
+	RunnerId string `protobuf:"bytes,6,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
+	// What the runner can do, at most 64 names of stage actions: `command`. Names that the
+	// service does not know are ignored. Empty: `command` alone.
+	Actions       []string `protobuf:"bytes,7,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -240,6 +243,13 @@ func (x *RegisterRunnerRequest) GetRunnerId() string {
 		return x.RunnerId
 	}
 	return ""
+}
+
+func (x *RegisterRunnerRequest) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
 }
 
 // Response of RegisterRunner.
@@ -1186,7 +1196,7 @@ var File_pipewright_runner_v1_lease_service_proto protoreflect.FileDescriptor
 
 const file_pipewright_runner_v1_lease_service_proto_rawDesc = "" +
 	"\n" +
-	"(pipewright/runner/v1/lease_service.proto\x12\x14pipewright.runner.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb8\x02\n" +
+	"(pipewright/runner/v1/lease_service.proto\x12\x14pipewright.runner.v1\x1a\x1egoogle/protobuf/duration.proto\"\xd2\x02\n" +
 	"\x15RegisterRunnerRequest\x12!\n" +
 	"\fdisplay_name\x18\x01 \x01(\tR\vdisplayName\x12O\n" +
 	"\x06labels\x18\x02 \x03(\v27.pipewright.runner.v1.RegisterRunnerRequest.LabelsEntryR\x06labels\x12\x1a\n" +
@@ -1194,7 +1204,8 @@ const file_pipewright_runner_v1_lease_service_proto_rawDesc = "" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x05 \x01(\tR\tsessionId\x12\x1b\n" +
-	"\trunner_id\x18\x06 \x01(\tR\brunnerId\x1a9\n" +
+	"\trunner_id\x18\x06 \x01(\tR\brunnerId\x12\x18\n" +
+	"\aactions\x18\a \x03(\tR\aactions\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9c\x01\n" +

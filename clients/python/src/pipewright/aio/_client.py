@@ -13,8 +13,10 @@ from .._log import LogCursor, LogPiece
 from .._watch import JobUpdate, WatchCursor
 from ..runner.v1.lease_service_pb2_grpc import LeaseServiceStub
 from ..v1 import GetJobRequest, ReadStageLogRequest
+from ..v1.admin_service_pb2_grpc import AdminServiceStub
 from ..v1.job_service_pb2_grpc import JobServiceStub
 from ..v1.pipeline_service_pb2_grpc import PipelineServiceStub
+from ..v1.project_service_pb2_grpc import ProjectServiceStub
 from ..v1.runner_service_pb2_grpc import RunnerServiceStub
 from ._closing import Closing
 from ._interceptors import interceptors
@@ -22,8 +24,10 @@ from ._stream import resume
 
 if TYPE_CHECKING:
     from ..runner.v1.lease_service_pb2_grpc import LeaseServiceAsyncStub
+    from ..v1.admin_service_pb2_grpc import AdminServiceAsyncStub
     from ..v1.job_service_pb2_grpc import JobServiceAsyncStub
     from ..v1.pipeline_service_pb2_grpc import PipelineServiceAsyncStub
+    from ..v1.project_service_pb2_grpc import ProjectServiceAsyncStub
     from ..v1.runner_service_pb2_grpc import RunnerServiceAsyncStub
 
 
@@ -70,6 +74,10 @@ class Client:
     """Follows and steers jobs."""
     runners: RunnerServiceAsyncStub
     """Shows the runners, and takes them out of service."""
+    projects: ProjectServiceAsyncStub
+    """Keeps projects, which own pipelines."""
+    admin: AdminServiceAsyncStub
+    """Shows operators what the service does by itself."""
     leases: LeaseServiceAsyncStub
     """Hands stages to runners; for programs that are one."""
 
@@ -86,6 +94,8 @@ class Client:
         self.pipelines = PipelineServiceStub(self._channel)
         self.jobs = JobServiceStub(self._channel)
         self.runners = RunnerServiceStub(self._channel)
+        self.projects = ProjectServiceStub(self._channel)
+        self.admin = AdminServiceStub(self._channel)
         self.leases = LeaseServiceStub(self._channel)
 
     def watch_job(

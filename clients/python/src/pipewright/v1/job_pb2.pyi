@@ -153,11 +153,13 @@ class StageRun(_message.Message):
         PENDING_REASON_CONCURRENCY: _ClassVar[StageRun.PendingReason]
         PENDING_REASON_NO_MATCHING_RUNNER: _ClassVar[StageRun.PendingReason]
         PENDING_REASON_RUNNERS_BUSY: _ClassVar[StageRun.PendingReason]
+        PENDING_REASON_NO_CAPABLE_RUNNER: _ClassVar[StageRun.PendingReason]
     PENDING_REASON_UNSPECIFIED: StageRun.PendingReason
     PENDING_REASON_NEEDS: StageRun.PendingReason
     PENDING_REASON_CONCURRENCY: StageRun.PendingReason
     PENDING_REASON_NO_MATCHING_RUNNER: StageRun.PendingReason
     PENDING_REASON_RUNNERS_BUSY: StageRun.PendingReason
+    PENDING_REASON_NO_CAPABLE_RUNNER: StageRun.PendingReason
     class SkipReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SKIP_REASON_UNSPECIFIED: _ClassVar[StageRun.SkipReason]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pipewright/v1/runner_service.proto\x12\rpipewright.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x05\n\x06Runner\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x39\n\x06labels\x18\x03 \x03(\x0b\x32!.pipewright.v1.Runner.LabelsEntryR\x06labels\x12\x1a\n\x08\x63\x61pacity\x18\x04 \x01(\x05R\x08\x63\x61pacity\x12\x18\n\x07version\x18\x05 \x01(\tR\x07version\x12\x31\n\x05state\x18\x06 \x01(\x0e\x32\x1b.pipewright.v1.Runner.StateR\x05state\x12\x1a\n\x08\x64raining\x18\x07 \x01(\x08R\x08\x64raining\x12:\n\x06stages\x18\x08 \x03(\x0b\x32\".pipewright.v1.Runner.RunningStageR\x06stages\x12?\n\rregister_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cregisterTime\x12@\n\x0elast_seen_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0clastSeenTime\x1a\x99\x01\n\x0cRunningStage\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nstage_name\x18\x02 \x01(\tR\tstageName\x12\x18\n\x07\x61ttempt\x18\x03 \x01(\x05R\x07\x61ttempt\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"C\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ONLINE\x10\x01\x12\x11\n\rSTATE_OFFLINE\x10\x02\"/\n\x10GetRunnerRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\"B\n\x11GetRunnerResponse\x12-\n\x06runner\x18\x01 \x01(\x0b\x32\x15.pipewright.v1.RunnerR\x06runner\"P\n\x12ListRunnersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"n\n\x13ListRunnersResponse\x12/\n\x07runners\x18\x01 \x03(\x0b\x32\x15.pipewright.v1.RunnerR\x07runners\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x12\x44rainRunnerRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\"D\n\x13\x44rainRunnerResponse\x12-\n\x06runner\x18\x01 \x01(\x0b\x32\x15.pipewright.v1.RunnerR\x06runner\"2\n\x13ResumeRunnerRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\"E\n\x14ResumeRunnerResponse\x12-\n\x06runner\x18\x01 \x01(\x0b\x32\x15.pipewright.v1.RunnerR\x06runner2\xe4\x02\n\rRunnerService\x12N\n\tGetRunner\x12\x1f.pipewright.v1.GetRunnerRequest\x1a .pipewright.v1.GetRunnerResponse\x12T\n\x0bListRunners\x12!.pipewright.v1.ListRunnersRequest\x1a\".pipewright.v1.ListRunnersResponse\x12T\n\x0b\x44rainRunner\x12!.pipewright.v1.DrainRunnerRequest\x1a\".pipewright.v1.DrainRunnerResponse\x12W\n\x0cResumeRunner\x12\".pipewright.v1.ResumeRunnerRequest\x1a#.pipewright.v1.ResumeRunnerResponseB\\\n\x10io.pipewright.v1P\x01ZFgithub.com/pipewright/pipewright/clients/go/pipewright/v1;pipewrightv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pipewright/v1/runner_service.proto\x12\rpipewright.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x05\n\x06Runner\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x39\n\x06labels\x18\x03 \x03(\x0b\x32!.pipewright.v1.Runner.LabelsEntryR\x06labels\x12\x1a\n\x08\x63\x61pacity\x18\x04 \x01(\x05R\x08\x63\x61pacity\x12\x18\n\x07version\x18\x05 \x01(\tR\x07version\x12\x31\n\x05state\x18\x06 \x01(\x0e\x32\x1b.pipewright.v1.Runner.StateR\x05state\x12\x1a\n\x08\x64raining\x18\x07 \x01(\x08R\x08\x64raining\x12:\n\x06stages\x18\x08 \x03(\x0b\x32\".pipewright.v1.Runner.RunningStageR\x06stages\x12?\n\rregister_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cregisterTime\x12@\n\x0elast_seen_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0clastSeenTime\x12\x18\n\x07\x61\x63tions\x18\x0b \x03(\tR\x07\x61\x63tions\x1a\x99\x01\n\x0cRunningStage\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nstage_name\x18\x02 \x01(\tR\tstageName\x12\x18\n\x07\x61ttempt\x18\x03 \x01(\x05R\x07\x61ttempt\x12\x39\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"C\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_ONLINE\x10\x01\x12\x11\n\rSTATE_OFFLINE\x10\x02\"/\n\x10GetRunnerRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\"B\n\x11GetRunnerResponse\x12-\n\x06runner\x18\x01 \x01(\x0b\x32\x15.pipewright.v1.RunnerR\x06runner\"P\n\x12ListRunnersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"n\n\x13ListRunnersResponse\x12/\n\x07runners\x18\x01 \x03(\x0b\x32\x15.pipewright.v1.RunnerR\x07runners\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"1\n\x12\x44rainRunnerRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\"D\n\x13\x44rainRunnerResponse\x12-\n\x06runner\x18\x01 \x01(\x0b\x32\x15.pipewright.v1.RunnerR\x06runner\"2\n\x13ResumeRunnerRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\"E\n\x14ResumeRunnerResponse\x12-\n\x06runner\x18\x01 \x01(\x0b\x32\x15.pipewright.v1.RunnerR\x06runner2\xe4\x02\n\rRunnerService\x12N\n\tGetRunner\x12\x1f.pipewright.v1.GetRunnerRequest\x1a .pipewright.v1.GetRunnerResponse\x12T\n\x0bListRunners\x12!.pipewright.v1.ListRunnersRequest\x1a\".pipewright.v1.ListRunnersResponse\x12T\n\x0b\x44rainRunner\x12!.pipewright.v1.DrainRunnerRequest\x1a\".pipewright.v1.DrainRunnerResponse\x12W\n\x0cResumeRunner\x12\".pipewright.v1.ResumeRunnerRequest\x1a#.pipewright.v1.ResumeRunnerResponseB\\\n\x10io.pipewright.v1P\x01ZFgithub.com/pipewright/pipewright/clients/go/pipewright/v1;pipewrightv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,29 +36,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNNER_LABELSENTRY']._loaded_options = None
   _globals['_RUNNER_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_RUNNER']._serialized_start=87
-  _globals['_RUNNER']._serialized_end=813
-  _globals['_RUNNER_RUNNINGSTAGE']._serialized_start=532
-  _globals['_RUNNER_RUNNINGSTAGE']._serialized_end=685
-  _globals['_RUNNER_LABELSENTRY']._serialized_start=687
-  _globals['_RUNNER_LABELSENTRY']._serialized_end=744
-  _globals['_RUNNER_STATE']._serialized_start=746
-  _globals['_RUNNER_STATE']._serialized_end=813
-  _globals['_GETRUNNERREQUEST']._serialized_start=815
-  _globals['_GETRUNNERREQUEST']._serialized_end=862
-  _globals['_GETRUNNERRESPONSE']._serialized_start=864
-  _globals['_GETRUNNERRESPONSE']._serialized_end=930
-  _globals['_LISTRUNNERSREQUEST']._serialized_start=932
-  _globals['_LISTRUNNERSREQUEST']._serialized_end=1012
-  _globals['_LISTRUNNERSRESPONSE']._serialized_start=1014
-  _globals['_LISTRUNNERSRESPONSE']._serialized_end=1124
-  _globals['_DRAINRUNNERREQUEST']._serialized_start=1126
-  _globals['_DRAINRUNNERREQUEST']._serialized_end=1175
-  _globals['_DRAINRUNNERRESPONSE']._serialized_start=1177
-  _globals['_DRAINRUNNERRESPONSE']._serialized_end=1245
-  _globals['_RESUMERUNNERREQUEST']._serialized_start=1247
-  _globals['_RESUMERUNNERREQUEST']._serialized_end=1297
-  _globals['_RESUMERUNNERRESPONSE']._serialized_start=1299
-  _globals['_RESUMERUNNERRESPONSE']._serialized_end=1368
-  _globals['_RUNNERSERVICE']._serialized_start=1371
-  _globals['_RUNNERSERVICE']._serialized_end=1727
+  _globals['_RUNNER']._serialized_end=839
+  _globals['_RUNNER_RUNNINGSTAGE']._serialized_start=558
+  _globals['_RUNNER_RUNNINGSTAGE']._serialized_end=711
+  _globals['_RUNNER_LABELSENTRY']._serialized_start=713
+  _globals['_RUNNER_LABELSENTRY']._serialized_end=770
+  _globals['_RUNNER_STATE']._serialized_start=772
+  _globals['_RUNNER_STATE']._serialized_end=839
+  _globals['_GETRUNNERREQUEST']._serialized_start=841
+  _globals['_GETRUNNERREQUEST']._serialized_end=888
+  _globals['_GETRUNNERRESPONSE']._serialized_start=890
+  _globals['_GETRUNNERRESPONSE']._serialized_end=956
+  _globals['_LISTRUNNERSREQUEST']._serialized_start=958
+  _globals['_LISTRUNNERSREQUEST']._serialized_end=1038
+  _globals['_LISTRUNNERSRESPONSE']._serialized_start=1040
+  _globals['_LISTRUNNERSRESPONSE']._serialized_end=1150
+  _globals['_DRAINRUNNERREQUEST']._serialized_start=1152
+  _globals['_DRAINRUNNERREQUEST']._serialized_end=1201
+  _globals['_DRAINRUNNERRESPONSE']._serialized_start=1203
+  _globals['_DRAINRUNNERRESPONSE']._serialized_end=1271
+  _globals['_RESUMERUNNERREQUEST']._serialized_start=1273
+  _globals['_RESUMERUNNERREQUEST']._serialized_end=1323
+  _globals['_RESUMERUNNERRESPONSE']._serialized_start=1325
+  _globals['_RESUMERUNNERRESPONSE']._serialized_end=1394
+  _globals['_RUNNERSERVICE']._serialized_start=1397
+  _globals['_RUNNERSERVICE']._serialized_end=1753
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Runner(_message.Message):
-    __slots__ = ("id", "display_name", "labels", "capacity", "version", "state", "draining", "stages", "register_time", "last_seen_time")
+    __slots__ = ("id", "display_name", "labels", "capacity", "version", "state", "draining", "stages", "register_time", "last_seen_time", "actions")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Runner.State]
@@ -48,6 +48,7 @@ class Runner(_message.Message):
     STAGES_FIELD_NUMBER: _ClassVar[int]
     REGISTER_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
     id: str
     display_name: str
     labels: _containers.ScalarMap[str, str]
@@ -58,7 +59,8 @@ class Runner(_message.Message):
     stages: _containers.RepeatedCompositeFieldContainer[Runner.RunningStage]
     register_time: _timestamp_pb2.Timestamp
     last_seen_time: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[int] = ..., version: _Optional[str] = ..., state: _Optional[_Union[Runner.State, str]] = ..., draining: _Optional[bool] = ..., stages: _Optional[_Iterable[_Union[Runner.RunningStage, _Mapping]]] = ..., register_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    actions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[int] = ..., version: _Optional[str] = ..., state: _Optional[_Union[Runner.State, str]] = ..., draining: _Optional[bool] = ..., stages: _Optional[_Iterable[_Union[Runner.RunningStage, _Mapping]]] = ..., register_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetRunnerRequest(_message.Message):
     __slots__ = ("runner_id",)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(pipewright/runner/v1/lease_service.proto\x12\x14pipewright.runner.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb8\x02\n\x15RegisterRunnerRequest\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12O\n\x06labels\x18\x02 \x03(\x0b\x32\x37.pipewright.runner.v1.RegisterRunnerRequest.LabelsEntryR\x06labels\x12\x1a\n\x08\x63\x61pacity\x18\x03 \x01(\x05R\x08\x63\x61pacity\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x1d\n\nsession_id\x18\x05 \x01(\tR\tsessionId\x12\x1b\n\trunner_id\x18\x06 \x01(\tR\x08runnerId\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x9c\x01\n\x16RegisterRunnerResponse\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\x12\x36\n\tlease_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08leaseTtl\x12-\n\x13max_log_chunk_bytes\x18\x03 \x01(\x05R\x10maxLogChunkBytes\"\xe2\x01\n\x13\x41\x63quireLeaseRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x34\n\x08max_wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07maxWait\x12 \n\x0cheld_job_ids\x18\x05 \x03(\tR\nheldJobIds\x12\x18\n\x07leaving\x18\x06 \x01(\x08R\x07leaving\"m\n\x14\x41\x63quireLeaseResponse\x12\x31\n\x05lease\x18\x01 \x01(\x0b\x32\x1b.pipewright.runner.v1.LeaseR\x05lease\x12\"\n\rended_job_ids\x18\x02 \x03(\tR\x0b\x65ndedJobIds\"\x9e\x01\n\x05Lease\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rfencing_token\x18\x02 \x01(\x03R\x0c\x66\x65ncingToken\x12+\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\x33\n\x04work\x18\x04 \x01(\x0b\x32\x1f.pipewright.runner.v1.StageWorkR\x04work\"\xd6\x05\n\tStageWork\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nstage_name\x18\x02 \x01(\tR\tstageName\x12\x18\n\x07\x61ttempt\x18\x03 \x01(\x05R\x07\x61ttempt\x12\x1a\n\x07\x63ommand\x18\x04 \x01(\tH\x00R\x07\x63ommand\x12\x33\n\x07timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12%\n\x0egit_repository\x18\x06 \x01(\tR\rgitRepository\x12\x17\n\x07git_ref\x18\x07 \x01(\tR\x06gitRef\x12\x1b\n\tcommit_id\x18\x08 \x01(\tR\x08\x63ommitId\x12L\n\tvariables\x18\t \x03(\x0b\x32..pipewright.runner.v1.StageWork.VariablesEntryR\tvariables\x12+\n\x11working_directory\x18\n \x01(\tR\x10workingDirectory\x12\x38\n\nkill_grace\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\tkillGrace\x12)\n\x10workspace_exists\x18\x0c \x01(\x08R\x0fworkspaceExists\x12_\n\x10secret_variables\x18\r \x03(\x0b\x32\x34.pipewright.runner.v1.StageWork.SecretVariablesEntryR\x0fsecretVariables\x1a<\n\x0eVariablesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x42\n\x14SecretVariablesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x08\n\x06\x61\x63tion\"L\n\nLeaseProof\x12\x19\n\x08lease_id\x18\x01 \x01(\tR\x07leaseId\x12#\n\rfencing_token\x18\x02 \x01(\x03R\x0c\x66\x65ncingToken\"\xad\x02\n\x11RenewLeaseRequest\x12\x36\n\x05proof\x18\x01 \x01(\x0b\x32 .pipewright.runner.v1.LeaseProofR\x05proof\x12.\n\x10progress_percent\x18\x02 \x01(\x05H\x00R\x0fprogressPercent\x88\x01\x01\x12\x1b\n\tcommit_id\x18\x03 \x01(\tR\x08\x63ommitId\x12\x34\n\x08max_wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07maxWait\x12H\n\x0fknown_directive\x18\x05 \x01(\x0e\x32\x1f.pipewright.runner.v1.DirectiveR\x0eknownDirectiveB\x13\n\x11_progress_percent\"\x9d\x01\n\x12RenewLeaseResponse\x12+\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12=\n\tdirective\x18\x02 \x01(\x0e\x32\x1f.pipewright.runner.v1.DirectiveR\tdirective\x12\x1b\n\tcommit_id\x18\x03 \x01(\tR\x08\x63ommitId\"\x9b\x01\n\x10\x41ppendLogRequest\x12\x36\n\x05proof\x18\x01 \x01(\x0b\x32 .pipewright.runner.v1.LeaseProofR\x05proof\x12\x16\n\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\x12#\n\rdropped_bytes\x18\x04 \x01(\x03R\x0c\x64roppedBytes\"}\n\x11\x41ppendLogResponse\x12)\n\x10\x63ommitted_offset\x18\x01 \x01(\x03R\x0f\x63ommittedOffset\x12=\n\tdirective\x18\x02 \x01(\x0e\x32\x1f.pipewright.runner.v1.DirectiveR\tdirective\"\xbb\x02\n\x14\x43ompleteLeaseRequest\x12\x36\n\x05proof\x18\x01 \x01(\x0b\x32 .pipewright.runner.v1.LeaseProofR\x05proof\x12\x37\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.pipewright.runner.v1.OutcomeR\x07outcome\x12 \n\texit_code\x18\x03 \x01(\x05H\x00R\x08\x65xitCode\x88\x01\x01\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12$\n\x0elog_size_bytes\x18\x05 \x01(\x03R\x0clogSizeBytes\x12%\n\x0elog_incomplete\x18\x06 \x01(\x08R\rlogIncomplete\x12\x1b\n\tcommit_id\x18\x07 \x01(\tR\x08\x63ommitIdB\x0c\n\n_exit_code\"\x17\n\x15\x43ompleteLeaseResponse*T\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTIVE_CONTINUE\x10\x01\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x02*\xd0\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x01\x12\x1a\n\x16OUTCOME_COMMAND_FAILED\x10\x02\x12\x15\n\x11OUTCOME_TIMED_OUT\x10\x03\x12\x15\n\x11OUTCOME_CANCELLED\x10\x04\x12\x1b\n\x17OUTCOME_CHECKOUT_FAILED\x10\x05\x12\x18\n\x14OUTCOME_RUNNER_ERROR\x10\x06\x12\x14\n\x10OUTCOME_RETURNED\x10\x07\x32\x8b\x04\n\x0cLeaseService\x12k\n\x0eRegisterRunner\x12+.pipewright.runner.v1.RegisterRunnerRequest\x1a,.pipewright.runner.v1.RegisterRunnerResponse\x12\x65\n\x0c\x41\x63quireLease\x12).pipewright.runner.v1.AcquireLeaseRequest\x1a*.pipewright.runner.v1.AcquireLeaseResponse\x12_\n\nRenewLease\x12\'.pipewright.runner.v1.RenewLeaseRequest\x1a(.pipewright.runner.v1.RenewLeaseResponse\x12\\\n\tAppendLog\x12&.pipewright.runner.v1.AppendLogRequest\x1a\'.pipewright.runner.v1.AppendLogResponse\x12h\n\rCompleteLease\x12*.pipewright.runner.v1.CompleteLeaseRequest\x1a+.pipewright.runner.v1.CompleteLeaseResponseBf\n\x17io.pipewright.runner.v1P\x01ZIgithub.com/pipewright/pipewright/clients/go/pipewright/runner/v1;runnerv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(pipewright/runner/v1/lease_service.proto\x12\x14pipewright.runner.v1\x1a\x1egoogle/protobuf/duration.proto\"\xd2\x02\n\x15RegisterRunnerRequest\x12!\n\x0c\x64isplay_name\x18\x01 \x01(\tR\x0b\x64isplayName\x12O\n\x06labels\x18\x02 \x03(\x0b\x32\x37.pipewright.runner.v1.RegisterRunnerRequest.LabelsEntryR\x06labels\x12\x1a\n\x08\x63\x61pacity\x18\x03 \x01(\x05R\x08\x63\x61pacity\x12\x18\n\x07version\x18\x04 \x01(\tR\x07version\x12\x1d\n\nsession_id\x18\x05 \x01(\tR\tsessionId\x12\x1b\n\trunner_id\x18\x06 \x01(\tR\x08runnerId\x12\x18\n\x07\x61\x63tions\x18\x07 \x03(\tR\x07\x61\x63tions\x1a\x39\n\x0bLabelsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x9c\x01\n\x16RegisterRunnerResponse\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\x12\x36\n\tlease_ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationR\x08leaseTtl\x12-\n\x13max_log_chunk_bytes\x18\x03 \x01(\x05R\x10maxLogChunkBytes\"\xe2\x01\n\x13\x41\x63quireLeaseRequest\x12\x1b\n\trunner_id\x18\x01 \x01(\tR\x08runnerId\x12\x1d\n\nsession_id\x18\x02 \x01(\tR\tsessionId\x12\x1d\n\nrequest_id\x18\x03 \x01(\tR\trequestId\x12\x34\n\x08max_wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07maxWait\x12 \n\x0cheld_job_ids\x18\x05 \x03(\tR\nheldJobIds\x12\x18\n\x07leaving\x18\x06 \x01(\x08R\x07leaving\"m\n\x14\x41\x63quireLeaseResponse\x12\x31\n\x05lease\x18\x01 \x01(\x0b\x32\x1b.pipewright.runner.v1.LeaseR\x05lease\x12\"\n\rended_job_ids\x18\x02 \x03(\tR\x0b\x65ndedJobIds\"\x9e\x01\n\x05Lease\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\rfencing_token\x18\x02 \x01(\x03R\x0c\x66\x65ncingToken\x12+\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12\x33\n\x04work\x18\x04 \x01(\x0b\x32\x1f.pipewright.runner.v1.StageWorkR\x04work\"\xd6\x05\n\tStageWork\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n\nstage_name\x18\x02 \x01(\tR\tstageName\x12\x18\n\x07\x61ttempt\x18\x03 \x01(\x05R\x07\x61ttempt\x12\x1a\n\x07\x63ommand\x18\x04 \x01(\tH\x00R\x07\x63ommand\x12\x33\n\x07timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07timeout\x12%\n\x0egit_repository\x18\x06 \x01(\tR\rgitRepository\x12\x17\n\x07git_ref\x18\x07 \x01(\tR\x06gitRef\x12\x1b\n\tcommit_id\x18\x08 \x01(\tR\x08\x63ommitId\x12L\n\tvariables\x18\t \x03(\x0b\x32..pipewright.runner.v1.StageWork.VariablesEntryR\tvariables\x12+\n\x11working_directory\x18\n \x01(\tR\x10workingDirectory\x12\x38\n\nkill_grace\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationR\tkillGrace\x12)\n\x10workspace_exists\x18\x0c \x01(\x08R\x0fworkspaceExists\x12_\n\x10secret_variables\x18\r \x03(\x0b\x32\x34.pipewright.runner.v1.StageWork.SecretVariablesEntryR\x0fsecretVariables\x1a<\n\x0eVariablesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x42\n\x14SecretVariablesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x08\n\x06\x61\x63tion\"L\n\nLeaseProof\x12\x19\n\x08lease_id\x18\x01 \x01(\tR\x07leaseId\x12#\n\rfencing_token\x18\x02 \x01(\x03R\x0c\x66\x65ncingToken\"\xad\x02\n\x11RenewLeaseRequest\x12\x36\n\x05proof\x18\x01 \x01(\x0b\x32 .pipewright.runner.v1.LeaseProofR\x05proof\x12.\n\x10progress_percent\x18\x02 \x01(\x05H\x00R\x0fprogressPercent\x88\x01\x01\x12\x1b\n\tcommit_id\x18\x03 \x01(\tR\x08\x63ommitId\x12\x34\n\x08max_wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\x07maxWait\x12H\n\x0fknown_directive\x18\x05 \x01(\x0e\x32\x1f.pipewright.runner.v1.DirectiveR\x0eknownDirectiveB\x13\n\x11_progress_percent\"\x9d\x01\n\x12RenewLeaseResponse\x12+\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationR\x03ttl\x12=\n\tdirective\x18\x02 \x01(\x0e\x32\x1f.pipewright.runner.v1.DirectiveR\tdirective\x12\x1b\n\tcommit_id\x18\x03 \x01(\tR\x08\x63ommitId\"\x9b\x01\n\x10\x41ppendLogRequest\x12\x36\n\x05proof\x18\x01 \x01(\x0b\x32 .pipewright.runner.v1.LeaseProofR\x05proof\x12\x16\n\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x12\n\x04\x64\x61ta\x18\x03 \x01(\x0cR\x04\x64\x61ta\x12#\n\rdropped_bytes\x18\x04 \x01(\x03R\x0c\x64roppedBytes\"}\n\x11\x41ppendLogResponse\x12)\n\x10\x63ommitted_offset\x18\x01 \x01(\x03R\x0f\x63ommittedOffset\x12=\n\tdirective\x18\x02 \x01(\x0e\x32\x1f.pipewright.runner.v1.DirectiveR\tdirective\"\xbb\x02\n\x14\x43ompleteLeaseRequest\x12\x36\n\x05proof\x18\x01 \x01(\x0b\x32 .pipewright.runner.v1.LeaseProofR\x05proof\x12\x37\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.pipewright.runner.v1.OutcomeR\x07outcome\x12 \n\texit_code\x18\x03 \x01(\x05H\x00R\x08\x65xitCode\x88\x01\x01\x12\x18\n\x07message\x18\x04 \x01(\tR\x07message\x12$\n\x0elog_size_bytes\x18\x05 \x01(\x03R\x0clogSizeBytes\x12%\n\x0elog_incomplete\x18\x06 \x01(\x08R\rlogIncomplete\x12\x1b\n\tcommit_id\x18\x07 \x01(\tR\x08\x63ommitIdB\x0c\n\n_exit_code\"\x17\n\x15\x43ompleteLeaseResponse*T\n\tDirective\x12\x19\n\x15\x44IRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTIVE_CONTINUE\x10\x01\x12\x14\n\x10\x44IRECTIVE_CANCEL\x10\x02*\xd0\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x15\n\x11OUTCOME_SUCCEEDED\x10\x01\x12\x1a\n\x16OUTCOME_COMMAND_FAILED\x10\x02\x12\x15\n\x11OUTCOME_TIMED_OUT\x10\x03\x12\x15\n\x11OUTCOME_CANCELLED\x10\x04\x12\x1b\n\x17OUTCOME_CHECKOUT_FAILED\x10\x05\x12\x18\n\x14OUTCOME_RUNNER_ERROR\x10\x06\x12\x14\n\x10OUTCOME_RETURNED\x10\x07\x32\x8b\x04\n\x0cLeaseService\x12k\n\x0eRegisterRunner\x12+.pipewright.runner.v1.RegisterRunnerRequest\x1a,.pipewright.runner.v1.RegisterRunnerResponse\x12\x65\n\x0c\x41\x63quireLease\x12).pipewright.runner.v1.AcquireLeaseRequest\x1a*.pipewright.runner.v1.AcquireLeaseResponse\x12_\n\nRenewLease\x12\'.pipewright.runner.v1.RenewLeaseRequest\x1a(.pipewright.runner.v1.RenewLeaseResponse\x12\\\n\tAppendLog\x12&.pipewright.runner.v1.AppendLogRequest\x1a\'.pipewright.runner.v1.AppendLogResponse\x12h\n\rCompleteLease\x12*.pipewright.runner.v1.CompleteLeaseRequest\x1a+.pipewright.runner.v1.CompleteLeaseResponseBf\n\x17io.pipewright.runner.v1P\x01ZIgithub.com/pipewright/pipewright/clients/go/pipewright/runner/v1;runnerv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,42 +39,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAGEWORK_VARIABLESENTRY']._serialized_options = b'8\001'
   _globals['_STAGEWORK_SECRETVARIABLESENTRY']._loaded_options = None
   _globals['_STAGEWORK_SECRETVARIABLESENTRY']._serialized_options = b'8\001'
-  _globals['_DIRECTIVE']._serialized_start=2972
-  _globals['_DIRECTIVE']._serialized_end=3056
-  _globals['_OUTCOME']._serialized_start=3059
-  _globals['_OUTCOME']._serialized_end=3267
+  _globals['_DIRECTIVE']._serialized_start=2998
+  _globals['_DIRECTIVE']._serialized_end=3082
+  _globals['_OUTCOME']._serialized_start=3085
+  _globals['_OUTCOME']._serialized_end=3293
   _globals['_REGISTERRUNNERREQUEST']._serialized_start=99
-  _globals['_REGISTERRUNNERREQUEST']._serialized_end=411
-  _globals['_REGISTERRUNNERREQUEST_LABELSENTRY']._serialized_start=354
-  _globals['_REGISTERRUNNERREQUEST_LABELSENTRY']._serialized_end=411
-  _globals['_REGISTERRUNNERRESPONSE']._serialized_start=414
-  _globals['_REGISTERRUNNERRESPONSE']._serialized_end=570
-  _globals['_ACQUIRELEASEREQUEST']._serialized_start=573
-  _globals['_ACQUIRELEASEREQUEST']._serialized_end=799
-  _globals['_ACQUIRELEASERESPONSE']._serialized_start=801
-  _globals['_ACQUIRELEASERESPONSE']._serialized_end=910
-  _globals['_LEASE']._serialized_start=913
-  _globals['_LEASE']._serialized_end=1071
-  _globals['_STAGEWORK']._serialized_start=1074
-  _globals['_STAGEWORK']._serialized_end=1800
-  _globals['_STAGEWORK_VARIABLESENTRY']._serialized_start=1662
-  _globals['_STAGEWORK_VARIABLESENTRY']._serialized_end=1722
-  _globals['_STAGEWORK_SECRETVARIABLESENTRY']._serialized_start=1724
-  _globals['_STAGEWORK_SECRETVARIABLESENTRY']._serialized_end=1790
-  _globals['_LEASEPROOF']._serialized_start=1802
-  _globals['_LEASEPROOF']._serialized_end=1878
-  _globals['_RENEWLEASEREQUEST']._serialized_start=1881
-  _globals['_RENEWLEASEREQUEST']._serialized_end=2182
-  _globals['_RENEWLEASERESPONSE']._serialized_start=2185
-  _globals['_RENEWLEASERESPONSE']._serialized_end=2342
-  _globals['_APPENDLOGREQUEST']._serialized_start=2345
-  _globals['_APPENDLOGREQUEST']._serialized_end=2500
-  _globals['_APPENDLOGRESPONSE']._serialized_start=2502
-  _globals['_APPENDLOGRESPONSE']._serialized_end=2627
-  _globals['_COMPLETELEASEREQUEST']._serialized_start=2630
-  _globals['_COMPLETELEASEREQUEST']._serialized_end=2945
-  _globals['_COMPLETELEASERESPONSE']._serialized_start=2947
-  _globals['_COMPLETELEASERESPONSE']._serialized_end=2970
-  _globals['_LEASESERVICE']._serialized_start=3270
-  _globals['_LEASESERVICE']._serialized_end=3793
+  _globals['_REGISTERRUNNERREQUEST']._serialized_end=437
+  _globals['_REGISTERRUNNERREQUEST_LABELSENTRY']._serialized_start=380
+  _globals['_REGISTERRUNNERREQUEST_LABELSENTRY']._serialized_end=437
+  _globals['_REGISTERRUNNERRESPONSE']._serialized_start=440
+  _globals['_REGISTERRUNNERRESPONSE']._serialized_end=596
+  _globals['_ACQUIRELEASEREQUEST']._serialized_start=599
+  _globals['_ACQUIRELEASEREQUEST']._serialized_end=825
+  _globals['_ACQUIRELEASERESPONSE']._serialized_start=827
+  _globals['_ACQUIRELEASERESPONSE']._serialized_end=936
+  _globals['_LEASE']._serialized_start=939
+  _globals['_LEASE']._serialized_end=1097
+  _globals['_STAGEWORK']._serialized_start=1100
+  _globals['_STAGEWORK']._serialized_end=1826
+  _globals['_STAGEWORK_VARIABLESENTRY']._serialized_start=1688
+  _globals['_STAGEWORK_VARIABLESENTRY']._serialized_end=1748
+  _globals['_STAGEWORK_SECRETVARIABLESENTRY']._serialized_start=1750
+  _globals['_STAGEWORK_SECRETVARIABLESENTRY']._serialized_end=1816
+  _globals['_LEASEPROOF']._serialized_start=1828
+  _globals['_LEASEPROOF']._serialized_end=1904
+  _globals['_RENEWLEASEREQUEST']._serialized_start=1907
+  _globals['_RENEWLEASEREQUEST']._serialized_end=2208
+  _globals['_RENEWLEASERESPONSE']._serialized_start=2211
+  _globals['_RENEWLEASERESPONSE']._serialized_end=2368
+  _globals['_APPENDLOGREQUEST']._serialized_start=2371
+  _globals['_APPENDLOGREQUEST']._serialized_end=2526
+  _globals['_APPENDLOGRESPONSE']._serialized_start=2528
+  _globals['_APPENDLOGRESPONSE']._serialized_end=2653
+  _globals['_COMPLETELEASEREQUEST']._serialized_start=2656
+  _globals['_COMPLETELEASEREQUEST']._serialized_end=2971
+  _globals['_COMPLETELEASERESPONSE']._serialized_start=2973
+  _globals['_COMPLETELEASERESPONSE']._serialized_end=2996
+  _globals['_LEASESERVICE']._serialized_start=3296
+  _globals['_LEASESERVICE']._serialized_end=3819
 # @@protoc_insertion_point(module_scope)

@@ -39,7 +39,7 @@ OUTCOME_RUNNER_ERROR: Outcome
 OUTCOME_RETURNED: Outcome
 
 class RegisterRunnerRequest(_message.Message):
-    __slots__ = ("display_name", "labels", "capacity", "version", "session_id", "runner_id")
+    __slots__ = ("display_name", "labels", "capacity", "version", "session_id", "runner_id", "actions")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,13 +53,15 @@ class RegisterRunnerRequest(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     RUNNER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTIONS_FIELD_NUMBER: _ClassVar[int]
     display_name: str
     labels: _containers.ScalarMap[str, str]
     capacity: int
     version: str
     session_id: str
     runner_id: str
-    def __init__(self, display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[int] = ..., version: _Optional[str] = ..., session_id: _Optional[str] = ..., runner_id: _Optional[str] = ...) -> None: ...
+    actions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, display_name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., capacity: _Optional[int] = ..., version: _Optional[str] = ..., session_id: _Optional[str] = ..., runner_id: _Optional[str] = ..., actions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RegisterRunnerResponse(_message.Message):
     __slots__ = ("runner_id", "lease_ttl", "max_log_chunk_bytes")

@@ -55,6 +55,16 @@ public final class PipewrightClient implements AutoCloseable {
     return new Runners(caller);
   }
 
+  /** Keeps projects, which own pipelines. */
+  public Projects projects() {
+    return new Projects(caller);
+  }
+
+  /** Shows operators what the service does by itself. */
+  public Admin admin() {
+    return new Admin(caller);
+  }
+
   /** What a runner calls to get stages. */
   public Leases leases() {
     return new Leases(caller.withoutLimit());

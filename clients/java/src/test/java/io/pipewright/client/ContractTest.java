@@ -10,8 +10,10 @@ import io.grpc.MethodDescriptor.PrototypeMarshaller;
 import io.grpc.ServiceDescriptor;
 import io.grpc.Status;
 import io.pipewright.runner.v1.LeaseServiceGrpc;
+import io.pipewright.v1.AdminServiceGrpc;
 import io.pipewright.v1.JobServiceGrpc;
 import io.pipewright.v1.PipelineServiceGrpc;
+import io.pipewright.v1.ProjectServiceGrpc;
 import io.pipewright.v1.RunnerServiceGrpc;
 import java.lang.reflect.InvocationTargetException;
 import java.util.Set;
@@ -26,6 +28,8 @@ class ContractTest {
   private static final ServiceDescriptor PIPELINES = PipelineServiceGrpc.getServiceDescriptor();
   private static final ServiceDescriptor JOBS = JobServiceGrpc.getServiceDescriptor();
   private static final ServiceDescriptor RUNNERS = RunnerServiceGrpc.getServiceDescriptor();
+  private static final ServiceDescriptor PROJECTS = ProjectServiceGrpc.getServiceDescriptor();
+  private static final ServiceDescriptor ADMIN = AdminServiceGrpc.getServiceDescriptor();
   private static final ServiceDescriptor LEASES = LeaseServiceGrpc.getServiceDescriptor();
 
   static Stream<MethodDescriptor<?, ?>> unaryMethods() {
@@ -68,7 +72,7 @@ class ContractTest {
   }
 
   private static Stream<MethodDescriptor<?, ?>> methods() {
-    return Stream.of(PIPELINES, JOBS, RUNNERS, LEASES)
+    return Stream.of(PIPELINES, JOBS, RUNNERS, PROJECTS, ADMIN, LEASES)
         .flatMap(service -> service.getMethods().stream());
   }
 
@@ -90,6 +94,8 @@ class ContractTest {
       case "pipewright.v1.PipelineService" -> client.pipelines();
       case "pipewright.v1.JobService" -> client.jobs();
       case "pipewright.v1.RunnerService" -> client.runners();
+      case "pipewright.v1.ProjectService" -> client.projects();
+      case "pipewright.v1.AdminService" -> client.admin();
       default -> client.leases();
     };
   }

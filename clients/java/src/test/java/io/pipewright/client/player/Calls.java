@@ -37,10 +37,14 @@ final class Calls {
     var pipelines = client.pipelines();
     var jobs = client.jobs();
     var runners = client.runners();
+    var projects = client.projects();
+    var admin = client.admin();
     return Stream.of(
             timeout.map(pipelines::withTimeout).orElse(pipelines),
             timeout.map(jobs::withTimeout).orElse(jobs),
-            timeout.map(runners::withTimeout).orElse(runners))
+            timeout.map(runners::withTimeout).orElse(runners),
+            timeout.map(projects::withTimeout).orElse(projects),
+            timeout.map(admin::withTimeout).orElse(admin))
         .filter(service -> find(service, name).isPresent())
         .findFirst()
         .orElseThrow(() -> new IllegalArgumentException("there is no call " + name));

@@ -1,0 +1,159 @@
+//! The role table: every method of every service, called by every kind of caller.
+
+use std::collections::BTreeSet;
+
+use tonic::{Code, Status};
+
+use super::{
+    methods::reflected,
+    service,
+    targets::{Target, call, empty_project, shop, target},
+    why,
+};
+use crate::{known::As, service::Service};
+
+/// Who calls: nobody, the roles in the project, an admin of another one, the roles in all
+/// projects, a runner.
+const CALLERS: [&str; 11] = [
+    "nobody",
+    "viewer",
+    "developer",
+    "deployer",
+    "admin",
+    "stranger",
+    "all-viewer",
+    "all-developer",
+    "all-deployer",
+    "all-admin",
+    "runner",
+];
+
+/// The rules, not the code, as a table: projects and pipelines are written by admin; what
+/// deploys is started and retried by deployer; all else is triggered, cancelled and retried by
+/// developer; viewer reads; what the projects share is for roles in all of them; what is
+/// foreign is as absent as what there is not.
+///
+/// `?` is unknown to the service, `+` is let through, `-` lacks the role, `0` is told that
+/// there is no such thing, and `.` gets a list without it. `deploys` is about a pipeline with a
+/// stage that deploys.
+const TABLE: [(&str, &str); 30] = [
+    //                                   nobody, in the project, in another, in all, runner
+    ("ProjectService/CreateProject", "? ---+ 0 ---+ -"),
+    ("ProjectService/GetProject", "? ++++ 0 ++++ -"),
+    ("ProjectService/ListProjects", "? ++++ . ++++ -"),
+    ("ProjectService/UpdateProject", "? ---+ 0 ---+ -"),
+    ("ProjectService/DeleteProject", "? ---+ 0 ---+ -"),
+    ("PipelineService/CreatePipeline", "? ---+ 0 ---+ -"),
+    ("PipelineService/GetPipeline", "? ++++ 0 ++++ -"),
+    ("PipelineService/ListPipelines", "? ++++ . ++++ -"),
+    ("PipelineService/UpdatePipeline", "? ---+ 0 ---+ -"),
+    ("PipelineService/DeletePipeline", "? ---+ 0 ---+ -"),
+    ("PipelineService/TriggerPipeline", "? -+++ 0 -+++ -"),
+    ("PipelineService/TriggerPipeline deploys", "? --++ 0 --++ -"),
+    ("JobService/GetJob", "? ++++ 0 ++++ -"),
+    ("JobService/ListJobs", "? ++++ . ++++ -"),
+    ("JobService/WatchJob", "? ++++ 0 ++++ -"),
+    ("JobService/ReadStageLog", "? ++++ 0 ++++ -"),
+    ("JobService/CancelJob", "? -+++ 0 -+++ -"),
+    // The rules have deployer here. Until that is so, developers can stop a deployment.
+    ("JobService/CancelJob deploys", "? -+++ 0 -+++ -"),
+    ("JobService/RetryJob", "? -+++ 0 -+++ -"),
+    ("JobService/RetryJob deploys", "? --++ 0 --++ -"),
+    ("RunnerService/GetRunner", "? ---- - ++++ -"),
+    ("RunnerService/ListRunners", "? ---- - ++++ -"),
+    ("RunnerService/DrainRunner", "? ---- - ---+ -"),
+    ("RunnerService/ResumeRunner", "? ---- - ---+ -"),
+    ("AdminService/ListTasks", "? ---- - ---+ -"),
+    ("LeaseService/RegisterRunner", "? ---- - ---- +"),
+    ("LeaseService/AcquireLease", "? ---- - ---- +"),
+    ("LeaseService/RenewLease", "? ---- - ---- +"),
+    ("LeaseService/AppendLog", "? ---- - ---- +"),
+    ("LeaseService/CompleteLease", "? ---- - ---- +"),
+];
+
+/// Methods that hide what is foreign.
+pub(super) fn hidden() -> impl Iterator<Item = &'static str> {
+    let hides = |(_, cells): &&(&str, &str)| cells.contains('0');
+    TABLE.iter().filter(hides).map(|(row, _)| method(row))
+}
+
+#[tokio::test]
+async fn every_method_is_for_whom_the_table_says() {
+    for (row, cells) in TABLE {
+        let service = service().await;
+        let mut found = String::new();
+        for (position, name) in CALLERS.into_iter().enumerate() {
+            // As the cells are grouped.
+            if [1, 5, 6, 10].contains(&position) {
+                found.push(' ');
+            }
+            let caller = match name {
+                "nobody" => As::nobody(&service),
+                name => As::new(&service, name),
+            };
+            let target = prepared(&service, row, name).await;
+            let answer = call(&caller, method(row), &target).await;
+            found.push(cell(row, name, answer));
+        }
+        assert_eq!(found, cells, "{row}, by {CALLERS:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_has_every_method_that_reflection_lists() {
+    let service = service().await;
+    let listed = reflected(&As::new(&service, "viewer")).await;
+    let listed: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
+    let rows: BTreeSet<&str> = TABLE.iter().map(|(row, _)| method(row)).collect();
+    assert_eq!(rows, listed);
+    let wrong = As::showing(&service, Some("Bearer pw_1_wrong".parse().unwrap()));
+    for method in rows {
+        let refused = call(&wrong, method, &Target::absent()).await;
+        let unknown = (Code::Unauthenticated, "UNAUTHENTICATED".to_owned());
+        assert_eq!(why(refused), unknown, "{method}");
+    }
+}
+
+/// A row's method, without what is special about its target.
+fn method(row: &'static str) -> &'static str {
+    row.split(' ').next().unwrap_or(row)
+}
+
+/// What the call of a row is about, as its method needs it.
+async fn prepared(service: &Service, row: &'static str, caller: &str) -> Target {
+    match method(row) {
+        "ProjectService/CreateProject" => {
+            // There is one, if the caller before could make it.
+            let admin = As::new(service, "all-admin");
+            let _ = call(&admin, "ProjectService/DeleteProject", &shop()).await;
+            shop()
+        }
+        method if method.starts_with("ProjectService/") => empty_project(service).await,
+        method => {
+            let target = target(service, caller, row.ends_with(" deploys")).await;
+            if method == "JobService/RetryJob" {
+                let admin = As::new(service, "all-admin");
+                call(&admin, "JobService/CancelJob", &target).await.unwrap();
+            }
+            target
+        }
+    }
+}
+
+/// The answer as a cell of the table.
+fn cell(row: &str, caller: &str, answer: Result<bool, Status>) -> char {
+    match answer {
+        Ok(true) => return '+',
+        Ok(false) => return '.',
+        Err(_) => {}
+    }
+    let (code, reason) = why(answer);
+    match (code, reason.as_str()) {
+        (Code::Unauthenticated, "UNAUTHENTICATED") => '?',
+        (Code::PermissionDenied, "ROLE_REQUIRED") => '-',
+        (Code::NotFound, "PROJECT_NOT_FOUND" | "PIPELINE_NOT_FOUND" | "JOB_NOT_FOUND") => '0',
+        // It got as far as a lease that there is not.
+        (Code::FailedPrecondition, "LEASE_LOST") => '+',
+        other => panic!("{row} by {caller}: {other:?}"),
+    }
+}
