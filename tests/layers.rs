@@ -125,6 +125,7 @@ const INSIDE: [(&str, &[Room]); 2] = [
                 "stats",
                 &["error", "environment", "journal", "signals", "runners"],
             ),
+            ("tests", &[]),
         ],
     ),
     (

@@ -87,12 +87,16 @@ impl Committed {
             Write::Lease(LeaseWrite::LoseWorkspace { job_id, .. }) => {
                 Some(Change::WorkspaceLost(*job_id))
             }
+            // Without that end it is due later than as an offer.
+            Write::Lease(LeaseWrite::Confirm {
+                expires, ends_by, ..
+            }) if ends_by < expires => Some(Change::LeaseDue),
             Write::Record(write) => Some(Change::Record(write.collection())),
             Write::Due(DueWrite::Add(work)) => Some(Change::Due(work.key.kind)),
             Write::Due(DueWrite::Again(key, ..) | DueWrite::Done(key, _)) => {
                 Some(Change::Due(key.kind))
             }
-            // The store knows whose lease it was and when it is due, and adds that.
+            // The store knows whose lease it was, and adds that.
             Write::Lease(
                 LeaseWrite::Confirm { .. } | LeaseWrite::End { .. } | LeaseWrite::Settle { .. },
             )

@@ -3,7 +3,7 @@ use std::fmt;
 use uuid::Uuid;
 
 /// Which store this is, and what outlives the process.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Instance {
     /// Names the store; a restored backup gets another one.
     pub id: Uuid,

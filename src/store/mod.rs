@@ -10,6 +10,10 @@ mod answers;
 mod batch;
 pub mod codec;
 pub mod collections;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod double;
 mod due;
 mod error;
 mod feed;
@@ -34,7 +38,7 @@ pub use leases::{
     Acquisition, KnownRunner, LeaseRequest, LeaseRow, LeaseState, LeaseStore, NotOffered, Presence,
     ReadyStage, RunnerRow,
 };
-pub use memory::MemoryStore;
+pub use memory::{MemoryStore, Snapshot};
 pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
 

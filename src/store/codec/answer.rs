@@ -1,6 +1,7 @@
-use std::time::SystemTime;
-
-use crate::domain::{JobId, PipelineId};
+use crate::{
+    domain::{JobId, PipelineId},
+    store::{Answer, KeptAnswer},
+};
 
 use super::{
     CodecError, Kind, Stored,
@@ -8,39 +9,7 @@ use super::{
     primitives::{id_from_bytes, id_to_bytes, time_from_nanos, time_to_nanos},
 };
 
-/// What a call with a request id answered, by reference: what it shows is read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerRef {
-    /// A revision of a pipeline.
-    Pipeline {
-        /// The pipeline.
-        id: PipelineId,
-        /// The revision that was shown.
-        revision: i64,
-    },
-    /// A job after one of its events.
-    Job {
-        /// The job.
-        id: JobId,
-        /// Sequence of the newest event that was shown.
-        sequence: i64,
-    },
-    /// Nothing but OK.
-    Nothing,
-}
-
-/// The first answer to a request id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredAnswer {
-    /// Keyed hash of the request, to know a repetition from another request.
-    pub fingerprint: [u8; 32],
-    /// When it was given.
-    pub time: SystemTime,
-    /// What was answered.
-    pub answer: AnswerRef,
-}
-
-impl Stored for StoredAnswer {
+impl Stored for KeptAnswer {
     const KIND: Kind = Kind::KeptAnswer;
     type Message = messages::KeptAnswer;
 
@@ -51,17 +20,21 @@ impl Stored for StoredAnswer {
             answer,
         } = self;
         let answer = match answer {
-            AnswerRef::Pipeline { id, revision } => {
+            Answer::Pipeline(id, revision) => {
                 kept_answer::Answer::Pipeline(kept_answer::Pipeline {
                     id: id_to_bytes(id.0),
                     revision: *revision,
                 })
             }
-            AnswerRef::Job { id, sequence } => kept_answer::Answer::Job(kept_answer::Job {
+            Answer::Job(id, sequence) => kept_answer::Answer::Job(kept_answer::Job {
                 id: id_to_bytes(id.0),
                 sequence: *sequence,
             }),
-            AnswerRef::Nothing => kept_answer::Answer::Nothing(kept_answer::Nothing {}),
+            Answer::Project(name, version) => kept_answer::Answer::Project(kept_answer::Project {
+                name: name.clone(),
+                version: *version,
+            }),
+            Answer::Nothing => kept_answer::Answer::Nothing(kept_answer::Nothing {}),
         };
         messages::KeptAnswer {
             fingerprint: fingerprint.to_vec().into(),
@@ -79,16 +52,15 @@ impl Stored for StoredAnswer {
         let field = "KeptAnswer.answer";
         let answer = match answer.ok_or(CodecError::UnknownCase { field })? {
             kept_answer::Answer::Pipeline(kept_answer::Pipeline { id, revision }) => {
-                AnswerRef::Pipeline {
-                    id: PipelineId(id_from_bytes(&id, field)?),
-                    revision,
-                }
+                Answer::Pipeline(PipelineId(id_from_bytes(&id, field)?), revision)
             }
-            kept_answer::Answer::Job(kept_answer::Job { id, sequence }) => AnswerRef::Job {
-                id: JobId(id_from_bytes(&id, field)?),
-                sequence,
-            },
-            kept_answer::Answer::Nothing(kept_answer::Nothing {}) => AnswerRef::Nothing,
+            kept_answer::Answer::Job(kept_answer::Job { id, sequence }) => {
+                Answer::Job(JobId(id_from_bytes(&id, field)?), sequence)
+            }
+            kept_answer::Answer::Project(kept_answer::Project { name, version }) => {
+                Answer::Project(name, version)
+            }
+            kept_answer::Answer::Nothing(kept_answer::Nothing {}) => Answer::Nothing,
         };
         let found = fingerprint.len();
         Ok(Self {

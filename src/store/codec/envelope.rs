@@ -46,12 +46,22 @@ pub enum Kind {
     Offer = 10,
     /// A workspace that is gone.
     LostWorkspace = 11,
+    /// A runner as it registered.
+    Runner = 12,
+    /// A stage that was given out.
+    Lease = 13,
+    /// A job is bound to a runner.
+    Binding = 14,
+    /// What there is once in a store.
+    Instance = 15,
+    /// What the stages of a pipeline took.
+    StageDurations = 16,
     /// A message that could not be sent.
-    DeadLetter = 20,
+    DeadLetter = 17,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 17] = [
         Self::PipelineRevision,
         Self::PipelineHead,
         Self::JobEvent,
@@ -63,6 +73,11 @@ impl Kind {
         Self::DueRow,
         Self::Offer,
         Self::LostWorkspace,
+        Self::Runner,
+        Self::Lease,
+        Self::Binding,
+        Self::Instance,
+        Self::StageDurations,
         Self::DeadLetter,
     ];
 
@@ -81,6 +96,11 @@ impl Kind {
             | Self::DueRow
             | Self::Offer
             | Self::LostWorkspace
+            | Self::Runner
+            | Self::Lease
+            | Self::Binding
+            | Self::Instance
+            | Self::StageDurations
             | Self::DeadLetter => 1,
         }
     }
@@ -100,6 +120,11 @@ impl Kind {
             | Self::DueRow
             | Self::Offer
             | Self::LostWorkspace
+            | Self::Runner
+            | Self::Lease
+            | Self::Binding
+            | Self::Instance
+            | Self::StageDurations
             | Self::DeadLetter => 1,
         }
     }

@@ -10,9 +10,12 @@
 //! misread a new value, [`Kind::min_reader`] goes up with the change.
 
 mod answer;
+mod dispatch;
+mod durations;
 mod envelope;
 mod error;
 mod facts;
+mod instance;
 mod job;
 mod lease;
 mod origin;
@@ -41,9 +44,11 @@ use std::sync::Arc;
 
 use crate::domain::{Pipeline, PipelineId};
 
-pub use answer::{AnswerRef, StoredAnswer};
+pub use dispatch::StoredBinding;
+pub use durations::StoredDurations;
 pub use envelope::Kind;
 pub use error::CodecError;
+pub use instance::StoredInstance;
 pub use job::{decode_event, decode_snapshot, encode_event, encode_snapshot};
 pub use pipeline::{PipelineHead, decode_pipeline, encode_pipeline};
 pub use primitives::{duration_to_nanos, time_from_nanos, time_to_nanos};

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::domain::FencingToken;
 
 use super::{
-    CodecError, Kind, Stored, messages,
+    CodecError, Kind, Stored,
+    messages::{self, record},
     primitives::{time_from_nanos, time_to_nanos},
 };
 
@@ -26,6 +27,8 @@ pub struct StoredRecord {
     pub expires: Option<SystemTime>,
     /// Its value, in a form that the collection knows.
     pub body: Bytes,
+    /// Names and values of its secondary indexes.
+    pub indexes: Vec<(String, String)>,
 }
 
 /// Work that is due at a time.
@@ -49,6 +52,8 @@ pub struct StoredDue {
     pub order_key: String,
     /// What to do, in a form that the kind knows.
     pub body: Bytes,
+    /// Its place among those of its order key, which no further try moves; none: `at`.
+    pub first_at: Option<SystemTime>,
 }
 
 /// Shows the length of the body and not the body, which may have secrets.
@@ -61,6 +66,7 @@ impl fmt::Debug for StoredRecord {
             version,
             expires,
             body,
+            indexes,
         } = self;
         f.debug_struct("StoredRecord")
             .field("collection", collection)
@@ -69,6 +75,7 @@ impl fmt::Debug for StoredRecord {
             .field("version", version)
             .field("expires", expires)
             .field("body", &body.len())
+            .field("indexes", indexes)
             .finish()
     }
 }
@@ -86,6 +93,7 @@ impl fmt::Debug for StoredDue {
             attempts,
             order_key,
             body,
+            first_at,
         } = self;
         f.debug_struct("StoredDue")
             .field("kind", kind)
@@ -97,6 +105,7 @@ impl fmt::Debug for StoredDue {
             .field("attempts", attempts)
             .field("order_key", order_key)
             .field("body", &body.len())
+            .field("first_at", first_at)
             .finish()
     }
 }
@@ -113,7 +122,9 @@ impl Stored for StoredRecord {
             version,
             expires,
             body,
+            indexes,
         } = self.clone();
+        let index = |(name, value)| record::Index { name, value };
         messages::Record {
             collection,
             key,
@@ -121,6 +132,7 @@ impl Stored for StoredRecord {
             version,
             expires: expires.map(time_to_nanos),
             body,
+            indexes: indexes.into_iter().map(index).collect(),
         }
     }
 
@@ -132,7 +144,9 @@ impl Stored for StoredRecord {
             version,
             expires,
             body,
+            indexes,
         } = message;
+        let index = |index: record::Index| (index.name, index.value);
         Ok(Self {
             collection,
             key,
@@ -140,6 +154,7 @@ impl Stored for StoredRecord {
             version,
             expires: expires.map(time_from_nanos),
             body,
+            indexes: indexes.into_iter().map(index).collect(),
         })
     }
 }
@@ -159,6 +174,7 @@ impl Stored for StoredDue {
             attempts,
             order_key,
             body,
+            first_at,
         } = self.clone();
         messages::DueRow {
             kind,
@@ -170,6 +186,7 @@ impl Stored for StoredDue {
             attempts,
             order_key,
             body,
+            first_at: first_at.map(time_to_nanos),
         }
     }
 
@@ -184,6 +201,7 @@ impl Stored for StoredDue {
             attempts,
             order_key,
             body,
+            first_at,
         } = message;
         Ok(Self {
             kind,
@@ -195,6 +213,7 @@ impl Stored for StoredDue {
             attempts,
             order_key,
             body,
+            first_at: first_at.map(time_from_nanos),
         })
     }
 }

@@ -24,6 +24,12 @@ impl Answers {
         self.by_key.get(key)
     }
 
+    /// The oldest first.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (&RequestKey, &KeptAnswer)> {
+        let keys = self.in_order.iter();
+        keys.filter_map(|key| Some((key, self.by_key.get(key)?)))
+    }
+
     pub(super) fn keep(&mut self, key: RequestKey, kept: KeptAnswer) {
         self.let_go(kept.time);
         self.in_order.push_back(key.clone());

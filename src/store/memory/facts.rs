@@ -33,6 +33,10 @@ impl Facts {
         }
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &JobFacts> {
+        self.0.iter().map(|facts| &**facts)
+    }
+
     pub(super) fn list(&self, filter: &FactsFilter) -> Vec<Arc<JobFacts>> {
         let since = filter.since.map_or(0, |time| self.first_at(time));
         let before = filter

@@ -14,6 +14,7 @@ mod jobs;
 mod pipelines;
 mod recent;
 mod records;
+mod snapshot;
 
 use std::{
     collections::BTreeSet,
@@ -41,6 +42,8 @@ use jobs::JobEntry;
 use pipelines::PipelineEntry;
 use recent::RecentBatches;
 use records::Collections;
+
+pub use snapshot::Snapshot;
 
 /// Keeps everything in memory; what it acknowledged is lost with the process.
 ///
@@ -79,18 +82,23 @@ impl MemoryStore {
     /// runners that outlive the process see tokens that go up from one process to the next,
     /// as no process hands out one for each microsecond that it lives.
     pub fn new(now: SystemTime) -> Self {
+        let instance = Instance {
+            id: Uuid::new_v4(),
+            fingerprint_key: rand::random(),
+            lifetime: Lifetime::Process,
+        };
+        Self::opened(instance, first_token(now))
+    }
+
+    fn opened(instance: Instance, next_token: FencingToken) -> Self {
         Self {
-            instance: Instance {
-                id: Uuid::new_v4(),
-                fingerprint_key: rand::random(),
-                lifetime: Lifetime::Process,
-            },
+            instance,
             pipelines: DashMap::default(),
             jobs: DashMap::default(),
             records: RwLock::default(),
             due: Mutex::default(),
             answers: Mutex::default(),
-            dispatch: Mutex::new(Dispatch::new(first_token(now))),
+            dispatch: Mutex::new(Dispatch::new(next_token)),
             names: DashMap::default(),
             pipeline_index: RwLock::default(),
             job_index: RwLock::default(),
@@ -185,3 +193,6 @@ fn page<Id: Copy, T>(
         before = candidates.last().copied();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::domain::{Job, JobId, Pipeline, PipelineId, StageDurations, limits, stage_durations};
 
 use super::{
-    super::{PipelineFilter, PipelineState, PipelineStore, StoreError},
+    super::{PipelineFilter, PipelineState, PipelineStore, StoreError, codec::PipelineHead},
     MemoryStore, page,
 };
 
@@ -111,6 +111,52 @@ impl PipelineEntry {
         }
     }
 
+    /// The entry of a head and the revisions that are kept; none if the newest is not.
+    pub(super) fn restored<'a>(
+        head: PipelineHead,
+        revisions: impl Iterator<Item = &'a Arc<Pipeline>>,
+        durations: Option<(i64, Arc<StageDurations>)>,
+    ) -> Option<Self> {
+        let revisions = revisions.map(|revision| (revision.revision, Arc::clone(revision)));
+        let mut revisions: BTreeMap<i64, Arc<Pipeline>> = revisions.collect();
+        let pipeline = revisions.remove(&head.newest_revision)?;
+        let kept = revisions.split_off(&(head.newest_revision - max_revisions() + 1));
+        let old = revisions.iter();
+        Some(Self {
+            jobs_created: head.jobs_created,
+            version: head.version,
+            durations,
+            with_their_jobs: old
+                .map(|(number, revision)| (*number, Arc::downgrade(revision)))
+                .collect(),
+            revisions: kept,
+            ..Self::new(pipeline)
+        })
+    }
+
+    pub(super) fn head(&self) -> PipelineHead {
+        PipelineHead {
+            id: self.pipeline.id,
+            newest_revision: self.pipeline.revision,
+            version: self.version,
+            jobs_created: self.jobs_created,
+            deleted: self.deleted,
+        }
+    }
+
+    /// What the stages of the newest job that succeeded took, with its number.
+    pub(super) fn durations(&self) -> Option<(i64, &StageDurations)> {
+        let durations = self.durations.as_ref();
+        durations.map(|(number, durations)| (*number, &**durations))
+    }
+
+    /// All revisions that are kept.
+    pub(super) fn all_revisions(&self) -> impl Iterator<Item = Arc<Pipeline>> {
+        let with_their_jobs = self.with_their_jobs.values().filter_map(Weak::upgrade);
+        let kept = self.revisions.values().chain([&self.pipeline]);
+        with_their_jobs.chain(kept.cloned())
+    }
+
     fn state(&self) -> PipelineState {
         let durations = self.durations.as_ref();
         PipelineState {
@@ -155,8 +201,7 @@ impl PipelineEntry {
     /// Beyond the newest revisions, one is kept only as long as a job that runs it.
     fn let_go_of_old_revisions(&mut self) {
         const SWEEP_AT: usize = 64;
-        let limit = i64::try_from(limits::MAX_REVISIONS).unwrap_or(i64::MAX);
-        let oldest = self.pipeline.revision - limit;
+        let oldest = self.pipeline.revision - max_revisions();
         let Some(old) = self.revisions.remove(&oldest) else {
             return;
         };
@@ -168,4 +213,9 @@ impl PipelineEntry {
         }
         self.with_their_jobs.insert(oldest, Arc::downgrade(&old));
     }
+}
+
+/// Revisions behind the newest one that are kept, whether jobs run them or not.
+fn max_revisions() -> i64 {
+    i64::try_from(limits::MAX_REVISIONS).unwrap_or(i64::MAX)
 }

@@ -17,9 +17,13 @@ impl RecentBatches {
         self.ids.contains(&id)
     }
 
-    /// A batch with the id 0 has no name, and is not kept.
+    /// The oldest first.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = BatchId> {
+        self.in_order.iter().copied()
+    }
+
     pub(super) fn keep(&mut self, id: BatchId) {
-        if id == BatchId::default() || !self.ids.insert(id) {
+        if !self.ids.insert(id) {
             return;
         }
         self.in_order.push_back(id);

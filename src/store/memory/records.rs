@@ -78,13 +78,25 @@ impl Collections {
     }
 
     pub(super) fn write(&mut self, write: RecordWrite) {
-        let rows = self.0.entry(write.collection()).or_default();
         match write {
-            RecordWrite::Put(_, record) => rows.put(record),
-            RecordWrite::Delete(_, key, _) => {
-                rows.remove(&key);
+            RecordWrite::Put(collection, record) => self.put(collection, record),
+            RecordWrite::Delete(collection, key, _) => {
+                if let Some(rows) = self.0.get_mut(collection) {
+                    rows.remove(&key);
+                }
             }
         }
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, &Record)> {
+        self.0.iter().flat_map(|(name, rows)| {
+            let records = rows.by_key.values();
+            records.map(move |record| (*name, record))
+        })
+    }
+
+    pub(super) fn put(&mut self, collection: &'static str, record: Record) {
+        self.0.entry(collection).or_default().put(record);
     }
 
     /// Answers how many went from each collection that had any.

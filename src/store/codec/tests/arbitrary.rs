@@ -21,7 +21,10 @@ use crate::{
         StageAction, StageCounts, StageGraph, StageResult, StageRun, StageTimes, StageType,
         TraceContext, Trigger, TriggerSource, Variables, create, decide, retried_runs,
     },
-    store::codec::{AnswerRef, StoredAnswer, StoredDue, StoredRecord, time_from_nanos},
+    store::{
+        Answer, KeptAnswer,
+        codec::{StoredDue, StoredRecord, time_from_nanos},
+    },
 };
 
 fn text() -> impl Strategy<Value = String> {
@@ -251,21 +254,17 @@ impl History {
     }
 }
 
-pub(super) fn answer() -> impl Strategy<Value = StoredAnswer> {
-    let pipeline = |(id, revision)| AnswerRef::Pipeline {
-        id: PipelineId(id),
-        revision,
-    };
-    let job = |(id, sequence)| AnswerRef::Job {
-        id: JobId(id),
-        sequence,
-    };
+pub(super) fn answer() -> impl Strategy<Value = KeptAnswer> {
+    let pipeline = |(id, revision)| Answer::Pipeline(PipelineId(id), revision);
+    let job = |(id, sequence)| Answer::Job(JobId(id), sequence);
+    let project = |(name, version)| Answer::Project(name, version);
     let answer = prop_oneof![
         (uuid(), any::<i64>()).prop_map(pipeline),
         (uuid(), any::<i64>()).prop_map(job),
-        Just(AnswerRef::Nothing),
+        (text(), any::<u64>()).prop_map(project),
+        Just(Answer::Nothing),
     ];
-    (any::<[u8; 32]>(), time(), answer).prop_map(|(fingerprint, time, answer)| StoredAnswer {
+    (any::<[u8; 32]>(), time(), answer).prop_map(|(fingerprint, time, answer)| KeptAnswer {
         fingerprint,
         time,
         answer,
@@ -274,33 +273,46 @@ pub(super) fn answer() -> impl Strategy<Value = StoredAnswer> {
 
 pub(super) fn record() -> impl Strategy<Value = StoredRecord> {
     let body = vec(any::<u8>(), 0..20);
-    let rest = (any::<i64>(), option::of(time()), body);
+    let indexes = vec((text(), text()), 0..3);
+    let rest = (any::<i64>(), option::of(time()), body, indexes);
     ((text(), text(), text()), rest).prop_map(
-        |((collection, key, project), (version, expires, body))| StoredRecord {
+        |((collection, key, project), (version, expires, body, indexes))| StoredRecord {
             collection,
             key,
             project,
             version,
             expires,
             body: body.into(),
+            indexes,
         },
     )
 }
 
 pub(super) fn due() -> impl Strategy<Value = StoredDue> {
     let body = vec(any::<u8>(), 0..20);
-    let times = (time(), option::of(time()), any::<i64>(), any::<u32>(), body);
+    let first_at = option::of(time());
+    let times = (
+        time(),
+        option::of(time()),
+        any::<i64>(),
+        any::<u32>(),
+        body,
+        first_at,
+    );
     ((text(), text(), text(), text()), times).prop_map(
-        |((kind, key, owner, order_key), (at, lease_until, token, attempts, body))| StoredDue {
-            kind,
-            at,
-            key,
-            owner,
-            lease_until,
-            token: FencingToken(token),
-            attempts,
-            order_key,
-            body: body.into(),
+        |((kind, key, owner, order_key), (at, lease_until, token, attempts, body, first_at))| {
+            StoredDue {
+                kind,
+                at,
+                key,
+                owner,
+                lease_until,
+                token: FencingToken(token),
+                attempts,
+                order_key,
+                body: body.into(),
+                first_at,
+            }
         },
     )
 }

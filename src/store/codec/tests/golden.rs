@@ -95,10 +95,20 @@ fn every_form_is_what_it_was() {
     }
     forms.pin_stored("pipeline-head", &samples::head());
     forms.pin_stored("project", &samples::project());
+    forms.pin_stored("dead-letter", &samples::dead_letter());
     forms.pin_stored("job-facts", &samples::facts());
     forms.pin_stored("record", &samples::record());
     forms.pin_stored("due-row", &samples::due());
+    forms.pin_stored("record-indexed", &samples::indexed_record());
+    forms.pin_stored("due-row-again", &samples::due_again());
     forms.pin_stored("offer", &samples::offer());
+    forms.pin_stored("binding", &samples::binding());
+    forms.pin_stored("runner", &samples::runner());
+    for (name, row) in samples::leases() {
+        forms.pin_stored(name, &row);
+    }
+    forms.pin_stored("instance", &samples::instance());
+    forms.pin_stored("stage-durations", &samples::durations());
     forms.pin_stored("lost-workspace", &samples::lost_workspace());
 
     let files = fs::read_dir(directory()).unwrap();

@@ -10,10 +10,13 @@ use super::{
 };
 use crate::{
     domain::{Event, Job, JobFacts, LostWorkspace, Offer, Pipeline},
-    store::codec::{
-        PipelineHead, Stored, StoredAnswer, StoredDue, StoredRecord, Unsealed, decode,
-        decode_event, decode_pipeline, decode_snapshot, encode, encode_event, encode_pipeline,
-        encode_snapshot, envelope::envelope,
+    store::{
+        KeptAnswer, LeaseRow, RunnerRow,
+        codec::{
+            PipelineHead, Stored, StoredBinding, StoredDue, StoredDurations, StoredInstance,
+            StoredRecord, Unsealed, decode, decode_event, decode_pipeline, decode_snapshot, encode,
+            encode_event, encode_pipeline, encode_snapshot, envelope::envelope,
+        },
     },
 };
 
@@ -47,13 +50,18 @@ fn read_as_all(stored: &[u8], pipeline: &Arc<Pipeline>) {
     let _ = decode_event(stored, &Unsealed, &revisions);
     let _ = decode_snapshot(stored, &Unsealed, &revisions);
     let _ = decode::<PipelineHead>(stored);
-    let _ = decode::<StoredAnswer>(stored);
+    let _ = decode::<KeptAnswer>(stored);
     let _ = decode::<crate::domain::Project>(stored);
     let _ = decode::<JobFacts>(stored);
     let _ = decode::<StoredRecord>(stored);
     let _ = decode::<StoredDue>(stored);
     let _ = decode::<Offer>(stored);
     let _ = decode::<LostWorkspace>(stored);
+    let _ = decode::<StoredBinding>(stored);
+    let _ = decode::<RunnerRow>(stored);
+    let _ = decode::<LeaseRow>(stored);
+    let _ = decode::<StoredInstance>(stored);
+    let _ = decode::<StoredDurations>(stored);
 }
 
 proptest! {

@@ -11,12 +11,19 @@ use uuid::Uuid;
 use crate::{
     domain::{
         ActionKind, CancelCause, Cancellation, Change, ConcurrencyPolicy, Event, Failure,
-        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, LostWorkspace, Made,
-        Offer, Origin, Pipeline, PipelineId, PipelineSpec, Project, RunCondition, RunKey, RunnerId,
-        Stage, StageAction, StageCounts, StageGraph, StageRun, StageState, StageTimes, StageType,
-        TraceContext, Trigger, TriggerSource, Variables,
+        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, LeaseId,
+        LostWorkspace, Made, Offer, Origin, Pipeline, PipelineId, PipelineSpec, Project,
+        RunCondition, RunKey, RunnerId, SessionId, Stage, StageAction, StageCounts, StageGraph,
+        StageRun, StageState, StageTimes, StageType, TraceContext, Trigger, TriggerSource,
+        Variables, lease::Registration,
     },
-    store::codec::{AnswerRef, PipelineHead, StoredAnswer, StoredDue, StoredRecord},
+    store::{
+        Answer, DeadLetter, Instance, KeptAnswer, LeaseRow, LeaseState, Lifetime, ReadyStage,
+        RunnerRow,
+        codec::{
+            PipelineHead, StoredBinding, StoredDue, StoredDurations, StoredInstance, StoredRecord,
+        },
+    },
 };
 
 fn uuid(number: u128) -> Uuid {
@@ -219,22 +226,18 @@ pub(super) fn events() -> Vec<(&'static str, Event)> {
     changes.into_iter().map(event).collect()
 }
 
-pub(super) fn answers() -> [(&'static str, StoredAnswer); 3] {
-    let pipeline = AnswerRef::Pipeline {
-        id: PipelineId(uuid(1)),
-        revision: 7,
-    };
-    let job = AnswerRef::Job {
-        id: JobId(uuid(2)),
-        sequence: 1,
-    };
+pub(super) fn answers() -> [(&'static str, KeptAnswer); 4] {
+    let pipeline = Answer::Pipeline(PipelineId(uuid(1)), 7);
+    let job = Answer::Job(JobId(uuid(2)), 1);
+    let project = Answer::Project("shop".to_owned(), 3);
     [
         ("answer-pipeline", pipeline),
         ("answer-job", job),
-        ("answer-nothing", AnswerRef::Nothing),
+        ("answer-nothing", Answer::Nothing),
+        ("answer-project", project),
     ]
     .map(|(name, answer)| {
-        let answer = StoredAnswer {
+        let answer = KeptAnswer {
             fingerprint: std::array::from_fn(|position| position as u8),
             time: time(16),
             answer,
@@ -251,6 +254,20 @@ pub(super) fn project() -> Project {
         creator: "ada".to_owned(),
         create_time: time(17),
         update_time: time(18),
+    }
+}
+
+pub(super) fn dead_letter() -> DeadLetter {
+    DeadLetter {
+        kind: "logs.remove".to_owned(),
+        key: "0190".to_owned(),
+        token: 7,
+        order_key: Some("disk".to_owned()),
+        attempts: 24,
+        body: Bytes::from_static(b"what to send"),
+        error: "no space left on device".to_owned(),
+        time: time(21),
+        expires: time(22),
     }
 }
 
@@ -291,6 +308,7 @@ pub(super) fn record() -> StoredRecord {
         version: 4,
         expires: Some(time(19)),
         body: Bytes::from_static(b"\x00any bytes\xff"),
+        indexes: Vec::new(),
     }
 }
 
@@ -305,6 +323,7 @@ pub(super) fn due() -> StoredDue {
         attempts: 2,
         order_key: "channel-3".to_owned(),
         body: Bytes::from_static(b"\x00any bytes\xff"),
+        first_at: None,
     }
 }
 
@@ -320,5 +339,99 @@ pub(super) fn lost_workspace() -> LostWorkspace {
         runner_id: RunnerId(uuid(4)),
         offer: Arc::new(offer()),
         before: FencingToken(1_000_002),
+    }
+}
+
+pub(super) fn indexed_record() -> StoredRecord {
+    let index = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    StoredRecord {
+        indexes: vec![index("tag", "red"), index("tag", "blue")],
+        ..record()
+    }
+}
+
+pub(super) fn due_again() -> StoredDue {
+    StoredDue {
+        first_at: Some(time(19)),
+        ..due()
+    }
+}
+
+pub(super) fn binding() -> StoredBinding {
+    StoredBinding {
+        runner_id: RunnerId(uuid(4)),
+        offer: Arc::new(offer()),
+        started: Some(FencingToken(1_000_002)),
+    }
+}
+
+pub(super) fn runner() -> RunnerRow {
+    RunnerRow {
+        id: RunnerId(uuid(4)),
+        registration: Registration {
+            display_name: "builder".to_owned(),
+            offer: Arc::new(offer()),
+            capacity: 3,
+            version: "1.2.3".to_owned(),
+            session_id: SessionId(uuid(5)),
+            runner_id: Some(RunnerId(uuid(4))),
+            owner: "team".to_owned(),
+        },
+        register_time: time(22),
+        is_draining: true,
+        last_seen: time(23),
+    }
+}
+
+pub(super) fn leases() -> [(&'static str, LeaseRow); 5] {
+    let void = |was_confirmed| LeaseState::Void { was_confirmed };
+    [
+        ("lease-offered", LeaseState::Offered),
+        ("lease-confirmed", LeaseState::Confirmed),
+        ("lease-ended", LeaseState::Ended),
+        ("lease-void-offered", void(false)),
+        ("lease-void-confirmed", void(true)),
+    ]
+    .map(|(name, state)| {
+        let row = LeaseRow {
+            id: LeaseId(uuid(6)),
+            token: FencingToken(1_000_002),
+            stage: ReadyStage {
+                job_id: JobId(uuid(2)),
+                run: RunKey {
+                    stage: 3,
+                    attempt: 2,
+                },
+            },
+            runner_id: RunnerId(uuid(4)),
+            session_id: SessionId(uuid(5)),
+            request_id: uuid(7),
+            workspace_exists: true,
+            state,
+            expires: time(24),
+            ends_by: (state != LeaseState::Offered).then(|| time(25)),
+            overran: state == void(true),
+        };
+        (name, row)
+    })
+}
+
+pub(super) fn instance() -> StoredInstance {
+    StoredInstance {
+        instance: Instance {
+            id: uuid(8),
+            fingerprint_key: std::array::from_fn(|position| position as u8),
+            lifetime: Lifetime::Durable,
+        },
+        next_token: FencingToken(1_000_003),
+        last_claim: 9,
+    }
+}
+
+pub(super) fn durations() -> StoredDurations {
+    StoredDurations {
+        pipeline_id: PipelineId(uuid(1)),
+        number: 293,
+        durations: [("build".to_owned(), 2_000), ("test".to_owned(), 1)].into(),
     }
 }

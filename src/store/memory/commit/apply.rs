@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 
 use crate::{
     domain::{self, Event, Job, JobId, JobState, Pipeline, RunnerId, StageRun},
-    store::{Batch, JobWrite, LeaseWrite, PipelineWrite, Write},
+    store::{Batch, BatchId, JobWrite, LeaseWrite, PipelineWrite, Write},
 };
 
 use super::{
@@ -47,7 +47,10 @@ impl Locked<'_> {
         if let (Some(answers), Some((key, kept))) = (&mut self.answers, batch.answer) {
             answers.keep(key, kept);
         }
-        store.recent.lock().keep(batch.id);
+        // A batch with the id 0 has no name.
+        if batch.id != BatchId::default() {
+            store.recent.lock().keep(batch.id);
+        }
         // Last: whoever is offered a stage finds its job.
         self.dispatch(store, &changed, leases)
     }

@@ -7,11 +7,12 @@ mod queue;
 #[cfg(test)]
 mod queue_model;
 mod queues;
+mod rows;
 mod runners;
 mod store;
 mod writes;
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc, time::SystemTime};
 
 use crate::{
     domain::{
@@ -67,8 +68,8 @@ impl Dispatch {
 
     fn offer(&mut self, request: &LeaseRequest) -> Acquisition {
         let claim = match self.claim_for(request) {
-            Ok(claim) => claim,
-            Err(answer) => return answer,
+            ControlFlow::Continue(claim) => claim,
+            ControlFlow::Break(answer) => return answer,
         };
         let Some(stage) = self.queue.claim(&claim) else {
             return Acquisition::None(NotOffered::NothingReady);
@@ -94,19 +95,19 @@ impl Dispatch {
     }
 
     /// What a request may claim; else the answer to it.
-    fn claim_for(&self, request: &LeaseRequest) -> Result<Claim, Acquisition> {
+    fn claim_for(&self, request: &LeaseRequest) -> ControlFlow<Acquisition, Claim> {
         let Some(runner) = self.session(request.runner_id, request.session_id) else {
-            return Err(Acquisition::None(NotOffered::Unregistered));
+            return ControlFlow::Break(Acquisition::None(NotOffered::Unregistered));
         };
         let is_same = |row: &&LeaseRow| row.request_id == request.request_id;
         let mut earlier = self.held_by(runner).filter(is_same);
         if let Some(row) = earlier.find(|row| row.is_live(request.now)) {
-            return Err(Acquisition::Lease(*row));
+            return ControlFlow::Break(Acquisition::Lease(*row));
         }
         if !runner.has_room() {
-            return Err(Acquisition::None(NotOffered::NoRoom));
+            return ControlFlow::Break(Acquisition::None(NotOffered::NoRoom));
         }
-        Ok(Claim {
+        ControlFlow::Continue(Claim {
             runner_id: request.runner_id,
             offer: Arc::clone(&runner.row.registration.offer),
             only_bound: runner.row.is_draining,

@@ -113,6 +113,11 @@ impl ReadyQueue {
         self.bindings.get(&job_id).cloned().unwrap_or_default()
     }
 
+    /// The bindings of all jobs.
+    pub(super) fn all_bindings(&self) -> impl Iterator<Item = (JobId, &Bindings)> {
+        self.bindings.iter().map(|(id, bound)| (*id, bound))
+    }
+
     pub(super) fn is_bound(&self, job_id: JobId, runner_id: RunnerId) -> bool {
         let jobs = self.jobs.get(&runner_id);
         jobs.is_some_and(|jobs| jobs.contains(&job_id))

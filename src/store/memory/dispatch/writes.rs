@@ -108,12 +108,8 @@ impl Dispatch {
     /// Takes the row of a lease away that was never confirmed, and puts its stage back if
     /// the run still waits. False if there is no such row.
     pub(super) fn release(&mut self, id: LeaseId, token: FencingToken, job: Option<&Job>) -> bool {
-        let is_unstarted = |row: &&LeaseRow| match row.state {
-            LeaseState::Offered => true,
-            LeaseState::Void { was_confirmed } => !was_confirmed,
-            LeaseState::Confirmed | LeaseState::Ended => false,
-        };
-        let row = self.leases.find(id, token).filter(is_unstarted);
+        let row = self.leases.find(id, token);
+        let row = row.filter(|row| row.is_unstarted());
         let Some(row) = row.copied() else {
             return false;
         };

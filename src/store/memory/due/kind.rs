@@ -3,43 +3,35 @@ use std::{
     time::SystemTime,
 };
 
-use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{
-    super::{ClaimedWork, CommitError, DueStore, DueWork, DueWrite, StoreError, WorkKey},
-    MemoryStore,
+use crate::{
+    domain::FencingToken,
+    store::{DueWork, WorkKey, codec::StoredDue},
 };
 
-/// Work that is due at a time, by its kind.
+/// Work of one kind.
 #[derive(Default)]
-pub(super) struct DueQueue {
-    kinds: HashMap<&'static str, Kind>,
-    /// Token of the claim made last.
-    last_token: u64,
-}
-
-#[derive(Default)]
-struct Kind {
-    rows: BTreeMap<String, Row>,
+pub(super) struct Kind {
+    pub(super) rows: BTreeMap<String, Row>,
     groups: HashMap<String, Group>,
     /// When work can be claimed next, with its key: each piece that is in any order, and the
     /// first of each group.
-    next: BTreeSet<(SystemTime, String)>,
+    pub(super) next: BTreeSet<(SystemTime, String)>,
 }
 
-struct Row {
-    work: DueWork,
+pub(super) struct Row {
+    pub(super) work: DueWork,
     /// Its place in its group, which no further try moves.
     first_at: SystemTime,
-    claim: Option<WorkClaim>,
+    pub(super) claim: Option<WorkClaim>,
 }
 
 #[derive(Clone, Copy)]
-struct WorkClaim {
-    token: u64,
-    owner: Uuid,
-    until: SystemTime,
+pub(super) struct WorkClaim {
+    pub(super) token: u64,
+    pub(super) owner: Uuid,
+    pub(super) until: SystemTime,
 }
 
 /// Work with the same order key.
@@ -52,112 +44,32 @@ struct Group {
     next: Option<(SystemTime, String)>,
 }
 
-#[async_trait]
-impl DueStore for MemoryStore {
-    async fn claim_due(
-        &self,
-        kind: &'static str,
-        owner: Uuid,
-        now: SystemTime,
-        claimed_until: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<ClaimedWork>, StoreError> {
-        let mut due = self.due.lock();
-        let mut claimed = Vec::new();
-        while claimed.len() < limit
-            && let Some(key) = due.first_due(kind, now)
-        {
-            claimed.extend(due.claim(kind, &key, owner, claimed_until));
-        }
-        Ok(claimed)
-    }
-
-    async fn next_due(&self, kind: &'static str) -> Result<Option<SystemTime>, StoreError> {
-        let due = self.due.lock();
-        let next = due.kinds.get(kind).and_then(|kind| kind.next.first());
-        Ok(next.map(|(time, _)| *time))
-    }
-
-    async fn count_due(&self, kind: &'static str) -> Result<usize, StoreError> {
-        let due = self.due.lock();
-        Ok(due.kinds.get(kind).map_or(0, |kind| kind.rows.len()))
-    }
-}
-
-impl DueQueue {
-    pub(super) fn check(&self, write: &DueWrite) -> Result<(), CommitError> {
-        let (key, token) = match write {
-            DueWrite::Add(_) | DueWrite::Cancel(_) => return Ok(()),
-            DueWrite::Done(key, token) | DueWrite::Again(key, token, _) => (key, *token),
-        };
-        let row = self
-            .kinds
-            .get(key.kind)
-            .and_then(|kind| kind.rows.get(&key.key));
-        let claim = row.and_then(|row| row.claim);
-        if claim.is_some_and(|claim| claim.token == token) {
-            Ok(())
-        } else {
-            Err(CommitError::Conflict)
-        }
-    }
-
-    pub(super) fn write(&mut self, write: DueWrite) {
-        let kind = self.kinds.entry(write.key().kind).or_default();
-        match write {
-            DueWrite::Add(work) => kind.add(work),
-            DueWrite::Done(WorkKey { key, .. }, _) | DueWrite::Cancel(WorkKey { key, .. }) => {
-                kind.remove(&key);
-            }
-            DueWrite::Again(WorkKey { key, .. }, _, at) => kind.put_off(&key, at),
-        }
-    }
-
-    fn first_due(&self, kind: &str, now: SystemTime) -> Option<String> {
-        let (time, key) = self.kinds.get(kind)?.next.first()?;
-        (*time <= now).then(|| key.clone())
-    }
-
-    fn claim(
-        &mut self,
-        kind: &str,
-        key: &str,
-        owner: Uuid,
-        until: SystemTime,
-    ) -> Option<ClaimedWork> {
-        self.last_token += 1;
-        let token = self.last_token;
-        let claim = WorkClaim {
-            token,
-            owner,
-            until,
-        };
-        let work = self.kinds.get_mut(kind)?.claim(key, claim)?;
-        Some(ClaimedWork { work, token })
-    }
-}
-
 impl Kind {
-    fn add(&mut self, work: DueWork) {
+    pub(super) fn add(&mut self, work: DueWork) {
         if self.rows.contains_key(&work.key.key) {
             return;
         }
-        let (key, first_at) = (work.key.key.clone(), work.at);
-        if let Some(order_key) = &work.order_key {
-            let group = self.groups.entry(order_key.clone()).or_default();
-            group.in_order.insert((first_at, key.clone()));
-        }
-        let claim = None;
-        let row = Row {
+        self.put(Row {
+            first_at: work.at,
             work,
-            first_at,
-            claim,
-        };
+            claim: None,
+        });
+    }
+
+    pub(super) fn put(&mut self, row: Row) {
+        let key = row.work.key.key.clone();
+        if let Some(order_key) = &row.work.order_key {
+            let group = self.groups.entry(order_key.clone()).or_default();
+            group.in_order.insert((row.first_at, key.clone()));
+            if row.claim.is_some() {
+                group.claimed = Some(key.clone());
+            }
+        }
         self.rows.insert(key.clone(), row);
         self.enter(&key);
     }
 
-    fn remove(&mut self, key: &str) {
+    pub(super) fn remove(&mut self, key: &str) {
         self.leave(key);
         let Some(row) = self.rows.remove(key) else {
             return;
@@ -172,7 +84,7 @@ impl Kind {
         self.enter_group(&order_key);
     }
 
-    fn put_off(&mut self, key: &str, at: SystemTime) {
+    pub(super) fn put_off(&mut self, key: &str, at: SystemTime) {
         self.change(key, |row, group| {
             row.work.at = at;
             row.claim = None;
@@ -182,7 +94,7 @@ impl Kind {
         });
     }
 
-    fn claim(&mut self, key: &str, claim: WorkClaim) -> Option<DueWork> {
+    pub(super) fn claim(&mut self, key: &str, claim: WorkClaim) -> Option<DueWork> {
         self.change(key, |row, group| {
             row.claim = Some(claim);
             row.work.attempts = row.work.attempts.saturating_add(1);
@@ -258,6 +170,48 @@ impl Kind {
 }
 
 impl Row {
+    pub(super) fn stored(&self) -> StoredDue {
+        let work = self.work.clone();
+        let claim = self.claim;
+        StoredDue {
+            kind: work.key.kind.to_owned(),
+            at: work.at,
+            key: work.key.key,
+            owner: claim
+                .map(|claim| claim.owner.to_string())
+                .unwrap_or_default(),
+            lease_until: claim.map(|claim| claim.until),
+            token: FencingToken(claim.map_or(0, |claim| claim.token.cast_signed())),
+            attempts: work.attempts,
+            order_key: work.order_key.unwrap_or_default(),
+            body: work.body,
+            first_at: Some(self.first_at),
+        }
+    }
+
+    pub(super) fn of(stored: StoredDue, name: fn(String) -> &'static str) -> Self {
+        let claim = stored.lease_until.map(|until| WorkClaim {
+            token: stored.token.0.cast_unsigned(),
+            owner: stored.owner.parse().unwrap_or_default(),
+            until,
+        });
+        let key = WorkKey {
+            kind: name(stored.kind),
+            key: stored.key,
+        };
+        Self {
+            first_at: stored.first_at.unwrap_or(stored.at),
+            work: DueWork {
+                key,
+                at: stored.at,
+                order_key: Some(stored.order_key).filter(|order_key| !order_key.is_empty()),
+                attempts: stored.attempts,
+                body: stored.body,
+            },
+            claim,
+        }
+    }
+
     /// When it can be claimed.
     fn next(&self) -> SystemTime {
         self.claim.map_or(self.work.at, |claim| claim.until)

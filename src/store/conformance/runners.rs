@@ -1,0 +1,188 @@
+use crate::domain::{LostWorkspace, SessionId};
+
+use super::{
+    super::{Acquisition, Batch, LeaseState, LeaseWrite, NotOffered, RunnerRow, Write},
+    Tested,
+    hands::*,
+    presence::{nobody_waits, one_waits, presence},
+    world::*,
+};
+
+fn of_session(number: u128, row: RunnerRow) -> RunnerRow {
+    let mut row = row;
+    row.registration.session_id = SessionId(id(number));
+    row
+}
+
+pub(crate) async fn a_session_takes_the_place_of_the_one_before(mut store: Tested) {
+    let p = stored(&store, &parallel(1, &[&[], &[], &[]])).await;
+    add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    assert!(!register(&store, runner(1, &[])).await);
+    let started = lease(&store, 1).await.unwrap();
+    begin(&store, &started).await;
+    let offered = lease(&store, 1).await.unwrap();
+    store.set_draining(runner_id(1), true).await.unwrap();
+    store.reopen().await;
+    // The same session is heard of, and no more than that.
+    let renamed = RunnerRow {
+        last_seen: at(110),
+        register_time: at(110),
+        ..runner(1, &[("os", "linux")])
+    };
+    assert!(!register(&store, renamed).await);
+    let known = store.runner(runner_id(1)).await.unwrap().unwrap();
+    assert_eq!(known.row.last_seen, at(110));
+    assert_eq!(known.row.registration.offer, offer(&[]));
+    assert!(known.row.is_draining);
+    assert_eq!(known.leases.len(), 2);
+
+    let next = RunnerRow {
+        last_seen: at(120),
+        ..of_session(77, runner(1, &[("os", "linux")]))
+    };
+    assert!(register(&store, next).await);
+    store.reopen().await;
+    let known = store.runner(runner_id(1)).await.unwrap().unwrap();
+    assert_eq!(known.row.registration.offer, offer(&[("os", "linux")]));
+    assert!(!known.row.is_draining);
+    assert_eq!(known.leases, []);
+    let of_the_earlier = store.offer(request(1)).await.unwrap();
+    let unregistered = Acquisition::None(NotOffered::Unregistered);
+    assert_eq!(of_the_earlier, unregistered);
+    assert!(!store.seen(runner_id(1), session(1), at(130)).await.unwrap());
+    // The leases of the earlier session are void at once, and its workspaces are lost.
+    let due = store.due_leases(at(120)).await.unwrap();
+    let state = |id| due.iter().find(|row| row.id == id).unwrap().state;
+    let void = |was_confirmed| LeaseState::Void { was_confirmed };
+    assert_eq!((due.len(), state(started.id)), (2, void(true)));
+    assert_eq!(state(offered.id), void(false));
+    assert_eq!(store.bound_jobs(runner_id(1)).await.unwrap(), []);
+    let lost = store.lost_workspaces(job_id(10)).await.unwrap();
+    let [
+        LostWorkspace {
+            runner_id: of,
+            offer: had,
+            before,
+        },
+    ] = lost.as_slice()
+    else {
+        panic!("{lost:?}");
+    };
+    assert_eq!((*of, had), (runner_id(1), &offer(&[])));
+    assert_eq!(*before, store.next_token().await.unwrap());
+}
+
+pub(crate) async fn a_drained_runner_gets_only_what_is_bound_to_it(mut store: Tested) {
+    let p = stored(&store, &parallel(1, &[&[], &[]])).await;
+    for number in [10, 11] {
+        add_job(&store, new_job(&p, number, 0, at(number as u64))).await;
+    }
+    assert_eq!(take(&store, 1, &[]).await, Some(nth(10, 0)));
+    assert!(store.set_draining(runner_id(1), true).await.unwrap());
+    assert!(!store.set_draining(runner_id(9), true).await.unwrap());
+    store.reopen().await;
+    assert_eq!(take(&store, 1, &[]).await, Some(nth(10, 1)));
+    assert_eq!(take(&store, 1, &[]).await, None);
+    assert!(store.set_draining(runner_id(1), false).await.unwrap());
+    store.reopen().await;
+    assert_eq!(take(&store, 1, &[]).await, Some(nth(11, 0)));
+}
+
+pub(crate) async fn runners_are_listed_and_forgotten(mut store: Tested) {
+    let p = stored(&store, &parallel(1, &[&[]])).await;
+    add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    for number in [3, 1, 2, 4] {
+        register(&store, runner(number, &[])).await;
+    }
+    let row = lease(&store, 2).await.unwrap();
+    store.reopen().await;
+    let list = async |store: &Tested, after: Option<u128>, limit| {
+        let after = after.map(runner_id);
+        let runners = store.list_runners(after, limit).await.unwrap();
+        let numbers = runners.iter().map(|runner| runner.row.id.0.as_u128());
+        numbers.collect::<Vec<_>>()
+    };
+    assert_eq!(list(&store, None, 100).await, [1, 2, 3, 4]);
+    assert_eq!(list(&store, Some(1), 2).await, [2, 3]);
+    assert_eq!(store.count_runners().await.unwrap(), 4);
+    let known = store.runner(runner_id(2)).await.unwrap().unwrap();
+    assert_eq!(known.leases, [row]);
+    assert!(store.runner(runner_id(9)).await.unwrap().is_none());
+
+    assert!(
+        store
+            .seen(runner_id(3), session(3), at(5_000))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .seen(runner_id(9), session(9), at(5_000))
+            .await
+            .unwrap()
+    );
+    // Runner 1 waits, 2 holds a lease, 3 was heard of: 4 goes.
+    let now = presence(at(6_000), &one_waits);
+    let gone = store.forget_runners(at(1_000), now).await.unwrap();
+    store.reopen().await;
+    assert_eq!((gone, list(&store, None, 100).await), (1, vec![1, 2, 3]));
+    let now = presence(at(6_000), &nobody_waits);
+    let gone = store.forget_runners(at(5_001), now).await.unwrap();
+    assert_eq!((gone, list(&store, None, 100).await), (2, vec![2]));
+}
+
+pub(crate) async fn leases_are_taken_over_by_the_next_process(mut store: Tested) {
+    let p = stored(&store, &parallel(1, &[&[], &[]])).await;
+    for number in [10, 11] {
+        add_job(&store, new_job(&p, number, 0, at(number as u64))).await;
+    }
+    let mut embedded = runner(1, &[]);
+    embedded.registration.owner = String::new();
+    let mut idle = runner(2, &[]);
+    idle.registration.owner = String::new();
+    for row in [embedded, idle, runner(3, &[]), runner(4, &[])] {
+        register(&store, row).await;
+    }
+    let started = lease(&store, 1).await.unwrap();
+    begin(&store, &started).await;
+    let offered = lease(&store, 1).await.unwrap();
+    let remote = lease(&store, 3).await.unwrap();
+    begin(&store, &remote).await;
+    store.reopen().await;
+    let gone = store.take_over(at(5_000), at(5_060)).await.unwrap();
+    store.reopen().await;
+    assert_eq!(gone, [runner_id(1)], "nothing is bound to the other one");
+    let left = store.list_runners(None, 100).await.unwrap();
+    let left: Vec<_> = left
+        .iter()
+        .map(|one| (one.row.id, one.row.last_seen))
+        .collect();
+    assert_eq!(left, [(runner_id(3), at(5_000)), (runner_id(4), at(5_000))]);
+    assert_eq!(store.bound_jobs(runner_id(1)).await.unwrap(), [job_id(10)]);
+    // The stage's own end had passed while no process ran.
+    let due = store.due_leases(at(5_000)).await.unwrap();
+    let state = |id| due.iter().find(|row| row.id == id).unwrap();
+    let void = |was_confirmed| LeaseState::Void { was_confirmed };
+    assert_eq!(due.len(), 3);
+    assert_eq!(state(started.id).state, void(true));
+    assert_eq!(state(offered.id).state, void(false));
+    assert!(state(remote.id).overran);
+
+    // One that had no end yet lives on.
+    store.release(offered.id, offered.token).await.unwrap();
+    let lose = LeaseWrite::LoseWorkspace {
+        job_id: job_id(10),
+        lost: LostWorkspace {
+            runner_id: runner_id(1),
+            offer: offer(&[]),
+            before: store.next_token().await.unwrap(),
+        },
+    };
+    store.commit(Batch::of([Write::Lease(lose)])).await.unwrap();
+    let row = lease(&store, 4).await.unwrap();
+    store.reopen().await;
+    let none = store.take_over(at(200), at(260)).await.unwrap();
+    assert_eq!(none, []);
+    let live = store.live_lease(row.id, row.token, at(259)).await.unwrap();
+    assert_eq!(live.map(|row| row.expires), Some(at(260)));
+}

@@ -1,0 +1,206 @@
+//! Mistakes that a store, or what stands on it, could make. Each must be found by a test.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    domain::{FencingToken, LeaseId, PipelineId},
+    store::{
+        Acquisition, Batch, Change, CommitError, Committed, Feed, JobChange, LeaseRequest,
+        LeaseRow, LeaseState, LeaseWrite, PipelineState, StoreError, Write,
+    },
+};
+
+use super::Double;
+
+/// How far a clock is ahead that is wrong.
+const SKEW: Duration = Duration::from_secs(60 * 60);
+
+/// One mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A lease that is void passes for a live one.
+    SkippedFence,
+    /// The feed is not told of commits.
+    LostNotification,
+    /// The feed is told of a commit only after the caller was answered: never, if the caller
+    /// is gone by then.
+    SkippedFollowUp,
+    /// A failure of the store passes for nothing to do, and nobody looks again.
+    LostTurn,
+    /// Tokens begin anew, far below those of the earlier process.
+    TokenReset,
+    /// The answer is kept in a commit of its own.
+    AnswerOutside,
+    /// Leases expire by a clock that is ahead.
+    SkewedClock,
+    /// The loss of a workspace is not kept.
+    ForgottenLoss,
+    /// A stage is given out and its lease is not kept.
+    NoLeaseRow,
+}
+
+#[derive(Default)]
+pub(super) struct Planted {
+    bug: Mutex<Option<Bug>>,
+    /// Leases that were offered.
+    offered: Mutex<BTreeMap<LeaseId, LeaseRow>>,
+    feed: Mutex<Option<Arc<dyn Feed>>>,
+    /// What the feed was not told yet.
+    deferred: Mutex<Vec<Committed>>,
+}
+
+impl Planted {
+    pub(super) fn plant(&self, bug: Bug) {
+        *self.bug.lock() = Some(bug);
+    }
+
+    fn is(&self, bug: Bug) -> bool {
+        *self.bug.lock() == Some(bug)
+    }
+
+    pub(super) fn hides_failure(&self, method: &str) -> bool {
+        method == "pipeline" && self.is(Bug::LostTurn)
+    }
+
+    /// The feed, as the store is to tell it.
+    pub(super) fn listen(self: &Arc<Self>, feed: Arc<dyn Feed>) -> Arc<dyn Feed> {
+        *self.feed.lock() = Some(feed);
+        Arc::clone(self) as _
+    }
+
+    pub(super) fn tell_deferred(&self) {
+        let deferred = std::mem::take(&mut *self.deferred.lock());
+        if let Some(feed) = &*self.feed.lock() {
+            deferred.iter().for_each(|told| feed.committed(told));
+        }
+    }
+}
+
+impl Feed for Planted {
+    fn committed(&self, committed: &Committed) {
+        let is_of_a_job = |change: &Change| matches!(change, Change::Job(_));
+        let bug = *self.bug.lock();
+        match bug {
+            Some(Bug::LostNotification) if committed.changes.iter().any(is_of_a_job) => {}
+            Some(Bug::SkippedFollowUp) => {
+                let changes = committed.changes.iter().map(copy).collect();
+                self.deferred.lock().push(Committed { changes });
+            }
+            _ => {
+                if let Some(feed) = &*self.feed.lock() {
+                    feed.committed(committed);
+                }
+            }
+        }
+    }
+}
+
+fn copy(change: &Change) -> Change {
+    match change {
+        Change::Job(change) => Change::Job(JobChange {
+            job: Arc::clone(&change.job),
+            is_new: change.is_new,
+            is_over: change.is_over,
+            runs: change.runs.clone(),
+        }),
+        Change::LeaseEnded(id) => Change::LeaseEnded(*id),
+        Change::LeaseDue => Change::LeaseDue,
+        Change::Runners => Change::Runners,
+        Change::WorkspaceLost(id) => Change::WorkspaceLost(*id),
+        Change::Due(kind) => Change::Due(kind),
+        Change::Record(collection) => Change::Record(collection),
+    }
+}
+
+/// What the double does in the place of the store: the same, without a bug.
+impl Double {
+    pub(super) async fn committed(&self, mut batch: Batch) -> Result<(), CommitError> {
+        if self.planted.is(Bug::ForgottenLoss) {
+            let is_loss =
+                |write: &Write| matches!(write, Write::Lease(LeaseWrite::LoseWorkspace { .. }));
+            batch.writes.retain(|write| !is_loss(write));
+        }
+        if !self.planted.is(Bug::AnswerOutside) || batch.answer.is_none() {
+            return self.inner.commit(batch).await;
+        }
+        let answer = Batch {
+            answer: batch.answer.take(),
+            ..Batch::default()
+        };
+        self.inner.commit(batch).await?;
+        self.after().await;
+        self.inner.commit(answer).await
+    }
+
+    pub(super) async fn found(&self, id: PipelineId) -> Result<Option<PipelineState>, StoreError> {
+        if self.is_broken() {
+            return Ok(None);
+        }
+        self.inner.pipeline(id).await
+    }
+
+    pub(super) async fn held(&self) -> Result<Vec<PipelineId>, StoreError> {
+        if self.planted.is(Bug::LostTurn) {
+            return Ok(Vec::new());
+        }
+        self.inner.pipelines_with_held_jobs().await
+    }
+
+    pub(super) async fn offered(&self, request: LeaseRequest) -> Result<Acquisition, StoreError> {
+        let mut row = match self.inner.offer(request).await? {
+            Acquisition::Lease(row) => row,
+            nothing @ Acquisition::None(_) => return Ok(nothing),
+        };
+        self.planted.offered.lock().insert(row.id, row);
+        if self.planted.is(Bug::NoLeaseRow) {
+            self.drop_lease(row).await?;
+        }
+        if self.planted.is(Bug::TokenReset) {
+            row.token = FencingToken(row.token.0 / 2);
+        }
+        Ok(Acquisition::Lease(row))
+    }
+
+    /// Takes the row of an offer away, and leaves its stage out of the queue.
+    async fn drop_lease(&self, row: LeaseRow) -> Result<(), StoreError> {
+        self.inner.due_leases(row.due()).await?;
+        let settle = LeaseWrite::Settle {
+            id: row.id,
+            token: row.token,
+        };
+        let settled = self.inner.commit(Batch::of([Write::Lease(settle)])).await;
+        settled.map_err(|error| StoreError::transient(error.to_string()))
+    }
+
+    pub(super) async fn live(
+        &self,
+        id: LeaseId,
+        token: FencingToken,
+        now: SystemTime,
+    ) -> Result<Option<LeaseRow>, StoreError> {
+        let live = self.inner.live_lease(id, token, now).await?;
+        if live.is_some() || !self.planted.is(Bug::SkippedFence) {
+            return Ok(live);
+        }
+        let offered = self.planted.offered.lock().get(&id).copied();
+        Ok(offered.map(|row| LeaseRow {
+            state: LeaseState::Confirmed,
+            ..row
+        }))
+    }
+
+    pub(super) async fn due(&self, now: SystemTime) -> Result<Vec<LeaseRow>, StoreError> {
+        let now = if self.planted.is(Bug::SkewedClock) {
+            now + SKEW
+        } else {
+            now
+        };
+        self.inner.due_leases(now).await
+    }
+}
