@@ -276,3 +276,21 @@ pub(super) fn precondition(kind: &str, subject: String, must: impl Into<String>)
 pub(super) fn quota(subject: String, limit: String) -> ErrorDetails {
     ErrorDetails::with_quota_failure(vec![QuotaViolation::new(subject, limit)])
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_is_told_without_what_it_said_in_details() {
+        let failed = Error::from(StoreError::transient("the disk is on fire"));
+        let told = Status::from(failed);
+        assert_eq!(told.code(), Code::Internal);
+        let details = told.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "STORE_FAILED");
+        let contended = Status::from(Error::Contended);
+        assert_eq!(contended.code(), Code::Aborted);
+    }
+}

@@ -19,6 +19,8 @@ mod settings;
 mod signals;
 mod stats;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Weak},

@@ -160,6 +160,11 @@ impl Leases for Runners {
         append: LogAppend,
     ) -> Result<Appended, LeaseError> {
         let lease = self.live(proof).await?;
+        // One that was not confirmed has started nothing, and its run may go to another
+        // runner, with the log as it is.
+        if lease.state != LeaseState::Confirmed {
+            return Err(LeaseError::Lost);
+        }
         let LogAppend {
             offset,
             dropped,

@@ -1,6 +1,9 @@
 //! What becomes of leases, case by case.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
@@ -12,7 +15,8 @@ use crate::{
         FailureReason, FencingToken, JobState, LeaseId, Outcome, PendingReason, RunCondition,
         Stage, StageState,
     },
-    engine::{LeaseError, Leases},
+    engine::{Clock, LeaseError, Leases, SystemClock},
+    store::MemoryStore,
 };
 
 use super::world::{Runner, SECOND, TTL, World, stage};
@@ -230,6 +234,26 @@ async fn a_log_is_taken_from_whoever_gets_a_returned_stage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_is_not_taken_before_the_lease_is_confirmed() {
+    let world = World::new().await;
+    world.trigger(vec![stage("s")], false).await;
+    let (first, second) = (world.runner(1).await, world.runner(1).await);
+    let append = |data: &'static [u8]| LogAppend {
+        offset: 0,
+        dropped: 0,
+        data: Bytes::from_static(data),
+    };
+    let early = first.take(SECOND).await.unwrap().proof;
+    let runners = world.engine.runners();
+    let appended = runners.append_log(early, append(b"early")).await;
+    assert!(matches!(appended, Err(LeaseError::Lost)), "{appended:?}");
+    // The other one has the same attempt, and its log begins with its own bytes.
+    let lease = second.started(TTL).await;
+    let appended = runners.append_log(lease.proof, append(b"x")).await;
+    assert_eq!(appended.unwrap().committed, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stage_that_was_started_cannot_be_returned() {
     let world = World::new().await;
     let runner = world.runner(1).await;
@@ -397,4 +421,37 @@ async fn a_session_that_comes_back_counts_its_own_calls() {
 /// Whether a future that was polled once goes on.
 async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     tokio::time::timeout(Duration::ZERO, future).await.is_err()
+}
+
+/// The wall clock, and how far somebody has set it forward or back.
+#[derive(Default)]
+struct SetClock(parking_lot::Mutex<(Duration, Duration)>);
+
+impl Clock for SetClock {
+    fn now(&self) -> SystemTime {
+        let (forward, back) = *self.0.lock();
+        SystemClock.now() + forward - back
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_expires_no_lease_and_keeps_none() {
+    let hour = Duration::from_secs(3600);
+    for set in [(hour, Duration::ZERO), (Duration::ZERO, hour)] {
+        let clock = Arc::new(SetClock::default());
+        let store = Arc::new(MemoryStore::default());
+        let world = World::with_clock(store, Arc::clone(&clock) as _).await;
+        let (first, second) = (world.runner(1).await, world.runner(1).await);
+        let job = world.trigger(vec![stage("s")], false).await;
+        let lease = first.started(SECOND).await;
+        *clock.0.lock() = set;
+        sleep(TTL - SECOND).await;
+        first.renew(lease.proof).await.unwrap();
+        let renewed = Instant::now();
+        let again = second.take(TTL + SECOND).await.unwrap();
+        assert_eq!(renewed.elapsed(), TTL, "no sooner and no later");
+        assert_eq!(again.work.attempt, 2);
+        let runs = world.job(job).await.stage_runs.clone();
+        assert!(runs[0].start_time <= runs[0].end_time);
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
         ActionKind, Job, JobId, Offer, Outcome, PendingReason, PipelineSpec, RunCondition,
         RunnerId, SessionId, Stage, StageAction, StageState, StageType, Variables,
     },
-    engine::{Call, Engine, Settings, SystemClock, TriggerRequest, UuidV7},
+    engine::{Call, Clock, Engine, Settings, SystemClock, TriggerRequest, UuidV7},
     engine::{LeaseError, Leases},
     store::{MemoryStore, Store},
 };
@@ -54,6 +54,10 @@ impl World {
 
     /// On a store that may have been used before.
     pub(super) async fn on(store: Arc<dyn Store>) -> Self {
+        Self::with_clock(store, Arc::new(SystemClock)).await
+    }
+
+    pub(super) async fn with_clock(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let logs = tempfile::tempdir().unwrap();
         let settings = Settings {
             retain_jobs: 10_000,
@@ -67,7 +71,7 @@ impl World {
         let engine = Engine::start(
             store,
             Arc::new(stored),
-            Arc::new(SystemClock),
+            clock,
             Arc::new(UuidV7::default()),
             settings,
         );

@@ -1,0 +1,202 @@
+//! Calls that are cut short: their future is dropped at one of its awaits, or the store fails
+//! once. What was asked for was done or was not, and whoever waits for it learns of it.
+
+mod cases;
+mod observers;
+mod picture;
+mod scene;
+
+use std::{future::poll_fn, pin::Pin, task::Poll};
+
+use super::world::{World, settle};
+use cases::CASES;
+use observers::Observers;
+use picture::picture;
+use scene::Scene;
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A call that changes something.
+#[derive(Clone, Copy)]
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    /// Brings a new world to where the call makes sense.
+    prepare: for<'a> fn(&'a World) -> Boxed<'a, Scene>,
+    /// Answers with what a repetition has to answer as well.
+    call: for<'a> fn(&'a World, &'a Scene) -> Boxed<'a, Result<String, String>>,
+    /// A repetition changes nothing.
+    is_repeatable: bool,
+}
+
+/// Where a call is cut short.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    /// Its future is dropped after so many polls.
+    AtAwait(usize),
+    /// So many calls of the store are done, and the next one fails: of the call itself, or
+    /// of what follows it.
+    AtCall(usize),
+}
+
+/// Drops a call at each of its awaits, on a new world each time, and says what was wrong.
+/// `prepare` makes the store as it is to be, before anything else happens.
+pub(super) async fn dropped_at_every_await(
+    case: &Case,
+    prepare: impl Fn(&World),
+) -> Result<(), String> {
+    cut_short(case, prepare, Cut::AtAwait).await
+}
+
+async fn cut_short(
+    case: &Case,
+    prepare: impl Fn(&World),
+    cut: fn(usize) -> Cut,
+) -> Result<(), String> {
+    let done = Played::to_the_end(case, &prepare).await?;
+    for cut in (0..).map(cut) {
+        let played = Played::until(case, &prepare, cut).await;
+        let is_complete = played.is_complete;
+        let checked = played.check(case, &done);
+        checked.map_err(|what| format!("{}, {cut:?}: {what}", case.name))?;
+        if is_complete {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What became of a call that was cut short, or was not.
+struct Played {
+    /// It was not.
+    is_complete: bool,
+    before: Vec<String>,
+    after: Vec<String>,
+    /// Whether the observers learned of what happened.
+    observed: Result<(), String>,
+    /// All answers to the call and its repetitions.
+    answers: Result<Vec<String>, String>,
+    /// After the repetitions.
+    repeated: Vec<String>,
+}
+
+impl Played {
+    async fn to_the_end(case: &Case, prepare: &impl Fn(&World)) -> Result<Self, String> {
+        let played = Self::until(case, prepare, Cut::AtAwait(usize::MAX)).await;
+        match &played.answers {
+            Err(error) => Err(format!("{} fails: {error}", case.name)),
+            Ok(_) if played.before == played.after => Err(format!("{} changes nothing", case.name)),
+            Ok(_) => Ok(played),
+        }
+    }
+
+    async fn until(case: &Case, prepare: &impl Fn(&World), cut: Cut) -> Self {
+        let world = World::new().await;
+        let scene = (case.prepare)(&world).await;
+        prepare(&world);
+        world.store.yields(true);
+        let mut observers = Observers::start(&world, &scene);
+        settle().await;
+        let before = picture(&world).await;
+
+        let call = (case.call)(&world, &scene);
+        let first = match cut {
+            Cut::AtAwait(polls) => polled(call, polls).await,
+            Cut::AtCall(calls) => {
+                world.store.fail_after(calls);
+                // What an error says is told where one is not expected.
+                call.await.ok().map(Ok)
+            }
+        };
+        settle().await;
+        let is_complete = match cut {
+            Cut::AtAwait(_) => first.is_some(),
+            Cut::AtCall(_) => world.store.has_yet_to_fail(),
+        };
+        world.store.fail_no_more();
+        let after = picture(&world).await;
+        let mut observed = observers.check(&world).await;
+
+        let mut answers: Vec<_> = first.into_iter().collect();
+        if case.is_repeatable {
+            for _ in 0..2 {
+                answers.push((case.call)(&world, &scene).await);
+            }
+            settle().await;
+            if observed.is_ok() {
+                observed = observers.check(&world).await;
+            }
+        }
+        Self {
+            is_complete,
+            before,
+            after,
+            observed,
+            answers: answers.into_iter().collect(),
+            repeated: picture(&world).await,
+        }
+    }
+
+    /// Whether what the call does was done or was not, and all who wait for it know.
+    fn check(self, case: &Case, done: &Self) -> Result<(), String> {
+        if self.after != self.before && self.after != done.after {
+            let (half, whole) = (self.after, &done.after);
+            return Err(format!("half of it was done: {half:#?}\nof {whole:#?}"));
+        }
+        self.observed?;
+        if !case.is_repeatable {
+            return Ok(());
+        }
+        let answers = self.answers?;
+        if answers.windows(2).any(|two| two[0] != two[1]) {
+            return Err(format!("repetitions are answered otherwise: {answers:?}"));
+        }
+        if self.repeated != done.after {
+            let (other, right) = (self.repeated, &done.after);
+            return Err(format!("repeated, it does {other:#?}\nand not {right:#?}"));
+        }
+        Ok(())
+    }
+}
+
+/// Polls a future so many times, whenever it says that it can go on, and then drops it.
+async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
+    let mut future = Box::pin(future);
+    let mut left = times;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            // Dropped where it stands: it is not there to be woken.
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// A case of the table, by its name.
+pub(super) fn case(name: &str) -> &'static Case {
+    let found = CASES.iter().find(|case| case.name == name);
+    found.unwrap_or_else(|| panic!("no case is named {name}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_leaves_nothing_half_done_and_nobody_uninformed() {
+    cut_all_short(Cut::AtAwait).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_once_leaves_nothing_half_done_and_nobody_uninformed() {
+    cut_all_short(Cut::AtCall).await;
+}
+
+async fn cut_all_short(cut: fn(usize) -> Cut) {
+    let mut wrong = Vec::new();
+    for case in CASES {
+        wrong.extend(cut_short(case, |_| {}, cut).await.err());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,149 @@
+//! What watchers and runners saw, and whether it may be so. It knows no more of the service
+//! than what it has to hold.
+
+mod broken;
+pub(super) mod recorded;
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// Something that somebody saw, in the order in which it happened.
+#[derive(Clone, Debug)]
+pub(super) enum Seen {
+    /// A watcher got an event of a job.
+    Event {
+        watcher: u32,
+        job: u32,
+        sequence: i64,
+        /// The same one looks the same to all.
+        what: String,
+        is_terminal: bool,
+    },
+    /// A watch of a job ended without an error.
+    WatchEnded { watcher: u32, job: u32 },
+    /// A runner was given a stage under a token, or wrote under it and was not refused.
+    Accepted { stage: String, token: i64 },
+    /// A stage was RUNNING at a time since the start, with a live lease or without.
+    Running {
+        stage: String,
+        at: Duration,
+        has_lease: bool,
+    },
+}
+
+/// How long a stage may be RUNNING without a lease, beyond the life of one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Checks I2, I3, I4 and I5.
+pub(super) fn check_history(seen: &[Seen], ttl: Duration) -> Result<(), String> {
+    let mut checker = Checker {
+        ttl,
+        ..Checker::default()
+    };
+    seen.iter().try_for_each(|one| checker.check(one))
+}
+
+#[derive(Default)]
+struct Checker {
+    ttl: Duration,
+    /// Newest event by watcher and job.
+    told: BTreeMap<(u32, u32), i64>,
+    /// What an event is, by job and sequence.
+    events: BTreeMap<(u32, i64), String>,
+    /// Sequence of the terminal event, by job.
+    ended: BTreeMap<u32, i64>,
+    /// The greatest token under which something was accepted.
+    tokens: BTreeMap<String, i64>,
+    /// Since when a stage has been RUNNING without a lease.
+    bare: BTreeMap<String, Duration>,
+}
+
+impl Checker {
+    fn check(&mut self, one: &Seen) -> Result<(), String> {
+        match one {
+            Seen::Event {
+                watcher,
+                job,
+                sequence,
+                what,
+                is_terminal,
+            } => {
+                self.check_order(*watcher, *job, *sequence)?;
+                self.check_event(*job, *sequence, what)?;
+                self.check_end(*job, *sequence, *is_terminal)
+            }
+            Seen::WatchEnded { watcher, job } => {
+                let last = self.told.get(&(*watcher, *job));
+                if last.is_some() && last == self.ended.get(job) {
+                    Ok(())
+                } else {
+                    Err(format!(
+                        "I3: watch {watcher} of job {job} ended before its end"
+                    ))
+                }
+            }
+            Seen::Accepted { stage, token } => self.check_token(stage, *token),
+            Seen::Running {
+                stage,
+                at,
+                has_lease,
+            } => self.check_lease(stage, *at, *has_lease),
+        }
+    }
+
+    fn check_order(&mut self, watcher: u32, job: u32, sequence: i64) -> Result<(), String> {
+        let last = self.told.entry((watcher, job)).or_default();
+        if sequence != *last + 1 {
+            return Err(format!(
+                "I2: {sequence} came to watch {watcher} of job {job} after {last}"
+            ));
+        }
+        *last = sequence;
+        Ok(())
+    }
+
+    fn check_event(&mut self, job: u32, sequence: i64, what: &str) -> Result<(), String> {
+        let known = self.events.entry((job, sequence));
+        let known = known.or_insert_with(|| what.to_owned());
+        if known != what {
+            return Err(format!(
+                "I2: event {sequence} of job {job} is {known} and {what}"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_end(&mut self, job: u32, sequence: i64, is_terminal: bool) -> Result<(), String> {
+        if is_terminal {
+            self.ended.entry(job).or_insert(sequence);
+        }
+        match self.ended.get(&job) {
+            Some(end) if sequence > *end || (is_terminal && sequence != *end) => Err(format!(
+                "I3: event {sequence} of job {job}, which ended with {end}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_token(&mut self, stage: &str, token: i64) -> Result<(), String> {
+        let newest = self.tokens.entry(stage.to_owned()).or_insert(token);
+        if token < *newest {
+            return Err(format!("I4: {stage} took {token} after {newest}"));
+        }
+        *newest = token;
+        Ok(())
+    }
+
+    fn check_lease(&mut self, stage: &str, at: Duration, has_lease: bool) -> Result<(), String> {
+        if has_lease {
+            self.bare.remove(stage);
+            return Ok(());
+        }
+        let since = *self.bare.entry(stage.to_owned()).or_insert(at);
+        if at - since > self.ttl + PATIENCE {
+            return Err(format!(
+                "I5: {stage} was RUNNING without a lease from {since:?} to {at:?}"
+            ));
+        }
+        Ok(())
+    }
+}

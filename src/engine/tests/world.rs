@@ -1,0 +1,389 @@
+//! An engine on a store's double, and runners that do what a test tells them.
+
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::{
+    auth::{Authority, Grants, Principal, Role},
+    blobs::logs::{Durability, FileLogs, LogLimits},
+    domain::{
+        ActionKind, ConcurrencyPolicy, Job, JobId, Offer, Outcome, Pipeline, PipelineId,
+        PipelineSpec, RunCondition, RunnerId, SessionId, Stage, StageAction, StageState, StageType,
+        Variables,
+        lease::{
+            Appended, Completion, Directive, Lease, LeaseProof, LogAppend, Registration, Renewed,
+            Report, WorkRequest,
+        },
+    },
+    engine::{
+        Call, Clock, Engine, Error, LeaseError, Leases, RequestIdentity, Runners, Settings,
+        TriggerRequest, Update, UuidV7,
+    },
+    store::{Lifetime, MemoryStore, double::Double},
+};
+
+pub(super) const TTL: Duration = Duration::from_secs(30);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+const LOG_LIMITS: LogLimits = LogLimits {
+    of_a_log: 1_000_000,
+    in_total: 1_000_000_000,
+};
+
+/// The wall clock of a test: it goes on with tokio's time, also from one engine to the next.
+#[derive(Clone, Copy)]
+struct TestClock(Instant);
+
+impl Clock for TestClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.0.elapsed()
+    }
+}
+
+pub(super) struct World {
+    pub(super) store: Arc<Double>,
+    pub(super) engine: Arc<Engine>,
+    memory: Arc<MemoryStore>,
+    clock: TestClock,
+    logs: TempDir,
+}
+
+impl World {
+    /// On a store that ends with the process.
+    pub(super) async fn new() -> Self {
+        Self::with_lifetime(Lifetime::Process).await
+    }
+
+    pub(super) async fn with_lifetime(lifetime: Lifetime) -> Self {
+        let clock = TestClock(Instant::now());
+        let memory = MemoryStore::new(clock.now()).with_lifetime(lifetime);
+        Self::on(memory, clock, tempfile::tempdir().unwrap()).await
+    }
+
+    /// The service as it is after a crash at this moment and a start: all that is left is
+    /// what the store had committed, and the logs.
+    pub(super) async fn reopened(self) -> Self {
+        let Self {
+            store,
+            engine,
+            memory,
+            clock,
+            logs,
+        } = self;
+        let snapshot = memory.snapshot();
+        drop((store, engine, memory));
+        // Tasks that have the logs open end with the engine, once they have their turn.
+        sleep(Duration::from_millis(1)).await;
+        Self::on(MemoryStore::restore(&snapshot).unwrap(), clock, logs).await
+    }
+
+    async fn on(memory: MemoryStore, clock: TestClock, logs: TempDir) -> Self {
+        let memory = Arc::new(memory);
+        let store = Arc::new(Double::new(Arc::clone(&memory) as _));
+        let root = logs.path().to_owned();
+        let stored = FileLogs::open(root, LOG_LIMITS, Durability::Process).unwrap();
+        let settings = Settings {
+            lease_ttl: TTL,
+            ..Settings::default()
+        };
+        let engine = Engine::start(
+            Arc::clone(&store) as _,
+            Arc::new(stored),
+            Arc::new(clock),
+            Arc::new(UuidV7::default()),
+            settings,
+        );
+        Self {
+            engine: engine.await.unwrap(),
+            store,
+            memory,
+            clock,
+            logs,
+        }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    pub(super) async fn create(&self, spec: PipelineSpec) -> Result<Arc<Pipeline>, Error> {
+        let project = "default".to_owned();
+        let pipelines = self.engine.pipelines();
+        pipelines.create(&somebody(), project, spec, false).await
+    }
+
+    pub(super) async fn trigger(&self, id: PipelineId) -> Result<Arc<Job>, Error> {
+        let jobs = self.engine.jobs();
+        jobs.trigger(&somebody(), trigger_of(id)).await
+    }
+
+    /// A job of a new pipeline.
+    pub(super) async fn start(&self, spec: PipelineSpec) -> JobId {
+        let spec = PipelineSpec {
+            name: Uuid::new_v4().to_string(),
+            ..spec
+        };
+        let pipeline = self.create(spec).await.unwrap();
+        self.trigger(pipeline.id).await.unwrap().id
+    }
+
+    /// Has all stages of a pipeline run anywhere from the next revision on.
+    pub(super) async fn run_anywhere(&self, id: PipelineId) {
+        let change = |pipeline: &Pipeline| {
+            let anywhere = |stage: &Stage| Stage {
+                runner_labels: Variables::new(),
+                ..stage.clone()
+            };
+            Ok(PipelineSpec {
+                stages: pipeline.spec.stages.iter().map(anywhere).collect(),
+                ..pipeline.spec.clone()
+            })
+        };
+        let update = Update {
+            id,
+            etag: "",
+            change: &change,
+            validate_only: false,
+        };
+        let pipelines = self.engine.pipelines();
+        pipelines.update(&somebody(), update).await.unwrap();
+    }
+
+    pub(super) async fn runner(&self, name: &str, capacity: usize) -> Runner {
+        self.runner_of("runners", name, capacity).await
+    }
+
+    /// A runner whose principal is this one; empty for a runner of the service itself.
+    pub(super) async fn runner_of(&self, owner: &str, name: &str, capacity: usize) -> Runner {
+        let mut runner = Runner {
+            engine: Arc::downgrade(&self.engine),
+            id: None,
+            session_id: SessionId(Uuid::new_v4()),
+            name: name.to_owned(),
+            owner: owner.to_owned(),
+            version: "1".to_owned(),
+            capacity,
+        };
+        runner.id = Some(runner.register().await.unwrap());
+        runner
+    }
+
+    pub(super) async fn job(&self, id: JobId) -> Arc<Job> {
+        self.engine.jobs().get(&somebody(), id).await.unwrap().job
+    }
+
+    pub(super) async fn states(&self, id: JobId) -> Vec<StageState> {
+        let job = self.job(id).await;
+        job.stage_runs.iter().map(|run| run.state).collect()
+    }
+}
+
+/// Lets everything happen that does not wait for a lease to run out. Tasks that failed once
+/// are tried again within 2 s.
+pub(super) async fn settle() {
+    sleep(3 * SECOND).await;
+}
+
+pub(super) fn stage(name: &str) -> Stage {
+    Stage {
+        name: name.to_owned(),
+        stage_type: StageType::Run,
+        action: StageAction::Command("true".to_owned()),
+        timeout: Duration::from_secs(600),
+        needs: Vec::new(),
+        run_condition: RunCondition::OnSuccess,
+        variables: Variables::new(),
+        runner_labels: Variables::new(),
+        working_directory: String::new(),
+    }
+}
+
+/// Stages one after the other, under a policy.
+pub(super) fn spec(stages: &[&str], concurrency_policy: ConcurrencyPolicy) -> PipelineSpec {
+    PipelineSpec {
+        name: "p".to_owned(),
+        stages: stages.iter().map(|name| stage(name)).collect(),
+        concurrency_policy,
+        ..PipelineSpec::default()
+    }
+}
+
+pub(super) fn trigger_of(pipeline_id: PipelineId) -> TriggerRequest {
+    TriggerRequest {
+        pipeline_id,
+        revision: None,
+        git_ref: String::new(),
+        variables: Variables::new(),
+        secret_variables: Default::default(),
+        priority: 0,
+        validate_only: false,
+    }
+}
+
+pub(super) fn somebody() -> Call {
+    let principal = Principal {
+        name: "somebody".to_owned(),
+        grants: Grants::everything(),
+    };
+    Call {
+        authority: Authority {
+            principal: Arc::new(principal),
+            needed: Role::Viewer,
+        },
+        request: None,
+        trace: None,
+    }
+}
+
+/// A call that may be repeated.
+pub(super) fn repeatable() -> Call {
+    let request = RequestIdentity {
+        id: Uuid::new_v4(),
+        fingerprint: [7; 32],
+    };
+    Call {
+        request: Some(request),
+        ..somebody()
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Runner {
+    /// It keeps no engine from ending.
+    engine: Weak<Engine>,
+    /// None before it registers for the first time.
+    pub(super) id: Option<RunnerId>,
+    pub(super) session_id: SessionId,
+    pub(super) name: String,
+    owner: String,
+    /// Another one in each of its processes.
+    version: String,
+    capacity: usize,
+}
+
+impl Runner {
+    fn runners(&self) -> Arc<Runners> {
+        let engine = self.engine.upgrade();
+        Arc::clone(engine.expect("the engine runs").runners())
+    }
+
+    pub(super) async fn register(&self) -> Result<RunnerId, LeaseError> {
+        let registration = Registration {
+            display_name: self.name.clone(),
+            offer: Arc::new(Offer {
+                labels: Variables::new(),
+                actions: ActionKind::ALL.into(),
+            }),
+            capacity: self.capacity,
+            version: self.version.clone(),
+            session_id: self.session_id,
+            runner_id: self.id,
+            owner: self.owner.clone(),
+        };
+        let registered = self.runners().register(registration).await?;
+        Ok(registered.runner_id)
+    }
+
+    /// The same runner in a new process, which has yet to register.
+    pub(super) fn restarted(&self) -> Self {
+        Self {
+            session_id: SessionId(Uuid::new_v4()),
+            version: format!("{}+", self.version),
+            ..self.clone()
+        }
+    }
+
+    /// Another runner, which has yet to register.
+    pub(super) fn unregistered(&self) -> Self {
+        Self {
+            id: None,
+            ..self.restarted()
+        }
+    }
+
+    /// The same process, which now talks to another engine.
+    pub(super) fn at(&self, world: &World) -> Self {
+        Self {
+            engine: Arc::downgrade(&world.engine),
+            ..self.clone()
+        }
+    }
+
+    pub(super) async fn ask(
+        &self,
+        request_id: Uuid,
+        max_wait: Duration,
+    ) -> Result<Option<Lease>, LeaseError> {
+        let request = WorkRequest {
+            runner_id: self.id.unwrap(),
+            session_id: self.session_id,
+            request_id,
+            max_wait,
+            held_jobs: Vec::new(),
+            leaving: false,
+        };
+        let acquired = self.runners().acquire(request).await?;
+        Ok(acquired.lease)
+    }
+
+    pub(super) async fn take(&self, wait: Duration) -> Option<Lease> {
+        self.ask(Uuid::new_v4(), wait).await.unwrap()
+    }
+
+    /// A lease that is confirmed.
+    pub(super) async fn started(&self) -> Lease {
+        let lease = self.take(TTL).await.unwrap();
+        self.renew(lease.proof).await.unwrap();
+        lease
+    }
+
+    pub(super) async fn renew(&self, proof: LeaseProof) -> Result<Renewed, LeaseError> {
+        self.report(proof, Report::default()).await
+    }
+
+    pub(super) async fn report(
+        &self,
+        proof: LeaseProof,
+        report: Report,
+    ) -> Result<Renewed, LeaseError> {
+        let runners = self.runners();
+        let renewed = runners.renew(proof, report, Directive::Continue, Duration::ZERO);
+        renewed.await
+    }
+
+    pub(super) async fn append(
+        &self,
+        proof: LeaseProof,
+        offset: u64,
+        data: &'static str,
+    ) -> Result<Appended, LeaseError> {
+        let append = LogAppend {
+            offset,
+            dropped: 0,
+            data: Bytes::from_static(data.as_bytes()),
+        };
+        self.runners().append_log(proof, append).await
+    }
+
+    pub(super) async fn complete(
+        &self,
+        proof: LeaseProof,
+        outcome: Outcome,
+    ) -> Result<(), LeaseError> {
+        let completion = Completion {
+            outcome,
+            exit_code: None,
+            message: String::new(),
+            log_size: 0,
+            log_incomplete: true,
+            commit_id: None,
+        };
+        self.runners().complete(proof, completion).await
+    }
+}
