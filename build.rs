@@ -24,10 +24,11 @@ const SAME_FOR_MANY: [&str; 4] = [
     "update_pipeline",
 ];
 const STORE_PROTO_ROOT: &str = "src/store/codec/proto";
-const STORE_PROTO_FILES: [&str; 9] = [
+const STORE_PROTO_FILES: [&str; 10] = [
     "answer.proto",
     "dead_letter.proto",
     "facts.proto",
+    "instance.proto",
     "job.proto",
     "lease.proto",
     "pipeline.proto",

@@ -13,10 +13,10 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use pipewright::domain::{
-    CancelCause, Cancellation, Change, Command, Event, FencingToken, GraphError, Holder, Job,
-    JobId, LostWorkspace, NewJob, Outcome, Pipeline, PipelineId, PipelineSpec, RunCondition,
-    RunKey, RunnerId, Secrets, Stage, StageGraph, StageResult, StageRun, StageState, StageType,
-    Trigger, TriggerSource, Variables, create, decide,
+    ActionKind, CancelCause, Cancellation, Change, Command, Event, FencingToken, GraphError,
+    Holder, Job, JobId, LostWorkspace, NewJob, Offer, Outcome, Pipeline, PipelineId, PipelineSpec,
+    RunCondition, RunKey, RunnerId, Secrets, Stage, StageAction, StageGraph, StageResult, StageRun,
+    StageState, StageType, Trigger, TriggerSource, Variables, create, decide,
 };
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ fn spec(text: &str) -> PipelineSpec {
         .map(|(line, name)| Stage {
             name,
             stage_type: StageType::Run,
-            command: "true".into(),
+            action: StageAction::Command("true".into()),
             timeout: Duration::from_secs(1),
             needs: line
                 .chars()
@@ -184,7 +184,10 @@ impl Life {
             }
             'w' => Command::LoseWorkspace(LostWorkspace {
                 runner_id: self.holder(0).runner_id,
-                labels: Variables::new(),
+                offer: Arc::new(Offer {
+                    labels: Variables::new(),
+                    actions: ActionKind::ALL.into(),
+                }),
                 before: FencingToken(self.tokens),
             }),
             // The rest is of a stage that runs, under a token that may be an old one.

@@ -35,7 +35,10 @@ fuzz_target!(|input: &str| {
     let next = page(&method, size, &next, &filters).expect("a token of its own is read");
     let last = Uuid::from_u128(items_of_page.len() as u128 - 1);
     assert_eq!(next.after(), Some(last));
-    assert_eq!(first.cut(items(0).take(1)), (vec![other.clone()], String::new()));
+    assert_eq!(
+        first.cut(items(0).take(1)),
+        (vec![other.clone()], String::new())
+    );
 
     // A list of things with names. What a caller makes up is read only if it is a name.
     if let Ok(read) = page_of_names(&method, size, &token, &filters) {
@@ -45,7 +48,10 @@ fuzz_target!(|input: &str| {
     let Ok(first) = page_of_names(&method, 1, "", &filters) else {
         unreachable!("the size is good");
     };
-    let named = [(format!("a{method}"), other.clone()), ("b".to_owned(), other)];
+    let named = [
+        (format!("a{method}"), other.clone()),
+        ("b".to_owned(), other),
+    ];
     let (_, next) = first.cut(named);
     let next = page_of_names(&method, 1, &next, &filters).expect("a token of its own is read");
     assert_eq!(next.after(), Some(format!("a{method}")));

@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
 use pipewright::{
-    domain::{Pipeline, PipelineId, PipelineSpec, Secrets, Stage, StageType, Variables, validate},
+    domain::{
+        Pipeline, PipelineId, PipelineSpec, Secrets, Stage, StageAction, StageType, Variables,
+        validate,
+    },
     fuzzing::runner::check_source,
 };
 use uuid::Uuid;
@@ -34,7 +37,7 @@ fn is_accepted_repository(text: &str) -> bool {
         stages: vec![Stage {
             name: "s".into(),
             stage_type: StageType::Run,
-            command: "true".into(),
+            action: StageAction::Command("true".into()),
             timeout: Duration::from_secs(1),
             needs: Vec::new(),
             run_condition: Default::default(),

@@ -70,7 +70,7 @@ pub(super) fn logs() -> Section {
             .or_from("BUILD_LOG_DIR"),
             Setting::new(
                 "max_stage_log",
-                "Most bytes to keep of the log of a stage; past it its first and last halves are kept",
+                "Most bytes to keep of the log of a stage; past it the first half is kept and, in segments, the last",
                 "16MiB",
                 Size::at_least(KIB),
                 |draft| &mut draft.config.max_stage_log,

@@ -9,4 +9,5 @@ mod facts;
 mod losses;
 mod machine;
 mod pipelines;
+mod times;
 mod world;
