@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     domain::{Command, PipelineId},
@@ -25,6 +25,8 @@ pub(in crate::engine) const TASK: Task = Task {
 pub(in crate::engine) struct Turns {
     journal: Arc<Journal>,
     pending: Arc<Pending>,
+    /// When all pipelines were looked at last.
+    swept: Mutex<Option<Instant>>,
 }
 
 /// The pipelines that a commit has named, until their turn was given.
@@ -49,18 +51,28 @@ impl Subscriber for Pending {
 
 impl Turns {
     pub(in crate::engine) fn new(journal: Arc<Journal>, pending: Arc<Pending>) -> Self {
-        Self { journal, pending }
+        Self {
+            journal,
+            pending,
+            swept: Mutex::default(),
+        }
     }
 
     /// Starts the jobs whose turn it is. A pipeline whose turn could not be given stays
-    /// pending; the sweep that goes first finds those that nobody has named, after a crash.
+    /// pending; a sweep at the start, and once a period however much is pending, finds those
+    /// that nobody has named, after a crash.
     pub(in crate::engine) async fn run(self: Arc<Self>) -> Result<Ran, String> {
         let mut pipelines = std::mem::take(&mut *self.pending.pipelines.lock());
-        if pipelines.is_empty() {
-            let held = self.journal.store().pipelines_with_held_jobs().await;
-            pipelines.extend(held.map_err(|error| error.to_string())?);
-        }
         let mut failed = None;
+        if pipelines.is_empty() || self.is_sweep_due() {
+            match self.journal.store().pipelines_with_held_jobs().await {
+                Ok(held) => {
+                    pipelines.extend(held);
+                    *self.swept.lock() = Some(Instant::now());
+                }
+                Err(error) => failed = Some(error.to_string()),
+            }
+        }
         let mut items = 0;
         for pipeline in pipelines {
             match self.admit_oldest(pipeline).await {
@@ -72,6 +84,11 @@ impl Turns {
             }
         }
         failed.map_or(Ok(Ran { items, next: None }), Err)
+    }
+
+    fn is_sweep_due(&self) -> bool {
+        let swept = *self.swept.lock();
+        swept.is_none_or(|swept| swept.elapsed() >= TASK.period)
     }
 
     /// Starts the oldest active job of a pipeline, if it waits for its turn.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     domain::{ConcurrencyPolicy, JobId, Outcome, PipelineSpec, StageState},
     engine::{Error, LeaseError},
-    store::double::Unheard,
+    store::double::{Bug, Unheard},
 };
 
 use super::world::{SECOND, TTL, World, settle, somebody, spec};
@@ -176,6 +176,32 @@ async fn a_call_that_always_loses_is_told_so() {
 async fn a_turn_that_the_store_kept_back_is_given_later() {
     let world = World::new().await;
     turn_is_given_later(&world).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_nobody_was_told_of_is_found_however_busy_the_service_is() {
+    let world = World::new().await;
+    let queue = |name: &str| PipelineSpec {
+        name: name.to_owned(),
+        ..spec(&["s"], ConcurrencyPolicy::Queue)
+    };
+    let forgotten = world.create(queue("forgotten")).await.unwrap().id;
+    world.trigger(forgotten).await.unwrap();
+    let held = world.trigger(forgotten).await.unwrap().id;
+    let proof = world.runner("first", 1).await.started().await.proof;
+    let runner = world.runner("second", 1).await;
+    // The sweep of the start is over.
+    settle().await;
+    world.store.plant(Some(Bug::LostNotification));
+    runner.complete(proof, Outcome::Succeeded).await.unwrap();
+    world.store.plant(None);
+    // Something is to be done more often than once in the time between two sweeps.
+    let busy = world.create(queue("busy")).await.unwrap().id;
+    for _ in 0..10 {
+        world.trigger(busy).await.unwrap();
+        sleep(20 * SECOND).await;
+    }
+    assert_eq!(world.states(held).await, [StageState::Queued]);
 }
 
 /// The store fails as the turn of a job comes, and recovers: the job starts, and nothing

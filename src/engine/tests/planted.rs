@@ -26,14 +26,8 @@ async fn is_found(bug: Bug, check: impl AsyncFn(Option<Bug>) -> Result<(), Strin
 
 async fn world_with(bug: Option<Bug>) -> World {
     let world = World::new().await;
-    plant(&world, bug);
+    world.store.plant(bug);
     world
-}
-
-pub(super) fn plant(world: &World, bug: Option<Bug>) {
-    if let Some(bug) = bug {
-        world.store.plant(bug);
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +70,7 @@ fn accepted(token: i64) -> Seen {
 async fn a_lost_notification_is_found() {
     for name in ["complete the last stage", "trigger", "cancel"] {
         is_found(Bug::LostNotification, async |bug| {
-            dropped_at_every_await(case(name), |world| plant(world, bug)).await
+            dropped_at_every_await(case(name), |world| world.store.plant(bug)).await
         })
         .await;
     }
@@ -87,7 +81,7 @@ async fn a_lost_notification_is_found() {
 async fn a_follow_up_that_is_skipped_with_the_caller_is_found() {
     for name in ["complete the last stage", "trigger", "give a stage back"] {
         is_found(Bug::SkippedFollowUp, async |bug| {
-            dropped_at_every_await(case(name), |world| plant(world, bug)).await
+            dropped_at_every_await(case(name), |world| world.store.plant(bug)).await
         })
         .await;
     }
@@ -97,7 +91,7 @@ async fn a_follow_up_that_is_skipped_with_the_caller_is_found() {
 async fn an_answer_outside_the_batch_is_found() {
     for name in ["create a project", "trigger", "retry"] {
         is_found(Bug::AnswerOutside, async |bug| {
-            dropped_at_every_await(case(name), |world| plant(world, bug)).await
+            dropped_at_every_await(case(name), |world| world.store.plant(bug)).await
         })
         .await;
     }

@@ -3,15 +3,15 @@
 use tokio::time::sleep;
 
 use crate::{
-    domain::{ConcurrencyPolicy, JobState, Outcome, PipelineSpec, Stage, StageState, StageType},
+    domain::{
+        ConcurrencyPolicy, JobId, JobState, Outcome, PipelineSpec, SkipReason, Stage, StageState,
+        StageType,
+    },
     engine::LeaseError,
     store::{Lifetime, double::Bug},
 };
 
-use super::{
-    planted::plant,
-    world::{SECOND, TTL, World, repeatable, settle, somebody, spec, stage, trigger_of},
-};
+use super::world::{SECOND, TTL, World, repeatable, settle, somebody, spec, stage, trigger_of};
 
 fn stages(names: &[&str]) -> PipelineSpec {
     spec(names, ConcurrencyPolicy::Allow)
@@ -92,10 +92,7 @@ async fn stages_of_the_embedded_runner_are_lost_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_a_crash_kept_back_is_given_after_the_start() {
     let world = World::new().await;
-    let pipeline = world.create(spec(&["s"], ConcurrencyPolicy::Queue)).await;
-    let pipeline = pipeline.unwrap().id;
-    let first = world.trigger(pipeline).await.unwrap().id;
-    let held = world.trigger(pipeline).await.unwrap().id;
+    let (first, held) = held_back(&world, "p").await;
     let runner = world.runner("remote", 1).await;
     let proof = runner.started().await.proof;
     runner.complete(proof, Outcome::Succeeded).await.unwrap();
@@ -106,13 +103,21 @@ async fn a_turn_that_a_crash_kept_back_is_given_after_the_start() {
     assert_eq!(world.states(held).await, [StageState::Queued]);
 }
 
+/// A job of a new pipeline, and one that waits for its end.
+async fn held_back(world: &World, name: &str) -> (JobId, JobId) {
+    let spec = PipelineSpec {
+        name: name.to_owned(),
+        ..spec(&["s"], ConcurrencyPolicy::Queue)
+    };
+    let pipeline = world.create(spec).await.unwrap().id;
+    let first = world.trigger(pipeline).await.unwrap().id;
+    (first, world.trigger(pipeline).await.unwrap().id)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_that_waits_goes_on_waiting_for_its_turn() {
     let world = World::new().await;
-    let pipeline = world.create(spec(&["s"], ConcurrencyPolicy::Queue)).await;
-    let pipeline = pipeline.unwrap().id;
-    world.trigger(pipeline).await.unwrap();
-    let held = world.trigger(pipeline).await.unwrap().id;
+    let (_, held) = held_back(&world, "p").await;
     let runner = world.runner("remote", 1).await;
     let proof = runner.started().await.proof;
     let world = world.reopened().await;
@@ -199,7 +204,7 @@ pub(super) async fn tokens_go_up(bug: Option<Bug>) -> Result<(), String> {
     let runner = world.runner("remote", 2).await;
     let before = runner.started().await.proof.token;
     let world = world.reopened().await;
-    plant(&world, bug);
+    world.store.plant(bug);
     world.start(stages(&["s"])).await;
     let after = runner.at(&world).take(SECOND).await;
     let after = after.ok_or("nothing was ready")?.proof.token;
@@ -215,7 +220,7 @@ async fn what_a_stop_does_to_jobs_depends_on_how_long_the_store_lives() {
         (Lifetime::Durable, StageState::Queued, JobState::Queued),
         (
             Lifetime::Process,
-            StageState::Skipped(crate::domain::SkipReason::Cancelled),
+            StageState::Skipped(SkipReason::Cancelled),
             JobState::Cancelled,
         ),
     ];

@@ -99,8 +99,8 @@ impl Double {
         self.switches.lock().conflicts = conflicts;
     }
 
-    /// Has the double be wrong in one way from now on.
-    pub(crate) fn plant(&self, bug: Bug) {
+    /// Has the double be wrong in one way from now on, or in none.
+    pub(crate) fn plant(&self, bug: Option<Bug>) {
         self.planted.plant(bug);
     }
 

@@ -56,8 +56,8 @@ pub(super) struct Planted {
 }
 
 impl Planted {
-    pub(super) fn plant(&self, bug: Bug) {
-        *self.bug.lock() = Some(bug);
+    pub(super) fn plant(&self, bug: Option<Bug>) {
+        *self.bug.lock() = bug;
     }
 
     fn is(&self, bug: Bug) -> bool {

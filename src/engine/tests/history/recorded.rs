@@ -16,10 +16,7 @@ use crate::{
     domain::{ConcurrencyPolicy, JobId, Outcome, StageState, lease::LeaseProof},
     engine::{
         Jobs,
-        tests::{
-            planted::plant,
-            world::{Runner, SECOND, TTL, World, somebody, spec},
-        },
+        tests::world::{Runner, SECOND, TTL, World, somebody, spec},
     },
     proto::v1::{self, job_event::Change, watch_job_response::Payload},
     store::{LeaseStore, ReadyStage, double::Bug},
@@ -171,7 +168,7 @@ async fn look(world: &World, jobs: &[JobId], since: Instant, record: &Record) ->
 pub(in crate::engine::tests) async fn play(seed: u64, bug: Option<Bug>) -> Result<(), String> {
     let record = Arc::<Record>::default();
     let mut world = World::new().await;
-    plant(&world, bug);
+    world.store.plant(bug);
     let mut outside = Vec::new();
     for name in ["first", "second"] {
         let runner = world.runner(name, 1).await;
@@ -210,7 +207,7 @@ pub(in crate::engine::tests) async fn play(seed: u64, bug: Option<Bug>) -> Resul
         sleep(SECOND).await;
         watches.shutdown().await;
         world = world.reopened().await;
-        plant(&world, bug);
+        world.store.plant(bug);
     }
     drop(world);
     let seen = record.0.lock().clone();
