@@ -6,4 +6,5 @@ mod failing_store;
 mod history;
 mod planted;
 mod reopen;
+mod runner;
 mod world;

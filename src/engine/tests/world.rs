@@ -1,11 +1,10 @@
-//! An engine on a store's double, and runners that do what a test tells them.
+//! An engine on a store's double.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -14,20 +13,16 @@ use crate::{
     auth::{Authority, Grants, Principal, Role},
     blobs::logs::{Durability, FileLogs, LogLimits},
     domain::{
-        ActionKind, ConcurrencyPolicy, Job, JobId, Offer, Outcome, Pipeline, PipelineId,
-        PipelineSpec, RunCondition, RunnerId, SessionId, Stage, StageAction, StageState, StageType,
-        Variables,
-        lease::{
-            Appended, Completion, Directive, Lease, LeaseProof, LogAppend, Registration, Renewed,
-            Report, WorkRequest,
-        },
+        ConcurrencyPolicy, Job, JobId, Pipeline, PipelineId, PipelineSpec, RunCondition, Stage,
+        StageAction, StageState, StageType, Variables,
     },
     engine::{
-        Call, Clock, Engine, Error, LeaseError, Leases, RequestIdentity, Runners, Settings,
-        TriggerRequest, Update, UuidV7,
+        Call, Clock, Engine, Error, RequestIdentity, Settings, TriggerRequest, Update, UuidV7,
     },
     store::{Lifetime, MemoryStore, double::Double},
 };
+
+pub(super) use super::runner::Runner;
 
 pub(super) const TTL: Duration = Duration::from_secs(30);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -161,15 +156,7 @@ impl World {
 
     /// A runner whose principal is this one; empty for a runner of the service itself.
     pub(super) async fn runner_of(&self, owner: &str, name: &str, capacity: usize) -> Runner {
-        let mut runner = Runner {
-            engine: Arc::downgrade(&self.engine),
-            id: None,
-            session_id: SessionId(Uuid::new_v4()),
-            name: name.to_owned(),
-            owner: owner.to_owned(),
-            version: "1".to_owned(),
-            capacity,
-        };
+        let mut runner = Runner::new(self, owner, name, capacity);
         runner.id = Some(runner.register().await.unwrap());
         runner
     }
@@ -250,140 +237,5 @@ pub(super) fn repeatable() -> Call {
     Call {
         request: Some(request),
         ..somebody()
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct Runner {
-    /// It keeps no engine from ending.
-    engine: Weak<Engine>,
-    /// None before it registers for the first time.
-    pub(super) id: Option<RunnerId>,
-    pub(super) session_id: SessionId,
-    pub(super) name: String,
-    owner: String,
-    /// Another one in each of its processes.
-    version: String,
-    capacity: usize,
-}
-
-impl Runner {
-    fn runners(&self) -> Arc<Runners> {
-        let engine = self.engine.upgrade();
-        Arc::clone(engine.expect("the engine runs").runners())
-    }
-
-    pub(super) async fn register(&self) -> Result<RunnerId, LeaseError> {
-        let registration = Registration {
-            display_name: self.name.clone(),
-            offer: Arc::new(Offer {
-                labels: Variables::new(),
-                actions: ActionKind::ALL.into(),
-            }),
-            capacity: self.capacity,
-            version: self.version.clone(),
-            session_id: self.session_id,
-            runner_id: self.id,
-            owner: self.owner.clone(),
-        };
-        let registered = self.runners().register(registration).await?;
-        Ok(registered.runner_id)
-    }
-
-    /// The same runner in a new process, which has yet to register.
-    pub(super) fn restarted(&self) -> Self {
-        Self {
-            session_id: SessionId(Uuid::new_v4()),
-            version: format!("{}+", self.version),
-            ..self.clone()
-        }
-    }
-
-    /// Another runner, which has yet to register.
-    pub(super) fn unregistered(&self) -> Self {
-        Self {
-            id: None,
-            ..self.restarted()
-        }
-    }
-
-    /// The same process, which now talks to another engine.
-    pub(super) fn at(&self, world: &World) -> Self {
-        Self {
-            engine: Arc::downgrade(&world.engine),
-            ..self.clone()
-        }
-    }
-
-    pub(super) async fn ask(
-        &self,
-        request_id: Uuid,
-        max_wait: Duration,
-    ) -> Result<Option<Lease>, LeaseError> {
-        let request = WorkRequest {
-            runner_id: self.id.unwrap(),
-            session_id: self.session_id,
-            request_id,
-            max_wait,
-            held_jobs: Vec::new(),
-            leaving: false,
-        };
-        let acquired = self.runners().acquire(request).await?;
-        Ok(acquired.lease)
-    }
-
-    pub(super) async fn take(&self, wait: Duration) -> Option<Lease> {
-        self.ask(Uuid::new_v4(), wait).await.unwrap()
-    }
-
-    /// A lease that is confirmed.
-    pub(super) async fn started(&self) -> Lease {
-        let lease = self.take(TTL).await.unwrap();
-        self.renew(lease.proof).await.unwrap();
-        lease
-    }
-
-    pub(super) async fn renew(&self, proof: LeaseProof) -> Result<Renewed, LeaseError> {
-        self.report(proof, Report::default()).await
-    }
-
-    pub(super) async fn report(
-        &self,
-        proof: LeaseProof,
-        report: Report,
-    ) -> Result<Renewed, LeaseError> {
-        let runners = self.runners();
-        let renewed = runners.renew(proof, report, Directive::Continue, Duration::ZERO);
-        renewed.await
-    }
-
-    pub(super) async fn append(
-        &self,
-        proof: LeaseProof,
-        offset: u64,
-        data: &'static str,
-    ) -> Result<Appended, LeaseError> {
-        let append = LogAppend {
-            offset,
-            dropped: 0,
-            data: Bytes::from_static(data.as_bytes()),
-        };
-        self.runners().append_log(proof, append).await
-    }
-
-    pub(super) async fn complete(
-        &self,
-        proof: LeaseProof,
-        outcome: Outcome,
-    ) -> Result<(), LeaseError> {
-        let completion = Completion {
-            outcome,
-            exit_code: None,
-            message: String::new(),
-            log_size: 0,
-            log_incomplete: true,
-            commit_id: None,
-        };
-        self.runners().complete(proof, completion).await
     }
 }

@@ -4,14 +4,16 @@
 mod cases;
 mod observers;
 mod picture;
+mod runner_cases;
 mod scene;
 
 use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use super::world::{World, settle};
-use cases::CASES;
+use cases::OF_CALLERS;
 use observers::Observers;
 use picture::picture;
+use runner_cases::OF_RUNNERS;
 use scene::Scene;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -177,9 +179,13 @@ async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     .await
 }
 
-/// A case of the table, by its name.
+fn all_cases() -> impl Iterator<Item = &'static Case> {
+    OF_CALLERS.iter().chain(OF_RUNNERS)
+}
+
+/// A case of the tables, by its name.
 pub(super) fn case(name: &str) -> &'static Case {
-    let found = CASES.iter().find(|case| case.name == name);
+    let found = all_cases().find(|case| case.name == name);
     found.unwrap_or_else(|| panic!("no case is named {name}"))
 }
 
@@ -195,7 +201,7 @@ async fn a_store_that_fails_once_leaves_nothing_half_done_and_nobody_uninformed(
 
 async fn cut_all_short(cut: fn(usize) -> Cut) {
     let mut wrong = Vec::new();
-    for case in CASES {
+    for case in all_cases() {
         wrong.extend(cut_short(case, |_| {}, cut).await.err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
