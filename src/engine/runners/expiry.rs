@@ -20,7 +20,9 @@ use super::Runners;
 pub(in crate::engine) const TASK: Task = Task {
     name: "leases",
     description: "gives up leases that ran out and workspaces of runners that are gone",
-    period: Duration::from_secs(30),
+    // Also the longest backoff: one lease that cannot be settled must not keep the others for
+    // longer than their life and 5 s.
+    period: Duration::from_secs(4),
 };
 
 /// How long a runner that went away is still listed.

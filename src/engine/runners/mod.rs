@@ -21,14 +21,14 @@ use tokio::time::Instant;
 use crate::{
     blobs::logs::{AppendError, LogKey, LogStore},
     domain::{
-        RunnerId,
+        RunnerId, SessionId,
         lease::{
             Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered,
             Registration, Renewed, Report, WorkRequest,
         },
         limits,
     },
-    store::{LeaseRow, LeaseState, RunnerRow},
+    store::{KnownRunner, LeaseRow, LeaseState, RunnerRow},
     telemetry::metrics::LOG_RECEIVED,
 };
 
@@ -81,6 +81,12 @@ impl Runners {
         self.journal.environment().steady_now()
     }
 
+    async fn of_session(&self, id: SessionId) -> Result<Option<KnownRunner>, Error> {
+        let runners = self.journal.store().list_runners(None, usize::MAX).await?;
+        let mut runners = runners.into_iter();
+        Ok(runners.find(|known| known.row.registration.session_id == id))
+    }
+
     /// The lease under which a write comes, if it is live.
     async fn live(&self, proof: LeaseProof) -> Result<LeaseRow, LeaseError> {
         let store = self.journal.store();
@@ -95,7 +101,8 @@ impl Leases for Runners {
         let store = self.journal.store();
         let known = match runner.runner_id {
             Some(id) => store.runner(id).await.map_err(Error::from)?,
-            None => None,
+            // The answer to an earlier call of this session may have been lost.
+            None => self.of_session(runner.session_id).await?,
         };
         // Nobody takes over the runner of somebody else.
         let known = known.filter(|known| known.row.registration.owner == runner.owner);

@@ -455,3 +455,17 @@ async fn a_wall_clock_that_is_set_expires_no_lease_and_keeps_none() {
         assert!(runs[0].start_time <= runs[0].end_time);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_registers_again_without_its_id_is_the_same_runner() {
+    let world = World::new().await;
+    let mut runner = world.runner(1).await;
+    let first = runner.id;
+    // The answer was lost, so it does not know its id yet.
+    runner.register(1, None).await;
+    assert_eq!(runner.id, first);
+    assert_eq!(
+        world.engine.runners().list(None, 10).await.unwrap().len(),
+        1
+    );
+}
