@@ -145,7 +145,7 @@ impl Signal {
     /// Notes an event. Answers when somebody has to tell of it.
     fn note(&self, sequence: i64, is_last: bool) -> Option<Instant> {
         let mut pace = self.pace.lock();
-        // Commits are told in any order; the number only ever rises.
+        // The number only ever rises, whatever order a store tells its commits in.
         if sequence <= pace.newest {
             return None;
         }
