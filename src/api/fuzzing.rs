@@ -9,8 +9,8 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{
-    gate::deadline,
     mask::{Mask, PipelineField},
+    middleware::deadline,
     page::PageRequest,
 };
 use crate::{

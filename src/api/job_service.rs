@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    gate::audit::Audit,
+    middleware::audit::Audit,
     page::PageRequest,
     request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside},
     status::{invalid, invalid_field},

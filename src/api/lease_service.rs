@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::{gate::audit::Audit, request::open, status::invalid};
+use super::{middleware::audit::Audit, request::open, status::invalid};
 
 /// `pipewright.runner.v1.LeaseService`.
 pub struct LeaseCalls {

@@ -5,12 +5,12 @@ mod admin_service;
 mod encoded;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod gate;
 mod job_service;
 mod lease_service;
 mod lease_status;
 mod limited;
 mod mask;
+mod middleware;
 mod page;
 mod pipeline_service;
 mod project_service;
@@ -23,10 +23,10 @@ mod views;
 
 pub use access::needs;
 pub use admin_service::Admin;
-pub use gate::{Gate, GateLimits, Received, Sent, presented};
 pub use job_service::Jobs;
 pub use lease_service::LeaseCalls;
 pub use limited::refused_in_front;
+pub use middleware::{Middleware, MiddlewareLimits, RequestBody, ResponseBody, presented};
 pub use pipeline_service::Pipelines;
 pub use project_service::Projects;
 pub use reason::Reason;

@@ -16,8 +16,8 @@ use crate::{
 
 use super::{
     encoded::EncodedPipelines,
-    gate::audit::Audit,
     mask::{Mask, PipelineField},
+    middleware::audit::Audit,
     page::PageRequest,
     request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside, within},
     status::{invalid, invalid_field},

@@ -13,8 +13,8 @@ use crate::{
 };
 
 use super::{
-    gate::audit::Audit,
     mask::{Mask, ProjectField},
+    middleware::audit::Audit,
     page::PageRequest,
     request::{Repeatable, open, open_repeatable, step_aside, within},
     status::{invalid, invalid_field},

@@ -14,7 +14,7 @@ use crate::{
     engine::{Call, RequestIdentity},
 };
 
-use super::{gate::Passage, status::invalid_field};
+use super::{middleware::Passage, status::invalid_field};
 
 /// A message whose call may be repeated under a request id.
 pub(super) trait Repeatable: Message {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    gate::audit::Audit,
+    middleware::audit::Audit,
     page::PageRequest,
     request::{id, step_aside},
     views::runner_to_proto,

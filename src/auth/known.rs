@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Entry, PasswordHash, Proof, Session, Subject, cache::Cache, certificate, flights::Flights,
-    token,
+    Entry, PasswordHash, Proof, Session, Subject, cache::Cache, certificate,
+    single_flight::SingleFlight, token,
 };
 
 /// Everybody whom the service knows, at one moment. A reload makes a new one, and what
@@ -22,7 +22,7 @@ pub(super) struct Known {
     decoys: Vec<PasswordHash>,
     choice: RandomState,
     pub(super) cache: Cache,
-    pub(super) flights: Flights,
+    pub(super) single_flight: SingleFlight,
 }
 
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Known {
             decoys: Vec::new(),
             choice: RandomState::new(),
             cache: Cache::default(),
-            flights: Flights::default(),
+            single_flight: SingleFlight::default(),
         };
         for (index, held) in entries.iter().enumerate() {
             match &held.entry.proof {

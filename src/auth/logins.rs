@@ -3,7 +3,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::telemetry::Seldom;
+use crate::telemetry::LogThrottle;
 
 use super::{
     AuthError, CredentialsError, CredentialsFile, LoginSettings, Presented, Session,
@@ -30,7 +30,7 @@ pub(super) struct Logins {
     pub(super) known: ArcSwap<Known>,
     pub(super) verifier: Verifier,
     failures: Failures,
-    told: Mutex<Seldom>,
+    told: Mutex<LogThrottle>,
     settings: LoginSettings,
 }
 
@@ -119,7 +119,7 @@ impl Logins {
     pub(super) async fn finish(&self, check: Check) -> Result<Arc<Session>, AuthError> {
         let known = Arc::clone(&check.known);
         let key = check.key;
-        known.flights.join(key, || self.check(check)).await
+        known.single_flight.join(key, || self.check(check)).await
     }
 
     /// A name that nobody has takes the same way as one that somebody has.

@@ -6,7 +6,6 @@ mod certificate;
 mod entry;
 mod failures;
 mod file;
-mod flights;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grant;
@@ -18,6 +17,7 @@ mod peer;
 mod presented;
 mod roles;
 mod session;
+mod single_flight;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -26,7 +26,7 @@ mod verifier;
 pub use authenticator::{AuthError, Authenticator, LoginSettings, WallClock};
 pub use certificate::Subject;
 pub use entry::{Entry, Kind, Proof, Token};
-pub use file::{CredentialsError, CredentialsFile, Draft, Mistake, Mistakes};
+pub use file::{CredentialsError, CredentialsFile, Draft, Problem, Problems};
 pub use grant::{BadGrant, Grant};
 pub use name::{BadName, check_name};
 pub use password::{BadPassword, PasswordHash};

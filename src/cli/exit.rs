@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io, process::ExitCode};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::cli::unreachable::root_cause;
+use crate::cli::connect::unreachable::root_cause;
 
 /// Exit codes of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Doors for `fuzz/`.
 
-use super::{file, json};
+use super::{commands::file, present::json};
 use crate::proto::v1;
 
 /// What a pipeline file says, and which fields an update by it changes.

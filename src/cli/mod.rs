@@ -1,56 +1,23 @@
 //! The command line: the service itself, and a client of it.
 
-mod admin;
-mod backoff;
-mod bars;
-mod caller;
-mod client;
-mod config;
-mod connection;
-mod context;
-mod credentials;
-mod duration;
-mod error_json;
+mod commands;
+mod connect;
 mod exit;
-mod file;
-mod follow;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod guard;
-mod health;
-mod input;
 mod interrupt;
-mod job;
-mod json;
-mod lines;
-mod logs;
-mod near;
-mod out;
-mod page;
-mod pipeline;
-mod project;
-mod remote;
-mod resource;
-mod run;
-mod runner;
-mod screen;
-mod secret_vars;
-mod serve;
-mod settings;
-mod table;
-mod text;
-mod trace;
-mod unreachable;
-mod view;
-mod watch;
-mod words;
+mod present;
 
 use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
+use commands::{
+    admin, config, context, credentials, health, job, pipeline, project, run, runner, serve,
+};
+use connect::remote::Format;
 use exit::{Exit, Failure};
-use remote::Format;
+use present::{error_json, out};
 
 /// A gRPC-native CI/CD pipeline service, and a client of it
 #[derive(Debug, Parser)]

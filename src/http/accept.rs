@@ -12,20 +12,20 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     config::{Http, Limits},
-    telemetry::Seldom,
+    telemetry::LogThrottle,
 };
 
 use super::{
     admission::{Admission, Verdict},
     certificates::Certificates,
     connection::{self, Accepted, Shared},
-    front::{Calls, Front},
     host::Hosts,
     open_files,
     origin::Origins,
     plain::{Page, Plain},
     protocol,
     refusal::Refuse,
+    router::{Calls, Router},
 };
 
 /// Pause after a failed accept: what it lacks, such as files, comes back with the end
@@ -67,7 +67,7 @@ pub async fn serve<S>(
     let shared = Arc::new(shared(settings, calls));
     let (closing, closes) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let mut failures = Seldom::default();
+    let mut failures = LogThrottle::default();
     let mut close = pin!(close);
     loop {
         let accepted = tokio::select! {
@@ -97,7 +97,7 @@ pub async fn serve<S>(
 }
 
 fn shared<S>(settings: Settings, calls: S) -> Shared<S> {
-    let front = Front {
+    let router = Router {
         calls,
         hosts: Hosts::new(&settings.http.allowed_hosts, settings.is_open),
         origins: Origins::new(&settings.http.allowed_origins),
@@ -109,7 +109,7 @@ fn shared<S>(settings: Settings, calls: S) -> Shared<S> {
     };
     Shared {
         builder: protocol::builder(&settings.limits),
-        front: Arc::new(front),
+        router: Arc::new(router),
         certificates: settings.certificates,
         limits: settings.limits,
     }

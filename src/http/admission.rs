@@ -9,7 +9,7 @@ use crate::{
     auth::network,
     config::Limits,
     telemetry::{
-        Seldom,
+        LogThrottle,
         metrics::{CONNECTIONS, CONNECTIONS_ACCEPTED, REFUSALS},
     },
 };
@@ -31,7 +31,7 @@ struct Counts {
     open: usize,
     refusing: usize,
     of_an_address: HashMap<IpAddr, usize>,
-    warned: Seldom,
+    warned: LogThrottle,
 }
 
 /// What happens to a connection.

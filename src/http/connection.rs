@@ -27,12 +27,12 @@ use crate::{auth::Peer, config::Limits};
 
 use super::{
     admission::Guard,
-    answer::Answer,
-    at_once::AtOnce,
     certificates::Certificates,
     deferred::Deferred,
-    front::{Answering, Calls, Front},
+    inline::Inline,
     refusal::Refusal,
+    response::AnyBody,
+    router::{Answering, Calls, Router},
     socket::{self, Socket},
 };
 
@@ -43,8 +43,8 @@ const REFUSED_BODY: usize = 64 * 1024;
 
 /// What all connections have in common.
 pub(super) struct Shared<S> {
-    pub(super) builder: Builder<AtOnce>,
-    pub(super) front: Arc<Front<S>>,
+    pub(super) builder: Builder<Inline>,
+    pub(super) router: Arc<Router<S>>,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) limits: Limits,
 }
@@ -93,7 +93,7 @@ pub(super) async fn serve<S>(
     };
     let first = Arc::new(FirstRequest::default());
     let session = Session {
-        front: Arc::clone(&shared.front),
+        router: Arc::clone(&shared.router),
         peer,
         refusal,
         first: Arc::clone(&first),
@@ -169,23 +169,23 @@ impl FirstRequest {
 
 /// What answers the requests of one connection.
 struct Session<S> {
-    front: Arc<Front<S>>,
+    router: Arc<Router<S>>,
     peer: Peer,
     refusal: Option<Refusal>,
     first: Arc<FirstRequest>,
 }
 
 impl<S: Calls> hyper::service::Service<Request<Incoming>> for Session<S> {
-    type Response = Response<Answer<S::Body>>;
+    type Response = Response<AnyBody<S::Body>>;
     type Error = Infallible;
     type Future = Answering<S::Body>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let Some(refusal) = self.refusal.clone() else {
             self.first.mark();
-            return self.front.answer(request, &self.peer);
+            return self.router.answer(request, &self.peer);
         };
-        let refuse = self.front.refuse;
+        let refuse = self.router.refuse;
         let first = Arc::clone(&self.first);
         Box::pin(async move {
             let (parts, body) = request.into_parts();

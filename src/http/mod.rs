@@ -3,29 +3,29 @@
 
 mod accept;
 mod admission;
-mod answer;
-mod at_once;
 mod certificates;
 mod connection;
 mod deferred;
 mod expiry;
-mod front;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod host;
+mod inline;
 mod open_files;
 mod origin;
 mod plain;
 mod protocol;
 mod refusal;
+mod response;
+mod router;
 mod scheduler;
 mod socket;
 mod tls;
 
 pub use accept::{Settings, serve};
-pub use answer::Answer;
 pub use certificates::Certificates;
-pub use front::Calls;
 pub use plain::Page;
 pub use refusal::{Refusal, Refuse, Rule};
+pub use response::AnyBody;
+pub use router::Calls;
 pub use tls::TlsError;

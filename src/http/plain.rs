@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use tokio::sync::watch;
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use super::answer::{Answer, text};
+use super::response::{AnyBody, text};
 
 /// A page that something else makes, and may refuse.
 pub type Page = BoxCloneSyncService<Request<()>, Response<String>, Infallible>;
@@ -23,7 +23,7 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) async fn answer<B>(&self, request: Parts) -> Response<Answer<B>> {
+    pub(super) async fn answer<B>(&self, request: Parts) -> Response<AnyBody<B>> {
         let is_head = request.method == Method::HEAD;
         if request.method != Method::GET && !is_head {
             return refuse_method(&request.method, &request.headers);
@@ -36,12 +36,12 @@ impl Plain {
             _ => text(StatusCode::NOT_FOUND, WHAT_THIS_IS),
         };
         if is_head {
-            *response.body_mut() = Answer::default();
+            *response.body_mut() = AnyBody::default();
         }
         response
     }
 
-    async fn metrics<B>(&self, request: Parts) -> Response<Answer<B>> {
+    async fn metrics<B>(&self, request: Parts) -> Response<AnyBody<B>> {
         let Some(page) = self.metrics.clone() else {
             return text(StatusCode::NOT_FOUND, "the service gives no metrics\n");
         };
@@ -59,7 +59,7 @@ impl Plain {
 }
 
 /// Says that gRPC goes otherwise: with another content type, or as POST.
-fn refuse_method<B>(method: &Method, headers: &HeaderMap) -> Response<Answer<B>> {
+fn refuse_method<B>(method: &Method, headers: &HeaderMap) -> Response<AnyBody<B>> {
     if method == Method::POST {
         let sent = headers.get(header::CONTENT_TYPE);
         let sent = sent.map_or("none".to_owned(), |kind| format!("{kind:?}"));

@@ -4,7 +4,7 @@ use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
 
 use crate::config::Limits;
 
-use super::at_once::AtOnce;
+use super::inline::Inline;
 
 /// A stalled stream takes so much at most of what the connection may have in flight.
 const STREAM_WINDOW: u32 = 64 * 1024;
@@ -20,8 +20,8 @@ const MIN_BUFFER: usize = 8_192;
 /// Headers of a request.
 const MAX_HEADERS: usize = 100;
 
-pub(super) fn builder(limits: &Limits) -> Builder<AtOnce> {
-    let mut builder = Builder::new(AtOnce);
+pub(super) fn builder(limits: &Limits) -> Builder<Inline> {
+    let mut builder = Builder::new(Inline);
     let max_headers = usize::try_from(limits.max_headers).unwrap_or(usize::MAX);
     builder
         .http1()

@@ -3,7 +3,7 @@ use metrics::counter;
 
 use crate::telemetry::metrics::REFUSALS;
 
-use super::answer::{Answer, text};
+use super::response::{AnyBody, text};
 
 /// What in front of the services refuses requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +62,13 @@ impl Refusal {
     }
 
     /// The answer, in the terms of the request: gRPC, gRPC-Web or plain HTTP.
-    pub(super) fn answer<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<Answer<B>> {
+    pub(super) fn answer<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<AnyBody<B>> {
         counter!(REFUSALS, "reason" => self.rule.reason()).increment(1);
         let content_type = request.get(header::CONTENT_TYPE);
         let Some(content_type) = content_type.filter(|kind| is_grpc(kind)) else {
             return text(self.rule.status(), format!("{}\n", self.message));
         };
-        let mut response = Response::new(Answer::default());
+        let mut response = Response::new(AnyBody::default());
         *response.headers_mut() = refuse(self);
         response
             .headers_mut()

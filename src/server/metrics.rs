@@ -27,14 +27,14 @@ const UPKEEP: Duration = Duration::from_secs(10);
 
 /// The page; none if something else counts in this process.
 pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> Option<Page> {
-    let numbers = match names::install() {
-        Ok(numbers) => numbers,
+    let metrics = match names::install() {
+        Ok(metrics) => metrics,
         Err(error) => {
             tracing::warn!(%error, "there is no page of metrics");
             return None;
         }
     };
-    tokio::spawn(upkeep(numbers, Arc::downgrade(engine)));
+    tokio::spawn(upkeep(metrics, Arc::downgrade(engine)));
     let (engine, authenticator) = (Arc::clone(engine), Arc::clone(authenticator));
     let answer = service_fn(move |request: Request<()>| {
         let (engine, authenticator) = (Arc::clone(&engine), Arc::clone(&authenticator));
@@ -45,7 +45,7 @@ pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> 
             Ok(match engine.stats().await {
                 Ok(stats) => {
                     tell(stats);
-                    Response::new(numbers.render())
+                    Response::new(metrics.render())
                 }
                 Err(error) => {
                     let mut response = Response::new(format!("{error}\n"));
@@ -60,14 +60,14 @@ pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> 
 
 /// Adds up what was measured, also while nobody asks: every measurement is kept until
 /// then. For as long as there is the engine.
-async fn upkeep(numbers: &PrometheusHandle, engine: Weak<Engine>) {
+async fn upkeep(metrics: &PrometheusHandle, engine: Weak<Engine>) {
     while engine.strong_count() > 0 {
-        numbers.run_upkeep();
+        metrics.run_upkeep();
         time::sleep(UPKEEP).await;
     }
 }
 
-/// Numbers of all projects are for those who see all projects.
+/// CallMetrics of all projects are for those who see all projects.
 async fn admit(authenticator: &Authenticator, request: &Request<()>) -> Result<(), StatusCode> {
     let presented = presented(request.headers(), request.extensions());
     let session = authenticator.authenticate(presented).await;

@@ -19,8 +19,8 @@ use tower::{Layer, Service, ServiceExt};
 
 use crate::{
     api::{
-        Admin, Gate, GateLimits, Jobs, LeaseCalls, Pipelines, Projects, Reason, Runners, Sent,
-        refused_in_front,
+        Admin, Jobs, LeaseCalls, Middleware, MiddlewareLimits, Pipelines, Projects, Reason,
+        ResponseBody, Runners, refused_in_front,
     },
     auth::Authenticator,
     config::Limits,
@@ -73,14 +73,14 @@ pub(super) async fn services(
         leases: leases.max_decoding_message_size(max),
         others: others.prepare(),
     };
-    let limits = GateLimits {
+    let limits = MiddlewareLimits {
         max_streams_per_principal: limits.max_streams_per_principal,
         max_requests_per_second: limits.max_requests_per_second,
         max_stream_age: limits.max_stream_age,
         message_timeout: limits.message_timeout,
         max_message: limits.max_message,
     };
-    let grpc = Gate::new(Shared(Arc::new(services)), authenticator, limits);
+    let grpc = Middleware::new(Shared(Arc::new(services)), authenticator, limits);
     let grpc_web = GrpcWebLayer::new().layer(grpc.clone());
     Ok((health, Gates { grpc, grpc_web }))
 }
@@ -132,12 +132,12 @@ where
 /// The one gate, for those who speak gRPC and for those who speak gRPC-Web, which is
 /// around it so that what it refuses reaches browsers, too.
 struct Gates {
-    grpc: Gate<Shared>,
-    grpc_web: GrpcWebService<Gate<Shared>>,
+    grpc: Middleware<Shared>,
+    grpc_web: GrpcWebService<Middleware<Shared>>,
 }
 
 impl Calls for Gates {
-    type Body = Either<Sent, Body>;
+    type Body = Either<ResponseBody, Body>;
 
     fn grpc(
         &self,

@@ -16,13 +16,13 @@ mod conformance;
 pub(crate) mod double;
 mod due;
 mod error;
-mod feed;
 mod instance;
 mod jobs;
 mod leases;
 mod memory;
 mod pipelines;
 mod records;
+mod subscriber;
 
 use async_trait::async_trait;
 
@@ -31,7 +31,6 @@ pub use batch::{Batch, BatchId, JobWrite, LeaseWrite, PipelineWrite, Preconditio
 pub use collections::DeadLetter;
 pub use due::{ClaimedWork, DueStore, DueWork, DueWrite, WorkKey};
 pub use error::{CommitError, StoreError};
-pub use feed::{Change, Committed, Feed, JobChange};
 pub use instance::{Instance, Lifetime};
 pub use jobs::{FactsFilter, JobFilter, JobStore};
 pub use leases::{
@@ -41,6 +40,7 @@ pub use leases::{
 pub use memory::{MemoryStore, Snapshot};
 pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
+pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
 
 /// All that the engine asks of a store.
 ///
@@ -50,7 +50,7 @@ pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Rec
 pub trait Store:
     PipelineStore + JobStore + LeaseStore + RecordStore + DueStore + Send + Sync + 'static
 {
-    /// Does all of a batch or nothing of it. The subscribed [`Feed`] learns of it before
+    /// Does all of a batch or nothing of it. The subscribed [`Subscriber`] learns of it before
     /// this returns. A future that is dropped leaves nothing half done: what was committed
     /// is told all the same.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
@@ -64,7 +64,7 @@ pub trait Store:
 
     /// Has the feed learn of every later change, once and in the order of their commits
     /// within a job. There is one feed a store: a later one takes its place.
-    fn subscribe(&self, feed: std::sync::Arc<dyn Feed>);
+    fn subscribe(&self, subscriber: std::sync::Arc<dyn CommitSubscriber>);
 
     /// Which store this is, and how long it lives.
     fn instance(&self) -> &Instance;

@@ -1,10 +1,10 @@
 //! What the process tells of itself: logs, numbers and traces.
 
 mod lines;
+mod log_throttle;
 mod logs;
 pub(crate) mod metrics;
-mod seldom;
 pub mod traces;
 
+pub(crate) use log_throttle::LogThrottle;
 pub use logs::{Telemetry, init};
-pub(crate) use seldom::Seldom;

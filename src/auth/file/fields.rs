@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, time::SystemTime};
 
 use toml_edit::{Item, Table, TableLike, Value};
 
-use super::mistakes::{Finding, shown};
+use super::problems::{Finding, shown};
 use crate::auth::{Grant, Grants, Role};
 
 /// The fields of one entry of the file. Each that is wrong is noted and read as none.

@@ -2,8 +2,8 @@
 
 mod draft;
 mod fields;
-mod mistakes;
 mod place;
+mod problems;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,8 +14,8 @@ use std::{
 };
 
 pub use draft::Draft;
-pub use mistakes::{Mistake, Mistakes};
 pub(super) use place::FileIdentity;
+pub use problems::{Problem, Problems};
 
 use super::{Entry, Kind, Subject};
 
@@ -66,7 +66,7 @@ pub enum CredentialsError {
         /// Where it is.
         path: PathBuf,
         /// What is wrong.
-        mistakes: Mistakes,
+        mistakes: Problems,
     },
     /// No two principals have the same name.
     #[error("there is a {kind} named `{name}` already; take another name, or remove it first")]
@@ -157,10 +157,10 @@ impl CredentialsFile {
         read::entries(text).map_err(|mistakes| self.wrong(mistakes.0))
     }
 
-    fn wrong(&self, mistakes: Vec<Mistake>) -> CredentialsError {
+    fn wrong(&self, mistakes: Vec<Problem>) -> CredentialsError {
         CredentialsError::Wrong {
             path: self.path.clone(),
-            mistakes: Mistakes(mistakes),
+            mistakes: Problems(mistakes),
         }
     }
 }

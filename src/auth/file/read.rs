@@ -4,7 +4,7 @@ use toml_edit::{Document, Item, Table};
 
 use super::{
     fields::Fields,
-    mistakes::{Finding, Mistakes, shown},
+    problems::{Finding, Problems, shown},
 };
 use crate::auth::{
     Entry, Kind, PasswordHash, Principal, Proof, Subject, Token, TokenHash, check_name, token,
@@ -12,14 +12,14 @@ use crate::auth::{
 
 /// Reads the text of a credentials file. Its mistakes are reported together, but for
 /// those of TOML's form, of which the first hides the rest.
-pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Mistakes> {
+pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Problems> {
     let mut finding = Finding::new(text);
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
             // The error's own `Display` would show the line.
             finding.add(error.span(), error.message());
-            return Err(Mistakes(finding.mistakes));
+            return Err(Problems(finding.mistakes));
         }
     };
     let mut entries = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Mistakes> {
         true => Ok(entries),
         false => {
             finding.mistakes.sort_by_key(|mistake| mistake.line);
-            Err(Mistakes(finding.mistakes))
+            Err(Problems(finding.mistakes))
         }
     }
 }

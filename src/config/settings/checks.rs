@@ -1,16 +1,16 @@
 //! Whether settings go together.
 
-use super::{Mistake, Origin, Origins, draft::Draft, settings};
+use super::{Origin, Origins, Problem, draft::Draft, settings};
 
 /// What is wrong with the settings as a whole.
-pub(super) fn together(draft: &mut Draft, origins: &Origins) -> Vec<Mistake> {
+pub(super) fn together(draft: &mut Draft, origins: &Origins) -> Vec<Problem> {
     let mut mistakes = without_effect(draft, origins);
     mistakes.extend(open_to_strangers(draft, origins));
     mistakes
 }
 
 /// Settings that somebody gave although another one, which they need, is not there.
-fn without_effect(draft: &mut Draft, origins: &Origins) -> Vec<Mistake> {
+fn without_effect(draft: &mut Draft, origins: &Origins) -> Vec<Problem> {
     let mut mistakes = Vec::new();
     for setting in settings() {
         let (Some(needed), Some(origin)) = (setting.needs, origins.get(setting.name)) else {
@@ -21,7 +21,7 @@ fn without_effect(draft: &mut Draft, origins: &Origins) -> Vec<Mistake> {
             matches!(origin, Origin::Environment(name) if Some(name.as_str()) == setting.alias);
         if !is_shared && let Some(why) = missing(needed, draft, origins) {
             let text = format!("has no effect {why}");
-            mistakes.push(Mistake::of(setting, origin.clone(), text));
+            mistakes.push(Problem::of(setting, origin.clone(), text));
         }
     }
     mistakes
@@ -32,14 +32,14 @@ pub(super) fn missing(needed: &str, draft: &mut Draft, origins: &Origins) -> Opt
     let other = settings().find(|setting| setting.name == needed)?;
     match other.show(draft) {
         Some(toml::Value::Boolean(false)) => Some(format!("while {needed} is false")),
-        // Given and not understood is a mistake of its own.
+        // SourceValue and not understood is a mistake of its own.
         None if !origins.contains_key(needed) => Some(format!("without {needed}")),
         _ => None,
     }
 }
 
 /// Whoever reaches a service without credentials can run commands.
-fn open_to_strangers(draft: &Draft, origins: &Origins) -> Option<Mistake> {
+fn open_to_strangers(draft: &Draft, origins: &Origins) -> Option<Problem> {
     let listen = draft.listen;
     let has_credentials = draft.credentials.is_some()
         // What was given and not understood is a mistake of its own.
@@ -47,7 +47,7 @@ fn open_to_strangers(draft: &Draft, origins: &Origins) -> Option<Mistake> {
     let is_closed = has_credentials || listen.ip().is_loopback() || draft.insecure;
     // By default nobody else reaches it, so somebody has said otherwise.
     let origin = origins.get("listen").filter(|_| !is_closed)?;
-    Some(Mistake::new(
+    Some(Problem::new(
         origin.clone(),
         format!(
             "{listen} can be reached by others, and without credentials whoever reaches it can \

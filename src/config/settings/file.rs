@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use toml::{Spanned, Value};
 
-use super::{Mistake, Origin, given::Given, settings};
+use super::{Origin, Problem, settings, source_value::SourceValue};
 
 /// Reads a file; the outer error is one of the file as a whole.
-pub(super) fn read(path: &Path) -> Result<Vec<Result<Given, Mistake>>, Mistake> {
+pub(super) fn read(path: &Path) -> Result<Vec<Result<SourceValue, Problem>>, Problem> {
     let text = fs::read_to_string(path).map_err(|error| {
-        Mistake::new(
+        Problem::new(
             Origin::File(path.to_owned(), None),
             format!("cannot be read: {error}"),
         )
@@ -18,7 +18,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Result<Given, Mistake>>, Mistake> 
 }
 
 /// Reads a file's text.
-pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<Given, Mistake>>, Mistake> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<SourceValue, Problem>>, Problem> {
     let at = |offset: usize| {
         let before = text.bytes().take(offset);
         let line = 1 + before.filter(|byte| *byte == b'\n').count();
@@ -28,7 +28,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<Given, Mistake
         let origin = error
             .span()
             .map_or(Origin::File(path.to_owned(), None), |span| at(span.start));
-        Mistake::new(origin, format!("is not TOML: {}", error.message()))
+        Problem::new(origin, format!("is not TOML: {}", error.message()))
     })?;
     let mut keys: Vec<_> = keys.into_iter().collect();
     // In the order of the file, not of the names.
@@ -37,15 +37,15 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<Given, Mistake
         let origin = at(key.span().start);
         let name = key.into_inner();
         let Some(setting) = settings().find(|setting| setting.name == name) else {
-            return Err(Mistake::new(origin, unknown(&name, &value)));
+            return Err(Problem::new(origin, unknown(&name, &value)));
         };
         match as_text(value) {
-            Ok(text) => Ok(Given {
+            Ok(text) => Ok(SourceValue {
                 setting,
                 origin,
                 text,
             }),
-            Err(wrong) => Err(Mistake::of(setting, origin, wrong)),
+            Err(wrong) => Err(Problem::of(setting, origin, wrong)),
         }
     });
     Ok(given.collect())

@@ -12,16 +12,16 @@ mod checks;
 mod draft;
 mod file;
 mod form;
-mod given;
-mod mistake;
+mod problem;
 mod setting;
 mod show;
+mod source_value;
 mod sources;
 mod table;
 
 use std::{collections::HashMap, net::SocketAddr};
 
-pub(crate) use mistake::{Mistake, Origin};
+pub(crate) use problem::{Origin, Problem};
 pub(crate) use setting::{Section, Setting, Takes};
 pub(crate) use sources::{Flag, Source};
 pub(crate) use table::{sections, settings};
@@ -50,7 +50,7 @@ impl Effective {
 ///
 /// # Errors
 /// All mistakes, in the order of the sources; then settings that do not go together.
-pub(crate) fn load(source: Source<'_>) -> Result<Effective, Vec<Mistake>> {
+pub(crate) fn load(source: Source<'_>) -> Result<Effective, Vec<Problem>> {
     let mut draft = Draft::default();
     let mut origins = Origins::new();
     let mut mistakes = Vec::new();
@@ -70,7 +70,7 @@ pub(crate) fn load(source: Source<'_>) -> Result<Effective, Vec<Mistake>> {
         let read = given.and_then(|given| {
             origins.insert(given.setting.name, given.origin.clone());
             let read = given.setting.read(&mut draft, &given.text);
-            read.map_err(|wrong| Mistake::of(given.setting, given.origin, wrong))
+            read.map_err(|wrong| Problem::of(given.setting, given.origin, wrong))
         });
         mistakes.extend(read.err());
     }

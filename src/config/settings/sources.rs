@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::Path};
 
-use super::{Mistake, Origin, Setting, file, given::Given, settings};
+use super::{Origin, Problem, Setting, file, settings, source_value::SourceValue};
 
 /// Where to look for settings.
 #[derive(Clone, Copy)]
@@ -26,12 +26,12 @@ pub(crate) struct Flag {
 
 impl Source<'_> {
     /// What the file says; the outer error is one of the file as a whole.
-    pub(super) fn file(&self) -> Result<Vec<Result<Given, Mistake>>, Mistake> {
+    pub(super) fn file(&self) -> Result<Vec<Result<SourceValue, Problem>>, Problem> {
         self.file.map_or(Ok(Vec::new()), file::read)
     }
 
     /// What variables say. One that is empty says nothing: it is how scripts unset them.
-    pub(super) fn environment(&self) -> Vec<Result<Given, Mistake>> {
+    pub(super) fn environment(&self) -> Vec<Result<SourceValue, Problem>> {
         let found = settings().filter_map(|setting| {
             let own = setting.variable();
             let names = [Some(own), setting.alias.map(str::to_owned)];
@@ -46,7 +46,7 @@ impl Source<'_> {
     }
 
     /// What flags say.
-    pub(super) fn flags(&self) -> Vec<Result<Given, Mistake>> {
+    pub(super) fn flags(&self) -> Vec<Result<SourceValue, Problem>> {
         let found = self.flags.iter().map(|flag| {
             let origin = Origin::Flag(format!("--{}", flag.setting.flag()));
             given(flag.setting, origin, flag.values.clone())
@@ -59,14 +59,14 @@ fn given(
     setting: &'static Setting,
     origin: Origin,
     values: Vec<OsString>,
-) -> Result<Given, Mistake> {
+) -> Result<SourceValue, Problem> {
     let texts: Result<Vec<String>, _> = values.into_iter().map(OsString::into_string).collect();
     match texts {
-        Ok(texts) => Ok(Given {
+        Ok(texts) => Ok(SourceValue {
             setting,
             origin,
             text: texts.join(","),
         }),
-        Err(_) => Err(Mistake::of(setting, origin, "is not UTF-8")),
+        Err(_) => Err(Problem::of(setting, origin, "is not UTF-8")),
     }
 }

@@ -39,7 +39,7 @@ fn flag(name: &str, value: &str) -> Flag {
     Flag { setting, values }
 }
 
-fn shown(mistakes: &[Mistake], directory: &Path) -> String {
+fn shown(mistakes: &[Problem], directory: &Path) -> String {
     let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
     lines
         .join("\n")

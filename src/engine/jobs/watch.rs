@@ -84,12 +84,12 @@ impl Watch {
         // Marked before the look: what is told after it ends the next wait.
         let told = *self.changes.borrow_and_update();
         self.fill(told).await?;
-        let mut feed = self.follow.feed().lock();
-        let batch = feed.after(self.cursor, BATCH_BYTES);
+        let mut encoded = self.follow.encoded().lock();
+        let batch = encoded.after(self.cursor, BATCH_BYTES);
         if let Some(batch) = &batch {
             self.cursor = batch.last_sequence;
         }
-        self.is_over = feed.ends_with(self.cursor);
+        self.is_over = encoded.ends_with(self.cursor);
         Ok(batch.map(|batch| batch.message))
     }
 
@@ -108,16 +108,16 @@ impl Watch {
     /// Brings the feed up to an event that the store has. Of those who want it at
     /// once, the first asks the store.
     async fn fill(&self, newest: i64) -> Result<(), Error> {
-        let feed = self.follow.feed();
-        if feed.lock().last_sequence() >= newest {
+        let encoded = self.follow.encoded();
+        if encoded.lock().last_sequence() >= newest {
             return Ok(());
         }
         let _one_at_a_time = self.follow.filling().await;
-        let known = feed.lock().last_sequence();
+        let known = encoded.lock().last_sequence();
         if known < newest {
             let events = self.jobs.journal.store().events(self.id, known).await?;
             let events = events.ok_or_else(|| Error::JobNotFound(self.id.to_string()))?;
-            feed.lock().extend(&events);
+            encoded.lock().extend(&events);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::sync::{Arc, OnceLock};
 
-use crate::store::{Change, Committed, Feed};
+use crate::store::{Change, CommitSubscriber, Committed};
 
 /// A local cache of who waits for what, which every commit keeps right: wake-ups, metrics,
 /// and what has to be done next. It learns of each change in this process, own and foreign
@@ -23,7 +23,7 @@ impl Subscribers {
     }
 }
 
-impl Feed for Subscribers {
+impl CommitSubscriber for Subscribers {
     fn committed(&self, committed: &Committed) {
         let subscribers = self.0.get().map_or(&[][..], Vec::as_slice);
         for change in &committed.changes {

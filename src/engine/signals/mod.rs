@@ -1,6 +1,6 @@
 //! One signal for each job that somebody follows. It notifies all of them at once.
 
-mod feed;
+mod encoded_events;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{domain::JobId, engine::journal::Subscriber, store::Change};
 
-use feed::Feed;
+use encoded_events::EncodedEvents;
 
 /// While a job is busy, its followers are told this often.
 const GATHER_TIME: Duration = Duration::from_millis(20);
@@ -38,7 +38,7 @@ struct Signal {
     /// The newest event that they were told of.
     told: watch::Sender<i64>,
     pace: Mutex<Pace>,
-    feed: Mutex<Feed>,
+    encoded: Mutex<EncodedEvents>,
     /// Held by who fills the feed, so that of a thousand who are told one asks the store.
     filling: sync::Mutex<()>,
 }
@@ -137,7 +137,7 @@ impl Signal {
         Self {
             told: watch::Sender::new(0),
             pace: Mutex::default(),
-            feed: Mutex::default(),
+            encoded: Mutex::default(),
             filling: sync::Mutex::default(),
         }
     }
@@ -185,8 +185,8 @@ impl Follow {
         self.signal().told.subscribe()
     }
 
-    pub(in crate::engine) fn feed(&self) -> &Mutex<Feed> {
-        &self.signal().feed
+    pub(in crate::engine) fn encoded(&self) -> &Mutex<EncodedEvents> {
+        &self.signal().encoded
     }
 
     /// The right to fill the feed.

@@ -3,7 +3,7 @@ use crate::domain::{JobState, Outcome};
 use super::{
     super::{Acquisition, Batch, LeaseRow, LeaseWrite, Write},
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

@@ -3,7 +3,7 @@ use crate::domain::{FencingToken, Outcome};
 use super::{
     super::{Batch, LeaseRow, LeaseState, LeaseWrite, Write},
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

@@ -6,8 +6,6 @@ pub(crate) mod answers;
 pub(crate) mod commits;
 pub(crate) mod crashes;
 pub(crate) mod due;
-pub(crate) mod feed;
-mod hands;
 pub(crate) mod jobs;
 pub(crate) mod leases;
 pub(crate) mod offers;
@@ -17,8 +15,10 @@ pub(crate) mod preconditions;
 pub(crate) mod presence;
 pub(crate) mod queue;
 pub(crate) mod records;
+mod runner_steps;
 pub(crate) mod runners;
 mod scene;
+pub(crate) mod subscribers;
 pub(crate) mod workspaces;
 mod world;
 
@@ -53,10 +53,10 @@ macro_rules! suite {
                 writes_of_work_are_fenced
                 work_is_added_once
                 work_with_an_order_key_is_done_in_order;
-            feed:
-                the_feed_learns_of_each_commit_once
-                the_feed_learns_of_what_no_batch_changed
-                a_dropped_commit_is_told_if_it_was_made;
+            subscribers:
+                a_subscriber_is_notified_of_each_commit_once
+                a_subscriber_is_notified_of_what_no_batch_changed
+                a_dropped_commit_notifies_if_it_was_made;
             jobs:
                 a_conflict_is_found_for_jobs
                 jobs_are_active_in_order_until_they_end

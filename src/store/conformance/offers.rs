@@ -5,7 +5,7 @@ use crate::domain::{FencingToken, SessionId};
 use super::{
     super::{Acquisition, LeaseRequest, LeaseState, NotOffered, Store},
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

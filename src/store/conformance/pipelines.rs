@@ -5,7 +5,7 @@ use crate::domain::{Command, Outcome, Pipeline, PipelineId, PipelineSpec, limits
 use super::{
     super::{Batch, CommitError, PipelineFilter, PipelineWrite, Write},
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

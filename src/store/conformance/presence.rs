@@ -8,7 +8,7 @@ use crate::domain::{
 use super::{
     super::{Batch, LeaseWrite, Presence, Write},
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

@@ -1,6 +1,6 @@
 use crate::domain::{Outcome, PipelineSpec};
 
-use super::{Tested, hands::*, world::*};
+use super::{Tested, runner_steps::*, world::*};
 
 pub(crate) async fn ready_stages_are_offered_in_order_of_rank(mut store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;

@@ -3,8 +3,8 @@ use crate::domain::{LostWorkspace, SessionId};
 use super::{
     super::{Acquisition, Batch, LeaseState, LeaseWrite, NotOffered, RunnerRow, Write},
     Tested,
-    hands::*,
     presence::{nobody_waits, one_waits, presence},
+    runner_steps::*,
     world::*,
 };
 

@@ -12,7 +12,7 @@ use super::{
         Precondition, Record, RecordWrite, RequestKey, WorkKey, Write,
     },
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

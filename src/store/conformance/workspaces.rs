@@ -3,7 +3,7 @@ use crate::domain::{FencingToken, LostWorkspace, Outcome};
 use super::{
     super::{Batch, LeaseWrite, Write},
     Tested,
-    hands::*,
+    runner_steps::*,
     world::*,
 };
 

@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Batch, BatchId, CommitError, Feed, Instance, KeptAnswer, RequestKey, Store, StoreError,
+    Batch, BatchId, CommitError, CommitSubscriber, Instance, KeptAnswer, RequestKey, Store,
+    StoreError,
 };
 
 pub(crate) use planted::Bug;
@@ -183,8 +184,8 @@ impl Store for Double {
         result
     }
 
-    fn subscribe(&self, feed: Arc<dyn Feed>) {
-        self.inner.subscribe(self.planted.listen(feed));
+    fn subscribe(&self, subscriber: Arc<dyn CommitSubscriber>) {
+        self.inner.subscribe(self.planted.listen(subscriber));
     }
 
     fn instance(&self) -> &Instance {

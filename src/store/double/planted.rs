@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use crate::{
     domain::{FencingToken, LeaseId, PipelineId},
     store::{
-        Acquisition, Batch, Change, CommitError, Committed, Feed, JobChange, LeaseRequest,
-        LeaseRow, LeaseState, LeaseWrite, PipelineState, StoreError, Write,
+        Acquisition, Batch, Change, CommitError, CommitSubscriber, Committed, JobChange,
+        LeaseRequest, LeaseRow, LeaseState, LeaseWrite, PipelineState, StoreError, Write,
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) struct Planted {
     bug: Mutex<Option<Bug>>,
     /// Leases that were offered.
     offered: Mutex<BTreeMap<LeaseId, LeaseRow>>,
-    feed: Mutex<Option<Arc<dyn Feed>>>,
+    subscriber: Mutex<Option<Arc<dyn CommitSubscriber>>>,
     /// What the feed was not told yet.
     deferred: Mutex<Vec<Committed>>,
 }
@@ -69,20 +69,23 @@ impl Planted {
     }
 
     /// The feed, as the store is to tell it.
-    pub(super) fn listen(self: &Arc<Self>, feed: Arc<dyn Feed>) -> Arc<dyn Feed> {
-        *self.feed.lock() = Some(feed);
+    pub(super) fn listen(
+        self: &Arc<Self>,
+        subscriber: Arc<dyn CommitSubscriber>,
+    ) -> Arc<dyn CommitSubscriber> {
+        *self.subscriber.lock() = Some(subscriber);
         Arc::clone(self) as _
     }
 
     pub(super) fn tell_deferred(&self) {
         let deferred = std::mem::take(&mut *self.deferred.lock());
-        if let Some(feed) = &*self.feed.lock() {
-            deferred.iter().for_each(|told| feed.committed(told));
+        if let Some(subscriber) = &*self.subscriber.lock() {
+            deferred.iter().for_each(|told| subscriber.committed(told));
         }
     }
 }
 
-impl Feed for Planted {
+impl CommitSubscriber for Planted {
     fn committed(&self, committed: &Committed) {
         let is_of_a_job = |change: &Change| matches!(change, Change::Job(_));
         let bug = *self.bug.lock();
@@ -93,8 +96,8 @@ impl Feed for Planted {
                 self.deferred.lock().push(Committed { changes });
             }
             _ => {
-                if let Some(feed) = &*self.feed.lock() {
-                    feed.committed(committed);
+                if let Some(subscriber) = &*self.subscriber.lock() {
+                    subscriber.committed(committed);
                 }
             }
         }

@@ -30,8 +30,8 @@ use uuid::Uuid;
 use crate::domain::{FencingToken, Job, JobId, Pipeline, PipelineId};
 
 use super::{
-    Batch, BatchId, Change, CommitError, Committed, Feed, Instance, KeptAnswer, Lifetime,
-    RequestKey, Store, StoreError,
+    Batch, BatchId, Change, CommitError, CommitSubscriber, Committed, Instance, KeptAnswer,
+    Lifetime, RequestKey, Store, StoreError,
 };
 use answers::Answers;
 use dispatch::Dispatch;
@@ -68,7 +68,7 @@ pub struct MemoryStore {
     ended: RwLock<BTreeSet<(SystemTime, JobId)>>,
     facts: RwLock<Facts>,
     recent: Mutex<RecentBatches>,
-    feed: RwLock<Option<Arc<dyn Feed>>>,
+    subscriber: RwLock<Option<Arc<dyn CommitSubscriber>>>,
 }
 
 impl Default for MemoryStore {
@@ -105,7 +105,7 @@ impl MemoryStore {
             ended: RwLock::default(),
             facts: RwLock::default(),
             recent: Mutex::default(),
-            feed: RwLock::default(),
+            subscriber: RwLock::default(),
         }
     }
 
@@ -134,9 +134,9 @@ impl MemoryStore {
 
     /// Tells the feed of what no batch changed.
     fn tell(&self, changes: impl IntoIterator<Item = Change>) {
-        if let Some(feed) = &*self.feed.read() {
+        if let Some(subscriber) = &*self.subscriber.read() {
             let changes = changes.into_iter().collect();
-            feed.committed(&Committed { changes });
+            subscriber.committed(&Committed { changes });
         }
     }
 }
@@ -155,8 +155,8 @@ impl Store for MemoryStore {
         Ok(self.answers.lock().get(key).cloned())
     }
 
-    fn subscribe(&self, feed: Arc<dyn Feed>) {
-        *self.feed.write() = Some(feed);
+    fn subscribe(&self, subscriber: Arc<dyn CommitSubscriber>) {
+        *self.subscriber.write() = Some(subscriber);
     }
 
     fn instance(&self) -> &Instance {

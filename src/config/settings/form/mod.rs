@@ -1,12 +1,12 @@
 //! How values are written: texts that people give, and what the file shows.
 
 mod amounts;
+mod scalars;
 mod web;
-mod words;
 
 pub(super) use amounts::{OrNone, Size, Span, Whole};
+pub(super) use scalars::{Address, GuardName, Path, Switch};
 pub(super) use web::{Hosts, Origins};
-pub(super) use words::{Address, GuardName, Path, Switch};
 
 use super::Takes;
 

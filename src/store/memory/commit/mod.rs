@@ -18,16 +18,18 @@ impl MemoryStore {
         // The last thing that can fail, because taking a name changes something.
         self.take_names(&batch.writes)?;
 
-        let feed = self.feed.read();
-        let told = feed.as_ref().map(|feed| (feed, Committed::of(&batch)));
+        let subscriber = self.subscriber.read();
+        let told = subscriber
+            .as_ref()
+            .map(|subscriber| (subscriber, Committed::of(&batch)));
         let runners = locked.apply(self, batch);
         // The jobs stay locked until the feed knows, so that it learns of the changes of a
         // job in their order; it learns of nothing else's order.
         let jobs = locked.into_jobs();
-        if let Some((feed, mut committed)) = told {
+        if let Some((subscriber, mut committed)) = told {
             let ended = runners.into_iter().map(Change::LeaseEnded);
             committed.changes.extend(ended);
-            feed.committed(&committed);
+            subscriber.committed(&committed);
         }
         drop(jobs);
         Ok(())

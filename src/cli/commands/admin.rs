@@ -1,0 +1,136 @@
+//! `pipewright admin ...`.
+
+use clap::{Args, Subcommand};
+
+use crate::{
+    cli::{
+        connect::{
+            client::Client,
+            remote::{Format, Output, Remote},
+        },
+        exit::{Exit, Failure},
+        present::{
+            duration, labels,
+            page::{Page, Paging},
+            resource::{self, Column, List, Resource},
+        },
+    },
+    proto::v1,
+};
+
+/// See what the service does by itself
+#[derive(Args, Debug)]
+pub(crate) struct AdminArgs {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    output: Output,
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+impl AdminArgs {
+    /// The form of the answer.
+    pub(crate) fn format(&self) -> Format {
+        self.output.format
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    Tasks(TasksArgs),
+}
+
+/// List the background tasks, with how their runs went
+///
+/// Runs are counted since the service started.
+#[derive(Args, Debug)]
+struct TasksArgs {
+    #[command(flatten)]
+    paging: Paging,
+}
+
+impl Resource for v1::Task {
+    const MESSAGE: &'static str = "Task";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column("TASK", |task| task.name.clone()),
+        Column("STATE", |task| labels::task_state(task.state())),
+        Column("RUNS", |task| task.runs.to_string()),
+        Column("FAILURES", |task| task.failures.to_string()),
+        Column("LAST RUN", |task| labels::moment(task.last_start_time)),
+        Column("TOOK", |task| {
+            let took = task.last_duration.map(std::time::Duration::try_from);
+            took.and_then(Result::ok)
+                .map_or(String::new(), duration::show)
+        }),
+        Column("NEXT", |task| labels::moment(task.next_run_time)),
+        Column("ERROR", |task| task.last_error.clone()),
+    ];
+}
+
+impl List for v1::ListTasksResponse {
+    type Item = v1::Task;
+
+    const MESSAGE: &'static str = "ListTasksResponse";
+
+    fn parts(&mut self) -> (&mut Vec<v1::Task>, &mut String) {
+        (&mut self.tasks, &mut self.next_page_token)
+    }
+}
+
+/// Does one of the admin commands.
+pub(crate) async fn admin(args: AdminArgs) -> Result<Exit, Failure> {
+    let client: &Client = &args.remote.client()?;
+    let format = args.output.format;
+    match args.command {
+        AdminCommand::Tasks(args) => tasks(&args.paging, client, format).await,
+    }
+}
+
+async fn tasks(paging: &Paging, client: &Client, format: Format) -> Result<Exit, Failure> {
+    let send = |mut client: Client, page: Page| async move {
+        let request = v1::ListTasksRequest {
+            page_size: page.size,
+            page_token: page.token,
+        };
+        client.admin.list_tasks(request).await
+    };
+    resource::print_list(client, paging, format, send).await
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::{Duration, Timestamp};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Some(Timestamp { seconds, nanos: 0 })
+    }
+
+    #[test]
+    fn tasks_as_rows() {
+        let running = v1::Task {
+            name: "leases".into(),
+            state: v1::task::State::Running.into(),
+            ..Default::default()
+        };
+        let failed = v1::Task {
+            name: "retention".into(),
+            state: v1::task::State::Idle.into(),
+            runs: 12,
+            failures: 2,
+            consecutive_failures: 1,
+            last_start_time: at(1_700_000_000),
+            last_duration: Some(Duration {
+                seconds: 1,
+                nanos: 500_000_000,
+            }),
+            last_success_time: at(1_699_999_000),
+            last_error: "disk full\nand more\x1b".into(),
+            next_run_time: at(1_700_000_060),
+            ..Default::default()
+        };
+        insta::assert_snapshot!(resource::rows(&[running, failed]));
+    }
+}

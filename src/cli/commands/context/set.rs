@@ -1,0 +1,148 @@
+//! `pipewright context set`.
+
+use std::{io, path::PathBuf};
+
+use clap::Args;
+
+use super::file::ContextFile;
+use crate::cli::{
+    connect::{
+        caller::Credentials,
+        remote::{address::Address, options::ConnectionOptions, secrets},
+    },
+    exit::Failure,
+    present::out,
+};
+
+/// Make a context, or change what is given of one
+///
+/// Credentials that are given replace those that the context has. The first context becomes
+/// the current one.
+#[derive(Args, Debug)]
+pub(crate) struct SetArgs {
+    /// Name of the context: letters, digits, `.`, `_` and `-`
+    #[arg(value_parser = context_name)]
+    name: String,
+    /// Address of the service: https://host:port, http://host:port, or host:port for http
+    #[arg(long)]
+    server: Option<Address>,
+    /// Keep a token that is read from standard input
+    #[arg(long, conflicts_with_all = ["token_file", "username"])]
+    token_stdin: bool,
+    /// Take the token from this file whenever it is needed
+    #[arg(long, value_name = "FILE", conflicts_with = "username")]
+    token_file: Option<PathBuf>,
+    /// Call as this user; the password is asked for at each command
+    #[arg(long)]
+    username: Option<String>,
+    /// Keep the user's password, read from standard input
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    /// Certificates of the authorities to trust, instead of the system's, as PEM
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// Certificate of this client, as PEM
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Key of that certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// Name in the service's certificate, where the address has another
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+}
+
+impl SetArgs {
+    pub(super) fn run(self, file: &ContextFile) -> Result<(), Failure> {
+        let mut contexts = file.read()?;
+        let name = self.name.clone();
+        let old = contexts.all.get(&name).cloned().unwrap_or_default();
+        contexts.all.insert(name.clone(), self.applied(old)?);
+        if contexts.all.len() == 1 && contexts.current.is_none() {
+            contexts.current = Some(name.clone());
+            out::notice(&format!("`{name}` is the current context"));
+        }
+        file.write(&contexts)
+    }
+
+    /// The context with what is given in the place of what it had.
+    fn applied(self, mut context: ConnectionOptions) -> Result<ConnectionOptions, Failure> {
+        let had = context.clone();
+        if self.token_stdin || self.token_file.is_some() || self.username.is_some() {
+            context.token = None;
+            context.token_file = absolute(self.token_file)?;
+            context.username = self.username;
+            context.password = None;
+        }
+        if self.client_cert.is_some() {
+            context.tls.client_cert = absolute(self.client_cert)?;
+            context.tls.client_key = absolute(self.client_key)?;
+        }
+        context.tls.ca_cert = absolute(self.ca_cert)?.or(context.tls.ca_cert);
+        context.tls.server_name = self.server_name.or(context.tls.server_name);
+        if let Some(server) = self.server {
+            context.server = Some(server);
+            check_move(&had, &context, self.token_stdin || self.password_stdin)?;
+        }
+        // Read last: nobody should type a secret for a command that is refused.
+        if self.token_stdin {
+            let token = secrets::from_stdin("token")?;
+            Credentials::bearer(&token).map_err(usage)?;
+            context.token = Some(token);
+        }
+        if let Some(username) = &context.username {
+            Credentials::basic(username, &"".into()).map_err(usage)?;
+            if self.password_stdin {
+                let password = secrets::from_stdin("password")?;
+                Credentials::basic(username, &password).map_err(usage)?;
+                context.password = Some(password);
+            }
+        }
+        Ok(context)
+    }
+}
+
+/// Credentials of one service do not follow its context to another without a word.
+fn check_move(
+    had: &ConnectionOptions,
+    context: &ConnectionOptions,
+    is_new_secret: bool,
+) -> Result<(), Failure> {
+    let from = had.server.clone().unwrap_or_default();
+    let to = context.server.clone().unwrap_or_default();
+    let is_kept = had.has_secrets() && context.has_secrets() && !is_new_secret
+        || had.token_file.is_some() && had.token_file == context.token_file
+        || had.tls.client_cert.is_some() && had.tls.client_cert == context.tls.client_cert;
+    if from.is_same_as(&to) || !is_kept {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "the context has credentials for {from}; give those for {to} as well, or remove it first"
+    )))
+}
+
+fn absolute(path: Option<PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    let absolute = path.map(std::path::absolute).transpose();
+    let absolute = absolute.map_err(|error: io::Error| Failure::Usage(error.to_string()))?;
+    if absolute
+        .as_ref()
+        .is_some_and(|path| path.to_str().is_none())
+    {
+        return Err(Failure::Usage(
+            "a path in a context is UTF-8 text".to_owned(),
+        ));
+    }
+    Ok(absolute)
+}
+
+fn usage(error: &str) -> Failure {
+    Failure::Usage(error.to_owned())
+}
+
+fn context_name(text: &str) -> Result<String, String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match !text.is_empty() && text.chars().all(is_fit) {
+        true => Ok(text.to_owned()),
+        false => Err("a name is of letters, digits, `.`, `_` and `-`".to_owned()),
+    }
+}

@@ -1,0 +1,103 @@
+//! `pipewright certificate ...`.
+
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
+
+use super::{Place, entries, name, role, role::Roles};
+use crate::{
+    auth::{Entry, Kind, Principal, Proof, Subject},
+    cli::{
+        connect::remote::Output,
+        exit::{Exit, Failure},
+        present::out,
+    },
+};
+
+/// Say who may call a service with a TLS client certificate
+///
+/// The service checks the certificate against the authorities that it trusts; here it is
+/// said who a certificate of theirs is, by a name in it. The commands change a credentials
+/// file, which a service that uses it reads again by itself.
+#[derive(Args, Debug)]
+pub(crate) struct CertificateArgs {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: CertificateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CertificateCommand {
+    /// Add whoever has a certificate with a name
+    Add {
+        /// Name under which the holder acts: 1 to 64 of A-Z a-z 0-9 . _ @ -
+        #[arg(value_parser = name)]
+        name: String,
+        #[command(flatten)]
+        subject: SubjectArgs,
+        #[command(flatten)]
+        roles: Roles,
+    },
+    /// List holders of certificates and their roles
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove the holder of a certificate
+    Remove {
+        /// Name of the holder
+        name: String,
+    },
+}
+
+/// The name in the certificate.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct SubjectArgs {
+    /// Alternative name in the certificate, letter by letter: a URI, an e-mail address or a
+    /// DNS name
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    san: Option<String>,
+    /// Common name of the certificate's subject; counts where no alternative name does
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    cn: Option<String>,
+}
+
+impl SubjectArgs {
+    fn subject(self) -> Option<Subject> {
+        let common_name = || self.cn.map(Subject::CommonName);
+        self.san.map(Subject::AltName).or_else(common_name)
+    }
+}
+
+/// Does one of the certificate commands.
+pub(crate) fn certificate(args: CertificateArgs) -> Result<Exit, Failure> {
+    let file = args.place.file()?;
+    match args.command {
+        CertificateCommand::List { output } => {
+            return entries::list(&file, Kind::Certificate, output.format);
+        }
+        CertificateCommand::Add {
+            name,
+            subject,
+            roles,
+        } => {
+            let subject = subject.subject().expect("the arguments ask for one");
+            let grants = roles.grants();
+            let told = format!(
+                "added `{name}`, the holder of certificates of {subject}, with {}",
+                role::show(&grants)
+            );
+            let entry = Entry {
+                principal: Principal { name, grants },
+                proof: Proof::Certificate(subject),
+            };
+            file.change(|draft| draft.add(&entry))?;
+            out::notice(&told);
+        }
+        CertificateCommand::Remove { name } => {
+            file.change(|draft| draft.remove(Kind::Certificate, &name))?;
+            out::notice(&format!("removed `{name}`"));
+        }
+    }
+    Ok(Exit::Ok)
+}

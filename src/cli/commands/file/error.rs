@@ -1,0 +1,67 @@
+//! Errors of a pipeline file: where, what, and what would be right.
+
+use std::borrow::Cow;
+
+use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter, SnippetMode};
+
+use crate::cli::present::suggestion::nearest;
+
+/// The error with the file's name, line and column and the lines around it, which are
+/// left out where the file speaks of secrets, misspelt or not: any of them may be one.
+pub(super) fn render(error: &Error, text: &str, source: &str) -> String {
+    let has_secrets = text.to_lowercase().contains("secret");
+    let told = error.render_with_options(serde_saphyr::render_options! {
+        source_name: Some(source),
+        formatter: &Messages,
+        snippets: match has_secrets {
+            true => SnippetMode::Off,
+            false => SnippetMode::Auto,
+        },
+    });
+    match has_secrets {
+        true => format!("{source}: {told}"),
+        false => told,
+    }
+}
+
+/// The library's messages, but in words for who writes a pipeline.
+struct Messages;
+
+impl MessageFormatter for Messages {
+    fn format_message<'a>(&self, error: &'a Error) -> Cow<'a, str> {
+        match error {
+            Error::SerdeUnknownField {
+                field, expected, ..
+            } => unknown_field(field, expected).into(),
+            Error::DuplicateMappingKey { key: Some(key), .. } => {
+                format!("`{key}` is given twice").into()
+            }
+            Error::NullIntoString { .. } => "a text is missing; \"\" is an empty one".into(),
+            Error::InvalidScalar { ty: "boolean", .. } => "expected true or false".into(),
+            Error::Unexpected { expected, .. } => format!("expected {}", plain(expected)).into(),
+            other => DefaultMessageFormatter.format_message(other),
+        }
+    }
+}
+
+/// The parser's terms in plain words.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "sequence start" => "a list",
+        "mapping start" => "a mapping, as `field: value`",
+        "string scalar" => "a single value",
+        other => other,
+    }
+}
+
+fn unknown_field(field: &str, expected: &[&str]) -> String {
+    match nearest(field, expected) {
+        Some(near) => format!("unknown field `{field}`; did you mean `{near}`?"),
+        None => {
+            // The lowerCamelCase twins would only make the list longer.
+            let is_twin = |name: &&&str| name.contains(char::is_uppercase);
+            let names: Vec<&str> = expected.iter().filter(|n| !is_twin(n)).copied().collect();
+            format!("unknown field `{field}`; known are {}", names.join(", "))
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Following a job to its end: what `run`, `job watch` and `--watch` do.
+
+mod display;
+mod waits;
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::sleep_until;
+
+use crate::{
+    cli::{
+        connect::{client::Client, remote::Format, watch::Watch},
+        exit::{Exit, Failure},
+        interrupt::Interrupts,
+        present::{
+            out,
+            screen::{Screen, Writer},
+            view::JobView,
+        },
+    },
+    proto::v1::{self, job::State},
+};
+use display::Display;
+use waits::Waits;
+
+/// Longest wait for a terminal that stands still when a person wants to leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What Ctrl-C does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnInterrupt {
+    /// The job goes on without a watcher.
+    Leave,
+    /// The job is cancelled and its end waited for; the second one leaves.
+    Cancel,
+}
+
+/// How a job is followed.
+#[derive(Clone, Copy)]
+pub(crate) struct Style {
+    /// Lines for people or for programs.
+    pub(crate) format: Format,
+    /// Show the stages' output; people only.
+    pub(crate) logs: bool,
+    /// Leave control sequences in the output.
+    pub(crate) raw: bool,
+    /// What Ctrl-C does.
+    pub(crate) on_interrupt: OnInterrupt,
+}
+
+/// Whether the job that a command starts is followed.
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    /// Follow the job with its output to its end; its result is the exit code
+    #[arg(long)]
+    watch: bool,
+    /// Leave control sequences in the output of the stages
+    #[arg(long, requires = "watch")]
+    raw: bool,
+}
+
+impl WatchArgs {
+    /// How to follow the job, if at all.
+    pub(crate) fn style(&self, format: Format) -> Option<Style> {
+        let style = Style {
+            format,
+            logs: true,
+            raw: self.raw,
+            on_interrupt: OnInterrupt::Leave,
+        };
+        self.watch.then_some(style)
+    }
+}
+
+/// Follows a job that has just been started, from its first event.
+pub(crate) async fn from_start(
+    client: &Client,
+    job_id: &str,
+    style: Style,
+) -> Result<Exit, Failure> {
+    follow(client, job_id, JobView::after(0), style).await
+}
+
+/// Follows the job from what the view knows to its end; its result is the exit
+/// code.
+pub(crate) async fn follow(
+    client: &Client,
+    job_id: &str,
+    view: JobView,
+    style: Style,
+) -> Result<Exit, Failure> {
+    let (screen, writer) = Screen::start();
+    let mut following = Following {
+        client,
+        job_id,
+        watch: Watch::new(client.clone(), job_id.to_owned(), view),
+        display: Display::new(client, job_id, screen, style),
+        waits: Waits::new(style.format),
+        interrupts: Interrupts::listen()?,
+        on_interrupt: style.on_interrupt,
+    };
+    let exit = following.run().await;
+    drop(following);
+    finish(writer, exit?).await
+}
+
+struct Following<'a> {
+    client: &'a Client,
+    job_id: &'a str,
+    watch: Watch,
+    display: Display,
+    waits: Waits,
+    interrupts: Interrupts,
+    on_interrupt: OnInterrupt,
+}
+
+impl Following<'_> {
+    async fn run(&mut self) -> Result<Exit, Failure> {
+        let is_cancelled = match self.watch_or_interrupt().await? {
+            Ended::ByItself => false,
+            Ended::Interrupted if self.on_interrupt == OnInterrupt::Leave => {
+                out::notice(&format!("job {} goes on", self.job_id));
+                return Ok(Exit::Interrupted);
+            }
+            Ended::Interrupted => match self.cancel_or_interrupt().await? {
+                Ended::ByItself => true,
+                Ended::Interrupted => return Ok(Exit::Interrupted),
+            },
+        };
+        let Some(job) = self.watch.view().ended() else {
+            return Ok(Exit::Interrupted);
+        };
+        tokio::select! {
+            () = self.display.end(job) => {}
+            () = self.interrupts.next() => return Ok(Exit::Interrupted),
+        }
+        Ok(exit_of(job.state(), is_cancelled))
+    }
+
+    /// Shows the job's news until it is over or a person wants to leave. To
+    /// close the output is to leave, but it cancels nothing.
+    async fn watch_or_interrupt(&mut self) -> Result<Ended, Failure> {
+        loop {
+            tokio::select! {
+                news = self.watch.next() => match news? {
+                    Some(progress) => {
+                        self.waits.moved();
+                        self.display.show(self.watch.view(), progress).await;
+                    }
+                    None => return Ok(Ended::ByItself),
+                },
+                () = sleep_until(self.waits.due()), if self.waits.stands_still(self.watch.view()) => {
+                    self.waits.tell(self.client, self.job_id).await;
+                }
+                () = self.interrupts.next() => return Ok(Ended::Interrupted),
+                () = self.display.closed(), if self.on_interrupt == OnInterrupt::Leave => {
+                    return Ok(Ended::Interrupted);
+                }
+            }
+        }
+    }
+
+    async fn cancel_or_interrupt(&mut self) -> Result<Ended, Failure> {
+        out::notice("cancelling the job; once more to kill it at once");
+        tokio::select! {
+            cancelled = cancel(self.client, self.job_id, "interrupted") => {
+                // Whatever came of it, the job's end tells.
+                if let Err(Some(message)) = cancelled.map_err(|failure| failure.message()) {
+                    out::notice(&message);
+                }
+            }
+            () = self.interrupts.next() => return Ok(Ended::Interrupted),
+        }
+        self.watch_or_interrupt().await
+    }
+}
+
+enum Ended {
+    ByItself,
+    Interrupted,
+}
+
+/// Waits for what is printed; one who wants to leave does not wait long.
+async fn finish(writer: Writer, exit: Exit) -> Result<Exit, Failure> {
+    let written = match exit {
+        Exit::Interrupted => tokio::time::timeout(LEAVE_WITHIN, writer.finish()).await,
+        _ => Ok(writer.finish().await),
+    };
+    match written {
+        // The job's result counts, even if `head` has read enough of its output.
+        Ok(Err(failure)) if failure.exit() != Exit::Ok => Err(failure),
+        _ => Ok(exit),
+    }
+}
+
+/// Asks for a job to stop.
+pub(crate) async fn cancel(
+    client: &Client,
+    job_id: &str,
+    reason: &str,
+) -> Result<v1::Job, Failure> {
+    let request = v1::CancelJobRequest {
+        job_id: job_id.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let send = |mut client: Client, request| async move { client.jobs.cancel_job(request).await };
+    let response = client.call(request, send).await?;
+    Ok(response.job.unwrap_or_default())
+}
+
+fn exit_of(state: State, is_cancelled_here: bool) -> Exit {
+    match state {
+        State::Succeeded => Exit::Ok,
+        State::Cancelled if is_cancelled_here => Exit::Interrupted,
+        State::Cancelled => Exit::CancelledByOther,
+        _ => Exit::JobFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_of_the_job_is_the_exit_code() {
+        let codes = [State::Succeeded, State::Failed, State::Cancelled]
+            .map(|state| (exit_of(state, false) as u8, exit_of(state, true) as u8));
+        assert_eq!(codes, [(0, 0), (1, 1), (9, 130)]);
+    }
+}

@@ -1,0 +1,42 @@
+//! `pipewright health`, which is also the health check of a container.
+
+use clap::Args;
+use tonic::Request;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use crate::cli::{
+    connect::{client::deadline_exceeded, connection::Connection, remote::Remote},
+    exit::{Exit, Failure},
+    present::out,
+};
+
+/// Ask whether the service is serving; the exit code is 0 if it is, else 7
+#[derive(Args, Debug)]
+pub(crate) struct HealthArgs {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Asks once: who checks health wants to know of now.
+pub(crate) async fn health(args: HealthArgs) -> Result<Exit, Failure> {
+    let connection = args.remote.connection()?;
+    let timeout = args.remote.timeout;
+    let status = tokio::time::timeout(timeout, check(&connection)).await;
+    let status = status.map_err(|_| deadline_exceeded(timeout))??;
+    out::print_line(status.as_str_name())?;
+    Ok(match status {
+        ServingStatus::Serving => Exit::Ok,
+        _ => Exit::Unavailable,
+    })
+}
+
+async fn check(connection: &Connection) -> Result<ServingStatus, Failure> {
+    let channel = connection.endpoint.connect_lazy();
+    let mut client = HealthClient::with_interceptor(channel, connection.headers.clone());
+    let request = Request::new(HealthCheckRequest::default());
+    let checked = client.check(request).await;
+    let checked = checked.map_err(|status| connection.failure(status))?;
+    Ok(checked.into_inner().status())
+}

@@ -1,0 +1,51 @@
+//! The pipeline that a command is given, inline or as a file.
+
+use std::{fs, io, path::PathBuf};
+
+use clap::Args;
+
+use crate::cli::{
+    commands::file::{self, PipelineFile},
+    exit::Failure,
+};
+
+/// A pipeline as YAML or JSON.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Input {
+    /// The pipeline itself, as YAML or JSON
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// A file with the pipeline, as YAML or JSON; `-` is standard input
+    #[arg(long, short = 'f')]
+    file: Option<PathBuf>,
+}
+
+impl Input {
+    /// Reads the pipeline.
+    pub(crate) fn read(&self) -> Result<PipelineFile, Failure> {
+        match (&self.data, &self.file) {
+            (Some(data), _) => file::parse(data, "--data"),
+            (None, Some(path)) => read_file(path),
+            (None, None) => unreachable!("clap requires one of the two"),
+        }
+    }
+}
+
+/// Reads a pipeline from a file; `-` is standard input.
+pub(crate) fn read_file(path: &PathBuf) -> Result<PipelineFile, Failure> {
+    let is_stdin = path.as_os_str() == "-";
+    let text = match is_stdin {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(path),
+    };
+    let source = match is_stdin {
+        true => "standard input".into(),
+        false => path.display().to_string(),
+    };
+    let text = text.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Failure::Invalid(format!("{source} is not UTF-8 text")),
+        _ => Failure::Usage(format!("cannot read {source}: {error}")),
+    })?;
+    file::parse(&text, &source)
+}

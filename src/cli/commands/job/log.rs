@@ -1,0 +1,72 @@
+//! `pipewright job log`.
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        connect::{
+            client::Client,
+            log_reader::{self, LogReader},
+            remote::Format,
+        },
+        exit::{Exit, Failure},
+        present::{json, out, text::Cleaner},
+    },
+    proto::v1::{self, read_stage_log_response::Payload},
+};
+
+/// Print the log of a stage
+///
+/// With -o json each line is a `ReadStageLogResponse` with a chunk, whose bytes are in
+/// Base64, or with a gap.
+#[derive(Args, Debug)]
+pub(crate) struct LogArgs {
+    /// Id of the job
+    job: String,
+    /// Name of the stage
+    stage: String,
+    /// Attempt at the stage; the newest when unset
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    attempt: i32,
+    /// Wait for more until the stage is over
+    #[arg(long, short = 'f')]
+    follow: bool,
+    /// First byte to print; a negative number counts from the end
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    offset: i64,
+    /// Leave control sequences in, on a terminal too
+    #[arg(long)]
+    raw: bool,
+}
+
+impl LogArgs {
+    pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
+        let mut cleaner = (out::is_terminal() && !self.raw).then(Cleaner::default);
+        let mut reader = LogReader::new(client.clone(), self.request());
+        while let Some(message) = reader.next().await? {
+            match (format, message.payload.as_ref()) {
+                (Format::Json, _) => {
+                    out::print_line(&json::compact("ReadStageLogResponse", &message))?;
+                }
+                (Format::Table, Some(Payload::Gap(gap))) => out::notice(&log_reader::describe(gap)),
+                (Format::Table, Some(Payload::Chunk(chunk))) => match &mut cleaner {
+                    None => out::print(&chunk.data)?,
+                    Some(cleaner) => out::print(cleaner.push(&chunk.data).as_bytes())?,
+                },
+                (Format::Table, _) => {}
+            }
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn request(self) -> v1::ReadStageLogRequest {
+        v1::ReadStageLogRequest {
+            job_id: self.job,
+            stage_name: self.stage,
+            attempt: self.attempt,
+            offset: self.offset,
+            limit_bytes: 0,
+            follow: self.follow,
+        }
+    }
+}

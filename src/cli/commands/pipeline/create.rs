@@ -1,0 +1,51 @@
+//! `pipewright pipeline create`.
+
+use clap::Args;
+
+use crate::{
+    cli::{
+        commands::input::Input,
+        connect::{
+            client::{Client, request_id},
+            remote::Format,
+        },
+        exit::{Exit, Failure},
+    },
+    proto::v1,
+};
+
+/// Create a pipeline
+#[derive(Args, Debug)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    input: Input,
+    /// Check everything and change nothing
+    #[arg(long)]
+    validate_only: bool,
+}
+
+impl CreateArgs {
+    pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
+        let pipeline = self.input.read()?.into();
+        let created = create(client, pipeline, self.validate_only).await?;
+        super::print(&created, format)
+    }
+}
+
+/// Creates the pipeline; the answer is as stored.
+pub(crate) async fn create(
+    client: &Client,
+    pipeline: v1::Pipeline,
+    validate_only: bool,
+) -> Result<v1::Pipeline, Failure> {
+    let request = v1::CreatePipelineRequest {
+        pipeline: Some(pipeline),
+        request_id: request_id(),
+        validate_only,
+    };
+    let send = |mut client: Client, request| async move {
+        client.pipelines.create_pipeline(request).await
+    };
+    let response = client.call(request, send).await?;
+    Ok(response.pipeline.unwrap_or_default())
+}

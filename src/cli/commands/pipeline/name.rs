@@ -1,0 +1,84 @@
+//! Pipelines by id or by name.
+
+use clap::{Args, builder::NonEmptyStringValueParser};
+use uuid::Uuid;
+
+use crate::{
+    cli::{connect::client::Client, exit::Failure, present::text},
+    proto::v1,
+};
+
+/// Which pipeline is meant.
+#[derive(Args, Debug)]
+pub(crate) struct Named {
+    /// Id or name of the pipeline
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pipeline: String,
+    /// Project of the pipeline, for a name that several projects have
+    #[arg(long)]
+    project: Option<String>,
+}
+
+impl Named {
+    /// The pipeline's id; asks the service unless it is given.
+    pub(super) async fn id(self, client: &Client) -> Result<String, Failure> {
+        resolve(client, self.pipeline, self.project.unwrap_or_default()).await
+    }
+}
+
+/// The id of the pipeline that an id or a name means; an empty project is any.
+pub(crate) async fn resolve(
+    client: &Client,
+    pipeline: String,
+    project: String,
+) -> Result<String, Failure> {
+    if Uuid::parse_str(&pipeline).is_ok() {
+        return Ok(pipeline);
+    }
+    let request = v1::ListPipelinesRequest {
+        project,
+        name: pipeline.clone(),
+        ..Default::default()
+    };
+    let send =
+        |mut client: Client, request| async move { client.pipelines.list_pipelines(request).await };
+    let found = client.call(request, send).await?.pipelines;
+    the_one(&pipeline, found)
+}
+
+fn the_one(name: &str, mut found: Vec<v1::Pipeline>) -> Result<String, Failure> {
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Err(Failure::NotFound(format!("no pipeline is named `{name}`"))),
+        (Some(pipeline), true) => Ok(pipeline.id),
+        (Some(last), false) => {
+            found.push(last);
+            let projects: Vec<_> = found.iter().map(|p| text::one_line(&p.project)).collect();
+            Err(Failure::Usage(format!(
+                "several projects have a pipeline named `{name}`; say --project with one of {}",
+                projects.join(", ")
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(projects: &[&str]) -> Result<String, String> {
+        let pipeline = |project: &&str| v1::Pipeline {
+            id: format!("id in {project}"),
+            project: (*project).to_owned(),
+            ..Default::default()
+        };
+        let found = the_one("ci", projects.iter().map(pipeline).collect());
+        found.map_err(|failure| failure.message().unwrap())
+    }
+
+    #[test]
+    fn a_name_means_one_pipeline() {
+        assert_eq!(found(&["web"]), Ok("id in web".to_owned()));
+        insta::assert_snapshot!(found(&[]).unwrap_err());
+        insta::assert_snapshot!(found(&["web", "app"]).unwrap_err());
+    }
+}

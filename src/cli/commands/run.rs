@@ -1,0 +1,214 @@
+//! `pipewright run FILE`: service, runner and client in one process.
+
+use std::{collections::BTreeMap, env, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use clap::{Args, value_parser};
+use secrecy::SecretString;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::transport::Endpoint;
+
+use crate::{
+    cli::{
+        commands::{
+            follow::{self, OnInterrupt, Style},
+            input,
+            pipeline::{create, trigger},
+            secret_vars::SecretVars,
+            serve,
+        },
+        connect::{
+            caller::Credentials,
+            client::{Client, request_id},
+            connection::Connection,
+            remote::{Format, key_value},
+        },
+        exit::{Exit, Failure},
+        present::{out, text},
+    },
+    config::{Access, Config, EmbeddedRunner, Execution, Limits, Supervision},
+    proto::v1,
+    server::{self, ServeError},
+    telemetry,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Of a service that nobody else knows of; what it needs of open files, any shell gives.
+const MAX_CONNECTIONS: usize = 64;
+
+/// Run a pipeline file here and now, with no service to set up
+///
+/// Commands run in the current directory with the current environment. Ctrl-C
+/// cancels the job and waits for its end; a second one kills it at once.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The pipeline, as YAML or JSON; `-` is standard input
+    file: PathBuf,
+    /// Stages that run at once
+    #[arg(
+        long,
+        env = "JOB_WORKERS",
+        hide_env_values = true,
+        default_value_t = 2,
+        value_parser = value_parser!(u16).range(1..)
+    )]
+    workers: u16,
+    /// A variable of all stages; may be repeated
+    #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value)]
+    vars: Vec<(String, String)>,
+    #[command(flatten)]
+    secret_vars: SecretVars,
+    /// Branch, tag or commit to check out; takes effect with --clean
+    #[arg(long = "ref", value_name = "REF")]
+    git_ref: Option<String>,
+    /// Run in a fresh directory with a checkout and a short list of environment variables
+    #[arg(long)]
+    clean: bool,
+    /// Leave control sequences in the output of the stages
+    #[arg(long)]
+    raw: bool,
+}
+
+/// Runs the pipeline; the job's result is the exit code.
+pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
+    let pipeline = v1::Pipeline::from(input::read_file(&args.file)?);
+    check_labels(&pipeline)?;
+    let secrets = args.secret_vars.read()?;
+    if !pipeline.git_repository.is_empty() && !args.clean {
+        out::notice("running in this directory; --clean checks git_repository out instead");
+    }
+    let _traces = telemetry::init("warn");
+    let mut service = Service::start(&args).await?;
+    let ended = tokio::select! {
+        ended = run_job(&service.client, &args, pipeline, secrets) => ended,
+        failure = died(&mut service.task) => return Err(failure),
+    };
+    if !matches!(ended, Ok(Exit::Interrupted)) {
+        service.stop().await?;
+    }
+    ended
+}
+
+/// Refuses a stage that would wait for ever: no other runner can come.
+fn check_labels(pipeline: &v1::Pipeline) -> Result<(), Failure> {
+    let own = server::embedded_labels();
+    for stage in &pipeline.stages {
+        let missing = stage
+            .runner_labels
+            .iter()
+            .find(|(key, value)| own.get(*key) != Some(value));
+        if let Some((key, value)) = missing {
+            let stage = text::one_line(&stage.name);
+            let wanted = text::one_line(&format!("{key}={value}"));
+            return Err(Failure::Invalid(format!(
+                "stage `{stage}` asks for a runner with {wanted}, and this one is not; \
+                 remove the label or trigger the pipeline on a service that has such a runner"
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn run_job(
+    client: &Client,
+    args: &RunArgs,
+    pipeline: v1::Pipeline,
+    secret_variables: BTreeMap<String, String>,
+) -> Result<Exit, Failure> {
+    let pipeline = create::create(client, pipeline, false).await?;
+    let request = v1::TriggerPipelineRequest {
+        pipeline_id: pipeline.id,
+        git_ref: args.git_ref.clone().unwrap_or_default(),
+        variables: args.vars.iter().cloned().collect(),
+        secret_variables,
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let job = trigger::trigger(client, request).await?;
+    let style = Style {
+        format: Format::Table,
+        logs: true,
+        raw: args.raw,
+        on_interrupt: OnInterrupt::Cancel,
+    };
+    follow::from_start(client, &job.id, style).await
+}
+
+/// The service of this run, on a port and with a token that no other run has.
+struct Service {
+    client: Client,
+    stop: oneshot::Sender<()>,
+    task: ServiceTask,
+}
+
+type ServiceTask = JoinHandle<Result<(), ServeError>>;
+
+impl Service {
+    async fn start(args: &RunArgs) -> Result<Self, Failure> {
+        let token = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
+        let listener = serve::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+        let client = client(&listener, &token)?;
+        let config = config(args, token)?;
+        let (stop, stopped) = oneshot::channel();
+        // A sender that is dropped stops the service too.
+        let stopped = async move { drop(stopped.await) };
+        let task = tokio::spawn(server::run(config, listener, stopped));
+        Ok(Self { client, stop, task })
+    }
+
+    /// Stops the service and waits until it has cleaned up.
+    async fn stop(self) -> Result<(), Failure> {
+        // A service that has ended already need not be told.
+        let _ = self.stop.send(());
+        drop(self.client);
+        let served = self.task.await.map_err(|error| error.to_string());
+        let stopped = served.and_then(|served| served.map_err(|error| error.to_string()));
+        stopped.map_err(Failure::Service)
+    }
+}
+
+/// Waits for the service to end before it was told to.
+async fn died(task: &mut ServiceTask) -> Failure {
+    Failure::Service(match task.await {
+        Ok(Ok(())) => "the service stopped by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    })
+}
+
+fn client(listener: &TcpListener, token: &str) -> Result<Client, Failure> {
+    let address = listener.local_addr().map_err(no_place)?;
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .expect("a socket address makes a valid URL");
+    let credentials = Credentials::bearer(&token.into()).expect("base64 is visible ASCII");
+    Ok(Client::new(Connection::new(endpoint, credentials), TIMEOUT))
+}
+
+fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
+    let execution = match args.clean {
+        true => Execution::Isolated {
+            workspace_dir: None,
+            keep_workspaces: false,
+        },
+        false => Execution::InPlace {
+            directory: env::current_dir().map_err(no_place)?,
+        },
+    };
+    Ok(Config {
+        access: Access::Token(SecretString::from(token)),
+        runner: Some(EmbeddedRunner {
+            workers: args.workers.into(),
+            execution,
+            supervision: Supervision::default(),
+        }),
+        limits: Limits {
+            max_connections: MAX_CONNECTIONS,
+            ..Limits::default()
+        },
+        ..Config::default()
+    })
+}
+
+fn no_place(error: io::Error) -> Failure {
+    Failure::Service(format!("cannot run here: {error}"))
+}

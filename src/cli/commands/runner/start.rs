@@ -1,0 +1,157 @@
+//! `pipewright runner`.
+
+use std::{collections::BTreeMap, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+
+use clap::{Args, value_parser};
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{
+        commands::guard::GuardArgs,
+        connect::{connection::Connection, remote::key_value},
+        exit::{Exit, Failure},
+        interrupt::Interrupts,
+    },
+    config::{Execution, duration},
+    runner::{self, LeaseRefusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
+    server, telemetry,
+};
+
+/// What the runner offers, and where it runs it.
+#[derive(Args, Debug)]
+pub(crate) struct StartArgs {
+    /// What this runner offers beside os and arch, or instead of them; may be repeated, or
+    /// several with commas between
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = key_value)]
+    labels: Vec<(String, String)>,
+    /// Stages that run at once
+    #[arg(
+        long,
+        env = "JOB_WORKERS",
+        hide_env_values = true,
+        default_value_t = 2,
+        value_parser = value_parser!(u16).range(1..=10_000)
+    )]
+    capacity: u16,
+    /// Name of this runner for people; the machine's when unset
+    #[arg(long)]
+    name: Option<String>,
+    /// Parent directory of the workspaces, this runner's alone; it also keeps the runner's
+    /// id there, so that its next start is the same runner. A temporary one when unset
+    #[arg(long)]
+    workspace_dir: Option<PathBuf>,
+    /// Leave workspaces behind when their job is over, for debugging
+    #[arg(long)]
+    keep_workspaces: bool,
+    #[command(flatten)]
+    guard: GuardArgs,
+    /// How long a stop waits for the jobs that were begun; a second signal does not wait
+    #[arg(long, default_value = "30s", value_parser = duration::parse)]
+    drain: Duration,
+}
+
+impl StartArgs {
+    /// Runs stages until SIGINT or SIGTERM.
+    pub(super) async fn run(self, service: Connection) -> Result<Exit, Failure> {
+        let _telemetry = telemetry::init("info");
+        let mut interrupts = Interrupts::listen()?;
+        let drain = self.drain;
+        let leases = RemoteLeases::new(
+            &service.endpoint,
+            service.headers.clone(),
+            self.capacity.into(),
+        );
+        let place = service.clone();
+        let leases = leases.explaining(move |status| place.not_reached(status));
+        let stop = CancellationToken::new();
+        // Dropped, it kills what still runs.
+        let mut running = pin!(runner::run(Arc::new(leases), self.settings(), stop.clone()));
+        tokio::select! {
+            ended = &mut running => return ended.map(|()| Exit::Ok).map_err(|error| failure(error, &service)),
+            () = interrupts.next() => {}
+        }
+        tracing::info!("stopping: taking no new jobs, waiting for those that were begun");
+        stop.cancel();
+        let exit = tokio::select! {
+            ended = running => {
+                ended.map_err(|error| failure(error, &service))?;
+                tracing::info!("stopped");
+                return Ok(Exit::Ok);
+            }
+            () = interrupts.next() => Exit::Interrupted,
+            () = time::sleep(drain) => Exit::Ok,
+        };
+        tracing::warn!("stopped; stages that still ran are killed, and the service sees them lost");
+        Ok(exit)
+    }
+
+    fn settings(self) -> RunnerSettings {
+        RunnerSettings {
+            display_name: self.name.unwrap_or_else(machine),
+            labels: labels(self.labels),
+            capacity: self.capacity.into(),
+            execution: Execution::Isolated {
+                workspace_dir: self.workspace_dir,
+                keep_workspaces: self.keep_workspaces,
+            },
+            supervision: self.guard.into(),
+            service: ServicePlace::Elsewhere,
+        }
+    }
+}
+
+fn labels(given: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut labels = server::embedded_labels();
+    labels.extend(given);
+    labels
+}
+
+fn machine() -> String {
+    // A machine without a name is no reason not to start.
+    nix::unistd::gethostname().map_or_else(
+        |_| String::new(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn failure(error: RunnerError, service: &Connection) -> Failure {
+    let message = error.to_string();
+    match error {
+        RunnerError::Refused { why, .. } => match why {
+            LeaseRefusal::Invalid => Failure::Invalid(message),
+            LeaseRefusal::NotKnown => {
+                Failure::NotAllowed(format!("{message}\n  {}", service.credentials_hint()))
+            }
+            LeaseRefusal::NotAllowed => Failure::NotAllowed(message),
+            LeaseRefusal::NotSupported => Failure::Service(message),
+        },
+        RunnerError::Workspaces(_) => Failure::Service(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: StartArgs,
+    }
+
+    #[test]
+    fn labels_add_to_the_machines_own_and_override_them() {
+        let line = ["runner", "--labels", "gpu=a100,os=plan9", "--labels", "eu="];
+        let settings = Line::parse_from(line).args.settings();
+        let label = |key: &str| settings.labels.get(key).map(String::as_str);
+        assert_eq!(label("gpu"), Some("a100"));
+        assert_eq!(label("os"), Some("plan9"));
+        assert_eq!(label("eu"), Some(""));
+        assert_eq!(label("arch"), Some(std::env::consts::ARCH));
+        assert_eq!(settings.labels.len(), 4);
+        assert!(!settings.display_name.is_empty());
+    }
+}

@@ -1,0 +1,48 @@
+//! Secret variables, from the caller's environment: on a command line everybody on the
+//! machine could read them, and the shell would keep them.
+
+use std::{collections::BTreeMap, env};
+
+use clap::Args;
+
+use crate::cli::{exit::Failure, present::text};
+
+/// The secret variables of a job.
+#[derive(Args, Debug)]
+pub(crate) struct SecretVars {
+    /// An environment variable of yours to hand on to all stages, masked in their output;
+    /// may be repeated
+    #[arg(long = "secret-var", value_name = "NAME")]
+    names: Vec<String>,
+}
+
+impl SecretVars {
+    /// The values that the caller's environment has.
+    pub(crate) fn read(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let names = self.names.iter();
+        let read = names.map(|name| Ok((name.clone(), value(name)?)));
+        read.collect()
+    }
+}
+
+fn value(name: &str) -> Result<String, Failure> {
+    // `NAME=value` is refused without a word of what may be the value.
+    if name.is_empty() || name.contains('=') {
+        return Err(Failure::Usage(
+            "--secret-var takes the name of an environment variable alone; \
+             its value is taken from the environment"
+                .to_owned(),
+        ));
+    }
+    let name = text::one_line(name);
+    env::var(&*name).map_err(|error| {
+        Failure::Usage(match error {
+            env::VarError::NotPresent => {
+                format!("--secret-var {name}: there is no such environment variable")
+            }
+            env::VarError::NotUnicode(_) => {
+                format!("--secret-var {name}: the environment variable is not UTF-8 text")
+            }
+        })
+    })
+}

@@ -1,0 +1,67 @@
+//! `pipewright serve`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::{
+        commands::settings::SettingsArgs,
+        exit::{Exit, Failure},
+        interrupt::{Interrupts, reloads},
+    },
+    server::{self, Environment, ServeError},
+    telemetry,
+};
+
+/// Run the service, with a runner in its process
+#[derive(Args, Debug)]
+#[command(after_help = SETTINGS)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+const SETTINGS: &str = "\
+Each setting has one name: `max_connections = 500` in the file, which `false` turns off what
+is on, as `reflection = false`; PIPEWRIGHT_MAX_CONNECTIONS=500 in the environment; and
+--max-connections 500. Flags go before the environment, and that before the file.
+`pipewright config check` and `pipewright config show` take the same flags.";
+
+/// Serves until SIGINT or SIGTERM; SIGHUP has it read credentials and certificates again.
+pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
+    let (listen, config) = args.settings.load()?.into_config();
+    let _telemetry = telemetry::init("info");
+    let mut interrupts = Interrupts::listen()?;
+    let environment = Environment {
+        reload: reloads()?,
+        ..Environment::default()
+    };
+    let listener = bind(listen).await?;
+    let stop = async move { interrupts.next().await };
+    let served = server::run_in(environment, config, listener, stop).await;
+    served.map_err(failure)?;
+    Ok(Exit::Ok)
+}
+
+/// Listens on the address.
+pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Service(format!("cannot listen on {address}: {error}")))
+}
+
+/// A mistake that the next try would find again is told apart from what may pass.
+pub(crate) fn failure(error: ServeError) -> Failure {
+    let message = error.to_string();
+    match error {
+        ServeError::Credentials(_) | ServeError::Tls(_) => Failure::Invalid(message),
+        ServeError::Directory { .. }
+        | ServeError::Unprepared(_)
+        | ServeError::Runner(_)
+        | ServeError::Reflection(_)
+        | ServeError::Store(_)
+        | ServeError::Task(_) => Failure::Service(message),
+    }
+}

@@ -1,0 +1,275 @@
+//! Arguments that all commands against a service share.
+
+pub(crate) mod address;
+pub(crate) mod options;
+pub(crate) mod secrets;
+mod settle;
+mod tls;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+use tonic::transport::Endpoint;
+
+use crate::{
+    cli::{
+        commands::context::ContextFile,
+        connect::{caller::Credentials, client::Client, connection::Connection, trace::Trace},
+        exit::Failure,
+        present::out,
+    },
+    config::duration,
+};
+pub(crate) use address::Address;
+pub(crate) use options::{ConnectionOptions, TlsFiles};
+use settle::{Caller, Target, settle};
+
+/// Where the service is, and who calls it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Remote {
+    /// Address of the service: https://host:port, http://host:port, or host:port for http
+    ///
+    /// [default: the context's, else http://127.0.0.1:50051]
+    #[arg(long, global = true, env = "PIPEWRIGHT_SERVER", hide_env_values = true)]
+    server: Option<Address>,
+    /// Service of `pipewright context set`; the current one when unset
+    #[arg(
+        long,
+        global = true,
+        env = "PIPEWRIGHT_CONTEXT",
+        hide_env_values = true,
+        value_name = "NAME"
+    )]
+    context: Option<String>,
+    /// Token of this caller; everybody on this machine can read it in the list of processes,
+    /// so that --token-file or the environment is the better place
+    ///
+    /// [env: PIPEWRIGHT_TOKEN]
+    #[arg(long, global = true, conflicts_with_all = ["token_file", "username", "password"])]
+    token: Option<SecretString>,
+    /// File that holds the token
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        conflicts_with_all = ["username", "password"]
+    )]
+    token_file: Option<PathBuf>,
+    /// User to call as; the password is asked for where none is given
+    ///
+    /// [env: PIPEWRIGHT_USERNAME]
+    #[arg(long, global = true)]
+    username: Option<String>,
+    /// Password of that user, as public as --token
+    ///
+    /// [env: PIPEWRIGHT_PASSWORD]
+    #[arg(long, global = true)]
+    password: Option<SecretString>,
+    /// Certificates of the authorities to trust, instead of the system's, as PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// Certificate of this client, as PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    client_cert: Option<PathBuf>,
+    /// Key of that certificate, as PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    client_key: Option<PathBuf>,
+    /// Name in the service's certificate, where the address has another
+    #[arg(long, global = true, value_name = "NAME")]
+    server_name: Option<String>,
+    /// Send credentials in the clear, for everybody on the way to read
+    #[arg(long, global = true)]
+    insecure: bool,
+    /// Longest wait for an answer
+    #[arg(long, global = true, default_value = "30s", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+}
+
+impl Remote {
+    /// A client of the service, whose calls are a part of the caller's trace.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let mut connection = self.connection()?;
+        connection.headers.trace = Trace::of_environment();
+        Ok(Client::new(connection, self.timeout))
+    }
+
+    /// The service, as the options, the environment and the contexts say together.
+    pub(crate) fn connection(&self) -> Result<Connection, Failure> {
+        let contexts = match ContextFile::locate() {
+            Some(file) => file.read()?,
+            None => Default::default(),
+        };
+        let context = contexts.chosen(self.context.as_deref());
+        let context = context.map_err(Failure::Usage)?;
+        let context = context.map(|(name, given)| (name, given.clone()));
+        let target = settle(self.given(), ConnectionOptions::of_environment(), context);
+        let target = target.map_err(Failure::Usage)?;
+        if let Some(notice) = &target.notice {
+            out::notice(notice);
+        }
+        connect(target, self.insecure)
+    }
+
+    fn given(&self) -> ConnectionOptions {
+        ConnectionOptions {
+            server: self.server.clone(),
+            token: self.token.clone(),
+            token_file: self.token_file.clone(),
+            username: self.username.clone(),
+            password: self.password.clone(),
+            tls: TlsFiles {
+                ca_cert: self.ca_cert.clone(),
+                client_cert: self.client_cert.clone(),
+                client_key: self.client_key.clone(),
+                server_name: self.server_name.clone(),
+            },
+        }
+    }
+}
+
+/// Refuses, before anything is sent, what would tell the credentials to strangers.
+fn connect(target: Target, allows_clear_text: bool) -> Result<Connection, Failure> {
+    let Target {
+        server,
+        caller,
+        tls,
+        notice: _,
+    } = target;
+    let is_private = server.is_tls() || server.is_loopback() || allows_clear_text;
+    if !is_private && !matches!(caller, Caller::Nobody) {
+        return Err(Failure::Usage(format!(
+            "credentials would go to {server} in the clear; use https://, or --insecure where \
+             nobody else is on the way"
+        )));
+    }
+    let mut endpoint = Endpoint::from(server.uri());
+    if server.is_tls() {
+        endpoint = tls::encrypt(endpoint, &tls).map_err(Failure::Usage)?;
+    } else if tls != TlsFiles::default() {
+        return Err(Failure::Usage(format!(
+            "certificates and --server-name are for https:// addresses, and {server} is none"
+        )));
+    }
+    Ok(Connection {
+        has_certificate: tls.client_cert.is_some(),
+        ..Connection::new(endpoint, credentials(caller)?)
+    })
+}
+
+fn credentials(caller: Caller) -> Result<Credentials, Failure> {
+    let credentials = match caller {
+        Caller::Nobody => Ok(Credentials::default()),
+        Caller::Token(token) => Credentials::bearer(&token),
+        Caller::TokenFile(file) => Credentials::bearer(&secrets::from_file(&file)?),
+        Caller::User(name, Some(password)) => Credentials::basic(&name, &password),
+        Caller::User(name, None) => Credentials::basic(&name, &secrets::ask_password(&name)?),
+    };
+    credentials.map_err(|error| Failure::Usage(error.to_owned()))
+}
+
+/// How answers are printed.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Output {
+    /// Form of the answer
+    #[arg(
+        short = 'o',
+        long = "output",
+        global = true,
+        value_enum,
+        default_value_t
+    )]
+    pub(crate) format: Format,
+}
+
+/// Forms of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs: canonical proto JSON, and errors as JSON on standard error
+    Json,
+}
+
+/// Reads `KEY=VALUE`; a value may hold further equals signs.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("it is written KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_told_to_strangers() {
+        let connected = |server: &str, caller, allowed| {
+            let target = Target {
+                server: server.parse().unwrap(),
+                caller,
+                tls: TlsFiles::default(),
+                notice: None,
+            };
+            connect(target, allowed).map(|connection| connection.headers.credentials.is_some())
+        };
+        let token = || Caller::Token("t0ken".into());
+        for server in ["127.0.0.1:1", "http://localhost:1", "[::1]:1"] {
+            assert!(connected(server, token(), false).unwrap(), "{server}");
+        }
+        let callers = [
+            token(),
+            // Refused without a look at the file or a question to anybody.
+            Caller::TokenFile("/nowhere".into()),
+            Caller::User("me".to_owned(), None),
+        ];
+        for caller in callers {
+            let failure = connected("ci.test:1", caller, false).unwrap_err();
+            assert!(matches!(failure, Failure::Usage(_)));
+            let message = failure.message().unwrap();
+            assert!(
+                message.contains("to http://ci.test:1 in the clear"),
+                "{message}"
+            );
+        }
+        assert!(connected("ci.test:1", token(), true).unwrap());
+        assert!(!connected("ci.test:1", Caller::Nobody, false).unwrap());
+    }
+
+    #[test]
+    fn nothing_that_is_secret_is_in_what_is_debugged() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            remote: Remote,
+        }
+        let parse = |line: &str| <Line as clap::Parser>::try_parse_from(line.split(' '));
+        for line in ["x --token s3cret", "x --username me --password s3cret"] {
+            let line = parse(line).unwrap();
+            assert!(!format!("{line:?}").contains("s3cret"), "{line:?}");
+        }
+        for line in [
+            "x --token s3cret --username me",
+            "x --token s3cret --token-file f",
+            "x --token-file f --password s3cret",
+        ] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(
+                error.contains("cannot be used with") && !error.contains("s3cret"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn variables_are_cut_at_the_first_equals_sign() {
+        let pair = |key: &str, value: &str| Ok((key.to_owned(), value.to_owned()));
+        assert_eq!(key_value("A=b=c"), pair("A", "b=c"));
+        assert_eq!(key_value("A="), pair("A", ""));
+        assert!(key_value("A").is_err() && key_value("=b").is_err());
+    }
+}

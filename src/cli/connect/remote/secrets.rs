@@ -1,0 +1,85 @@
+//! Secrets from where they are kept: files, standard input, and people.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Read},
+    path::Path,
+};
+
+use secrecy::SecretString;
+
+use crate::cli::{exit::Failure, present::text};
+
+/// Most bytes of a secret: more does not fit into a header.
+const LIMIT: u64 = 8 * 1024;
+
+/// The secret that is all of a file but the line's end.
+pub(crate) fn from_file(file: &Path) -> Result<SecretString, Failure> {
+    let opened = File::open(file).and_then(read);
+    opened.map_err(|error| {
+        Failure::Usage(format!(
+            "cannot read the token in {}: {error}",
+            file.display()
+        ))
+    })
+}
+
+/// The secret that comes by standard input.
+pub(crate) fn from_stdin(what: &str) -> Result<SecretString, Failure> {
+    let secret = read(io::stdin().lock());
+    secret.map_err(|error| {
+        Failure::Usage(format!(
+            "cannot read the {what} from standard input: {error}"
+        ))
+    })
+}
+
+fn read(source: impl Read) -> io::Result<SecretString> {
+    let mut text = String::new();
+    source.take(LIMIT + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LIMIT {
+        return Err(io::Error::other(format!("it is longer than {LIMIT} bytes")));
+    }
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(io::Error::other("it is empty")),
+        secret => Ok(secret.into()),
+    }
+}
+
+/// Asks the person at the terminal.
+pub(crate) fn ask_password(username: &str) -> Result<SecretString, Failure> {
+    let is_person = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let asked = is_person.then(|| {
+        let username = text::one_line(username);
+        rpassword::prompt_password(format!("Password of {username}: "))
+    });
+    match asked {
+        Some(Ok(password)) => Ok(password.into()),
+        Some(Err(error)) => Err(Failure::Usage(format!(
+            "cannot ask for a password: {error}"
+        ))),
+        None => Err(Failure::Usage(
+            "--username needs a password: set PIPEWRIGHT_PASSWORD, or run this in a terminal"
+                .to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_a_line_without_its_end() {
+        let secret = |text: &str| read(text.as_bytes()).ok();
+        for text in ["t", "t\n", "t\r\n"] {
+            assert_eq!(secret(text).unwrap().expose_secret(), "t");
+        }
+        assert_eq!(secret(" t ").unwrap().expose_secret(), " t ");
+        assert!(secret("").is_none() && secret("\n").is_none());
+        assert!(secret(&"t".repeat(9000)).is_none());
+        assert!(read(&b"\xff"[..]).is_err());
+    }
+}

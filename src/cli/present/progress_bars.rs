@@ -1,0 +1,74 @@
+//! A progress bar for each stage that runs.
+
+use std::{collections::HashMap, time::Duration};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::{
+    cli::present::labels,
+    proto::v1::{self, stage_run::State},
+};
+
+const MAX_UPDATES_PER_SECOND: u8 = 30;
+const TICK: Duration = Duration::from_millis(100);
+const TEMPLATE: &str = "{spinner} {prefix} {bar:24} {pos:>3}% {elapsed}";
+
+/// Bars, by stage name and attempt.
+pub(crate) struct Bars {
+    all: MultiProgress,
+    running: HashMap<(String, i32), ProgressBar>,
+}
+
+impl Bars {
+    /// Bars that are kept up to date and not drawn.
+    pub(crate) fn hidden() -> Self {
+        Self {
+            all: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            running: HashMap::new(),
+        }
+    }
+
+    /// Draws the bars from now on.
+    pub(crate) fn show(&self) {
+        let target = ProgressDrawTarget::stderr_with_hz(MAX_UPDATES_PER_SECOND);
+        self.all.set_draw_target(target);
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn clear(&mut self) {
+        for (_, bar) in self.running.drain() {
+            bar.finish_and_clear();
+        }
+        // Nobody can be told that standard error is closed.
+        let _ = self.all.clear();
+    }
+
+    /// Takes the bars away while `print` writes.
+    pub(crate) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.all.suspend(print)
+    }
+
+    /// Shows the stages that run, and no others.
+    pub(crate) fn update(&mut self, job: &v1::Job) {
+        for run in &job.stage_runs {
+            let key = (run.stage_name.clone(), run.attempt);
+            if run.state() == State::Running {
+                let all = &self.all;
+                let bar = self.running.entry(key).or_insert_with(|| bar(all, run));
+                bar.set_position(u64::try_from(run.progress_percent).unwrap_or(0));
+            } else if let Some(bar) = self.running.remove(&key) {
+                bar.finish_and_clear();
+                self.all.remove(&bar);
+            }
+        }
+    }
+}
+
+fn bar(all: &MultiProgress, run: &v1::StageRun) -> ProgressBar {
+    let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed");
+    let bar = all.add(ProgressBar::new(100));
+    bar.set_style(style);
+    bar.set_prefix(labels::run_name(run));
+    bar.enable_steady_tick(TICK);
+    bar
+}

@@ -1,0 +1,101 @@
+//! Kinds of things that are listed and shown: each is described once, and the commands that
+//! only show it come from that.
+
+use std::future::Future;
+
+use prost::Message;
+use tonic::{Response, Status};
+
+use crate::cli::{
+    connect::{client::Client, remote::Format},
+    exit::{Exit, Failure},
+    present::{
+        json, out,
+        page::{self, Page, Paging},
+        table,
+    },
+};
+
+/// A message that is shown to people as a row.
+pub(crate) trait Resource: Message + Default + 'static {
+    /// Its name in the contract.
+    const MESSAGE: &'static str;
+    const COLUMNS: &'static [Column<Self>];
+}
+
+/// A column of a table: its header, and what stands in it.
+pub(crate) struct Column<R>(pub(crate) &'static str, pub(crate) fn(&R) -> String);
+
+/// The answer to a call that lists resources.
+pub(crate) trait List: Message + Default {
+    type Item: Resource;
+    /// Its name in the contract.
+    const MESSAGE: &'static str;
+
+    /// Its items, and the token of the next page.
+    fn parts(&mut self) -> (&mut Vec<Self::Item>, &mut String);
+}
+
+/// Resources, one a line.
+pub(crate) fn rows<R: Resource>(resources: &[R]) -> String {
+    let header = R::COLUMNS.iter().map(|Column(header, _)| *header);
+    let cells = |resource| R::COLUMNS.iter().map(move |Column(_, cell)| cell(resource));
+    table::rows(header, resources.iter().map(|one| cells(one).collect()))
+}
+
+/// Prints one resource.
+pub(crate) fn print<R: Resource>(resource: Option<R>, format: Format) -> Result<Exit, Failure> {
+    let resource = resource.unwrap_or_default();
+    let text = match format {
+        Format::Table => rows(std::slice::from_ref(&resource)),
+        Format::Json => json::pretty(R::MESSAGE, &resource),
+    };
+    out::print_line(&text)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints as much of a list as is wanted.
+pub(crate) async fn print_list<L, F>(
+    client: &Client,
+    paging: &Paging,
+    format: Format,
+    send: impl Fn(Client, Page) -> F,
+) -> Result<Exit, Failure>
+where
+    L: List,
+    F: Future<Output = Result<Response<L>, Status>>,
+{
+    let mut list: L = fetch(client, paging, send).await?;
+    let text = match format {
+        Format::Table => rows(list.parts().0),
+        Format::Json => json::pretty(L::MESSAGE, &list),
+    };
+    out::print_line(&text)?;
+    if format == Format::Table {
+        page::tell_of_rest(list.parts().1);
+    }
+    Ok(Exit::Ok)
+}
+
+/// All pages that are wanted as one.
+async fn fetch<L, F>(
+    client: &Client,
+    paging: &Paging,
+    send: impl Fn(Client, Page) -> F,
+) -> Result<L, Failure>
+where
+    L: List,
+    F: Future<Output = Result<Response<L>, Status>>,
+{
+    let mut list = L::default();
+    let mut next = paging.first();
+    while let Some(page) = next {
+        let mut response = client.call(page, &send).await?;
+        let (more, token) = response.parts();
+        let (items, next_token) = list.parts();
+        items.append(more);
+        next_token.clone_from(token);
+        next = paging.after(items.len(), next_token);
+    }
+    Ok(list)
+}

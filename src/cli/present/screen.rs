@@ -1,0 +1,98 @@
+//! The terminal while a job is followed: lines of text, and bars below them.
+//!
+//! One thread does all of the writing. A terminal or a pipe that stands still
+//! holds up that thread and, past a bound, those who print; it never holds up
+//! the runtime, on which `run` also has leases to renew.
+
+use std::{io, io::IsTerminal, time::Duration};
+
+use tokio::{
+    sync::mpsc::{self, Receiver, Sender},
+    task::JoinHandle,
+};
+
+use crate::{
+    cli::{
+        exit::Failure,
+        present::{out, progress_bars::Bars},
+    },
+    proto::v1,
+};
+
+/// A job that is over by then never flashes a bar.
+const QUIET_FOR: Duration = Duration::from_millis(250);
+/// Messages that wait for the terminal; those of logs are up to 64 KiB.
+const WAITING: usize = 32;
+
+enum Message {
+    Text(Vec<u8>),
+    Job(Box<v1::Job>),
+    ShowBars,
+}
+
+/// Prints; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Screen {
+    messages: Sender<Message>,
+}
+
+/// The thread behind a [`Screen`].
+pub(crate) struct Writer(JoinHandle<Result<(), Failure>>);
+
+impl Screen {
+    /// Starts the thread. Bars appear where both outputs are terminals.
+    pub(crate) fn start() -> (Self, Writer) {
+        let (messages, received) = mpsc::channel(WAITING);
+        let writer = tokio::task::spawn_blocking(|| write(received));
+        if out::is_terminal() && io::stderr().is_terminal() {
+            tokio::spawn(show_bars(messages.downgrade()));
+        }
+        (Self { messages }, Writer(writer))
+    }
+
+    /// Prints whole lines that are fit for the output; drops them once it is closed.
+    pub(crate) async fn print(&self, lines: Vec<u8>) {
+        if !lines.is_empty() {
+            let _ = self.messages.send(Message::Text(lines)).await;
+        }
+    }
+
+    /// Waits until nothing can be printed any more, as when `head` has read enough.
+    pub(crate) async fn closed(&self) {
+        self.messages.closed().await;
+    }
+
+    /// Brings the bars up to date; left out while the terminal is behind, as
+    /// the next update has it all.
+    pub(crate) fn update(&self, job: &v1::Job) {
+        let _ = self.messages.try_send(Message::Job(Box::new(job.clone())));
+    }
+}
+
+impl Writer {
+    /// Waits until all is written and every [`Screen`] is dropped.
+    pub(crate) async fn finish(self) -> Result<(), Failure> {
+        self.0.await.expect("the writer does not panic")
+    }
+}
+
+async fn show_bars(messages: mpsc::WeakSender<Message>) {
+    tokio::time::sleep(QUIET_FOR).await;
+    if let Some(messages) = messages.upgrade() {
+        let _ = messages.send(Message::ShowBars).await;
+    }
+}
+
+fn write(mut messages: Receiver<Message>) -> Result<(), Failure> {
+    let mut bars = Bars::hidden();
+    let mut written = Ok(());
+    while let (true, Some(message)) = (written.is_ok(), messages.blocking_recv()) {
+        match message {
+            Message::Text(text) => written = bars.suspend(|| out::print(&text)),
+            Message::Job(job) => bars.update(&job),
+            Message::ShowBars => bars.show(),
+        }
+    }
+    bars.clear();
+    written
+}

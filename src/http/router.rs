@@ -1,0 +1,151 @@
+//! What is done with a request: checked, then given to the gRPC service or to the
+//! plain pages.
+
+use std::{convert::Infallible, error::Error, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use tower::{Layer, ServiceExt, service_fn};
+
+use crate::auth::Peer;
+
+use super::{
+    host::Hosts,
+    origin::Origins,
+    plain::Plain,
+    refusal::{Refusal, Refuse},
+    response::{AnyBody, text},
+};
+
+/// The calls of gRPC and of gRPC-Web.
+pub trait Calls: Send + Sync + 'static {
+    /// What the answer to a call has in its body.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static;
+
+    /// The answer to a call of gRPC.
+    fn grpc(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+
+    /// The answer to a call of gRPC-Web, whose content type says that it is one.
+    fn grpc_web(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+}
+
+/// An answer to come. On the heap, as what waits for it is larger than what sends it.
+pub(super) type Answering<B> = BoxFuture<'static, Result<Response<AnyBody<B>>, Infallible>>;
+
+/// What all connections have in common.
+pub(super) struct Router<S> {
+    pub(super) calls: S,
+    pub(super) hosts: Hosts,
+    pub(super) origins: Origins,
+    pub(super) plain: Plain,
+    pub(super) refuse: Refuse,
+}
+
+impl<S: Calls> Router<S> {
+    pub(super) fn answer(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Answering<S::Body> {
+        if let Err(refusal) = self.check(&request) {
+            let answer = refusal.answer(request.headers(), self.refuse);
+            return Box::pin(async { Ok(answer) });
+        }
+        request.extensions_mut().insert(peer.clone());
+        if !request.headers().contains_key(header::ORIGIN) {
+            return self.dispatch(request);
+        }
+        let router = Arc::clone(self);
+        let dispatch = service_fn(move |request| router.dispatch(request));
+        Box::pin(self.origins.cors.layer(dispatch).oneshot(request))
+    }
+
+    fn check(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        self.hosts.check(request)?;
+        self.origins.check(request.headers())
+    }
+
+    fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> Answering<S::Body> {
+        let wrong = match kind(request.headers().get(header::CONTENT_TYPE)) {
+            Kind::Other => {
+                let router = Arc::clone(self);
+                let (parts, _) = request.into_parts();
+                return Box::pin(async move { Ok(router.plain.answer(parts).await) });
+            }
+            Kind::Grpc | Kind::GrpcWeb if request.method() != Method::POST => {
+                text(StatusCode::METHOD_NOT_ALLOWED, "a gRPC call is a POST\n")
+            }
+            Kind::Grpc if request.version() != Version::HTTP_2 => text(
+                StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                "gRPC needs HTTP/2, and this came as HTTP/1; is there a proxy that cannot? \
+                 gRPC-Web does with HTTP/1\n",
+            ),
+            Kind::Grpc => return boxed(self.calls.grpc(request)),
+            Kind::GrpcWeb => return boxed(self.calls.grpc_web(request)),
+        };
+        Box::pin(async { Ok(wrong) })
+    }
+}
+
+/// Maps what comes, where an async block would have a place for the call's future twice.
+fn boxed<B: Send + 'static>(
+    answer: impl Future<Output = Response<B>> + Send + 'static,
+) -> Answering<B> {
+    Box::pin(answer.map(|response| Ok(response.map(AnyBody::Inner))))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Grpc,
+    GrpcWeb,
+    Other,
+}
+
+/// What the content type says that the request is.
+fn kind(content_type: Option<&HeaderValue>) -> Kind {
+    let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
+    match content_type {
+        b"application/grpc-web"
+        | b"application/grpc-web+proto"
+        | b"application/grpc-web-text"
+        | b"application/grpc-web-text+proto" => Kind::GrpcWeb,
+        other => match other.strip_prefix(b"application/grpc") {
+            Some([] | [b'+' | b';', ..]) => Kind::Grpc,
+            _ => Kind::Other,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_type_tells_what_it_is() {
+        for (sent, expected) in [
+            ("application/grpc", Kind::Grpc),
+            ("application/grpc+proto", Kind::Grpc),
+            ("application/grpc;charset=utf-8", Kind::Grpc),
+            ("application/grpc-web", Kind::GrpcWeb),
+            ("application/grpc-web-text+proto", Kind::GrpcWeb),
+            ("application/grpc-web+json", Kind::Other),
+            ("application/json", Kind::Other),
+        ] {
+            let value = HeaderValue::from_static(sent);
+            assert_eq!(kind(Some(&value)), expected, "{sent}");
+        }
+        assert_eq!(kind(None), Kind::Other);
+    }
+}
