@@ -90,7 +90,7 @@ reasons! {
     PipelineDeleted = "PIPELINE_DELETED", Some(Code::FailedPrecondition),
         "The job cannot be retried, because its pipeline was deleted.";
     NoStageToRun = "NO_STAGE_TO_RUN", Some(Code::FailedPrecondition),
-        "No stage of the job failed or was cancelled. Use `SCOPE_ALL_STAGES` to run all stages again.";
+        "No stage of the job failed or was cancelled, or all that did would be skipped by their conditions. Use `SCOPE_ALL_STAGES` to run all stages again.";
     LeaseLost = "LEASE_LOST", Some(Code::FailedPrecondition),
         "The lease is over, or the fencing token is not that of the lease. Kill the stage; do not retry.";
     OffsetPastEnd = "OFFSET_PAST_END", Some(Code::OutOfRange),

@@ -1,4 +1,4 @@
-//! Links of the page to itself and to files.
+//! Checks the links of the page to itself and to files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,11 +10,12 @@ use regex::Regex;
 
 use crate::markdown::slug;
 
-/// What is wrong with the page's links and headings.
+/// The errors in the page's links and headings.
 pub(crate) fn broken(page: &str, directory: &Path) -> Vec<String> {
     let text = without_code(page);
     let anchors = anchors_of(&text);
-    // Two headings of one anchor: GitHub numbers the second, and links lead to the first.
+    // Of two headings with the same anchor, GitHub numbers the second. Links lead to the
+    // first.
     let twice = anchors.iter().filter(|(_, count)| **count > 1);
     let twice = twice.map(|(anchor, count)| format!("{count} headings are #{anchor}"));
     let leads_nowhere = |target: &&str| match target.split_once('#') {
@@ -37,7 +38,7 @@ pub(crate) fn broken(page: &str, directory: &Path) -> Vec<String> {
     twice.chain(nowhere).collect()
 }
 
-/// How many headings have each anchor.
+/// The number of headings for each anchor.
 fn anchors_of(page: &str) -> BTreeMap<String, usize> {
     let text = without_code(page);
     let heading = Regex::new(r"(?m)^#+ (.+)$").unwrap();
@@ -48,7 +49,7 @@ fn anchors_of(page: &str) -> BTreeMap<String, usize> {
     anchors
 }
 
-/// Without blocks of code, where a number sign is a comment.
+/// The page without code blocks, in which a number sign starts a comment.
 fn without_code(page: &str) -> String {
     let code = Regex::new(r"(?ms)^```.*?^```$").unwrap();
     code.replace_all(page, "").into_owned()

@@ -1,12 +1,14 @@
-//! docs/API.md is what the contract and the examples say.
+//! Checks that docs/API.md matches the contract and the examples.
 //!
-//! Its prose is written by hand. What stands between the marks `<!-- generated: … -->`
-//! and `<!-- end -->` is made here: the tables of methods and reasons, and the reference, from the comments of `proto/` and the session in `session.rs`. With
-//! UPDATE_API set, the page is written; without, it is compared.
+//! The prose of the page is written by hand. The parts between the markers
+//! `<!-- generated: … -->` and `<!-- end -->` are generated here: the tables of methods
+//! and reasons, and the reference, from the comments in `proto/` and the session in
+//! `session.rs`. If UPDATE_API is set, the page is written; otherwise it is compared.
 //!
-//! Where the environment variable GRPCURL names grpcurl, as in CI, the session and the
-//! commands of the prose are run against a service, and the page has to show what they
-//! print, but for ids, times and tokens. Elsewhere what the page shows is taken for it.
+//! If the environment variable GRPCURL has the path of grpcurl, as in CI, the session and
+//! the commands in the prose are run against a service. The page must then show their
+//! output, except for IDs, times and tokens. Without GRPCURL, the output shown on the page
+//! is assumed to be correct.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,10 +38,10 @@ use console::{Reader, check};
 #[test]
 fn the_page_is_what_the_contract_and_the_examples_say() {
     let page = fs::read_to_string(path()).unwrap();
-    // What is not in the page cannot be wrong there.
+    // A part that is missing from the page would not be compared.
     let parts = ["methods", "session", "reasons", "reference"];
     assert_eq!(regions::names(&page), parts);
-    // The session's own hands are its runner.
+    // The session itself acts as the runner.
     let mut reader = Reader::start(&["--no-embedded-runner"]);
     let examples = session::play(&page, &mut reader);
     let pool = pool();
@@ -97,7 +99,7 @@ fn pool() -> DescriptorPool {
     DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap()
 }
 
-/// The first lines that differ, with some after them.
+/// The first lines that differ, and some lines after them.
 fn difference(is: &str, should: &str) -> Option<(String, String)> {
     const SHOWN: usize = 12;
     let is: Vec<&str> = is.lines().collect();

@@ -1,16 +1,16 @@
-//! Comments and tables as GitHub shows them.
+//! Converts comments and tables to GitHub's Markdown.
 
-/// A comment's paragraphs and lists, which are Markdown as they are but for characters
-/// that would be taken for it.
+/// A comment's paragraphs and lists. They are valid Markdown once special characters are
+/// escaped.
 pub(crate) fn block(comment: &str) -> String {
     let lines = comment.lines().map(|line| {
-        // A comment's lines begin after the blank behind `//`.
+        // The text of a line begins after the space that follows `//`.
         escape(line.strip_prefix(' ').unwrap_or(line).trim_end())
     });
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-/// A comment on one line, as a cell of a table must be.
+/// A comment on one line, as a table cell requires.
 pub(crate) fn cell(comment: &str) -> String {
     let paragraphs = comment.split("\n\n").map(|paragraph| {
         let lines = paragraph.lines().map(str::trim);
@@ -20,7 +20,7 @@ pub(crate) fn cell(comment: &str) -> String {
     cell.replace('|', r"\|").trim().to_owned()
 }
 
-/// A table's lines.
+/// The lines of a table.
 pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let head: Vec<String> = head.iter().map(|&title| title.to_owned()).collect();
@@ -29,7 +29,7 @@ pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     line(&head) + &rule + &rows.collect::<String>()
 }
 
-/// Outside of code an asterisk would be emphasis, and an angle bracket a tag.
+/// Escapes asterisks and angle brackets outside of code.
 fn escape(text: &str) -> String {
     let escaped = |(index, part): (usize, &str)| match index % 2 {
         0 => part.replace('*', r"\*").replace('<', "&lt;"),
@@ -38,7 +38,7 @@ fn escape(text: &str) -> String {
     text.split('`').enumerate().map(escaped).collect()
 }
 
-/// The anchor that GitHub gives a heading.
+/// The anchor that GitHub generates for a heading.
 pub(crate) fn slug(heading: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || ['-', '_', ' '].contains(c);
     let kept = heading.chars().filter(kept);

@@ -1,4 +1,4 @@
-//! The tables at the page's beginning.
+//! The tables at the start of the page.
 
 use pipewright::api::{Reason, needs};
 use prost_reflect::{DescriptorPool, MethodDescriptor};
@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::{markdown, reference, session::SESSION};
 
-/// Every method with what it does and who may call it.
+/// The table of all methods: what each does and which role it requires.
 pub(crate) fn methods(pool: &DescriptorPool) -> String {
     let of = |service: prost_reflect::ServiceDescriptor| {
         let methods = service.methods().map(|method| row(&method));
@@ -32,7 +32,7 @@ fn first_sentence(comment: &str) -> String {
     first.trim_end().to_owned()
 }
 
-/// The order in which the examples were called.
+/// The methods in the order in which the examples call them.
 pub(crate) fn session() -> String {
     let names = SESSION
         .iter()
@@ -45,7 +45,7 @@ fn link(name: &str) -> String {
     format!("[{name}](#{})", markdown::slug(name))
 }
 
-/// Every reason of a refusal with its code and what to do.
+/// The table of all error reasons with their codes and what to do about them.
 pub(crate) fn reasons() -> String {
     let rows = Reason::ALL.iter().map(|reason| {
         let code = reason.code().map_or("any".to_owned(), name);
@@ -58,7 +58,7 @@ pub(crate) fn reasons() -> String {
     markdown::table(&["reason", "code", "what it means, and what to do"], rows)
 }
 
-/// `InvalidArgument` as INVALID_ARGUMENT.
+/// The canonical name of a code: `InvalidArgument` as INVALID_ARGUMENT.
 fn name(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {

@@ -1,5 +1,5 @@
-//! The reference: services with their methods and examples, then the types that they
-//! have in common, as the comments of `proto/` tell of them.
+//! The reference, from the comments in `proto/`: services with their methods and examples,
+//! then the types that they share.
 
 use prost_reflect::{
     DescriptorPool, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
@@ -11,7 +11,7 @@ use crate::{
     session::Shown,
 };
 
-/// The reference of all services, a package after the other.
+/// The reference of all services, package by package.
 pub(crate) fn of(pool: &DescriptorPool, examples: &[Shown]) -> String {
     let mut text = String::new();
     let mut package = String::new();
@@ -25,18 +25,18 @@ pub(crate) fn of(pool: &DescriptorPool, examples: &[Shown]) -> String {
     text + &types(pool, &package)
 }
 
-/// The services of the contract, in its own order.
+/// The services of the contract, in the order of the contract.
 pub(crate) fn services(pool: &DescriptorPool) -> impl Iterator<Item = ServiceDescriptor> {
     let is_own = |service: &ServiceDescriptor| service.package_name().starts_with("pipewright.");
     pool.services().filter(is_own)
 }
 
-/// `package.Service/Method`, as grpcurl takes it.
+/// `package.Service/Method`, as grpcurl expects it.
 pub(crate) fn path(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// What the contract says about a method.
+/// The comment of a method.
 pub(crate) fn comment_of_method(method: &MethodDescriptor) -> String {
     comment(&method.parent_service().parent_file(), method.path())
 }
@@ -65,7 +65,7 @@ fn of_method(method: &MethodDescriptor, examples: &[Shown]) -> String {
     format!("### {name}\n\n{comment}\n\n{signature}\n\n{examples}{messages}")
 }
 
-/// What is no request and no response of a package's methods.
+/// The types of a package that are neither requests nor responses of its methods.
 fn types(pool: &DescriptorPool, package: &str) -> String {
     let is_passed = |message: &MessageDescriptor| {
         let methods = services(pool).flat_map(|service| service.methods().collect::<Vec<_>>());
@@ -84,7 +84,7 @@ fn types(pool: &DescriptorPool, package: &str) -> String {
 fn of_message(message: &MessageDescriptor, level: usize) -> String {
     let head = heading(message.full_name(), message.package_name(), level);
     let comment = comment(&message.parent_file(), message.path());
-    // "Request of GetJob." says no more than the place does.
+    // "Request of GetJob." repeats the heading.
     let comment = match level {
         4 if is_of_method(&comment) => String::new(),
         _ => block(&comment) + "\n\n",
@@ -108,7 +108,7 @@ fn is_of_method(comment: &str) -> bool {
     begins.iter().any(|words| first.starts_with(words)) && first.lines().count() == 1
 }
 
-/// A row for each field; before the first of a choice one for the choice.
+/// A row for each field, and a row for each `oneof` before its first field.
 fn rows(message: &MessageDescriptor) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut choice_before = None;
@@ -156,7 +156,7 @@ fn name_of(kind: &Kind) -> String {
     }
 }
 
-/// A link to a type's place in the page, or in the documentation of protobuf.
+/// A link to a type on the page, or in the protobuf documentation.
 fn link_of(full_name: &str, package: &str) -> String {
     match full_name.strip_prefix("google.protobuf.") {
         Some(name) => {
@@ -203,8 +203,8 @@ fn short<'a>(full_name: &'a str, package: &str) -> &'a str {
     &full_name[package.len() + 1..]
 }
 
-/// The comment before what is at a path of a file; everything has one, as buf's lint
-/// demands.
+/// The leading comment of the element at a path of a file. buf's lint requires one for
+/// every element.
 fn comment(file: &FileDescriptor, path: &[i32]) -> String {
     let info = file.file_descriptor_proto().source_code_info.as_ref();
     let mut locations = info.unwrap().location.iter();

@@ -1,10 +1,10 @@
-//! The parts of the page that are generated, and those that are not.
+//! Separates the generated parts of the page from the handwritten prose.
 
 use regex::Regex;
 
 const REGION: &str = r"(?s)(<!-- generated: (\w+) -->\n).*?(<!-- end -->)";
 
-/// The page with its generated parts made anew.
+/// The page with its generated parts regenerated.
 pub(crate) fn fill(page: &str, generate: impl Fn(&str) -> String) -> String {
     let fill = |found: &regex::Captures<'_>| {
         let text = generate(&found[2]);
@@ -13,7 +13,7 @@ pub(crate) fn fill(page: &str, generate: impl Fn(&str) -> String) -> String {
     region().replace_all(page, fill).into_owned()
 }
 
-/// The page with something made of each part that is written by hand.
+/// The page with each handwritten part replaced by the result of `change`.
 pub(crate) fn map_prose(page: &str, mut change: impl FnMut(&str) -> String) -> String {
     let mut changed = String::new();
     let mut done = 0;
@@ -26,14 +26,14 @@ pub(crate) fn map_prose(page: &str, mut change: impl FnMut(&str) -> String) -> S
     changed
 }
 
-/// The names of the generated parts, in their order.
+/// The names of the generated parts, in the order of the page.
 pub(crate) fn names(page: &str) -> Vec<String> {
     let region = region();
     let names = region.captures_iter(page).map(|found| found[2].to_owned());
     names.collect()
 }
 
-/// All that is generated.
+/// All generated parts, concatenated.
 pub(crate) fn generated(page: &str) -> String {
     let generated = region();
     generated
