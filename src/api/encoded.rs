@@ -34,7 +34,13 @@ impl EncodedPipelines {
         Self(Cache::with_weighter(EXPECTED, MAX_BYTES, Size))
     }
 
-    /// The pipeline as field 1 of a message: what the answers to get, create and update are,
+    /// A revision that was just created, as [`entry`](Self::entry). It is not cached before
+    /// it is read: under a load of creates every insertion is an eviction, too.
+    pub(super) fn created(pipeline: &Pipeline) -> Bytes {
+        pipeline_entry(pipeline)
+    }
+
+    /// The pipeline as field 1 of a message: the response to a get, a create and an update,
     /// and a part of a page.
     pub(super) fn entry(&self, pipeline: &Pipeline) -> Bytes {
         let key = (pipeline.id, pipeline.revision);

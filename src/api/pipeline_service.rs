@@ -75,7 +75,7 @@ impl PipelineService for Pipelines {
             audit.about("pipeline", &created.id.to_string());
         }
         Ok(Response::new(match validate_only {
-            false => Reply::Encoded(self.encoded.entry(&created)),
+            false => Reply::Encoded(EncodedPipelines::created(&created)),
             true => {
                 let mut pipeline = only_checked(&created);
                 pipeline.id.clear();

@@ -17,6 +17,9 @@ pub trait RecordStore {
         key: &str,
     ) -> Result<Option<Record>, StoreError>;
 
+    /// The version of a record, without the record; 0 if there is none.
+    async fn record_version(&self, collection: &'static str, key: &str) -> Result<u64, StoreError>;
+
     /// Records of a collection, in the order that the query names; expired ones as above.
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError>;
 

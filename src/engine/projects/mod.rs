@@ -239,22 +239,18 @@ impl Projects {
         name: &str,
         batch: &mut Batch,
     ) -> Result<(), Error> {
-        match self
-            .journal
-            .store()
-            .record(collections::PROJECTS, name)
-            .await?
-        {
-            Some(record) => batch.preconditions.push(Precondition::RecordVersion {
+        let store = self.journal.store();
+        let version = store.record_version(collections::PROJECTS, name).await?;
+        if version == 0 {
+            let project = self.made(ProjectDraft::named(name), call.principal().to_owned());
+            let put: Write = Records::<collections::Projects>::put(&project, 0);
+            batch.writes.push(put);
+        } else {
+            batch.preconditions.push(Precondition::RecordVersion {
                 collection: collections::PROJECTS,
                 key: name.to_owned(),
-                version: record.version,
-            }),
-            None => {
-                let project = self.made(ProjectDraft::named(name), call.principal().to_owned());
-                let put: Write = Records::<collections::Projects>::put(&project, 0);
-                batch.writes.push(put);
-            }
+                version,
+            });
         }
         Ok(())
     }

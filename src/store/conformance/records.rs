@@ -52,10 +52,13 @@ pub(crate) async fn a_record_has_versions(mut store: Tested) {
     assert_eq!(found, Some(record("a", 2)));
     assert_eq!(store.record("projects", "a").await.unwrap(), None);
     store.reopen().await;
+    assert_eq!(store.record_version("things", "a").await.unwrap(), 2);
+    assert_eq!(store.record_version("projects", "a").await.unwrap(), 0);
     assert!(is_conflict(store.commit(delete("a", 1)).await));
     store.commit(delete("a", 2)).await.unwrap();
     store.reopen().await;
     assert_eq!(store.record("things", "a").await.unwrap(), None);
+    assert_eq!(store.record_version("things", "a").await.unwrap(), 0);
     assert!(is_conflict(store.commit(delete("a", 2)).await));
     assert!(is_conflict(store.commit(delete("a", 0)).await));
     store.commit(put(record("a", 1))).await.unwrap();

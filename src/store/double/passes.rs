@@ -86,6 +86,7 @@ passes! { LeaseStore;
 
 passes! { RecordStore;
     record(collection: &'static str, key: &str) -> Option<Record>;
+    record_version(collection: &'static str, key: &str) -> u64;
     records(query: &RecordQuery) -> Vec<Record>;
     remove_expired_records(now: SystemTime) -> usize;
 }

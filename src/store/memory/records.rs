@@ -38,6 +38,12 @@ impl RecordStore for MemoryStore {
         Ok(self.records.read().get(collection, key).cloned())
     }
 
+    async fn record_version(&self, collection: &'static str, key: &str) -> Result<u64, StoreError> {
+        let collections = self.records.read();
+        let record = collections.get(collection, key);
+        Ok(record.map_or(0, |record| record.version))
+    }
+
     async fn records(&self, query: &RecordQuery) -> Result<Vec<Record>, StoreError> {
         let collections = self.records.read();
         let rows = collections.0.get(query.collection);
