@@ -6,30 +6,60 @@
 #[cfg(windows)]
 compile_error!("Pipewright runs commands in POSIX process groups; Windows has none. Use WSL.");
 
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod api;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod auth;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod blobs;
 pub mod cli;
 pub mod config;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod domain;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod engine;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod http;
 pub mod proto;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod runner;
 pub mod server;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod store;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod supervisor;
-#[allow(missing_docs, reason = "internal: comments say why, not what a name says")]
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
 pub mod telemetry;

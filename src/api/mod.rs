@@ -26,7 +26,7 @@ pub use admin_service::Admin;
 pub use job_service::Jobs;
 pub use lease_service::LeaseCalls;
 pub use limited::refused_in_front;
-pub use middleware::{Middleware, MiddlewareLimits, RequestBody, ResponseBody, presented};
+pub use middleware::{Middleware, MiddlewareLimits, RequestBody, ResponseBody, WebText, presented};
 pub use pipeline_service::Pipelines;
 pub use project_service::Projects;
 pub use reason::Reason;

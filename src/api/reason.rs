@@ -42,7 +42,7 @@ reasons! {
     PageTokenMismatch = "PAGE_TOKEN_MISMATCH", Some(Code::InvalidArgument),
         "The page token belongs to a list with other filters. Start again with an empty token.";
     MessageMalformed = "MESSAGE_MALFORMED", Some(Code::InvalidArgument),
-        "The bytes cannot be decoded as the method's request message. Regenerate the client.";
+        "The request body is not one message of the method: it is cut, empty, badly encoded or compressed, has several messages, or bytes that are no such message. The message says which. Regenerate the client, or look for a proxy that changes bodies.";
     TimeoutMalformed = "TIMEOUT_MALFORMED", Some(Code::InvalidArgument),
         "The header `grpc-timeout` cannot be parsed. Only hand-written clients get this error.";
     Unauthenticated = "UNAUTHENTICATED", Some(Code::Unauthenticated),
@@ -124,7 +124,7 @@ reasons! {
     RequestTooSlow = "REQUEST_TOO_SLOW", Some(Code::DeadlineExceeded),
         "The request did not arrive in time; the setting is `message_timeout`.";
     EncodingUnsupported = "ENCODING_UNSUPPORTED", Some(Code::Unimplemented),
-        "The message is compressed, which the service does not support. Send it uncompressed.";
+        "The message is compressed with an encoding that the service does not support. Use gzip, or send it uncompressed.";
     MethodUnknown = "METHOD_UNKNOWN", Some(Code::Unimplemented),
         "The method does not exist. The client is newer than the service, or calls another API.";
     StoreFailed = "STORE_FAILED", Some(Code::Internal),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
 use crate::{
@@ -126,7 +126,13 @@ pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
         _ => Reason::Transport,
     };
     let code = reason.code().unwrap_or(told.code());
-    status(code, reason, message, ErrorDetails::new(), HashMap::new())
+    let mut status = status(code, reason, message, ErrorDetails::new(), HashMap::new());
+    if reason == Reason::EncodingUnsupported {
+        // As the protocol asks for: the client may choose another one.
+        let metadata = status.metadata_mut();
+        metadata.insert("grpc-accept-encoding", MetadataValue::from_static("gzip"));
+    }
+    status
 }
 
 fn refuse(reason: Reason, message: String, details: ErrorDetails) -> Status {

@@ -34,6 +34,7 @@ impl Hosts {
     }
 
     pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        check_user_information(request)?;
         let path = request.uri().path();
         if matches!(self, Self::Any) || PROBES.iter().any(|probe| path.starts_with(probe)) {
             return Ok(());
@@ -64,6 +65,24 @@ impl Hosts {
             Self::Listed(names) => names.iter().any(|listed| listed.eq_ignore_ascii_case(name)),
         }
     }
+}
+
+/// No request may carry user information in its authority (RFC 9113, 8.3.1): what reads the
+/// host up to an `@` takes another one for it.
+fn check_user_information<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let in_uri = request.uri().authority();
+    let in_uri = in_uri.is_some_and(|authority| authority.as_str().contains('@'));
+    let mut headers = request.headers().get_all(header::HOST).iter();
+    if in_uri || headers.any(|value| value.as_bytes().contains(&b'@')) {
+        return Err(Refusal {
+            rule: Rule::Hosts,
+            message: "the authority must be a host of allowed_hosts and a port, without user \
+                      information; send credentials in the header authorization"
+                .to_owned(),
+            setting: "allowed_hosts",
+        });
+    }
+    Ok(())
 }
 
 /// Without the brackets of an IPv6 address and the dot of an absolute name.
@@ -143,6 +162,11 @@ mod tests {
         assert!(accepted(&listed, "/p.S/M", Some("CI.example.com.:443")));
         assert!(accepted(&listed, "/p.S/M", Some("[::1]:443")));
         assert!(!accepted(&listed, "/p.S/M", Some("127.0.0.1")));
+        for hosts in [&listed, &Hosts::new(&["*".into()], true)] {
+            assert!(!accepted(hosts, "http://me@ci.example.com/p.S/M", None));
+            assert!(!accepted(hosts, "/p.S/M", Some("me:secret@ci.example.com")));
+            assert!(!accepted(hosts, "/healthz", Some("me@ci.example.com")));
+        }
         let any = Hosts::new(&["*".into()], true);
         assert!(accepted(&any, "/p.S/M", Some("evil.example")));
         assert!(accepted(&Hosts::new(&[], false), "/p.S/M", None));

@@ -1,9 +1,12 @@
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use metrics::counter;
 
 use crate::telemetry::metrics::REFUSALS;
 
-use super::response::{AnyBody, text};
+use super::{
+    response::{AnyBody, text},
+    router::{Kind, kind},
+};
 
 /// What in front of the services refuses requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,8 @@ impl Refusal {
     pub(super) fn answer<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<AnyBody<B>> {
         counter!(REFUSALS, "reason" => self.rule.reason()).increment(1);
         let content_type = request.get(header::CONTENT_TYPE);
-        let Some(content_type) = content_type.filter(|kind| is_grpc(kind)) else {
+        let Some(content_type) = content_type.filter(|value| kind(Some(value)) != Kind::Other)
+        else {
             return text(self.rule.status(), format!("{}\n", self.message));
         };
         let mut response = Response::new(AnyBody::default());
@@ -75,8 +79,4 @@ impl Refusal {
             .insert(header::CONTENT_TYPE, content_type.clone());
         response
     }
-}
-
-fn is_grpc(content_type: &HeaderValue) -> bool {
-    content_type.as_bytes().starts_with(b"application/grpc")
 }

@@ -34,10 +34,11 @@ pub trait Calls: Send + Sync + 'static {
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 
-    /// The answer to a call of gRPC-Web, whose content type says that it is one.
+    /// The answer to a call of gRPC-Web, whose bodies are base64 if it is text.
     fn grpc_web(
         &self,
         request: Request<Incoming>,
+        is_text: bool,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
@@ -84,7 +85,7 @@ impl<S: Calls> Router<S> {
                 let (parts, _) = request.into_parts();
                 return Box::pin(async move { Ok(router.plain.answer(parts).await) });
             }
-            Kind::Grpc | Kind::GrpcWeb if request.method() != Method::POST => {
+            Kind::Grpc | Kind::GrpcWeb | Kind::GrpcWebText if request.method() != Method::POST => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "a gRPC call is a POST\n")
             }
             Kind::Grpc if request.version() != Version::HTTP_2 => text(
@@ -93,7 +94,8 @@ impl<S: Calls> Router<S> {
                  gRPC-Web does with HTTP/1\n",
             ),
             Kind::Grpc => return boxed(self.calls.grpc(request)),
-            Kind::GrpcWeb => return boxed(self.calls.grpc_web(request)),
+            Kind::GrpcWeb => return boxed(self.calls.grpc_web(request, false)),
+            Kind::GrpcWebText => return boxed(self.calls.grpc_web(request, true)),
         };
         Box::pin(async { Ok(wrong) })
     }
@@ -107,24 +109,26 @@ fn boxed<B: Send + 'static>(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Grpc,
     GrpcWeb,
+    /// With bodies in base64.
+    GrpcWebText,
     Other,
 }
 
-/// What the content type says that the request is.
-fn kind(content_type: Option<&HeaderValue>) -> Kind {
+/// What the content type says that the request is. Media types are the same in any case,
+/// and with parameters (RFC 9110, 8.3.1).
+pub(super) fn kind(content_type: Option<&HeaderValue>) -> Kind {
     let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
-    match content_type {
-        b"application/grpc-web"
-        | b"application/grpc-web+proto"
-        | b"application/grpc-web-text"
-        | b"application/grpc-web-text+proto" => Kind::GrpcWeb,
-        other => match other.strip_prefix(b"application/grpc") {
-            Some([] | [b'+' | b';', ..]) => Kind::Grpc,
-            _ => Kind::Other,
-        },
+    let end = content_type.iter().position(|byte| *byte == b';');
+    let media_type = content_type[..end.unwrap_or(content_type.len())].trim_ascii();
+    match &media_type.to_ascii_lowercase()[..] {
+        b"application/grpc-web" | b"application/grpc-web+proto" => Kind::GrpcWeb,
+        b"application/grpc-web-text" | b"application/grpc-web-text+proto" => Kind::GrpcWebText,
+        b"application/grpc" => Kind::Grpc,
+        other if other.starts_with(b"application/grpc+") => Kind::Grpc,
+        _ => Kind::Other,
     }
 }
 
@@ -139,7 +143,12 @@ mod tests {
             ("application/grpc+proto", Kind::Grpc),
             ("application/grpc;charset=utf-8", Kind::Grpc),
             ("application/grpc-web", Kind::GrpcWeb),
-            ("application/grpc-web-text+proto", Kind::GrpcWeb),
+            ("application/grpc-web-text+proto", Kind::GrpcWebText),
+            ("application/grpc-web-text", Kind::GrpcWebText),
+            ("APPLICATION/GRPC", Kind::Grpc),
+            ("Application/gRPC+Proto ; charset=utf-8", Kind::Grpc),
+            ("Application/Grpc-Web+Proto;a=b", Kind::GrpcWeb),
+            ("application/grpcx", Kind::Other),
             ("application/grpc-web+json", Kind::Other),
             ("application/json", Kind::Other),
         ] {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use tonic::{body::Body, codegen::BoxFuture, service::Routes};
@@ -20,7 +20,7 @@ use tower::{Layer, Service, ServiceExt};
 use crate::{
     api::{
         Admin, Jobs, LeaseCalls, Middleware, MiddlewareLimits, Pipelines, Projects, Reason,
-        ResponseBody, Runners, refused_in_front,
+        ResponseBody, Runners, WebText, refused_in_front,
     },
     auth::Authenticator,
     config::Limits,
@@ -150,10 +150,32 @@ impl Calls for Gates {
 
     fn grpc_web(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
+        is_text: bool,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
+        canonical(&mut request, is_text);
         let answer = self.grpc_web.clone().oneshot(request);
         answer.map(|Ok(answer)| answer.map(Either::Right))
+    }
+}
+
+/// The headers as tonic-web knows them. It would refuse text in several padded pieces, so it
+/// gets every body as binary, and the middleware decodes text.
+fn canonical(request: &mut Request<Incoming>, is_text: bool) {
+    const BINARY: HeaderValue = HeaderValue::from_static("application/grpc-web+proto");
+    const TEXT: HeaderValue = HeaderValue::from_static("application/grpc-web-text+proto");
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, BINARY);
+    let accepted = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    let wants_text = match accepted.map(<[u8]>::to_ascii_lowercase) {
+        Some(accepted) if accepted.starts_with(b"application/grpc-web") => {
+            accepted.starts_with(b"application/grpc-web-text")
+        }
+        _ => is_text,
+    };
+    headers.insert(header::ACCEPT, if wants_text { TEXT } else { BINARY });
+    if is_text {
+        request.extensions_mut().insert(WebText);
     }
 }
 

@@ -44,6 +44,7 @@ where
     fn grpc_web(
         &self,
         request: Request<Incoming>,
+        _: bool,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         self.grpc(request)
     }

@@ -1,8 +1,12 @@
 //! Names, origins and plain pages.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
 use http::{Request, StatusCode, Version};
-use pipewright::config::Access;
-use tonic::{Code, transport::Channel};
+use pipewright::{config::Access, proto::v1};
+use prost::Message;
+use tonic::{Code, Status, transport::Channel};
 
 use crate::{
     raw::{body, call, exchange, read, send},
@@ -211,16 +215,134 @@ async fn headers_that_are_too_large_are_refused_and_the_rest_goes_on() {
     assert_eq!(status.code(), Code::Ok);
 }
 
+fn gzip(message: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(message).unwrap();
+    let message = encoder.finish().unwrap();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[1][..], &length, &message].concat()
+}
+
 #[tokio::test]
-async fn a_compressed_message_is_told_of_as_such() {
+async fn a_message_may_be_compressed_with_gzip() {
     let world = World::start().await;
-    let compressed = body([1, 0, 0, 0, 0].as_slice());
+    let pipeline = v1::Pipeline {
+        name: "compressed".to_owned(),
+        stages: vec![v1::Stage {
+            name: "a".to_owned(),
+            action: Some(v1::stage::Action::Command("true".to_owned())),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let request = v1::CreatePipelineRequest {
+        pipeline: Some(pipeline),
+        ..Default::default()
+    };
     let headers = [("grpc-encoding", "gzip")];
+    let sent = body(gzip(&request.encode_to_vec()));
+    let create = "/pipewright.v1.PipelineService/CreatePipeline";
+    let (data, status) = call(world.address, create, &headers, sent).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    let created = v1::CreatePipelineResponse::decode(&data[5..]).unwrap();
+    assert_eq!(created.pipeline.unwrap().name, "compressed");
+    // A message that is not marked as compressed is taken as it is.
+    let (_, status) = call(world.address, LIST, &headers, body(EMPTY.to_vec())).await;
+    assert_eq!(status.code(), Code::Ok, "{status:?}");
+    // The limit is that of the message, and not of what it was compressed to.
+    let bomb = body(gzip(&vec![0; 8 << 20]));
+    let (_, status) = call(world.address, create, &headers, bomb).await;
+    let (code, reason, setting) = refusal::<()>(Err(status));
+    assert_eq!(code, Code::ResourceExhausted);
+    assert_eq!(
+        (&reason[..], &setting[..]),
+        ("MESSAGE_TOO_LARGE", "max_message")
+    );
+}
+
+#[tokio::test]
+async fn another_compression_is_refused_with_the_one_that_is_accepted() {
+    let world = World::start().await;
+    let headers = [("grpc-encoding", "zstd")];
+    let compressed = body([1, 0, 0, 0, 0].as_slice());
     let (_, status) = call(world.address, LIST, &headers, compressed).await;
-    assert!(status.message().contains("gzip"), "{}", status.message());
+    assert!(status.message().contains("zstd"), "{}", status.message());
+    assert_eq!(
+        status.metadata().get("grpc-accept-encoding").unwrap(),
+        "gzip"
+    );
     let (code, reason, _) = refusal::<()>(Err(status));
     assert_eq!(
         (code, reason.as_str()),
         (Code::Unimplemented, "ENCODING_UNSUPPORTED")
     );
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_one_message_is_the_clients_error() {
+    let world = World::start().await;
+    let gzip_named = [("grpc-encoding", "gzip")];
+    for (what, sent, headers) in [
+        ("nothing", &[][..], &[][..]),
+        ("half a prefix", &[0, 0], &[]),
+        ("half a message", &[0, 0, 0, 0, 9, 1], &[]),
+        ("two messages", &[0; 10], &[]),
+        ("compressed, and not said how", &[1, 0, 0, 0, 1, 0], &[]),
+        ("no gzip", &[1, 0, 0, 0, 1, 0], &gzip_named),
+        (
+            "half of a compressed message",
+            &[1, 0, 0, 0, 9, 1],
+            &gzip_named,
+        ),
+        ("text", b"<html>", &[]),
+        (
+            "no such message",
+            &[0, 0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff],
+            &[],
+        ),
+    ] {
+        for path in [LIST, "/pipewright.v1.JobService/WatchJob"] {
+            let (data, status) = call(world.address, path, headers, body(sent)).await;
+            assert!(data.is_empty());
+            let (code, reason, _) = refusal::<()>(Err(status));
+            assert_eq!(
+                (code, reason.as_str()),
+                (Code::InvalidArgument, "MESSAGE_MALFORMED"),
+                "{what} to {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_content_type_is_the_same_in_any_case() {
+    let world = World::start().await;
+    for kind in ["APPLICATION/GRPC", "Application/Grpc+Proto; charset=utf-8"] {
+        let request = Request::post(format!("http://{}{LIST}", world.address))
+            .version(Version::HTTP_2)
+            .header("content-type", kind)
+            .header("te", "trailers")
+            .body(body(EMPTY.to_vec()))
+            .unwrap();
+        let (_, _, trailers) = read(send(world.address, request).await.unwrap()).await;
+        assert_eq!(trailers["grpc-status"], "0", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_with_user_information_is_refused() {
+    let world = World::start().await;
+    let address = world.address;
+    let request = Request::post(format!("http://me:secret@{address}{LIST}"))
+        .version(Version::HTTP_2)
+        .header("content-type", "application/grpc")
+        .body(body(EMPTY.to_vec()))
+        .unwrap();
+    let (head, _, _) = read(send(address, request).await.unwrap()).await;
+    let status = Status::from_header_map(&head).unwrap();
+    assert!(!status.message().contains("secret"), "{status:?}");
+    assert_eq!(refusal::<()>(Err(status)).1, "HOST_NOT_ALLOWED");
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: me@{address}\r\n\r\n");
+    let answer = exchange(address, request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
 }

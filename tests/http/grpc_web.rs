@@ -1,5 +1,6 @@
 //! gRPC-Web, byte by byte.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{Request, Version};
 use pipewright::{
     config::Access,
@@ -13,6 +14,82 @@ use crate::{
 };
 
 const TRAILERS: u8 = 0x80;
+const LIST: &str = "/pipewright.v1.PipelineService/ListPipelines";
+
+/// What a call with this body is answered, as text.
+async fn answered(world: &World, kind: &str, accept: Option<&str>, sent: Vec<u8>) -> String {
+    let mut request = Request::post(format!("http://{}{LIST}", world.address))
+        .version(Version::HTTP_11)
+        .header("content-type", kind);
+    if let Some(accept) = accept {
+        request = request.header("accept", accept);
+    }
+    let response = send(world.address, request.body(body(sent)).unwrap()).await;
+    let (head, body, _) = read(response.unwrap()).await;
+    let kind = head["content-type"].to_str().unwrap();
+    let body = match kind.starts_with("application/grpc-web-text") {
+        // Each piece is padded by itself.
+        true => body
+            .chunks(4)
+            .flat_map(|four| BASE64_STANDARD.decode(four).unwrap())
+            .collect(),
+        false => body,
+    };
+    format!("{kind} {head:?} {}", String::from_utf8_lossy(&body))
+}
+
+#[tokio::test]
+async fn text_may_come_in_several_padded_pieces() {
+    let world = World::start().await;
+    let request = v1::ListPipelinesRequest {
+        page_size: 3,
+        ..Default::default()
+    };
+    let framed = framed(&request);
+    let whole = BASE64_STANDARD.encode(&framed);
+    let pieces: String = framed
+        .chunks(2)
+        .map(|two| BASE64_STANDARD.encode(two))
+        .collect();
+    for text in [whole, pieces] {
+        for kind in [
+            "application/grpc-web-text",
+            "Application/gRPC-Web-Text+Proto; a=b",
+        ] {
+            let answer = answered(&world, kind, None, text.clone().into_bytes()).await;
+            assert!(answer.starts_with("application/grpc-web-text"), "{answer}");
+            assert!(answer.contains("grpc-status:0"), "{answer}");
+        }
+        let accept = Some("application/grpc-web+proto");
+        let sent = text.into_bytes();
+        let answer = answered(&world, "application/grpc-web-text", accept, sent).await;
+        assert!(answer.starts_with("application/grpc-web+proto"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_one_message_is_the_clients_error() {
+    let world = World::start().await;
+    let text = |bytes: &[u8]| BASE64_STANDARD.encode(bytes).into_bytes();
+    for (kind, sent) in [
+        ("application/grpc-web", Vec::new()),
+        ("application/grpc-web", vec![0, 0, 0, 0, 9, 1]),
+        ("application/grpc-web", vec![0; 10]),
+        ("application/grpc-web", b"<html>".to_vec()),
+        ("application/grpc-web-text", Vec::new()),
+        ("application/grpc-web-text", text(&[0, 0, 0, 0, 9, 1])),
+        ("application/grpc-web-text", text(&[0; 10])),
+        ("application/grpc-web-text", b"AAAAAAA".to_vec()),
+        ("application/grpc-web-text", b"AA*A".to_vec()),
+    ] {
+        let sent_text = String::from_utf8_lossy(&sent).into_owned();
+        let answer = answered(&world, kind, None, sent).await;
+        let status = ["grpc-status:3", "\"grpc-status\": \"3\""];
+        let is_invalid = status.iter().any(|status| answer.contains(status));
+        assert!(is_invalid, "{kind} {sent_text:?}: {answer}");
+        assert!(answer.contains("grpc-status-details-bin"), "{answer}");
+    }
+}
 
 /// The messages of a response, and its trailers as text.
 async fn web(

@@ -4,6 +4,7 @@ pub(super) mod audit;
 mod call_metrics;
 mod credentials;
 pub(super) mod deadline;
+mod encoding;
 mod quota;
 mod request_body;
 mod response_body;
@@ -36,10 +37,11 @@ use audit::Subjects;
 use call_metrics::CallMetrics;
 use deadline::End;
 use quota::{Place, Quotas};
-use request_body::MessageLimit;
+use request_body::{MessageLimit, Reading};
 use response_body::Bounds;
 
 pub use credentials::presented;
+pub use encoding::WebText;
 pub use request_body::RequestBody;
 pub use response_body::ResponseBody;
 
@@ -246,9 +248,15 @@ impl Rules {
             subjects: method.is_audited.then(Subjects::default),
         };
         head.extensions.insert(passage.clone());
-        let limit = MessageLimit::of(method, self.limits.max_message);
-        let timeout = (!method.is_conversation()).then_some(self.limits.message_timeout);
-        let request = Request::from_parts(head, RequestBody::new(body, limit, timeout));
+        let is_single = !method.is_conversation();
+        let reading = Reading {
+            limit: MessageLimit::of(method, self.limits.max_message),
+            is_single,
+            is_text: head.extensions.remove::<WebText>().is_some(),
+            is_gzip: takes_gzip(&mut head.headers),
+            timeout: is_single.then_some(self.limits.message_timeout),
+        };
+        let request = Request::from_parts(head, RequestBody::new(body, reading));
         let answer = services.call(request);
         let Ok(response) = match &session {
             None => answer.await,
@@ -303,6 +311,18 @@ impl Rules {
         let authority = method.rule.admit(&session.principal)?;
         Ok((method, Some(authority), Some(session)))
     }
+}
+
+/// Whether messages may be compressed with gzip. The services behind see none of it.
+fn takes_gzip(headers: &mut HeaderMap) -> bool {
+    const ENCODING: &str = "grpc-encoding";
+    let is_gzip = headers
+        .get(ENCODING)
+        .is_some_and(|encoding| encoding == "gzip");
+    if is_gzip {
+        headers.remove(ENCODING);
+    }
+    is_gzip
 }
 
 /// The trace that a call is part of, by its headers.

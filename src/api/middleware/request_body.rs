@@ -14,37 +14,88 @@ use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic_types::ErrorDetails;
 
-use super::super::{
-    access::Method,
-    limited::Limit,
-    reason::Reason,
-    status::{quota, refuse_with},
+use super::{
+    super::{
+        access::Method,
+        limited::Limit,
+        reason::Reason,
+        status::{quota, refuse_with},
+    },
+    encoding::{Gunzip, TextDecoder},
 };
 
 /// A flag, and the length in four bytes.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// A request's body. A message that is too large is refused when it says how long it is,
 /// before it is received. A request that has not arrived to its end in time is refused,
-/// too: one that dribbles, or is never ended, would keep its place for ever.
+/// too: one that dribbles, or is never ended, would occupy its slot indefinitely. So is one
+/// that is cut, or that has no message, or several where the method takes one: tonic calls
+/// these INTERNAL, and they are the client's errors.
 pub struct RequestBody<B> {
     inner: B,
+    /// For gRPC-Web text.
+    text: Option<Box<TextDecoder>>,
+    /// For messages that are compressed.
+    gunzip: Option<Box<Gunzip>>,
     measure: Measure,
     timeout: Option<Duration>,
     /// Made when there is something to wait for: most requests are all there at once.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
+/// How a request is read.
+pub(super) struct Reading {
+    pub(super) limit: MessageLimit,
+    /// The method takes one message, and no stream of them.
+    pub(super) is_single: bool,
+    pub(super) is_text: bool,
+    pub(super) is_gzip: bool,
+    /// How long to wait for the whole request; none for as long as it takes.
+    pub(super) timeout: Option<Duration>,
+}
+
 impl<B> RequestBody<B> {
-    /// A body that is awaited for so long, if not for as long as it takes. The time runs from
-    /// the first look that finds nothing.
-    pub(super) fn new(inner: B, limit: MessageLimit, timeout: Option<Duration>) -> Self {
+    /// The time runs from the first poll that finds nothing.
+    pub(super) fn new(inner: B, reading: Reading) -> Self {
+        let Reading {
+            limit,
+            is_single,
+            is_text,
+            is_gzip,
+            timeout,
+        } = reading;
         Self {
             inner,
-            measure: Measure::new(limit),
+            text: is_text.then(Box::default),
+            gunzip: is_gzip.then(|| Box::new(Gunzip::new(limit))),
+            measure: Measure::new(limit, is_single),
             timeout,
             alarm: None,
         }
+    }
+
+    fn decode(&mut self, data: Bytes) -> Result<Bytes, Status> {
+        let data = match &mut self.text {
+            Some(text) => text.decode(&data)?,
+            None => data,
+        };
+        let data = match &mut self.gunzip {
+            Some(gunzip) => gunzip.decode(&data)?,
+            None => data,
+        };
+        self.measure.read(&data)?;
+        Ok(data)
+    }
+
+    fn finish(&mut self) -> Result<(), Status> {
+        if let Some(text) = &self.text {
+            text.finish()?;
+        }
+        if let Some(gunzip) = &mut self.gunzip {
+            self.measure.read(&gunzip.finish())?;
+        }
+        self.measure.finish()
     }
 }
 
@@ -60,30 +111,47 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
-            let Some(timeout) = this.timeout else {
-                return Poll::Pending;
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+                let Some(timeout) = this.timeout else {
+                    return Poll::Pending;
+                };
+                let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep(timeout)));
+                ready!(alarm.as_mut().poll(cx));
+                return Poll::Ready(Some(Err(too_slow().into())));
             };
-            let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep(timeout)));
-            ready!(alarm.as_mut().poll(cx));
-            return Poll::Ready(Some(Err(too_slow().into())));
-        };
-        let Some(frame) = frame.transpose().map_err(Into::into)? else {
-            return Poll::Ready(None);
-        };
-        if let Some(data) = frame.data_ref() {
-            this.measure.read(data)?;
+            let Some(frame) = frame.transpose().map_err(Into::into)? else {
+                this.finish()?;
+                return Poll::Ready(None);
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    let data = this.decode(data)?;
+                    if !data.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                }
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
         }
-        Poll::Ready(Some(Ok(frame)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.text.is_some() || self.gunzip.is_some() {
+            return SizeHint::default();
+        }
         self.inner.size_hint()
     }
+}
+
+/// A refusal of a body that is not what the protocol says.
+pub(super) fn malformed(message: &str) -> Status {
+    refuse_with(
+        Reason::MessageMalformed,
+        message.to_owned(),
+        ErrorDetails::new(),
+        HashMap::new(),
+    )
 }
 
 fn too_slow() -> Status {
@@ -113,8 +181,13 @@ impl MessageLimit {
         }
     }
 
-    fn check(self, length: u32) -> Result<(), Status> {
+    pub(super) fn bytes(self) -> u64 {
         let (Self::Setting(limit) | Self::OfMethod(limit)) = self;
+        limit
+    }
+
+    pub(super) fn check(self, length: u32) -> Result<(), Status> {
+        let limit = self.bytes();
         if u64::from(length) <= limit {
             return Ok(());
         }
@@ -139,9 +212,12 @@ impl MessageLimit {
     }
 }
 
-/// Measures messages as they begin.
+/// Checks messages as they begin.
 struct Measure {
     limit: MessageLimit,
+    is_single: bool,
+    /// Messages that have begun.
+    messages: u32,
     /// What has come of the next message's prefix.
     prefix: [u8; PREFIX],
     has: usize,
@@ -150,9 +226,11 @@ struct Measure {
 }
 
 impl Measure {
-    fn new(limit: MessageLimit) -> Self {
+    fn new(limit: MessageLimit, is_single: bool) -> Self {
         Self {
             limit,
+            is_single,
+            messages: 0,
             prefix: [0; PREFIX],
             has: 0,
             rest: 0,
@@ -172,11 +250,44 @@ impl Measure {
             self.has += taken;
             data = &data[taken..];
             if self.has == PREFIX {
-                let [_, length @ ..] = self.prefix;
+                let [flag, length @ ..] = self.prefix;
+                self.check_flag(flag)?;
+                self.messages = self.messages.saturating_add(1);
+                if self.is_single && self.messages > 1 {
+                    return Err(malformed(
+                        "the method takes one message, and got another one",
+                    ));
+                }
                 let length = u32::from_be_bytes(length);
                 self.limit.check(length)?;
                 (self.has, self.rest) = (0, length as usize);
             }
+        }
+        Ok(())
+    }
+
+    /// Compressed messages were decompressed before, if the headers name the encoding.
+    fn check_flag(&self, flag: u8) -> Result<(), Status> {
+        match flag {
+            0 => Ok(()),
+            1 => Err(malformed(
+                "the message is marked as compressed, and the header grpc-encoding does not say how",
+            )),
+            other => Err(malformed(&format!(
+                "the body is not gRPC: a message begins with 0 or 1, and this one with {other}"
+            ))),
+        }
+    }
+
+    /// The body has ended.
+    fn finish(&self) -> Result<(), Status> {
+        if self.has > 0 || self.rest > 0 {
+            return Err(malformed("the body ends within a message"));
+        }
+        if self.is_single && self.messages == 0 {
+            return Err(malformed(
+                "the body has no message; an empty one is five zero bytes",
+            ));
         }
         Ok(())
     }
@@ -189,17 +300,17 @@ mod tests {
     use super::*;
 
     fn measured(limit: u64, pieces: &[&[u8]]) -> Result<(), Status> {
-        let mut measure = Measure::new(MessageLimit::Setting(limit));
+        let mut measure = Measure::new(MessageLimit::Setting(limit), false);
         pieces.iter().try_for_each(|piece| measure.read(piece))
     }
 
     #[test]
-    fn messages_are_told_apart_wherever_they_are_cut() {
+    fn messages_are_found_wherever_they_are_cut() {
         let stream = [
             &[0, 0, 0, 0, 3][..],
             b"abc",
             &[0, 0, 0, 0, 0],
-            &[1, 0, 0, 0, 4],
+            &[0, 0, 0, 0, 4],
         ]
         .concat();
         for cut in 0..=stream.len() {
@@ -211,5 +322,28 @@ mod tests {
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         measured(4, &bytes).unwrap();
         measured(3, &bytes).unwrap_err();
+    }
+
+    #[test]
+    fn a_single_message_is_whole_and_alone() {
+        let finished = |body: &[u8]| {
+            let mut measure = Measure::new(MessageLimit::Setting(9), true);
+            measure.read(body).and_then(|()| measure.finish())
+        };
+        finished(&[0, 0, 0, 0, 1, 7]).unwrap();
+        finished(&[0; 5]).unwrap();
+        for wrong in [
+            &[][..],
+            &[0],
+            &[0; 4],
+            &[0, 0, 0, 0, 2, 7],
+            &[1, 0, 0, 0, 1, 7],
+            &[b'<', b'h', b't', b'm', b'l'],
+            &[0; 10],
+            &[0; 6],
+        ] {
+            let refused = finished(wrong).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{wrong:?}");
+        }
     }
 }
