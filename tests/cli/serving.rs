@@ -1,11 +1,11 @@
 //! `pipewright serve` and `pipewright health`.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, process::Command};
 
 use rustix::process::Signal;
 
 use crate::{
-    binary::{Served, assert_shown, run},
+    binary::{Running, Served, assert_shown, pipewright, run},
     processes::living,
 };
 
@@ -80,6 +80,30 @@ fn directories_that_cannot_be_are_told_before_anybody_is_served() {
         assert!(ran.stderr.contains("/dev/null/x"), "{ran:?}");
         assert!(!ran.stderr.contains("listening"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_limit_of_open_files_that_is_too_low_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = pipewright(&[]);
+    let mut command = Command::new("/bin/sh");
+    command
+        .args([
+            "-c",
+            "ulimit -n 512; exec \"$0\" serve --listen 127.0.0.1:0",
+        ])
+        .arg(binary.get_program())
+        .env("TMPDIR", directory.path());
+    for (name, value) in binary.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut process = Running::start(&mut command);
+    process.until_stderr(
+        "the hard limit of open files (ulimit -Hn) is lower than max_connections needs",
+    );
 }
 
 #[test]

@@ -180,6 +180,29 @@ async fn a_pipeline_has_so_many_active_jobs_at_most() {
 }
 
 #[tokio::test]
+async fn so_many_stages_may_wait_for_a_runner() {
+    let service = Service::with(|config| {
+        config.runner = None;
+        config.limits.max_queued_stages = 2;
+    })
+    .await;
+    for name in ["one", "other"] {
+        let created = service.create(pipeline(name, [stage("s", "true")])).await;
+        service.trigger(&created).await;
+    }
+    let created = service.create(pipeline("p", [stage("s", "true")])).await;
+    let request = v1::TriggerPipelineRequest {
+        pipeline_id: created.id,
+        ..Default::default()
+    };
+    let refused = trigger(&service, request).await;
+    assert_eq!(
+        refusal(refused),
+        (Code::ResourceExhausted, "QUEUE_FULL".into(), vec![])
+    );
+}
+
+#[tokio::test]
 async fn a_cancel_ends_the_processes_and_then_the_job() {
     let service = Service::start().await;
     let command = "sleep 1000 & echo ready; wait";

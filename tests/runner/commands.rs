@@ -69,6 +69,23 @@ async fn the_shell_stops_at_the_first_error_and_its_status_counts() {
 }
 
 #[tokio::test]
+async fn a_program_that_is_missing_or_not_executable_is_named_in_the_log() {
+    let world = World::isolated();
+    for (command, code, program) in [
+        ("no-such-program", 127, "no-such-program"),
+        ("touch file; ./file", 126, "./file"),
+    ] {
+        let (completion, log) = world.run(work(command)).await;
+        assert_eq!(completion.outcome, Outcome::CommandFailed);
+        assert_eq!(completion.exit_code, Some(code));
+        let told = format!("exited with status {code}");
+        assert!(completion.message.starts_with(&told), "{completion:?}");
+        assert!(text(&log).contains(program), "{}", text(&log));
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_signal_is_named() {
     let world = World::isolated();
     let (completion, _) = world.run(work("kill -KILL $$")).await;

@@ -152,6 +152,10 @@ mod tests {
                  repository.\n",
                 GitError::Denied,
             ),
+            (
+                "Host key verification failed.\nfatal: Could not read from remote repository.\n",
+                GitError::UnknownHostKey,
+            ),
             ("fatal: transport 'ext' not allowed\n", GitError::Protocol),
             (
                 "fatal: unable to access 'http://h/': Could not resolve host: h\n",
