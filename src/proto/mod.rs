@@ -2,6 +2,7 @@
 //! domain. Messages are taken apart field by field, so that a new field of the
 //! contract does not compile until somebody has decided what becomes of it.
 
+mod checked_channel;
 mod code;
 mod codec;
 mod entries;
@@ -13,6 +14,7 @@ mod project;
 mod redacted;
 mod time;
 
+pub use checked_channel::CheckedChannel;
 pub use code::code_name;
 pub use codec::{Codec, Outgoing, Reply};
 pub use entries::{batch_message, pipeline_entry, pipelines_page, write_entry};

@@ -24,6 +24,7 @@ mod observed;
 mod offered;
 #[path = "../support/processes.rs"]
 mod processes;
+mod proxies;
 mod recorder;
 mod runners;
 mod secure;

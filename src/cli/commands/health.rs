@@ -6,10 +6,13 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::cli::{
-    connect::{client::deadline_exceeded, connection::Connection, remote::Remote},
-    exit::{Exit, Failure},
-    present::out,
+use crate::{
+    cli::{
+        connect::{client::deadline_exceeded, connection::Connection, remote::Remote},
+        exit::{Exit, Failure},
+        present::out,
+    },
+    proto::CheckedChannel,
 };
 
 /// Ask whether the service is serving; the exit code is 0 if it is, else 7
@@ -33,7 +36,7 @@ pub(crate) async fn health(args: HealthArgs) -> Result<Exit, Failure> {
 }
 
 async fn check(connection: &Connection) -> Result<ServingStatus, Failure> {
-    let channel = connection.endpoint.connect_lazy();
+    let channel = CheckedChannel::connect_lazy(&connection.endpoint);
     let mut client = HealthClient::with_interceptor(channel, connection.headers.clone());
     let request = Request::new(HealthCheckRequest::default());
     let checked = client.check(request).await;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use tonic::{Code, Response, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{Code, Response, Status, service::interceptor::InterceptedService};
 use tonic_types::StatusExt;
 
 use crate::{
@@ -10,10 +10,14 @@ use crate::{
         connect::{backoff::Backoff, caller::Headers, connection::Connection, unreachable},
         exit::Failure,
     },
-    proto::v1::{
-        admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
-        pipeline_service_client::PipelineServiceClient,
-        project_service_client::ProjectServiceClient, runner_service_client::RunnerServiceClient,
+    proto::{
+        CheckedChannel,
+        v1::{
+            admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
+            pipeline_service_client::PipelineServiceClient,
+            project_service_client::ProjectServiceClient,
+            runner_service_client::RunnerServiceClient,
+        },
     },
 };
 
@@ -24,7 +28,7 @@ const TRIES: usize = 5;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 2 * 256 * STREAM_WINDOW;
 
-type Transport = InterceptedService<Channel, Headers>;
+type Transport = InterceptedService<CheckedChannel, Headers>;
 
 /// Clients of the services on one connection; cheap to clone.
 #[derive(Clone)]
@@ -41,12 +45,12 @@ pub(crate) struct Client {
 impl Client {
     /// Connects with the first call.
     pub(crate) fn new(connection: Connection, timeout: Duration) -> Self {
-        let channel = connection
+        let endpoint = connection
             .endpoint
             .clone()
             .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .connect_lazy();
+            .initial_connection_window_size(CONNECTION_WINDOW);
+        let channel = CheckedChannel::connect_lazy(&endpoint);
         let transport = InterceptedService::new(channel, connection.headers.clone());
         Self {
             pipelines: PipelineServiceClient::new(transport.clone()),

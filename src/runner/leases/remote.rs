@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tonic::{
     Code, Response, Status,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Endpoint,
 };
 use tonic_types::StatusExt;
 use tracing::{info, warn};
@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::{
     domain::Outcome,
     proto::{
+        CheckedChannel,
         lease::{
             Acquisition, acquired_from_proto, append_to_proto, appended_from_proto,
             completion_to_proto, registered_from_proto, registration_to_proto, renewal_to_proto,
@@ -55,7 +56,7 @@ pub struct RemoteLeases<I> {
 /// Why a call did not reach the service, in words that lead on.
 type Explain = dyn Fn(&Status) -> Option<String> + Send + Sync;
 
-type Client<I> = LeaseServiceClient<InterceptedService<Channel, I>>;
+type Client<I> = LeaseServiceClient<InterceptedService<CheckedChannel, I>>;
 
 impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
     /// A client of the service at `server` for a runner of this capacity, whose calls
@@ -71,8 +72,10 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
         let connections = capacity.div_ceil(STAGES_PER_CONNECTION).max(1);
-        let connect =
-            || LeaseServiceClient::with_interceptor(endpoint.connect_lazy(), headers.clone());
+        let connect = || {
+            let channel = CheckedChannel::connect_lazy(&endpoint);
+            LeaseServiceClient::with_interceptor(channel, headers.clone())
+        };
         Self {
             address: server.uri().to_string(),
             clients: std::iter::repeat_with(connect).take(connections).collect(),
