@@ -13,16 +13,22 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 
 use commands::{
-    admin, config, context, credentials, health, job, pipeline, project, run, runner, serve,
+    admin::AdminCommand, config, context, credentials, health, job::JobCommand,
+    pipeline::PipelineCommand, project::ProjectCommand, run, runner, serve, service_command::Group,
 };
-use connect::remote::Format;
 use exit::{Exit, Failure};
-use present::{error_json, out};
+use present::{
+    error_json,
+    format::{Format, Output},
+    out,
+};
 
 /// A gRPC-native CI/CD pipeline service, and a client of it
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Cli {
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
     command: Command,
 }
@@ -41,11 +47,15 @@ enum Command {
     Serve(serve::ServeArgs),
     Config(config::ConfigArgs),
     Run(run::RunArgs),
-    Pipeline(pipeline::PipelineArgs),
-    Job(job::JobArgs),
+    /// Manage pipelines and start jobs
+    Pipeline(Group<PipelineCommand>),
+    /// Follow, cancel and retry jobs
+    Job(Group<JobCommand>),
     Runner(runner::RunnerArgs),
-    Project(project::ProjectArgs),
-    Admin(admin::AdminArgs),
+    /// Manage projects, which own pipelines
+    Project(Group<ProjectCommand>),
+    /// Inspect the service itself
+    Admin(Group<AdminCommand>),
     User(credentials::UserArgs),
     Token(credentials::TokenArgs),
     Certificate(credentials::CertificateArgs),
@@ -59,7 +69,7 @@ const SHUTDOWN: Duration = Duration::from_secs(1);
 /// Does what the arguments of this process say.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let format = cli.command.format();
+    let format = cli.output.format;
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -67,7 +77,7 @@ pub fn main() -> ExitCode {
             return report(&failure, format);
         }
     };
-    let ended = runtime.block_on(dispatch(cli.command));
+    let ended = runtime.block_on(dispatch(cli.command, format));
     // What is dropped ends the stages that it runs. A thread that still writes to a
     // terminal which stands still is not waited for.
     runtime.shutdown_timeout(SHUTDOWN);
@@ -77,35 +87,21 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command) -> Result<Exit, Failure> {
+async fn dispatch(command: Command, format: Format) -> Result<Exit, Failure> {
     match command {
         Command::Serve(args) => serve::serve(args).await,
         Command::Config(args) => config::config(&args),
         Command::Run(args) => run::run(args).await,
-        Command::Pipeline(args) => pipeline::pipeline(args).await,
-        Command::Job(args) => job::job(args).await,
-        Command::Runner(args) => runner::runner(args).await,
-        Command::Project(args) => project::project(args).await,
-        Command::Admin(args) => admin::admin(args).await,
-        Command::User(args) => credentials::user(args),
-        Command::Token(args) => credentials::token(args),
-        Command::Certificate(args) => credentials::certificate(args),
+        Command::Pipeline(group) => group.run(format).await,
+        Command::Job(group) => group.run(format).await,
+        Command::Runner(args) => runner::runner(args, format).await,
+        Command::Project(group) => group.run(format).await,
+        Command::Admin(group) => group.run(format).await,
+        Command::User(args) => credentials::user(args, format),
+        Command::Token(args) => credentials::token(args, format),
+        Command::Certificate(args) => credentials::certificate(args, format),
         Command::Health(args) => health::health(args).await,
         Command::Context(args) => context::context(args),
-    }
-}
-
-impl Command {
-    /// The form of its answer.
-    fn format(&self) -> Format {
-        match self {
-            Self::Pipeline(args) => args.format(),
-            Self::Job(args) => args.format(),
-            Self::Runner(args) => args.format(),
-            Self::Project(args) => args.format(),
-            Self::Admin(args) => args.format(),
-            _ => Format::Table,
-        }
     }
 }
 

@@ -4,13 +4,13 @@ use clap::{Args, Subcommand};
 
 use crate::{
     cli::{
-        connect::{
-            client::Client,
-            remote::{Format, Output, Remote},
-        },
+        commands::service_command::ServiceCommand,
+        connect::client::Client,
         exit::{Exit, Failure},
         present::{
-            duration, labels,
+            duration,
+            format::Format,
+            labels,
             page::{Page, Paging},
             resource::{self, Column, List, Resource},
         },
@@ -18,26 +18,8 @@ use crate::{
     proto::v1,
 };
 
-/// See what the service does by itself
-#[derive(Args, Debug)]
-pub(crate) struct AdminArgs {
-    #[command(flatten)]
-    remote: Remote,
-    #[command(flatten)]
-    output: Output,
-    #[command(subcommand)]
-    command: AdminCommand,
-}
-
-impl AdminArgs {
-    /// The form of the answer.
-    pub(crate) fn format(&self) -> Format {
-        self.output.format
-    }
-}
-
 #[derive(Debug, Subcommand)]
-enum AdminCommand {
+pub(crate) enum AdminCommand {
     Tasks(TasksArgs),
 }
 
@@ -45,7 +27,7 @@ enum AdminCommand {
 ///
 /// Runs are counted since the service started.
 #[derive(Args, Debug)]
-struct TasksArgs {
+pub(crate) struct TasksArgs {
     #[command(flatten)]
     paging: Paging,
 }
@@ -78,12 +60,11 @@ impl List for v1::ListTasksResponse {
     }
 }
 
-/// Does one of the admin commands.
-pub(crate) async fn admin(args: AdminArgs) -> Result<Exit, Failure> {
-    let client: &Client = &args.remote.client()?;
-    let format = args.output.format;
-    match args.command {
-        AdminCommand::Tasks(args) => tasks(&args.paging, client, format).await,
+impl ServiceCommand for AdminCommand {
+    async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
+        match self {
+            Self::Tasks(args) => tasks(&args.paging, client, format).await,
+        }
     }
 }
 

@@ -16,4 +16,5 @@ pub(crate) mod run;
 pub(crate) mod runner;
 pub(crate) mod secret_vars;
 pub(crate) mod serve;
+pub(crate) mod service_command;
 pub(crate) mod settings;

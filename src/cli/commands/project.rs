@@ -7,12 +7,14 @@ use prost_types::FieldMask;
 
 use crate::{
     cli::{
+        commands::service_command::ServiceCommand,
         connect::{
             client::{Client, request_id},
-            remote::{Format, Output, Remote, key_value},
+            remote::key_value,
         },
         exit::{Exit, Failure},
         present::{
+            format::Format,
             json, labels, out,
             page::{Page, Paging},
             resource::{self, Column, List, Resource},
@@ -21,26 +23,8 @@ use crate::{
     proto::v1,
 };
 
-/// Keep projects, which own pipelines
-#[derive(Args, Debug)]
-pub(crate) struct ProjectArgs {
-    #[command(flatten)]
-    remote: Remote,
-    #[command(flatten)]
-    output: Output,
-    #[command(subcommand)]
-    command: ProjectCommand,
-}
-
-impl ProjectArgs {
-    /// The form of the answer.
-    pub(crate) fn format(&self) -> Format {
-        self.output.format
-    }
-}
-
 #[derive(Debug, Subcommand)]
-enum ProjectCommand {
+pub(crate) enum ProjectCommand {
     Create(CreateArgs),
     Get(GetArgs),
     List(ListArgs),
@@ -52,7 +36,7 @@ enum ProjectCommand {
 ///
 /// A pipeline that names a project which is not there makes it, too.
 #[derive(Args, Debug)]
-struct CreateArgs {
+pub(crate) struct CreateArgs {
     #[command(flatten)]
     project: Named,
     #[command(flatten)]
@@ -64,21 +48,21 @@ struct CreateArgs {
 
 /// Show a project
 #[derive(Args, Debug)]
-struct GetArgs {
+pub(crate) struct GetArgs {
     #[command(flatten)]
     project: Named,
 }
 
 /// List projects by name
 #[derive(Args, Debug)]
-struct ListArgs {
+pub(crate) struct ListArgs {
     #[command(flatten)]
     paging: Paging,
 }
 
 /// Change a project; what is not given stays as it is
 #[derive(Args, Debug)]
-struct UpdateArgs {
+pub(crate) struct UpdateArgs {
     #[command(flatten)]
     project: Named,
     #[command(flatten)]
@@ -93,7 +77,7 @@ struct UpdateArgs {
 
 /// Delete a project that has no pipelines and no jobs
 #[derive(Args, Debug)]
-struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     #[command(flatten)]
     project: Named,
     /// Delete the project only if this is still its etag
@@ -167,16 +151,15 @@ impl List for v1::ListProjectsResponse {
     }
 }
 
-/// Does one of the project commands.
-pub(crate) async fn project(args: ProjectArgs) -> Result<Exit, Failure> {
-    let client: &Client = &args.remote.client()?;
-    let format = args.output.format;
-    match args.command {
-        ProjectCommand::Create(args) => create(args, client, format).await,
-        ProjectCommand::Get(args) => get(args, client, format).await,
-        ProjectCommand::List(args) => list(&args.paging, client, format).await,
-        ProjectCommand::Update(args) => update(args, client, format).await,
-        ProjectCommand::Delete(args) => delete(args, client, format).await,
+impl ServiceCommand for ProjectCommand {
+    async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
+        match self {
+            Self::Create(args) => create(args, client, format).await,
+            Self::Get(args) => get(args, client, format).await,
+            Self::List(args) => list(&args.paging, client, format).await,
+            Self::Update(args) => update(args, client, format).await,
+            Self::Delete(args) => delete(args, client, format).await,
+        }
     }
 }
 
@@ -189,7 +172,7 @@ async fn create(args: CreateArgs, client: &Client, format: Format) -> Result<Exi
     let send =
         |mut client: Client, request| async move { client.projects.create_project(request).await };
     let response = client.call(request, send).await?;
-    resource::print(response.project, format)
+    resource::print(&response.project.unwrap_or_default(), format)
 }
 
 async fn get(args: GetArgs, client: &Client, format: Format) -> Result<Exit, Failure> {
@@ -199,7 +182,7 @@ async fn get(args: GetArgs, client: &Client, format: Format) -> Result<Exit, Fai
     let send =
         |mut client: Client, request| async move { client.projects.get_project(request).await };
     let response = client.call(request, send).await?;
-    resource::print(response.project, format)
+    resource::print(&response.project.unwrap_or_default(), format)
 }
 
 async fn list(paging: &Paging, client: &Client, format: Format) -> Result<Exit, Failure> {
@@ -229,7 +212,7 @@ async fn update(args: UpdateArgs, client: &Client, format: Format) -> Result<Exi
     let send =
         |mut client: Client, request| async move { client.projects.update_project(request).await };
     let response = client.call(request, send).await?;
-    resource::print(response.project, format)
+    resource::print(&response.project.unwrap_or_default(), format)
 }
 
 async fn delete(args: DeleteArgs, client: &Client, format: Format) -> Result<Exit, Failure> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod duration;
 pub(crate) mod error_json;
+pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod labels;
 pub(crate) mod log_lines;

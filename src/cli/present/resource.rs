@@ -7,9 +7,10 @@ use prost::Message;
 use tonic::{Response, Status};
 
 use crate::cli::{
-    connect::{client::Client, remote::Format},
+    connect::client::Client,
     exit::{Exit, Failure},
     present::{
+        format::Format,
         json, out,
         page::{self, Page, Paging},
         table,
@@ -21,6 +22,11 @@ pub(crate) trait Resource: Message + Default + 'static {
     /// Its name in the contract.
     const MESSAGE: &'static str;
     const COLUMNS: &'static [Column<Self>];
+
+    /// What is shown below its row where it is shown alone: one paragraph each.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A column of a table: its header, and what stands in it.
@@ -43,12 +49,18 @@ pub(crate) fn rows<R: Resource>(resources: &[R]) -> String {
     table::rows(header, resources.iter().map(|one| cells(one).collect()))
 }
 
+/// A resource alone: its row, and its details.
+pub(crate) fn shown<R: Resource>(resource: &R) -> String {
+    let mut paragraphs = vec![rows(std::slice::from_ref(resource))];
+    paragraphs.append(&mut resource.details());
+    paragraphs.join("\n\n")
+}
+
 /// Prints one resource.
-pub(crate) fn print<R: Resource>(resource: Option<R>, format: Format) -> Result<Exit, Failure> {
-    let resource = resource.unwrap_or_default();
+pub(crate) fn print<R: Resource>(resource: &R, format: Format) -> Result<Exit, Failure> {
     let text = match format {
-        Format::Table => rows(std::slice::from_ref(&resource)),
-        Format::Json => json::pretty(R::MESSAGE, &resource),
+        Format::Table => shown(resource),
+        Format::Json => json::pretty(R::MESSAGE, resource),
     };
     out::print_line(&text)?;
     Ok(Exit::Ok)
@@ -77,8 +89,8 @@ where
     Ok(Exit::Ok)
 }
 
-/// All pages that are wanted as one.
-async fn fetch<L, F>(
+/// All pages that are wanted as one list.
+pub(crate) async fn fetch<L, F>(
     client: &Client,
     paging: &Paging,
     send: impl Fn(Client, Page) -> F,

@@ -63,6 +63,16 @@ pub(crate) fn one_line(text: &str) -> String {
     clean(text).replace(['\n', '\t'], " ")
 }
 
+/// The first line of a text; an ellipsis stands for further ones.
+pub(crate) fn first_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.next() {
+        Some(_) => format!("{first} …"),
+        None => first.to_owned(),
+    }
+}
+
 /// Text of others, fit for this terminal; its lines stay.
 pub(crate) fn clean(text: &str) -> String {
     Cleaner::default().push(text.as_bytes())

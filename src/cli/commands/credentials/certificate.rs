@@ -6,9 +6,8 @@ use super::{Place, entries, name, role, role::Roles};
 use crate::{
     auth::{Entry, Kind, Principal, Proof, Subject},
     cli::{
-        connect::remote::Output,
         exit::{Exit, Failure},
-        present::out,
+        present::{format::Format, out},
     },
 };
 
@@ -38,10 +37,7 @@ enum CertificateCommand {
         roles: Roles,
     },
     /// List holders of certificates and their roles
-    List {
-        #[command(flatten)]
-        output: Output,
-    },
+    List,
     /// Remove the holder of a certificate
     Remove {
         /// Name of the holder
@@ -70,11 +66,11 @@ impl SubjectArgs {
 }
 
 /// Does one of the certificate commands.
-pub(crate) fn certificate(args: CertificateArgs) -> Result<Exit, Failure> {
+pub(crate) fn certificate(args: CertificateArgs, format: Format) -> Result<Exit, Failure> {
     let file = args.place.file()?;
     match args.command {
-        CertificateCommand::List { output } => {
-            return entries::list(&file, Kind::Certificate, output.format);
+        CertificateCommand::List => {
+            return entries::list(&file, Kind::Certificate, format);
         }
         CertificateCommand::Add {
             name,

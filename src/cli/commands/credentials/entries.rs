@@ -8,9 +8,8 @@ use super::role;
 use crate::{
     auth::{CredentialsFile, Entry, Kind, Proof, Subject, Token},
     cli::{
-        connect::remote::Format,
         exit::{Exit, Failure},
-        present::{json, out, table::table},
+        present::{format::Format, json, out, table::table},
     },
 };
 

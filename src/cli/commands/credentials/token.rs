@@ -9,9 +9,8 @@ use super::{Place, entries, name, role, role::Roles};
 use crate::{
     auth::{CredentialsFile, Entry, Kind, NewToken, Principal, Proof, Token},
     cli::{
-        connect::remote::Output,
         exit::{Exit, Failure},
-        present::out,
+        present::{format::Format, out},
     },
     config::duration,
 };
@@ -45,10 +44,7 @@ enum TokenCommand {
         expires: Option<Duration>,
     },
     /// List tokens and their roles
-    List {
-        #[command(flatten)]
-        output: Output,
-    },
+    List,
     /// Revoke a token
     Revoke {
         /// Name of the token, or its id: the middle of pw_ID_SECRET
@@ -57,10 +53,10 @@ enum TokenCommand {
 }
 
 /// Does one of the token commands.
-pub(crate) fn token(args: TokenArgs) -> Result<Exit, Failure> {
+pub(crate) fn token(args: TokenArgs, format: Format) -> Result<Exit, Failure> {
     let file = args.place.file()?;
     match args.command {
-        TokenCommand::List { output } => return entries::list(&file, Kind::Token, output.format),
+        TokenCommand::List => return entries::list(&file, Kind::Token, format),
         TokenCommand::Create {
             name,
             roles,

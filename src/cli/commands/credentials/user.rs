@@ -6,9 +6,8 @@ use super::{Place, entries, name, password::PasswordArgs, role, role::Roles};
 use crate::{
     auth::{CredentialsFile, Entry, Kind, Principal, Proof},
     cli::{
-        connect::remote::Output,
         exit::{Exit, Failure},
-        present::out,
+        present::{format::Format, out},
     },
 };
 
@@ -37,10 +36,7 @@ enum UserCommand {
         password: PasswordArgs,
     },
     /// List users and their roles
-    List {
-        #[command(flatten)]
-        output: Output,
-    },
+    List,
     /// Remove a user
     Remove {
         /// Name of the user
@@ -63,10 +59,10 @@ enum UserCommand {
 }
 
 /// Does one of the user commands.
-pub(crate) fn user(args: UserArgs) -> Result<Exit, Failure> {
+pub(crate) fn user(args: UserArgs, format: Format) -> Result<Exit, Failure> {
     let file = args.place.file()?;
     match args.command {
-        UserCommand::List { output } => return entries::list(&file, Kind::User, output.format),
+        UserCommand::List => return entries::list(&file, Kind::User, format),
         UserCommand::Add {
             name,
             roles,

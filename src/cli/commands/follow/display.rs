@@ -12,9 +12,9 @@ use crate::{
         connect::{
             client::Client,
             log_reader::{self, LogReader},
-            remote::Format,
         },
         present::{
+            format::Format,
             json, labels,
             log_lines::Prefixer,
             out,

@@ -10,10 +10,11 @@ use tokio::time::sleep_until;
 
 use crate::{
     cli::{
-        connect::{client::Client, remote::Format, watch::Watch},
+        connect::{client::Client, watch::Watch},
         exit::{Exit, Failure},
         interrupt::Interrupts,
         present::{
+            format::Format,
             out,
             screen::{Screen, Writer},
             view::JobView,

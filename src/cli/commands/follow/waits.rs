@@ -6,8 +6,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     cli::{
-        connect::{client::Client, remote::Format, watch},
-        present::{labels, out, view::JobView},
+        connect::{client::Client, watch},
+        present::{format::Format, labels, out, view::JobView},
     },
     proto::v1::{
         self,

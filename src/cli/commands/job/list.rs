@@ -5,12 +5,12 @@ use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use crate::{
     cli::{
         commands::pipeline::name,
-        connect::{client::Client, remote::Format},
+        connect::client::Client,
         exit::{Exit, Failure},
         present::{
-            json, out,
-            page::{self, Paging},
-            table,
+            format::Format,
+            page::{Page, Paging},
+            resource,
         },
     },
     proto::v1::{self, job},
@@ -19,13 +19,13 @@ use crate::{
 /// List jobs, newest first
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
-    /// Only this project
+    /// Only jobs of this project
     #[arg(long, default_value = "", hide_default_value = true)]
     project: String,
-    /// Only the pipeline of this id or name
+    /// Only jobs of the pipeline with this id or name
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pipeline: Option<String>,
-    /// Only these states; may be repeated
+    /// Only jobs in these states; separate several with commas, or repeat the option
     #[arg(long = "state", value_enum, value_delimiter = ',')]
     states: Vec<State>,
     #[command(flatten)]
@@ -59,41 +59,21 @@ impl From<State> for i32 {
 
 impl ListArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
-        let list = self.fetch(client).await?;
-        let text = match format {
-            Format::Table => table::jobs(&list.jobs),
-            Format::Json => json::pretty("ListJobsResponse", &list),
-        };
-        out::print_line(&text)?;
-        if format == Format::Table {
-            page::tell_of_rest(&list.next_page_token);
-        }
-        Ok(Exit::Ok)
-    }
-
-    /// All pages as one.
-    async fn fetch(&self, client: &Client) -> Result<v1::ListJobsResponse, Failure> {
-        let pipeline_id = match self.pipeline.clone() {
+        let pipeline_id = match self.pipeline {
             None => String::new(),
             Some(pipeline) => name::resolve(client, pipeline, self.project.clone()).await?,
         };
-        let mut list = v1::ListJobsResponse::default();
-        let mut next = self.paging.first();
-        while let Some(page) = next {
+        let states: Vec<_> = self.states.into_iter().map(i32::from).collect();
+        let send = |mut client: Client, page: Page| {
             let request = v1::ListJobsRequest {
                 page_size: page.size,
                 page_token: page.token,
                 project: self.project.clone(),
                 pipeline_id: pipeline_id.clone(),
-                states: self.states.iter().map(|state| i32::from(*state)).collect(),
+                states: states.clone(),
             };
-            let send =
-                |mut client: Client, request| async move { client.jobs.list_jobs(request).await };
-            let response = client.call(request, send).await?;
-            list.jobs.extend(response.jobs);
-            list.next_page_token = response.next_page_token;
-            next = self.paging.after(list.jobs.len(), &list.next_page_token);
-        }
-        Ok(list)
+            async move { client.jobs.list_jobs(request).await }
+        };
+        resource::print_list(client, &self.paging, format, send).await
     }
 }

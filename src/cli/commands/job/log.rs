@@ -7,10 +7,9 @@ use crate::{
         connect::{
             client::Client,
             log_reader::{self, LogReader},
-            remote::Format,
         },
         exit::{Exit, Failure},
-        present::{json, out, text::Cleaner},
+        present::{format::Format, json, out, text::Cleaner},
     },
     proto::v1::{self, read_stage_log_response::Payload},
 };

@@ -5,11 +5,9 @@ use clap::Args;
 use crate::{
     cli::{
         commands::follow::{self, WatchArgs},
-        connect::{
-            client::{Client, request_id},
-            remote::Format,
-        },
+        connect::client::{Client, request_id},
         exit::{Exit, Failure},
+        present::{format::Format, resource},
     },
     proto::v1::{self, retry_job_request::Scope},
 };
@@ -43,7 +41,7 @@ impl RetryArgs {
         let job = response.job.unwrap_or_default();
         match self.watch.style(format) {
             Some(style) => follow::from_start(client, &job.id, style).await,
-            None => super::print(&job, format),
+            None => resource::print(&job, format),
         }
     }
 }

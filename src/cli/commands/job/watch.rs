@@ -4,9 +4,9 @@ use clap::Args;
 
 use crate::cli::{
     commands::follow::{self, OnInterrupt, Style},
-    connect::{client::Client, remote::Format},
+    connect::client::Client,
     exit::{Exit, Failure},
-    present::view::JobView,
+    present::{format::Format, view::JobView},
 };
 
 /// Follow a job to its end; its result is the exit code

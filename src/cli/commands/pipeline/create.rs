@@ -5,11 +5,9 @@ use clap::Args;
 use crate::{
     cli::{
         commands::input::Input,
-        connect::{
-            client::{Client, request_id},
-            remote::Format,
-        },
+        connect::client::{Client, request_id},
         exit::{Exit, Failure},
+        present::{format::Format, resource},
     },
     proto::v1,
 };
@@ -28,7 +26,7 @@ impl CreateArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
         let pipeline = self.input.read()?.into();
         let created = create(client, pipeline, self.validate_only).await?;
-        super::print(&created, format)
+        resource::print(&created, format)
     }
 }
 

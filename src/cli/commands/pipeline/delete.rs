@@ -5,12 +5,9 @@ use clap::Args;
 use super::name::Named;
 use crate::{
     cli::{
-        connect::{
-            client::{Client, request_id},
-            remote::Format,
-        },
+        connect::client::{Client, request_id},
         exit::{Exit, Failure},
-        present::{json, out},
+        present::{format::Format, json, out},
     },
     proto::v1,
 };

@@ -7,14 +7,14 @@ use crate::{
     cli::{
         commands::{
             follow::{self, WatchArgs},
-            job,
             secret_vars::SecretVars,
         },
         connect::{
             client::{Client, request_id},
-            remote::{Format, key_value},
+            remote::key_value,
         },
         exit::{Exit, Failure},
+        present::{format::Format, resource},
     },
     proto::v1,
 };
@@ -74,7 +74,7 @@ impl TriggerArgs {
         let job = trigger(client, request).await?;
         match self.watch.style(format) {
             Some(style) => follow::from_start(client, &job.id, style).await,
-            None => job::print(&job, format),
+            None => resource::print(&job, format),
         }
     }
 }

@@ -7,12 +7,9 @@ use super::name::Named;
 use crate::{
     cli::{
         commands::input::Input,
-        connect::{
-            client::{Client, request_id},
-            remote::Format,
-        },
+        connect::client::{Client, request_id},
         exit::{Exit, Failure},
-        present::text,
+        present::{format::Format, resource, text},
     },
     proto::v1,
 };
@@ -62,6 +59,6 @@ impl UpdateArgs {
             client.pipelines.update_pipeline(request).await
         };
         let response = client.call(request, send).await?;
-        super::print(&response.pipeline.unwrap_or_default(), format)
+        resource::print(&response.pipeline.unwrap_or_default(), format)
     }
 }

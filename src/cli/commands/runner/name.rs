@@ -3,9 +3,12 @@
 use clap::{Args, builder::NonEmptyStringValueParser};
 use uuid::Uuid;
 
-use super::list;
 use crate::{
-    cli::{connect::client::Client, exit::Failure, present::page::Paging},
+    cli::{
+        connect::client::Client,
+        exit::Failure,
+        present::{page::Paging, resource},
+    },
     proto::v1,
 };
 
@@ -23,7 +26,8 @@ impl Named {
         if Uuid::parse_str(&self.runner).is_ok() {
             return Ok(self.runner);
         }
-        let list = list::fetch(client, &Paging::all()).await?;
+        let list: v1::ListRunnersResponse =
+            resource::fetch(client, &Paging::all(), super::list).await?;
         the_one(&self.runner, list.runners)
     }
 }

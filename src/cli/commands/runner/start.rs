@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
-use clap::{Args, value_parser};
+use clap::{
+    ArgMatches, Args, Command, Error, FromArgMatches, error::ErrorKind, parser::ValueSource,
+    value_parser,
+};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +52,44 @@ pub(crate) struct StartArgs {
     /// How long a stop waits for the jobs that were begun; a second signal does not wait
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     drain: Duration,
+}
+
+/// The options of a runner, which are refused on the command line of a subcommand: only
+/// the common ones may stand before it.
+#[derive(Debug)]
+pub(super) struct Start(pub(super) StartArgs);
+
+impl Args for Start {
+    fn augment_args(command: Command) -> Command {
+        StartArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        StartArgs::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Start {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        if let Some(subcommand) = matches.subcommand_name() {
+            let own = StartArgs::augment_args(Command::new("runner"));
+            let given = own.get_arguments().find(|arg| {
+                matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+            });
+            if let Some(arg) = given {
+                return Err(Error::raw(
+                    ErrorKind::ArgumentConflict,
+                    format!("the subcommand '{subcommand}' cannot be used with '{arg}'\n"),
+                ));
+            }
+        }
+        StartArgs::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl StartArgs {

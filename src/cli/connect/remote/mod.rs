@@ -8,7 +8,7 @@ mod tls;
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use secrecy::SecretString;
 use tonic::transport::Endpoint;
 
@@ -167,31 +167,6 @@ fn credentials(caller: Caller) -> Result<Credentials, Failure> {
         Caller::User(name, None) => Credentials::basic(&name, &secrets::ask_password(&name)?),
     };
     credentials.map_err(|error| Failure::Usage(error.to_owned()))
-}
-
-/// How answers are printed.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Common options")]
-pub(crate) struct Output {
-    /// Form of the answer
-    #[arg(
-        short = 'o',
-        long = "output",
-        global = true,
-        value_enum,
-        default_value_t
-    )]
-    pub(crate) format: Format,
-}
-
-/// Forms of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// For programs: canonical proto JSON, and errors as JSON on standard error
-    Json,
 }
 
 /// Reads `KEY=VALUE`; a value may hold further equals signs.

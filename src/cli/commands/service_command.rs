@@ -1,0 +1,31 @@
+//! What commands that call a service have in common.
+
+use clap::{Args, Subcommand};
+
+use crate::cli::{
+    connect::{client::Client, remote::Remote},
+    exit::{Exit, Failure},
+    present::format::Format,
+};
+
+/// A command that calls a service.
+pub(crate) trait ServiceCommand {
+    /// Runs the command and prints its result.
+    async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure>;
+}
+
+/// A group of commands with the options that say which service they call.
+#[derive(Args, Debug)]
+pub(crate) struct Group<C: Subcommand> {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(subcommand)]
+    command: C,
+}
+
+impl<C: Subcommand + ServiceCommand> Group<C> {
+    /// Runs the chosen command.
+    pub(crate) async fn run(self, format: Format) -> Result<Exit, Failure> {
+        self.command.run(&self.remote.client()?, format).await
+    }
+}
