@@ -100,6 +100,7 @@ fn what_get_prints_is_what_update_takes() {
     let mut got = served
         .run(&["pipeline", "get", "needs", "-o", "json"])
         .json();
+    got["gitRepository"] = Value::from("https://example.com/r.git");
     got["defaultRef"] = Value::from("main");
     let update = |data: &Value| {
         let data = data.to_string();
@@ -125,7 +126,7 @@ fn secret_variables_are_told_by_name() {
     assert_eq!(got["secretVariableNames"], serde_json::json!(["KEY"]));
     assert_eq!(got["secretVariables"], Value::Null);
     // Written back, it keeps what could not be read.
-    got["defaultRef"] = Value::from("main");
+    got["parallel"] = Value::from(true);
     let updated = served
         .run(&[
             "pipeline",

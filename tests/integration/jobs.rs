@@ -53,6 +53,7 @@ async fn a_trigger_answers_with_a_queued_job() {
     let service = Service::without_runner().await;
     let created = service
         .create(v1::Pipeline {
+            git_repository: "https://example.com/r.git".into(),
             default_ref: "main".into(),
             ..pipeline("p", [stage("a", "true"), stage("b", "true")])
         })
@@ -119,6 +120,8 @@ async fn bad_triggers_are_refused() {
         (with(&|r| r.priority = 101), "priority"),
         (with(&|r| r.priority = -101), "priority"),
         (with(&|r| r.git_ref = "-x".into()), "git_ref"),
+        // There is no repository to check it out of.
+        (with(&|r| r.git_ref = "main".into()), "git_ref"),
         (with(&|r| r.revision = -1), "revision"),
         (
             with(&|r| r.variables = map(&[("A-B", "")])),

@@ -233,12 +233,41 @@ async fn bad_pipelines_are_refused_field_by_field() {
             with(&|p| p.git_repository = "https://me:secret@example.com/r.git".into()),
         ),
         (
-            &["pipeline.default_ref"],
-            with(&|p| p.default_ref = "--upload-pack=touch /tmp/x".into()),
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "https://t0ken@example.com/r.git".into()),
+        ),
+        (
+            &["pipeline.git_repository"],
+            with(&|p| p.git_repository = "https://example.com/r.git?token=x".into()),
         ),
         (
             &["pipeline.default_ref"],
-            with(&|p| p.default_ref = "a..b".into()),
+            with(&|p| p.default_ref = "main".into()),
+        ),
+        (
+            &["pipeline.name"],
+            with(&|p| p.name = "0190b2f0-0000-7000-8000-000000000001".into()),
+        ),
+        (
+            &["pipeline.name", "pipeline.stages[0].name"],
+            with(&|p| {
+                p.name = "a\u{202e}b".into();
+                p.stages[0].name = "a\u{200b}b".into();
+            }),
+        ),
+        (
+            &["pipeline.default_ref"],
+            with(&|p| {
+                p.git_repository = "https://example.com/r.git".into();
+                p.default_ref = "--upload-pack=touch /tmp/x".into();
+            }),
+        ),
+        (
+            &["pipeline.default_ref"],
+            with(&|p| {
+                p.git_repository = "https://example.com/r.git".into();
+                p.default_ref = "a..b".into();
+            }),
         ),
         (
             &["pipeline.concurrency_policy"],
@@ -378,6 +407,7 @@ async fn updates_change_what_the_mask_names() {
     let created = create(
         &service,
         v1::Pipeline {
+            git_repository: "https://example.com/r.git".into(),
             variables: map(&[("A", "1")]),
             parallel: true,
             ..pipeline("p", [stage("s", "true")])
@@ -534,10 +564,10 @@ async fn an_etag_lets_one_of_many_through() {
         .unwrap();
     let writes = (0..16).map(|number| {
         let change = v1::Pipeline {
-            default_ref: format!("branch-{number}"),
+            variables: map(&[("NUMBER", &number.to_string())]),
             ..created.clone()
         };
-        update(&service, change, &["default_ref"])
+        update(&service, change, &["variables"])
     });
     let results = futures_util::future::join_all(writes).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
@@ -697,7 +727,7 @@ async fn a_request_id_makes_every_call_safe_to_repeat() {
     let update = v1::UpdatePipelineRequest {
         pipeline: Some(v1::Pipeline {
             id: pipeline_id.clone(),
-            default_ref: "main".into(),
+            parallel: true,
             ..Default::default()
         }),
         request_id: request_id.clone(),

@@ -153,7 +153,7 @@ async fn the_environment_is_the_variables_and_what_the_service_tells() {
         .create(v1::Pipeline {
             variables: map(&[("A", "pipeline"), ("B", "pipeline"), ("C", "pipeline")]),
             ..pipeline(
-                "p",
+                "a\";id>x;\"",
                 [v1::Stage {
                     variables: map(&[("B", "stage"), ("C", "stage")]),
                     ..stage("env", "env")
@@ -163,7 +163,6 @@ async fn the_environment_is_the_variables_and_what_the_service_tells() {
         .await;
     let request = v1::TriggerPipelineRequest {
         pipeline_id: created.id.clone(),
-        git_ref: "a\";id>x;\"".to_owned(),
         variables: map(&[("C", "$(touch trigger)\n")]),
         ..Default::default()
     };
@@ -180,10 +179,10 @@ async fn the_environment_is_the_variables_and_what_the_service_tells() {
         "PIPEWRIGHT_PROJECT=default",
         "PIPEWRIGHT_STAGE_NAME=env",
         "PIPEWRIGHT_ATTEMPT=1",
-        "PIPEWRIGHT_GIT_REF=a\";id>x;\"",
+        "PIPEWRIGHT_GIT_REF=",
         &format!("PIPEWRIGHT_JOB_ID={}", job.id),
         &format!("PIPEWRIGHT_PIPELINE_ID={}", created.id),
-        "PIPEWRIGHT_PIPELINE_NAME=p",
+        "PIPEWRIGHT_PIPELINE_NAME=a\";id>x;\"",
     ] {
         assert!(
             log.lines().any(|found| found == line),

@@ -3,10 +3,14 @@
 
 use url::Url;
 
-use super::values::shown;
+use super::values::{is_invisible, shown};
 use crate::domain::limits;
 
 /// `https://`, `http://`, `ssh://` or `user@host:path`, as git takes them.
+///
+/// All who may read the pipeline read its repository, so it holds no credentials: no user
+/// information, except the user name of ssh, no query and no fragment. No error quotes the
+/// text, because the part that is wrong may be a secret.
 pub(super) fn git_repository(text: &str) -> Result<(), String> {
     const RIGHT: &str = "give an https://, http:// or ssh:// URL, or user@host:path";
     if text.is_empty() {
@@ -15,22 +19,20 @@ pub(super) fn git_repository(text: &str) -> Result<(), String> {
     if text.len() > limits::MAX_GIT_REPOSITORY {
         return Err("must be at most 2048 bytes".into());
     }
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if text.chars().any(|c| is_invisible(c) || c.is_whitespace()) {
         return Err(format!(
-            "must not contain white space or control characters; {RIGHT}"
+            "must not contain white space, control characters or invisible characters; {RIGHT}"
         ));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return match is_scp_like(text) {
-            true => Ok(()),
-            false => Err(format!("'{}' is not a repository; {RIGHT}", shown(text))),
+        return if is_scp_like(text) {
+            Ok(())
+        } else {
+            Err(format!("is not a repository; {RIGHT}"))
         };
     };
     if !matches!(scheme, "https" | "http" | "ssh") {
-        return Err(format!(
-            "scheme '{}' is not allowed; {RIGHT}",
-            shown(scheme)
-        ));
+        return Err(format!("has a scheme that is not allowed; {RIGHT}"));
     }
     let url = Url::parse(text).map_err(|error| format!("is not a valid URL ({error}); {RIGHT}"))?;
     let authority = rest.split('/').next().unwrap_or_default();
@@ -46,10 +48,21 @@ pub(super) fn git_repository(text: &str) -> Result<(), String> {
     {
         return Err(format!("names no valid host; {RIGHT}"));
     }
-    if url.password().is_some() || user.contains(':') {
+    let has_credentials = match scheme {
+        "ssh" => url.password().is_some() || user.contains(':'),
+        _ => authority.contains('@') || !url.username().is_empty() || url.password().is_some(),
+    };
+    if has_credentials {
         return Err(
-            "must not contain a password: everyone who may read the pipeline would see it; \
-                    use a git credential helper on the runner"
+            "must not contain credentials: everyone who may read the pipeline would see them; \
+             use a git credential helper on the runner"
+                .into(),
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(
+            "must not have a query or a fragment, which may hold a token; use a git credential \
+             helper on the runner"
                 .into(),
         );
     }
@@ -92,7 +105,7 @@ pub(super) fn git_ref_or_empty(text: &str) -> Result<(), String> {
         return Err(format!("'{}' must not start with '-' or '+'", shown(text)));
     }
     let bad_character =
-        |c: char| c.is_control() || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+        |c: char| is_invisible(c) || matches!(c, ' ' | '~' | '^' | ':' | '?' | '*' | '[' | '\\');
     let bad_part = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
     let bad = text.contains(bad_character)
         || text.contains("..")
@@ -118,9 +131,11 @@ mod tests {
         for good in [
             "",
             "https://host/path.git",
-            "http://user@host:8080/path?a=b#c%20d",
-            "https://ada%40example.com@host/path",
+            "http://host:8080/path%20of",
+            "https://host/a@b:c",
             "ssh://git@host:22/~/path%20of",
+            "ssh://ada%40example.com@host/path",
+            "ssh://host/path",
             "https://[::1]:1/path",
             "git@host:path",
         ] {
@@ -167,6 +182,39 @@ mod tests {
             "https://user@host@other/path",
         ] {
             assert!(git_repository(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_repository_holds_no_credentials_and_no_error_quotes_them() {
+        for bad in [
+            "https://s3cret@host/path",
+            "http://s3cret@host/path",
+            "https://s3cret:@host/path",
+            "https://:s3cret@host/path",
+            "https://user:s3cret@host/path",
+            "https://s3cret%40example.com@host/path",
+            "https://@host/path?s3cret",
+            "https://host/path?token=s3cret",
+            "https://host/path?s3cret",
+            "https://host?s3cret",
+            "https://host/path#s3cret",
+            "https://host#s3cret",
+            "ssh://git:s3cret@host/path",
+            "ssh://git@host/path?token=s3cret",
+            "ssh://git@host/path#s3cret",
+            "user:s3cret@host:path",
+            "s3cret:x@host/path",
+            "s3cret@host/path",
+            "s3cret://host/path",
+            "user:s3cret@https://host/path",
+            "https://s3cret@ho st/path",
+            "https://s3cret@host:port/path",
+            "https://s3cret@-host/path",
+            "//s3cret@host/path",
+        ] {
+            let error = git_repository(bad).expect_err(bad);
+            assert!(!error.contains("s3cret"), "{bad}: {error}");
         }
     }
 

@@ -17,8 +17,8 @@ use super::{
 };
 use git::{git_ref_or_empty, git_repository};
 use values::{
-    annotations, command, is_label, name, short_text, shown, size_of, stage_name, variable_name,
-    variable_value, working_directory,
+    annotations, command, is_label, lines, name, no_id, short_text, shown, size_of, stage_name,
+    variable_name, variable_value, working_directory,
 };
 
 /// One thing that is wrong with a request.
@@ -111,9 +111,11 @@ fn check_all_but_stages(spec: &PipelineSpec, violations: &mut Vec<Violation>) {
         stage: None,
         found: violations,
     };
-    check.that("name", name(&spec.name, limits::MAX_PIPELINE_NAME));
+    let pipeline_name = name(&spec.name, limits::MAX_PIPELINE_NAME);
+    check.that("name", pipeline_name.and_then(|()| no_id(&spec.name)));
     check.that("git_repository", git_repository(&spec.git_repository));
     check.that("default_ref", git_ref_or_empty(&spec.default_ref));
+    check.that("default_ref", ref_of_repository(&spec.default_ref, spec));
     check_variables(&mut check, "variables", &spec.variables);
     check_secrets(&mut check, &spec.secret_variables, &spec.variables);
     if spec.secret_variables.size() > limits::MAX_SECRET_VARIABLES {
@@ -122,12 +124,21 @@ fn check_all_but_stages(spec: &PipelineSpec, violations: &mut Vec<Violation>) {
     check.that("annotations", annotations(&spec.annotations));
 }
 
+/// A ref without a repository would be ignored.
+fn ref_of_repository(git_ref: &str, spec: &PipelineSpec) -> Result<(), String> {
+    if !git_ref.is_empty() && spec.git_repository.is_empty() {
+        return Err("must be empty, because the pipeline has no git_repository".into());
+    }
+    Ok(())
+}
+
 fn is_too_large(spec: &PipelineSpec) -> bool {
     let most = limits::MAX_STAGES;
     spec.stages.len() > most || spec.stages.iter().any(|stage| stage.needs.len() > most)
 }
 
-const SLUG: &str = "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -";
+const SLUG: &str =
+    "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -; not a UUID";
 
 /// Checks a project's slug.
 pub(super) fn project(slug: &str, violations: &mut Vec<Violation>) {
@@ -141,7 +152,7 @@ pub fn is_project(slug: &str) -> bool {
     let mut characters = slug.chars();
     let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
     let rest = characters.all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
-    first && rest && slug.len() <= 63
+    first && rest && slug.len() <= 63 && no_id(slug).is_ok()
 }
 
 /// Checks what a client may set of a project.
@@ -158,12 +169,7 @@ pub fn project_draft(slug: &str, description: &str, annotations: &Variables) -> 
     if description.chars().count() > most {
         check.refuse("description", format!("must be at most {most} characters"));
     }
-    if description.chars().any(|c| c.is_control() && c != '\n') {
-        check.refuse(
-            "description",
-            "must not contain control characters but line ends",
-        );
-    }
+    check.that("description", lines(description));
     check.that("annotations", self::annotations(annotations));
     violations
 }
@@ -193,12 +199,25 @@ pub fn trigger(
     violations
 }
 
+/// Checks the ref of a trigger against the revision that it runs.
+pub fn trigger_of(git_ref: &str, spec: &PipelineSpec) -> Vec<Violation> {
+    let wrong = ref_of_repository(git_ref, spec).err();
+    let violation = wrong.map(|description| Violation::new("git_ref", description));
+    violation.into_iter().collect()
+}
+
 /// Checks the reason of a cancel.
 pub fn cancel_reason(reason: &str) -> Vec<Violation> {
-    if reason.chars().count() <= limits::MAX_CANCEL_REASON {
-        return Vec::new();
+    let mut violations = Vec::new();
+    let mut check = Check {
+        stage: None,
+        found: &mut violations,
+    };
+    if reason.chars().count() > limits::MAX_CANCEL_REASON {
+        check.refuse("reason", "must be at most 512 characters");
     }
-    vec![Violation::new("reason", "must be at most 512 characters")]
+    check.that("reason", lines(reason));
+    violations
 }
 
 /// Checks what a runner says of itself, but for its capacity.
@@ -208,10 +227,9 @@ pub fn runner(runner: &Registration) -> Vec<Violation> {
         stage: None,
         found: &mut violations,
     };
-    check.that(
-        "display_name",
-        short_text(&runner.display_name, limits::MAX_RUNNER_NAME),
-    );
+    let display_name = short_text(&runner.display_name, limits::MAX_RUNNER_NAME);
+    let display_name = display_name.and_then(|()| no_id(&runner.display_name));
+    check.that("display_name", display_name);
     check.that(
         "version",
         short_text(&runner.version, limits::MAX_RUNNER_VERSION),

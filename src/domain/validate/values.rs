@@ -1,5 +1,12 @@
 //! What single values may be. Each says of a bad one what would be right.
 
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory, VariationSelector},
+};
+
+use uuid::Uuid;
+
 use crate::domain::{Variables, limits};
 
 pub(super) fn is_label(text: &str) -> bool {
@@ -17,11 +24,55 @@ pub(super) fn name(name: &str, most: usize) -> Result<(), String> {
             "has {length} characters; at most {most} are allowed"
         ));
     }
-    if name.chars().any(char::is_control) {
-        return Err("must not contain control characters".into());
-    }
+    single_line(name)?;
     if name.trim() != name {
         return Err("must not begin or end with white space".into());
+    }
+    Ok(())
+}
+
+/// Text that is shown on one line.
+pub(super) fn single_line(text: &str) -> Result<(), String> {
+    refuse_invisible(text, "")
+}
+
+/// Text that is shown as lines.
+pub(super) fn lines(text: &str) -> Result<(), String> {
+    refuse_invisible(text, "\n\t")
+}
+
+fn refuse_invisible(text: &str, allowed: &str) -> Result<(), String> {
+    let refused = |c: &char| is_invisible(*c) && !allowed.contains(*c);
+    match text.chars().find(refused) {
+        Some(c) => Err(format!(
+            "must not contain control characters or invisible characters, such as U+{:04X}",
+            u32::from(c)
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a character changes how text looks without being seen: control characters, line
+/// separators, format characters (bidirectional controls, zero-width characters, tags) and
+/// fillers that are blank. Two names that differ in them look the same, and a name can
+/// reorder the text after it. Variation selectors only choose the glyph of an emoji.
+pub(super) fn is_invisible(c: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    matches!(
+        category,
+        Control | Format | LineSeparator | ParagraphSeparator
+    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        && !CodePointSetData::new::<VariationSelector>().contains(c)
+}
+
+/// Refuses a name that commands and calls would take for an id.
+pub(super) fn no_id(name: &str) -> Result<(), String> {
+    if Uuid::parse_str(name).is_ok() {
+        return Err("must not be a UUID, because it would be taken for an id".into());
     }
     Ok(())
 }
@@ -98,10 +149,10 @@ pub(super) fn working_directory(path: &str) -> Result<(), String> {
     if !inside {
         return Err("must be relative to the workspace and must not contain '..'".into());
     }
-    if path.len() > limits::MAX_WORKING_DIRECTORY || path.chars().any(char::is_control) {
-        return Err("must be at most 1024 bytes without control characters".into());
+    if path.len() > limits::MAX_WORKING_DIRECTORY {
+        return Err("must be at most 1024 bytes".into());
     }
-    Ok(())
+    single_line(path)
 }
 
 /// Text of a client as it may stand in a message: escaped, and cut to a length
@@ -110,13 +161,100 @@ pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut shown = String::new();
     for c in text.chars().take(MOST) {
-        match c.is_control() {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
+        if is_invisible(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
         }
     }
     if text.chars().nth(MOST).is_some() {
         shown.push_str("...");
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each kind of character that cannot be seen or that moves others.
+    const INVISIBLE: [char; 22] = [
+        '\0',
+        '\n',
+        '\t',
+        '\u{1b}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{ad}',
+        '\u{34f}',
+        '\u{61c}',
+        '\u{115f}',
+        '\u{180e}',
+        '\u{200b}',
+        '\u{200d}',
+        '\u{200f}',
+        '\u{2028}',
+        '\u{202e}',
+        '\u{2060}',
+        '\u{2066}',
+        '\u{3164}',
+        '\u{feff}',
+        '\u{e0041}',
+    ];
+
+    #[test]
+    fn no_single_line_has_invisible_characters() {
+        for c in INVISIBLE {
+            let text = format!("a{c}b");
+            assert!(name(&text, 50).is_err(), "{text:?}");
+            assert!(short_text(&text, 50).is_err(), "{text:?}");
+            assert!(stage_name(&text).is_err(), "{text:?}");
+            assert!(working_directory(&text).is_err(), "{text:?}");
+            assert_eq!(lines(&text).is_ok(), matches!(c, '\n' | '\t'), "{text:?}");
+            assert!(!shown(&text).contains(c), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_may_be_of_any_script() {
+        for text in [
+            "café",
+            "construção",
+            "日本語",
+            "עברית",
+            "हिन्दी",
+            "ship it ✈\u{fe0f}",
+            "a — b",
+            "…",
+        ] {
+            assert_eq!(name(text, 50), Ok(()), "{text}");
+            assert_eq!(shown(text), text);
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_id_however_that_is_written() {
+        let id = "0190b2f0-0000-7000-8000-000000000001";
+        let simple = id.replace('-', "");
+        for text in [
+            id.to_owned(),
+            id.to_uppercase(),
+            simple.clone(),
+            format!("{{{id}}}"),
+            format!("urn:uuid:{id}"),
+        ] {
+            assert!(no_id(&text).is_err(), "{text}");
+        }
+        for text in [
+            "",
+            "ci",
+            &id[1..],
+            &simple[1..],
+            "0190b2f0",
+            "a 0190b2f0-0000-7000-8000-000000000001",
+        ] {
+            assert_eq!(no_id(text), Ok(()), "{text}");
+        }
+    }
 }

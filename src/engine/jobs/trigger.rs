@@ -111,6 +111,10 @@ impl Jobs {
     ) -> Result<NewJob, Error> {
         let newest = Arc::clone(&state.pipeline);
         let pipeline = self.journal.revision_of(newest, request.revision).await?;
+        let violations = validate::trigger_of(&request.git_ref, &pipeline.spec);
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
         let git_ref = if request.git_ref.is_empty() {
             pipeline.spec.default_ref.clone()
         } else {

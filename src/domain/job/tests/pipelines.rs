@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::world::{NOW, pipeline, spec, stage};
-use crate::domain::{PipelineSpec, RunCondition};
+use crate::domain::{Pipeline, PipelineSpec, RunCondition};
 
 fn two_stages() -> PipelineSpec {
     let stage = |name| stage(name, &[], RunCondition::OnSuccess);
@@ -14,6 +14,7 @@ fn two_stages() -> PipelineSpec {
 fn a_revision_that_leaves_the_stages_shares_them_and_their_order() {
     let first = pipeline(two_stages());
     let spec = PipelineSpec {
+        git_repository: "https://example.com/r.git".to_owned(),
         default_ref: "main".to_owned(),
         ..first.spec.clone()
     };
@@ -38,9 +39,33 @@ fn the_order_is_worked_out_again_where_it_may_change() {
 fn what_changes_beside_the_stages_is_checked_all_the_same() {
     let first = pipeline(two_stages());
     let spec = PipelineSpec {
+        git_repository: "https://example.com/r.git".to_owned(),
         default_ref: "-x".to_owned(),
         ..first.spec.clone()
     };
     let violations = first.revised(spec, NOW).unwrap_err();
     assert_eq!(violations[0].field, "default_ref");
+}
+
+/// Whether the ref is added or the repository is taken away.
+#[test]
+fn a_ref_needs_a_repository() {
+    let first = pipeline(two_stages());
+    let with = |git_repository: &str, default_ref: &str| PipelineSpec {
+        git_repository: git_repository.to_owned(),
+        default_ref: default_ref.to_owned(),
+        ..first.spec.clone()
+    };
+    let refused = |from: &Pipeline, spec| {
+        let violations = from.revised(spec, NOW).unwrap_err();
+        violations
+            .into_iter()
+            .map(|violation| violation.field)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&first, with("", "main")), ["default_ref"]);
+    let both = with("https://example.com/r.git", "main");
+    let second = first.revised(both, NOW).unwrap().unwrap();
+    assert_eq!(refused(&second, with("", "main")), ["default_ref"]);
+    assert!(second.revised(with("", ""), NOW).unwrap().is_some());
 }

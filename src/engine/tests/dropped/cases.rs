@@ -38,7 +38,7 @@ pub(super) const OF_CALLERS: &[Case] = &[
                     etag: "",
                     change: &|pipeline: &Pipeline| {
                         Ok(PipelineSpec {
-                            default_ref: "other".to_owned(),
+                            parallel: true,
                             ..pipeline.spec.clone()
                         })
                     },
