@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io, process::ExitCode};
 
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::cli::connect::unreachable::root_cause;
 
@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Ok = 0,
     /// The job failed.
     JobFailed = 1,
-    /// The command line is wrong.
+    /// The command line is wrong, or a file, directory or output that it uses is.
     Usage = 2,
     /// What was sent is not valid.
     Invalid = 3,
@@ -48,12 +48,16 @@ pub(crate) enum Failure {
     Usage(String),
     /// The input is no pipeline.
     Invalid(String),
+    /// Several things have this name.
+    Ambiguous(String),
     /// Nothing has this name.
     NotFound(String),
     /// Something else is in the way.
     Conflict(String),
     /// The service or the system does not let this one in.
     NotAllowed(String),
+    /// A file, a directory or an output of this machine cannot be used.
+    Local(String),
     /// The service could not be started or has died.
     Service(String),
     /// The service refused, or could not be reached.
@@ -68,7 +72,7 @@ impl Failure {
     /// The exit code that stands for this failure.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Ambiguous(_) | Self::Local(_) => Exit::Usage,
             Self::Invalid(_) => Exit::Invalid,
             Self::NotFound(_) => Exit::NotFound,
             Self::Conflict(_) => Exit::Conflict,
@@ -76,7 +80,8 @@ impl Failure {
             Self::Status(status) | Self::Hinted(status, _) => exit_of(status.code()),
             // A reader that has seen enough, such as `head`, is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-            Self::Service(_) | Self::Output(_) => Exit::Unavailable,
+            Self::Output(_) => Exit::Usage,
+            Self::Service(_) => Exit::Unavailable,
         }
     }
 
@@ -85,16 +90,26 @@ impl Failure {
         match self {
             Self::Usage(text)
             | Self::Invalid(text)
+            | Self::Ambiguous(text)
             | Self::NotFound(text)
             | Self::Conflict(text)
             | Self::NotAllowed(text)
+            | Self::Local(text)
             | Self::Service(text) => Some(text.clone()),
             Self::Status(status) => Some(describe(status)),
             Self::Hinted(status, hint) => Some(format!("{}\n  {hint}", describe(status))),
             Self::Output(_) if self.exit() == Exit::Ok => None,
-            Self::Output(error) => Some(format!("cannot write the output: {error}")),
+            Self::Output(error) => Some(format!("cannot write to standard output: {error}")),
         }
     }
+}
+
+/// The service's error for something that does not exist, for look-ups by name: the service
+/// is only asked for a list, so it does not say it by itself.
+pub(crate) fn not_found(reason: &str, message: String) -> Failure {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, "pipewright", []);
+    Status::with_error_details(Code::NotFound, message, details).into()
 }
 
 impl From<Status> for Failure {
@@ -157,8 +172,6 @@ fn headline(status: &Status) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tonic_types::{ErrorDetails, StatusExt};
-
     use super::*;
 
     #[test]
@@ -188,5 +201,16 @@ mod tests {
     fn a_closed_pipe_is_no_failure() {
         let failure = Failure::Output(io::ErrorKind::BrokenPipe.into());
         assert_eq!((failure.exit(), failure.message()), (Exit::Ok, None));
+    }
+
+    #[test]
+    fn a_full_output_is_no_unavailable_service() {
+        let failure = Failure::Output(io::ErrorKind::StorageFull.into());
+        assert_eq!(failure.exit(), Exit::Usage);
+        let message = failure.message().unwrap();
+        assert!(
+            message.starts_with("cannot write to standard output: "),
+            "{message}"
+        );
     }
 }

@@ -54,6 +54,9 @@ fn help_texts() {
             insta::assert_snapshot!(format!("help_{kind}_{name}"), help(&[kind, name]));
         }
     }
+    for name in JSON_COMMANDS {
+        insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
+    }
     insta::assert_snapshot!("help_context", help(&["context"]));
     for name in ["set", "use", "list", "show", "remove"] {
         insta::assert_snapshot!(format!("help_context_{name}"), help(&["context", name]));
@@ -89,6 +92,13 @@ fn arguments_that_are_refused() {
         "runner --capacity 10001",
         "runner --labels gpu",
         "runner --capacity 3 list",
+        "runner --guard subreaper list",
+        "run pipeline.yaml --ref main",
+        "create-pipeline",
+        "get-pipeline --data {}",
+        "update-pipeline --pipeline-id p",
+        "trigger-pipeline",
+        "delete-pipeline --pipeline-id p --data {}",
         "user add ada",
         "user add a/b --role viewer",
         "user add local --role viewer",
@@ -111,4 +121,67 @@ fn arguments_that_are_refused() {
         })
         .collect();
     insta::assert_snapshot!(report.join("\n"));
+}
+
+fn parsed(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn options_of_all_runner_commands_may_stand_before_the_command() {
+    for line in [
+        "pipewright runner -o json list",
+        "pipewright -o json runner list",
+        "pipewright runner --server ci.test:1 list",
+        "pipewright runner -o json",
+    ] {
+        assert!(parsed(line).is_ok(), "{line}");
+    }
+}
+
+/// Errors have the form that was asked for, even where nothing else could be read.
+#[test]
+fn the_form_is_known_of_arguments_that_are_wrong() {
+    for (line, expected) in [
+        ("pipewright job get", Format::Table),
+        ("pipewright job get -o json", Format::Json),
+        ("pipewright -o json job get", Format::Json),
+        ("pipewright job -o=json get --nonsense", Format::Json),
+        ("pipewright job get --nonsense -ojson", Format::Json),
+        ("pipewright --output json nonsense", Format::Json),
+        ("pipewright --output=json", Format::Json),
+        ("pipewright job get -o", Format::Table),
+        ("pipewright job get -o table", Format::Table),
+        ("pipewright create-pipeline", Format::Json),
+        ("pipewright -o table create-pipeline", Format::Json),
+        (
+            "pipewright pipeline get create-pipeline --nonsense",
+            Format::Table,
+        ),
+        ("pipewright", Format::Table),
+    ] {
+        let arguments: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        assert_eq!(format_of(&arguments), expected, "{line}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_arguments_is_one_line() {
+    for (line, expected) in [
+        (
+            "pipewright create-pipeline",
+            "the following required arguments were not provided: --data <JSON>",
+        ),
+        ("pipewright nonsense", "unrecognized subcommand 'nonsense'"),
+        (
+            "pipewright runner --capacity 1 list",
+            "the subcommand 'list' cannot be used with '--capacity <CAPACITY>'",
+        ),
+    ] {
+        assert_eq!(
+            usage_message(&parsed(line).unwrap_err()),
+            expected,
+            "{line}"
+        );
+    }
 }

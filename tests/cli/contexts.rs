@@ -209,7 +209,7 @@ fn credentials_are_not_sent_in_the_clear_to_another_machine() {
     for command in [&["health"][..], &["job", "list"], &["runner"]] {
         let refused = run(&[command, &line].concat());
         assert_eq!(refused.code, Some(2), "{refused:?}");
-        assert!(refused.stderr.contains("in the clear"), "{refused:?}");
+        assert!(refused.stderr.contains("in plaintext"), "{refused:?}");
         assert!(!refused.stderr.contains(TOKEN), "{refused:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::{
-    binary::{Running, assert_shown, gate, pipewright, run},
+    binary::{Ran, Running, assert_shown, gate, pipewright, run},
     processes::living,
 };
 
@@ -263,4 +263,31 @@ async fn the_checkout_example_runs_on_a_served_repository() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("[test] hello from git\n"), "{ran:?}");
     assert!(ran.stdout.contains("[deploy] HELLO FROM GIT\n"), "{ran:?}");
+}
+
+/// A ref that nothing is checked out of would be ignored.
+#[test]
+fn a_ref_without_a_repository_is_refused() {
+    let ran = run(&["run", "examples/hello.yaml", "--clean", "--ref", "main"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("git_ref: must be empty"), "{ran:?}");
+    let ran = run(&["run", "examples/hello.yaml", "--ref", "main"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("--clean"), "{ran:?}");
+}
+
+#[test]
+fn a_secret_variable_with_nothing_behind_it_is_refused() {
+    for (value, told) in [
+        (None, "no such environment variable"),
+        (Some(""), "is empty"),
+    ] {
+        let mut command = pipewright(&["run", "examples/hello.yaml", "--secret-var", "TOKEN"]);
+        command.env_remove("TOKEN");
+        command.envs(value.map(|value| ("TOKEN", value)));
+        let ran = Ran::of(command.output().unwrap());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(told), "{ran:?}");
+        assert_eq!(ran.stdout, "");
+    }
 }

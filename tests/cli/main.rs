@@ -14,6 +14,7 @@ mod credentials;
 mod crowds;
 mod encryption;
 mod faults;
+mod flat_commands;
 #[path = "../support/frames.rs"]
 mod frames;
 #[path = "../support/git_server.rs"]
@@ -22,6 +23,7 @@ mod local_runs;
 mod observed;
 #[path = "../support/offered.rs"]
 mod offered;
+mod outputs;
 #[path = "../support/processes.rs"]
 mod processes;
 mod proxies;

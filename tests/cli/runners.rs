@@ -135,7 +135,7 @@ fn a_directory_makes_a_runner_the_same_again_and_is_its_alone() {
     let first = runner(&served, "one", &[]);
     let id = show(&served, "one")["id"].clone();
     let second = start(&served, "one", &[]).finish();
-    assert_eq!(second.code, Some(7), "{second:?}");
+    assert_eq!(second.code, Some(2), "{second:?}");
     assert!(second.stderr.contains("another runner uses"), "{second:?}");
 
     let pid = served.path("pid");
@@ -347,6 +347,25 @@ fn a_watch_tells_why_nothing_runs() {
     assert_eq!(watch.wait().code(), Some(0));
 }
 
+/// One who leaves is told how to come back.
+#[test]
+fn a_watch_that_is_interrupted_says_how_to_follow_the_job_again() {
+    let served = service(&[]);
+    served.create("p", "true");
+    let mut command = served.command(&["pipeline", "trigger", "p", "--watch"]);
+    let mut watch = Running::start(&mut command);
+    watch.until_stderr("waits: no matching runner");
+    watch.signal(Signal::INT);
+    let told = watch.until_stderr(" continues; ");
+    let (_, again) = told.split_once("`pipewright ").unwrap();
+    let (again, _) = again.split_once('`').unwrap();
+    assert_eq!(watch.wait().code(), Some(130));
+    let _runner = runner(&served, "one", &[]);
+    let again: Vec<_> = again.split(' ').collect();
+    assert_eq!(again[..2], ["job", "watch"]);
+    assert!(served.run(&again).ok().contains("succeeded"));
+}
+
 #[test]
 fn a_runner_says_which_stages_it_runs_and_which_service_it_misses() {
     let served = service(&[]);
@@ -373,7 +392,7 @@ fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
     fs::write(&file, "").unwrap();
     let file = file.to_str().unwrap();
     let refused = served.run(&["runner", "--workspace-dir", file]);
-    assert_eq!(refused.code, Some(7));
+    assert_eq!(refused.code, Some(2));
     let told = format!("cannot use the workspace directory {file}: ");
     assert!(refused.stderr.contains(&told), "{}", refused.stderr);
     let listed = served.run(&["runner", "list", "-o", "json"]).json();

@@ -23,9 +23,9 @@ pub(crate) enum AdminCommand {
     Tasks(TasksArgs),
 }
 
-/// List the background tasks, with how their runs went
+/// List the background tasks and the results of their runs
 ///
-/// Runs are counted since the service started.
+/// Runs and failures are counted from the start of the service.
 #[derive(Args, Debug)]
 pub(crate) struct TasksArgs {
     #[command(flatten)]

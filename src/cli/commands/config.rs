@@ -6,12 +6,12 @@ use crate::{
     cli::{
         commands::{serve, settings::SettingsArgs},
         exit::{Exit, Failure},
-        present::out,
+        present::{format::Format, json, out},
     },
     server,
 };
 
-/// Look at the settings that `pipewright serve` would have
+/// Check or show the settings of `pipewright serve`
 #[derive(Args, Debug)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
@@ -20,21 +20,35 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say `ok`, or list all mistakes, each with where it was made; reads the credentials and certificates that they name
+    /// Print `ok`, or all errors in the settings with their places; also reads the files that
+    /// they name
     Check(SettingsArgs),
-    /// Print the effective settings as a file, each with where it comes from
+    /// Print the effective settings as a TOML file, each with its source
     Show(SettingsArgs),
 }
 
 /// Checks or shows.
-pub(crate) fn config(args: &ConfigArgs) -> Result<Exit, Failure> {
+pub(crate) fn config(args: &ConfigArgs, format: Format) -> Result<Exit, Failure> {
     match &args.command {
         ConfigCommand::Check(args) => {
             let (_, config) = args.load()?.into_config();
             server::check(&config).map_err(serve::failure)?;
-            out::print_line("ok")?;
+            out::print_line(match format {
+                Format::Table => "ok",
+                Format::Json => r#"{"ok":true}"#,
+            })?;
         }
-        ConfigCommand::Show(args) => out::print(args.load()?.to_toml().as_bytes())?,
+        ConfigCommand::Show(args) => {
+            let settings = args.load()?.to_toml();
+            match format {
+                Format::Table => out::print(settings.as_bytes())?,
+                Format::Json => {
+                    let settings: toml::Table =
+                        settings.parse().expect("what is shown is a valid file");
+                    out::print_line(&json::pretty_value(&settings))?;
+                }
+            }
+        }
     }
     Ok(Exit::Ok)
 }

@@ -7,13 +7,14 @@ use crate::config::{Guard, Supervision, size};
 /// How the processes of a stage are held together, and what they may use.
 #[derive(Args, Debug)]
 pub(crate) struct GuardArgs {
-    /// How the processes of a stage are held together; one that does not work here is refused
+    /// How the processes of a stage are contained; a guard that does not work here is refused
     #[arg(long, default_value = "auto")]
     guard: Guard,
-    /// Processes and threads of a stage at once, where cgroups can be written
+    /// Maximum number of processes and threads of a stage, where cgroups are writable
     #[arg(long, default_value_t = 4_096, value_parser = value_parser!(u64).range(1..))]
     max_stage_processes: u64,
-    /// Memory of a stage, such as 512MiB, where cgroups can be written; unlimited when unset
+    /// Maximum memory of a stage, such as 512MiB, where cgroups are writable
+    /// [default: unlimited]
     #[arg(long, value_name = "SIZE", value_parser = stage_memory)]
     max_stage_memory: Option<u64>,
 }

@@ -1,5 +1,7 @@
 //! `pipewright health`, which is also the health check of a container.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use tonic::Request;
 use tonic_health::pb::{
@@ -10,12 +12,12 @@ use crate::{
     cli::{
         connect::{client::deadline_exceeded, connection::Connection, remote::Remote},
         exit::{Exit, Failure},
-        present::out,
+        present::{format::Format, json, out},
     },
     proto::CheckedChannel,
 };
 
-/// Ask whether the service is serving; the exit code is 0 if it is, else 7
+/// Check whether the service is serving; the exit code is 0 if it is, otherwise 7
 #[derive(Args, Debug)]
 pub(crate) struct HealthArgs {
     #[command(flatten)]
@@ -23,12 +25,16 @@ pub(crate) struct HealthArgs {
 }
 
 /// Asks once: who checks health wants to know of now.
-pub(crate) async fn health(args: HealthArgs) -> Result<Exit, Failure> {
+pub(crate) async fn health(args: HealthArgs, format: Format) -> Result<Exit, Failure> {
     let connection = args.remote.connection()?;
     let timeout = args.remote.timeout;
     let status = tokio::time::timeout(timeout, check(&connection)).await;
     let status = status.map_err(|_| deadline_exceeded(timeout))??;
-    out::print_line(status.as_str_name())?;
+    let name = status.as_str_name();
+    out::print_line(&match format {
+        Format::Table => name.to_owned(),
+        Format::Json => json::compact_value(&BTreeMap::from([("status", name)])),
+    })?;
     Ok(match status {
         ServingStatus::Serving => Exit::Ok,
         _ => Exit::Unavailable,

@@ -13,10 +13,10 @@ use crate::cli::{
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Input {
-    /// The pipeline itself, as YAML or JSON
+    /// The pipeline, in YAML or JSON
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
-    /// A file with the pipeline, as YAML or JSON; `-` is standard input
+    /// File with the pipeline, in YAML or JSON; `-` is standard input
     #[arg(long, short = 'f')]
     file: Option<PathBuf>,
 }

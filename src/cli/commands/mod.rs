@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod credentials;
 pub(crate) mod file;
+pub(crate) mod flat;
 pub(crate) mod follow;
 pub(crate) mod guard;
 pub(crate) mod health;

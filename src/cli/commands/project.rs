@@ -34,14 +34,14 @@ pub(crate) enum ProjectCommand {
 
 /// Create a project
 ///
-/// A pipeline that names a project which is not there makes it, too.
+/// A pipeline that names a project that does not exist creates it as well.
 #[derive(Args, Debug)]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     project: Named,
     #[command(flatten)]
     fields: Fields,
-    /// Check everything and change nothing
+    /// Validate the request without changing anything
     #[arg(long)]
     validate_only: bool,
 }
@@ -53,24 +53,24 @@ pub(crate) struct GetArgs {
     project: Named,
 }
 
-/// List projects by name
+/// List projects, sorted by name
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     paging: Paging,
 }
 
-/// Change a project; what is not given stays as it is
+/// Change the given fields of a project
 #[derive(Args, Debug)]
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
     project: Named,
     #[command(flatten)]
     fields: Fields,
-    /// Change the project only if this is still its etag
+    /// Change the project only if it still has this etag
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
-    /// Check everything and change nothing
+    /// Validate the request without changing anything
     #[arg(long)]
     validate_only: bool,
 }
@@ -80,7 +80,7 @@ pub(crate) struct UpdateArgs {
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     project: Named,
-    /// Delete the project only if this is still its etag
+    /// Delete the project only if it still has this etag
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
@@ -96,10 +96,10 @@ struct Named {
 /// What a caller may say of a project.
 #[derive(Args, Debug)]
 struct Fields {
-    /// Text for people, at most 1024 characters
+    /// Description, at most 1024 characters
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// A piece of data of yours; may be repeated. An update replaces all that there are
+    /// Custom metadata; may be repeated. An update replaces all annotations
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]
     annotations: Vec<(String, String)>,
 }
@@ -164,15 +164,21 @@ impl ServiceCommand for ProjectCommand {
 }
 
 async fn create(args: CreateArgs, client: &Client, format: Format) -> Result<Exit, Failure> {
+    let validate_only = args.validate_only;
     let request = v1::CreateProjectRequest {
         project: Some(args.fields.of(args.project.name, String::new())),
         request_id: request_id(),
-        validate_only: args.validate_only,
+        validate_only,
     };
     let send =
         |mut client: Client, request| async move { client.projects.create_project(request).await };
     let response = client.call(request, send).await?;
-    resource::print(&response.project.unwrap_or_default(), format)
+    let done = if validate_only {
+        "the project is valid"
+    } else {
+        "the project was created"
+    };
+    resource::print_done(&response.project.unwrap_or_default(), format, done)
 }
 
 async fn get(args: GetArgs, client: &Client, format: Format) -> Result<Exit, Failure> {
@@ -197,6 +203,7 @@ async fn list(paging: &Paging, client: &Client, format: Format) -> Result<Exit, 
 }
 
 async fn update(args: UpdateArgs, client: &Client, format: Format) -> Result<Exit, Failure> {
+    let validate_only = args.validate_only;
     let mask = args.fields.mask();
     if mask.paths.is_empty() {
         return Err(Failure::Usage(
@@ -206,13 +213,18 @@ async fn update(args: UpdateArgs, client: &Client, format: Format) -> Result<Exi
     let request = v1::UpdateProjectRequest {
         project: Some(args.fields.of(args.project.name, args.etag)),
         update_mask: Some(mask),
-        validate_only: args.validate_only,
+        validate_only,
         request_id: request_id(),
     };
     let send =
         |mut client: Client, request| async move { client.projects.update_project(request).await };
     let response = client.call(request, send).await?;
-    resource::print(&response.project.unwrap_or_default(), format)
+    let done = if validate_only {
+        "the project is valid"
+    } else {
+        "the project was updated"
+    };
+    resource::print_done(&response.project.unwrap_or_default(), format, done)
 }
 
 async fn delete(args: DeleteArgs, client: &Client, format: Format) -> Result<Exit, Failure> {
@@ -225,8 +237,11 @@ async fn delete(args: DeleteArgs, client: &Client, format: Format) -> Result<Exi
         |mut client: Client, request| async move { client.projects.delete_project(request).await };
     let response = client.call(request, send).await?;
     match format {
-        Format::Table => out::notice("the project is deleted"),
-        Format::Json => out::print_line(&json::pretty("DeleteProjectResponse", &response))?,
+        Format::Table => out::notice("the project was deleted"),
+        Format::Json => {
+            let text = json::pretty("DeleteProjectResponse", &response);
+            out::print_done("the project was deleted", &text)?;
+        }
     }
     Ok(Exit::Ok)
 }

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, env, io, net::Ipv4Addr, path::PathBuf, time::Du
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::{Args, value_parser};
 use secrecy::SecretString;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
 use tonic::transport::Endpoint;
 
 use crate::{
@@ -36,15 +40,15 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Of a service that nobody else knows of; what it needs of open files, any shell gives.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Run a pipeline file here and now, with no service to set up
+/// Run a pipeline file on this machine, without a service
 ///
 /// Commands run in the current directory with the current environment. Ctrl-C
-/// cancels the job and waits for its end; a second one kills it at once.
+/// cancels the job and waits for its end; a second Ctrl-C kills it immediately.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
-    /// The pipeline, as YAML or JSON; `-` is standard input
+    /// Pipeline file, in YAML or JSON; `-` is standard input
     file: PathBuf,
-    /// Stages that run at once
+    /// Maximum number of stages that run at a time
     #[arg(
         long,
         env = "JOB_WORKERS",
@@ -53,24 +57,25 @@ pub(crate) struct RunArgs {
         value_parser = value_parser!(u16).range(1..)
     )]
     workers: u16,
-    /// A variable of all stages; may be repeated
+    /// Variable of all stages; may be repeated
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value)]
     vars: Vec<(String, String)>,
     #[command(flatten)]
     secret_vars: SecretVars,
-    /// Branch, tag or commit to check out; takes effect with --clean
-    #[arg(long = "ref", value_name = "REF")]
+    /// Branch, tag or commit to check out; needs --clean
+    #[arg(long = "ref", value_name = "REF", requires = "clean")]
     git_ref: Option<String>,
-    /// Run in a fresh directory with a checkout and a short list of environment variables
+    /// Run in a fresh directory with a checkout and a minimal environment
     #[arg(long)]
     clean: bool,
-    /// Leave control sequences in the output of the stages
+    /// Do not remove control sequences, such as colors, from output that goes to a terminal;
+    /// other output always has them
     #[arg(long)]
     raw: bool,
 }
 
 /// Runs the pipeline; the job's result is the exit code.
-pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> {
     let pipeline = v1::Pipeline::from(input::read_file(&args.file)?);
     check_labels(&pipeline)?;
     let secrets = args.secret_vars.read()?;
@@ -80,7 +85,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<Exit, Failure> {
     let _traces = telemetry::init("warn");
     let mut service = Service::start(&args).await?;
     let ended = tokio::select! {
-        ended = run_job(&service.client, &args, pipeline, secrets) => ended,
+        ended = run_job(&service.client, &args, format, pipeline, secrets) => ended,
         failure = died(&mut service.task) => return Err(failure),
     };
     if !matches!(ended, Ok(Exit::Interrupted)) {
@@ -112,6 +117,7 @@ fn check_labels(pipeline: &v1::Pipeline) -> Result<(), Failure> {
 async fn run_job(
     client: &Client,
     args: &RunArgs,
+    format: Format,
     pipeline: v1::Pipeline,
     secret_variables: BTreeMap<String, String>,
 ) -> Result<Exit, Failure> {
@@ -126,7 +132,7 @@ async fn run_job(
     };
     let job = trigger::trigger(client, request).await?;
     let style = Style {
-        format: Format::Table,
+        format,
         logs: true,
         raw: args.raw,
         on_interrupt: OnInterrupt::Cancel,
@@ -161,23 +167,28 @@ impl Service {
         // A service that has ended already need not be told.
         let _ = self.stop.send(());
         drop(self.client);
-        let served = self.task.await.map_err(|error| error.to_string());
-        let stopped = served.and_then(|served| served.map_err(|error| error.to_string()));
-        stopped.map_err(Failure::Service)
+        ended(self.task.await)
     }
 }
 
 /// Waits for the service to end before it was told to.
 async fn died(task: &mut ServiceTask) -> Failure {
-    Failure::Service(match task.await {
-        Ok(Ok(())) => "the service stopped by itself".to_owned(),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    })
+    match ended(task.await) {
+        Ok(()) => Failure::Service("the service stopped by itself".to_owned()),
+        Err(failure) => failure,
+    }
+}
+
+fn ended(task: Result<Result<(), ServeError>, JoinError>) -> Result<(), Failure> {
+    match task {
+        Ok(served) => served.map_err(serve::failure),
+        Err(panic) => Err(Failure::Service(panic.to_string())),
+    }
 }
 
 fn client(listener: &TcpListener, token: &str) -> Result<Client, Failure> {
-    let address = listener.local_addr().map_err(no_place)?;
+    let address = listener.local_addr();
+    let address = address.map_err(|error| Failure::Service(format!("cannot listen: {error}")))?;
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .expect("a socket address makes a valid URL");
     let credentials = Credentials::bearer(&token.into()).expect("base64 is visible ASCII");
@@ -210,5 +221,5 @@ fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
 }
 
 fn no_place(error: io::Error) -> Failure {
-    Failure::Service(format!("cannot run here: {error}"))
+    Failure::Local(format!("cannot run in this directory: {error}"))
 }

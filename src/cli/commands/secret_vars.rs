@@ -10,8 +10,8 @@ use crate::cli::{exit::Failure, present::text};
 /// The secret variables of a job.
 #[derive(Args, Debug)]
 pub(crate) struct SecretVars {
-    /// An environment variable of yours to hand on to all stages, masked in their output;
-    /// may be repeated
+    /// Environment variable to pass to all stages as a secret, masked in their output; may
+    /// be repeated
     #[arg(long = "secret-var", value_name = "NAME")]
     names: Vec<String>,
 }
@@ -35,7 +35,7 @@ fn value(name: &str) -> Result<String, Failure> {
         ));
     }
     let name = text::one_line(name);
-    env::var(&*name).map_err(|error| {
+    let value = env::var(&*name).map_err(|error| {
         Failure::Usage(match error {
             env::VarError::NotPresent => {
                 format!("--secret-var {name}: there is no such environment variable")
@@ -44,5 +44,11 @@ fn value(name: &str) -> Result<String, Failure> {
                 format!("--secret-var {name}: the environment variable is not UTF-8 text")
             }
         })
-    })
+    })?;
+    if value.is_empty() {
+        return Err(Failure::Usage(format!(
+            "--secret-var {name}: the environment variable is empty"
+        )));
+    }
+    Ok(value)
 }

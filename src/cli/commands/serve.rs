@@ -11,6 +11,7 @@ use crate::{
         exit::{Exit, Failure},
         interrupt::{Interrupts, reloads},
     },
+    runner::RunnerError,
     server::{self, Environment, ServeError},
     telemetry,
 };
@@ -24,9 +25,10 @@ pub(crate) struct ServeArgs {
 }
 
 const SETTINGS: &str = "\
-Each setting has one name: `max_connections = 500` in the file, which `false` turns off what
-is on, as `reflection = false`; PIPEWRIGHT_MAX_CONNECTIONS=500 in the environment; and
---max-connections 500. Flags go before the environment, and that before the file.
+Each setting has the same name in all three places: `max_connections = 500` in the file,
+PIPEWRIGHT_MAX_CONNECTIONS=500 in the environment, and the flag --max-connections 500. To turn
+off a switch that is on by default, write `reflection = false` in the file. Flags override the
+environment, and the environment overrides the file.
 `pipewright config check` and `pipewright config show` take the same flags.";
 
 /// Serves until SIGINT or SIGTERM; SIGHUP has it read credentials and certificates again.
@@ -58,7 +60,9 @@ pub(crate) fn failure(error: ServeError) -> Failure {
     match error {
         ServeError::Credentials(_) | ServeError::Tls(_) => Failure::Invalid(message),
         ServeError::Directory { .. }
-        | ServeError::Unprepared(_)
+        | ServeError::Unprepared(RunnerError::Workspaces(_))
+        | ServeError::Runner(RunnerError::Workspaces(_)) => Failure::Local(message),
+        ServeError::Unprepared(_)
         | ServeError::Runner(_)
         | ServeError::Reflection(_)
         | ServeError::Store(_)

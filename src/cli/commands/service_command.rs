@@ -29,3 +29,19 @@ impl<C: Subcommand + ServiceCommand> Group<C> {
         self.command.run(&self.remote.client()?, format).await
     }
 }
+
+/// A command that stands alone, with the options that say which service it calls.
+#[derive(Args, Debug)]
+pub(crate) struct Alone<C: Args> {
+    #[command(flatten)]
+    command: C,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl<C: Args + ServiceCommand> Alone<C> {
+    /// Runs the command.
+    pub(crate) async fn run(self, format: Format) -> Result<Exit, Failure> {
+        self.command.run(&self.remote.client()?, format).await
+    }
+}

@@ -50,9 +50,9 @@ impl Args for SettingsArgs {
             .long(CONFIG)
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("File of settings, in TOML")
+            .help("TOML file with settings")
             .long_help(format!(
-                "File of settings, in TOML; the environment and flags go before it\n\n[env: {CONFIG_VARIABLE}]"
+                "TOML file with settings; environment variables and flags override it\n\n[env: {CONFIG_VARIABLE}]"
             ));
         let flags = sections().iter().flat_map(|section| {
             let flags = section.settings.iter().map(flag);

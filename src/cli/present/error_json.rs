@@ -45,13 +45,25 @@ impl From<FieldViolation> for Violation {
 
 /// The failure on one line; nothing where nobody reads on.
 pub(crate) fn line(failure: &Failure) -> Option<String> {
-    let error = match failure {
-        Failure::Status(status) | Failure::Hinted(status, _) => of_status(status),
-        Failure::Usage(_) | Failure::Invalid(_) => of_words(Code::InvalidArgument, failure)?,
-        Failure::NotFound(_) => of_words(Code::NotFound, failure)?,
-        Failure::Conflict(_) => of_words(Code::FailedPrecondition, failure)?,
-        Failure::NotAllowed(_) => of_words(Code::PermissionDenied, failure)?,
-        Failure::Service(_) | Failure::Output(_) => of_words(Code::Unavailable, failure)?,
+    let (code, reason) = match failure {
+        Failure::Status(status) | Failure::Hinted(status, _) => {
+            let error = of_status(status);
+            return Some(json::compact_value(&Line { error }));
+        }
+        Failure::Usage(_) => (Code::InvalidArgument, "USAGE"),
+        Failure::Invalid(_) => (Code::InvalidArgument, "INPUT_INVALID"),
+        Failure::Ambiguous(_) => (Code::InvalidArgument, "NAME_AMBIGUOUS"),
+        Failure::NotFound(_) => (Code::NotFound, "NOT_FOUND"),
+        Failure::Conflict(_) => (Code::FailedPrecondition, "CONFLICT"),
+        Failure::NotAllowed(_) => (Code::PermissionDenied, "NOT_ALLOWED"),
+        Failure::Local(_) | Failure::Output(_) => (Code::FailedPrecondition, "LOCAL_IO"),
+        Failure::Service(_) => (Code::Unavailable, "SERVICE_FAILED"),
+    };
+    let error = Error {
+        code: code_name(code),
+        reason: reason.to_owned(),
+        message: failure.message()?,
+        ..Error::default()
     };
     Some(json::compact_value(&Line { error }))
 }
@@ -72,15 +84,6 @@ fn of_status(status: &Status) -> Error {
         error.field_violations = violations.cloned().map(Violation::from).collect();
     }
     error
-}
-
-/// What this program found out by itself.
-fn of_words(code: Code, failure: &Failure) -> Option<Error> {
-    Some(Error {
-        code: code_name(code),
-        message: failure.message()?,
-        ..Error::default()
-    })
 }
 
 #[cfg(test)]
@@ -106,6 +109,8 @@ mod tests {
     fn what_was_never_sent_looks_the_same() {
         let failure = Failure::NotFound("no pipeline is called 'a\u{9b}'".to_owned());
         insta::assert_snapshot!(line(&failure).unwrap());
+        let unreached = Status::unavailable("cannot reach http://127.0.0.1:1").into();
+        insta::assert_snapshot!(line(&unreached).unwrap());
         let closed = Failure::Output(io::ErrorKind::BrokenPipe.into());
         assert!(line(&closed).is_none());
     }

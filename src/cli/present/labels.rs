@@ -50,10 +50,14 @@ pub(crate) fn labels(labels: &BTreeMap<String, String>) -> String {
     pairs.join(",")
 }
 
+/// `STATE_NO_SUCH_THING` as "no_such_thing".
+pub(crate) fn snake_case(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
 /// `STATE_NO_SUCH_THING` as "no such thing".
 fn word(name: &str, prefix: &str) -> String {
-    let name = name.strip_prefix(prefix).unwrap_or(name);
-    name.to_lowercase().replace('_', " ")
+    snake_case(name, prefix).replace('_', " ")
 }
 
 /// A stage as its log lines name it: with its attempt from the second on.
@@ -128,6 +132,12 @@ fn exit_code(job: &v1::Job, stage_name: &str) -> Option<i32> {
 /// Time from one moment to the other, or until now; empty before the first.
 pub(crate) fn elapsed(start: Option<Timestamp>, end: Option<Timestamp>) -> String {
     start.map_or(String::new(), |start| duration::show(between(start, end)))
+}
+
+/// For how long a stage has been running.
+pub(crate) fn running_for(run: &v1::StageRun) -> Duration {
+    run.start_time
+        .map_or(Duration::ZERO, |start| between(start, None))
 }
 
 fn between(start: Timestamp, end: Option<Timestamp>) -> Duration {

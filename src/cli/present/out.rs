@@ -1,6 +1,13 @@
 //! Standard output and standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fs::{self, File},
+    io::{self, IsTerminal, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
+};
 
 use crate::cli::{exit::Failure, present::text};
 
@@ -16,6 +23,32 @@ pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
     print(format!("{line}\n").as_bytes())
 }
 
+/// Prints the result of a command that has changed something. If it cannot be written, the
+/// error says that the change was made all the same.
+pub(crate) fn print_done(done: &str, line: &str) -> Result<(), Failure> {
+    match print_line(line) {
+        Err(Failure::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Local(format!(
+                "{done}, but the result cannot be written to standard output: {error}"
+            )))
+        }
+        other => other,
+    }
+}
+
+/// Whether nobody can read standard output: it is the null device, which also stands in for
+/// an output that was closed when the program started.
+pub(crate) fn is_discarded() -> bool {
+    let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    let stdout = stdout.and_then(|file| file.metadata());
+    match (stdout, fs::metadata("/dev/null")) {
+        (Ok(stdout), Ok(null)) => {
+            stdout.file_type().is_char_device() && stdout.rdev() == null.rdev()
+        }
+        _ => false,
+    }
+}
+
 /// Tells a person something on standard error; control characters are taken
 /// out. Nobody can be told that standard error is closed.
 pub(crate) fn notice(message: &str) {
@@ -25,6 +58,15 @@ pub(crate) fn notice(message: &str) {
 /// Prints a line of JSON, which has no control characters, on standard error.
 pub(crate) fn error_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Columns of the terminal that standard output is; none if it is no terminal.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = console::Term::stdout();
+    let size = stdout.is_term().then(|| stdout.size_checked()).flatten();
+    // A terminal that does not know its width has 0 columns.
+    size.map(|(_, columns)| usize::from(columns))
+        .filter(|columns| *columns > 0)
 }
 
 /// Whether logs have to be cleaned before they are printed.

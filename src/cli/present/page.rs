@@ -7,16 +7,16 @@ use crate::cli::present::out;
 /// How much of a list is wanted.
 #[derive(Args, Debug)]
 pub(crate) struct Paging {
-    /// Most items to show
+    /// Maximum number of items to show
     #[arg(long, default_value_t = 50, conflicts_with = "all")]
     limit: u32,
     /// Show the whole list
     #[arg(long)]
     all: bool,
-    /// Most items to ask for at once; the service's choice when unset
+    /// Maximum number of items per request [default: chosen by the service]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     page_size: u32,
-    /// Where to go on, as an earlier list said
+    /// Token of the page to start with, as printed below an earlier list
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
 }

@@ -5,13 +5,15 @@ use std::{collections::HashMap, time::Duration};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    cli::present::labels,
+    cli::present::{labels, out, text},
     proto::v1::{self, stage_run::State},
 };
 
 const MAX_UPDATES_PER_SECOND: u8 = 30;
 const TICK: Duration = Duration::from_millis(100);
-const TEMPLATE: &str = "{spinner} {prefix} {bar:24} {pos:>3}% {elapsed}";
+const WITH_PROGRESS: &str = "{spinner} {prefix} {bar:24} {pos:>3}% {elapsed}";
+/// For a stage that has reported no progress: 0 % would say that nothing is done.
+const WITHOUT_PROGRESS: &str = "{spinner} {prefix} {elapsed}";
 
 /// Bars, by stage name and attempt.
 pub(crate) struct Bars {
@@ -55,7 +57,11 @@ impl Bars {
             if run.state() == State::Running {
                 let all = &self.all;
                 let bar = self.running.entry(key).or_insert_with(|| bar(all, run));
-                bar.set_position(u64::try_from(run.progress_percent).unwrap_or(0));
+                let done = u64::try_from(run.progress_percent).unwrap_or(0);
+                if bar.position() == 0 && done > 0 {
+                    bar.set_style(style(WITH_PROGRESS));
+                }
+                bar.set_position(done);
             } else if let Some(bar) = self.running.remove(&key) {
                 bar.finish_and_clear();
                 self.all.remove(&bar);
@@ -65,10 +71,14 @@ impl Bars {
 }
 
 fn bar(all: &MultiProgress, run: &v1::StageRun) -> ProgressBar {
-    let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed");
-    let bar = all.add(ProgressBar::new(100));
-    bar.set_style(style);
-    bar.set_prefix(labels::run_name(run));
+    let bar = ProgressBar::new(100).with_elapsed(labels::running_for(run));
+    let bar = all.add(bar);
+    bar.set_style(style(WITHOUT_PROGRESS));
+    bar.set_prefix(text::line_prefix(&labels::run_name(run), out::width()));
     bar.enable_steady_tick(TICK);
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is well formed")
 }

@@ -58,12 +58,25 @@ pub(crate) fn shown<R: Resource>(resource: &R) -> String {
 
 /// Prints one resource.
 pub(crate) fn print<R: Resource>(resource: &R, format: Format) -> Result<Exit, Failure> {
-    let text = match format {
+    out::print_line(&text(resource, format))?;
+    Ok(Exit::Ok)
+}
+
+/// Prints a resource that was changed; `done` says what has happened to it.
+pub(crate) fn print_done<R: Resource>(
+    resource: &R,
+    format: Format,
+    done: &str,
+) -> Result<Exit, Failure> {
+    out::print_done(done, &text(resource, format))?;
+    Ok(Exit::Ok)
+}
+
+fn text<R: Resource>(resource: &R, format: Format) -> String {
+    match format {
         Format::Table => shown(resource),
         Format::Json => json::pretty(R::MESSAGE, resource),
-    };
-    out::print_line(&text)?;
-    Ok(Exit::Ok)
+    }
 }
 
 /// Prints as much of a list as is wanted.

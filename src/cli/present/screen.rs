@@ -50,7 +50,8 @@ impl Screen {
         (Self { messages }, Writer(writer))
     }
 
-    /// Prints whole lines that are fit for the output; drops them once it is closed.
+    /// Prints whole lines that are fit for the output; drops them once one could not be
+    /// written.
     pub(crate) async fn print(&self, lines: Vec<u8>) {
         if !lines.is_empty() {
             let _ = self.messages.send(Message::Text(lines)).await;
@@ -86,13 +87,25 @@ async fn show_bars(messages: mpsc::WeakSender<Message>) {
 fn write(mut messages: Receiver<Message>) -> Result<(), Failure> {
     let mut bars = Bars::hidden();
     let mut written = Ok(());
-    while let (true, Some(message)) = (written.is_ok(), messages.blocking_recv()) {
+    while let Some(message) = messages.blocking_recv() {
         match message {
-            Message::Text(text) => written = bars.suspend(|| out::print(&text)),
+            Message::Text(text) if written.is_ok() => {
+                written = bars.suspend(|| out::print(&text));
+                if is_closed(&written) {
+                    break;
+                }
+            }
+            // A full disk does not end the watch: the job's result is still wanted.
+            Message::Text(_) => {}
             Message::Job(job) => bars.update(&job),
             Message::ShowBars => bars.show(),
         }
     }
     bars.clear();
     written
+}
+
+/// Whether the reader of the output is gone.
+fn is_closed(written: &Result<(), Failure>) -> bool {
+    matches!(written, Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -55,7 +55,11 @@ impl Perform for Kept {
 
 /// Neither a control character nor one that reorders its neighbours.
 fn is_harmless(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !c.is_control()
+        && !matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// A name or message of others, fit for one line of this terminal.
@@ -71,6 +75,21 @@ pub(crate) fn first_line(text: &str) -> String {
         Some(_) => format!("{first} …"),
         None => first.to_owned(),
     }
+}
+
+/// A stage's name as it stands before each of its lines: on a terminal at most a quarter of
+/// the width, so that the lines have the rest.
+pub(crate) fn line_prefix(name: &str, width: Option<usize>) -> String {
+    const LEAST: usize = 12;
+    match width {
+        Some(width) => shorten(name, (width / 4).max(LEAST)),
+        None => name.to_owned(),
+    }
+}
+
+/// A text in at most so many columns; an ellipsis stands for what is cut off.
+pub(crate) fn shorten(text: &str, columns: usize) -> String {
+    console::truncate_str(text, columns, "…").into_owned()
 }
 
 /// Text of others, fit for this terminal; its lines stay.
@@ -99,6 +118,17 @@ mod tests {
             let text: String = pieces.map(|piece| cleaner.push(piece)).collect();
             assert_eq!(text, CLEAN, "pieces of {size} bytes");
         }
+    }
+
+    #[test]
+    fn what_is_too_wide_is_shortened() {
+        assert_eq!(shorten("integration tests", 11), "integratio…");
+        assert_eq!(shorten("日本語日本語", 7), "日本語…");
+        assert_eq!(shorten("build", 5), "build");
+        let name = "a".repeat(50);
+        assert_eq!(line_prefix(&name, None), name);
+        assert_eq!(line_prefix(&name, Some(80)).chars().count(), 20);
+        assert_eq!(line_prefix(&name, Some(10)).chars().count(), 12);
     }
 
     #[test]

@@ -343,8 +343,8 @@ fn the_example_has_all_settings_with_their_defaults() {
 
 fn example() -> String {
     let mut text = "\
-# All settings of `pipewright serve`, each with its default, or an example where it has none.
-# Take out the `#` before those that are to be others, and look at them:
+# All settings of `pipewright serve`, with their defaults, or with an example if there is none.
+# To change a setting, remove the `#` before it. Check the file with:
 #
 #     pipewright config check --config examples/pipewright.toml
 "

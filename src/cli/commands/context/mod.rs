@@ -9,17 +9,17 @@ use clap::{Args, Subcommand};
 
 use crate::cli::{
     exit::{Exit, Failure},
-    present::out,
+    present::{format::Format, out},
 };
 
 pub(crate) use file::ContextFile;
 
-/// Keep services by name, with what it takes to reach them
+/// Manage contexts: services by name, with the options to connect to them
 ///
-/// Contexts are kept in pipewright/config.toml under XDG_CONFIG_HOME, which is ~/.config
-/// where unset, or in the file that PIPEWRIGHT_CLIENT_CONFIG names. Commands against a
-/// service take what neither their options nor the environment say from the context that
-/// --context names, else from the current one.
+/// Contexts are stored in pipewright/config.toml in $XDG_CONFIG_HOME, or in ~/.config if that
+/// is unset, or in the file that PIPEWRIGHT_CLIENT_CONFIG names. Commands that call a service
+/// take options that are set neither on the command line nor in the environment from the
+/// context that --context names, or from the current one.
 #[derive(Args, Debug)]
 pub(crate) struct ContextArgs {
     #[command(subcommand)]
@@ -42,7 +42,7 @@ struct UseArgs {
     name: String,
 }
 
-/// Forget a context and its credentials
+/// Delete a context and its credentials
 #[derive(Args, Debug)]
 struct RemoveArgs {
     /// Name of the context
@@ -50,13 +50,13 @@ struct RemoveArgs {
 }
 
 /// Does one of the context commands; none of them talks to a service.
-pub(crate) fn context(args: ContextArgs) -> Result<Exit, Failure> {
+pub(crate) fn context(args: ContextArgs, format: Format) -> Result<Exit, Failure> {
     let file = ContextFile::expect()?;
     match args.command {
         ContextCommand::Set(args) => args.run(&file)?,
         ContextCommand::Use(args) => args.run(&file)?,
-        ContextCommand::List(args) => args.run(&file)?,
-        ContextCommand::Show(args) => args.run(&file)?,
+        ContextCommand::List(args) => args.run(&file, format)?,
+        ContextCommand::Show(args) => args.run(&file, format)?,
         ContextCommand::Remove(args) => args.run(&file)?,
     }
     Ok(Exit::Ok)
@@ -79,10 +79,14 @@ impl RemoveArgs {
         if contexts.all.remove(&self.name).is_none() {
             return Err(Failure::NotFound(contexts.unknown_name(&self.name)));
         }
-        if contexts.current.as_ref() == Some(&self.name) {
+        let was_current = contexts.current.as_ref() == Some(&self.name);
+        if was_current {
             contexts.current = None;
+        }
+        file.write(&contexts)?;
+        if was_current {
             out::notice("it was the current context; now none is (`pipewright context use`)");
         }
-        file.write(&contexts)
+        Ok(())
     }
 }

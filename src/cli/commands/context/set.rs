@@ -14,10 +14,9 @@ use crate::cli::{
     present::out,
 };
 
-/// Make a context, or change what is given of one
+/// Create a context, or change the given fields of one
 ///
-/// Credentials that are given replace those that the context has. The first context becomes
-/// the current one.
+/// New credentials replace those of the context. The first context becomes the current one.
 #[derive(Args, Debug)]
 pub(crate) struct SetArgs {
     /// Name of the context: letters, digits, `.`, `_` and `-`
@@ -26,28 +25,28 @@ pub(crate) struct SetArgs {
     /// Address of the service: https://host:port, http://host:port, or host:port for http
     #[arg(long)]
     server: Option<Address>,
-    /// Keep a token that is read from standard input
+    /// Read a bearer token from standard input and store it
     #[arg(long, conflicts_with_all = ["token_file", "username"])]
     token_stdin: bool,
-    /// Take the token from this file whenever it is needed
+    /// File to read the bearer token from at each command
     #[arg(long, value_name = "FILE", conflicts_with = "username")]
     token_file: Option<PathBuf>,
-    /// Call as this user; the password is asked for at each command
+    /// User to authenticate as; each command asks for the password
     #[arg(long)]
     username: Option<String>,
-    /// Keep the user's password, read from standard input
+    /// Read the user's password from standard input and store it
     #[arg(long, requires = "username")]
     password_stdin: bool,
-    /// Certificates of the authorities to trust, instead of the system's, as PEM
+    /// CA certificates to trust instead of the system's, as PEM
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
-    /// Certificate of this client, as PEM
+    /// TLS client certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "client_key")]
     client_cert: Option<PathBuf>,
-    /// Key of that certificate, as PEM
+    /// Private key of the client certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
-    /// Name in the service's certificate, where the address has another
+    /// Name to expect in the service's certificate, if it differs from the address
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
 }
@@ -58,11 +57,15 @@ impl SetArgs {
         let name = self.name.clone();
         let old = contexts.all.get(&name).cloned().unwrap_or_default();
         contexts.all.insert(name.clone(), self.applied(old)?);
-        if contexts.all.len() == 1 && contexts.current.is_none() {
+        let becomes_current = contexts.all.len() == 1 && contexts.current.is_none();
+        if becomes_current {
             contexts.current = Some(name.clone());
+        }
+        file.write(&contexts)?;
+        if becomes_current {
             out::notice(&format!("`{name}` is the current context"));
         }
-        file.write(&contexts)
+        Ok(())
     }
 
     /// The context with what is given in the place of what it had.

@@ -1,12 +1,15 @@
 //! `pipewright context list` and `pipewright context show`; neither shows a secret.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
+use serde_json::{Map, Value};
 
 use super::file::ContextFile;
 use crate::cli::{
     connect::remote::options::ConnectionOptions,
     exit::Failure,
-    present::{out, table::table, text},
+    present::{format::Format, json, out, table::table, text},
 };
 
 /// List the contexts; the current one has a `*`
@@ -14,12 +17,21 @@ use crate::cli::{
 pub(crate) struct ListArgs {}
 
 impl ListArgs {
-    pub(super) fn run(self, file: &ContextFile) -> Result<(), Failure> {
+    pub(super) fn run(self, file: &ContextFile, format: Format) -> Result<(), Failure> {
         let contexts = file.read()?;
+        let is_current = |name: &String| contexts.current.as_ref() == Some(name);
+        if format == Format::Json {
+            let each = |(name, given): (&String, &ConnectionOptions)| {
+                let mut object = object(&facts(name, given));
+                object.insert("current".to_owned(), is_current(name).into());
+                object
+            };
+            let all: Vec<_> = contexts.all.iter().map(each).collect();
+            return out::print_line(&json::pretty_value(&BTreeMap::from([("contexts", all)])));
+        }
         let row = |(name, given): (&String, &ConnectionOptions)| {
-            let is_current = contexts.current.as_ref() == Some(name);
             [
-                if is_current { "*" } else { "" }.to_owned(),
+                if is_current(name) { "*" } else { "" }.to_owned(),
                 name.clone(),
                 given.server.clone().unwrap_or_default().to_string(),
                 credentials(given),
@@ -38,41 +50,62 @@ pub(crate) struct ShowArgs {
 }
 
 impl ShowArgs {
-    pub(super) fn run(self, file: &ContextFile) -> Result<(), Failure> {
+    pub(super) fn run(self, file: &ContextFile, format: Format) -> Result<(), Failure> {
         let contexts = file.read()?;
         let chosen = contexts
             .chosen(self.name.as_deref())
             .map_err(Failure::NotFound)?;
         let Some((name, given)) = chosen else {
             return Err(Failure::NotFound(
-                "no context is the current one; see `pipewright context list`".to_owned(),
+                "there is no current context; see `pipewright context list`".to_owned(),
             ));
         };
-        out::print_line(&shown(name, given))?;
-        out::print_line(&text::one_line(&format!("file: {}", file.path().display())))
+        let mut facts = facts(name, given);
+        facts.push(("file", "file", file.path().display().to_string()));
+        out::print_line(&match format {
+            Format::Table => lines(&facts),
+            Format::Json => json::pretty_value(&object(&facts)),
+        })
     }
 }
 
-fn shown(name: &str, given: &ConnectionOptions) -> String {
+/// What is known of a context: what people call it, its key in the file, and its value.
+type Fact = (&'static str, &'static str, String);
+
+fn lines(facts: &[Fact]) -> String {
+    let lines = facts
+        .iter()
+        .map(|(label, _, value)| text::one_line(&format!("{label}: {value}")));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn object(facts: &[Fact]) -> Map<String, Value> {
+    let fields = facts.iter();
+    fields
+        .map(|(_, key, value)| ((*key).to_owned(), value.as_str().into()))
+        .collect()
+}
+
+/// All but the secrets.
+fn facts(name: &str, given: &ConnectionOptions) -> Vec<Fact> {
     let path =
         |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let lines = [
-        ("name", Some(name.to_owned())),
-        (
-            "server",
-            Some(given.server.clone().unwrap_or_default().to_string()),
-        ),
-        ("credentials", Some(credentials(given))),
-        ("token file", path(&given.token_file)),
-        ("CA certificates", path(&given.tls.ca_cert)),
-        ("client certificate", path(&given.tls.client_cert)),
-        ("client key", path(&given.tls.client_key)),
-        ("server name", given.tls.server_name.clone()),
+    let tls = &given.tls;
+    let server = given.server.clone().unwrap_or_default().to_string();
+    let facts = [
+        ("name", "name", Some(name.to_owned())),
+        ("server", "server", Some(server)),
+        ("credentials", "credentials", Some(credentials(given))),
+        ("token file", "token_file", path(&given.token_file)),
+        ("CA certificates", "ca_cert", path(&tls.ca_cert)),
+        ("client certificate", "client_cert", path(&tls.client_cert)),
+        ("client key", "client_key", path(&tls.client_key)),
+        ("server name", "server_name", tls.server_name.clone()),
     ];
-    let lines = lines
-        .into_iter()
-        .filter_map(|(what, value)| Some(text::one_line(&format!("{what}: {}", value?))));
-    lines.collect::<Vec<_>>().join("\n")
+    let facts = facts.into_iter();
+    facts
+        .filter_map(|(label, key, value)| Some((label, key, value?)))
+        .collect()
 }
 
 /// The kind of credentials that a context has.

@@ -11,11 +11,11 @@ use crate::{
     },
 };
 
-/// Say who may call a service with a TLS client certificate
+/// Manage the TLS client certificates with which callers authenticate
 ///
-/// The service checks the certificate against the authorities that it trusts; here it is
-/// said who a certificate of theirs is, by a name in it. The commands change a credentials
-/// file, which a service that uses it reads again by itself.
+/// The service verifies a certificate against the authorities that it trusts. These commands
+/// map a name in a certificate to a principal and its roles. They change a credentials file;
+/// a service that uses the file reloads it by itself.
 #[derive(Args, Debug)]
 pub(crate) struct CertificateArgs {
     #[command(flatten)]
@@ -26,9 +26,9 @@ pub(crate) struct CertificateArgs {
 
 #[derive(Debug, Subcommand)]
 enum CertificateCommand {
-    /// Add whoever has a certificate with a name
+    /// Add a principal that is authenticated by a name in its certificate
     Add {
-        /// Name under which the holder acts: 1 to 64 of A-Z a-z 0-9 . _ @ -
+        /// Name of the principal: 1 to 64 of A-Z a-z 0-9 . _ @ -
         #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
@@ -36,11 +36,11 @@ enum CertificateCommand {
         #[command(flatten)]
         roles: Roles,
     },
-    /// List holders of certificates and their roles
+    /// List the principals and their roles
     List,
-    /// Remove the holder of a certificate
+    /// Remove a principal
     Remove {
-        /// Name of the holder
+        /// Name of the principal
         name: String,
     },
 }
@@ -49,11 +49,11 @@ enum CertificateCommand {
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 struct SubjectArgs {
-    /// Alternative name in the certificate, letter by letter: a URI, an e-mail address or a
-    /// DNS name
+    /// Subject alternative name in the certificate, compared exactly: a URI, an e-mail
+    /// address or a DNS name
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     san: Option<String>,
-    /// Common name of the certificate's subject; counts where no alternative name does
+    /// Common name of the certificate's subject; used if no alternative name matches
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     cn: Option<String>,
 }

@@ -76,7 +76,7 @@ impl From<CredentialsError> for Failure {
             {
                 Self::NotAllowed(text)
             }
-            CredentialsError::Io { .. } => Self::Service(text),
+            CredentialsError::Io { .. } => Self::Local(text),
             CredentialsError::Exposed { .. } | CredentialsError::Wrong { .. } => {
                 Self::Invalid(text)
             }

@@ -13,7 +13,7 @@ const MOST_BYTES: u64 = 4 * 1024;
 /// Where a password comes from.
 #[derive(Args, Debug)]
 pub(super) struct PasswordArgs {
-    /// Read the password from the first line of standard input, and do not ask for it
+    /// Read the password from the first line of standard input instead of asking for it
     #[arg(long)]
     password_stdin: bool,
 }

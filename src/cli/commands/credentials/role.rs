@@ -9,8 +9,8 @@ use crate::auth::{Grant, Grants, Role};
 /// What somebody may do.
 #[derive(Args, Debug)]
 pub(super) struct Roles {
-    /// Role in a project, such as `shop=developer`; for all projects without one. Roles are
-    /// viewer, developer, deployer, admin and runner. May be given several times
+    /// Role in a project, such as `shop=developer`, or in all projects, such as `viewer`.
+    /// Roles are viewer, developer, deployer, admin and runner. May be repeated
     #[arg(long = "role", value_name = "[PROJECT=]ROLE", required = true)]
     role: Vec<Grant>,
 }

@@ -1,6 +1,10 @@
 //! `pipewright token ...`.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    io,
+    time::{Duration, SystemTime},
+};
 
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
@@ -10,7 +14,7 @@ use crate::{
     auth::{CredentialsFile, Entry, Kind, NewToken, Principal, Proof, Token},
     cli::{
         exit::{Exit, Failure},
-        present::{format::Format, out},
+        present::{format::Format, json, out},
     },
     config::duration,
 };
@@ -18,10 +22,10 @@ use crate::{
 /// Longest life of a token that ends at all: a hundred years.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Say which programs may call a service with a bearer token
+/// Manage bearer tokens, with which programs authenticate
 ///
-/// The commands change a credentials file. A service that uses it reads it again by itself:
-/// a token that is revoked is out within about a second.
+/// The commands change a credentials file. A service that uses the file reloads it by itself:
+/// the sessions of a token that is revoked end within about a second.
 #[derive(Args, Debug)]
 pub(crate) struct TokenArgs {
     #[command(flatten)]
@@ -32,14 +36,14 @@ pub(crate) struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it, this once
+    /// Create a token and print it, which is the only time that it is shown
     Create {
-        /// Name under which its bearer acts: 1 to 64 of A-Z a-z 0-9 . _ @ -
+        /// Name of the principal that the token authenticates: 1 to 64 of A-Z a-z 0-9 . _ @ -
         #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
         roles: Roles,
-        /// How long the token is good, such as 90d; until it is revoked when unset
+        /// Lifetime of the token, such as 90d [default: until it is revoked]
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<Duration>,
     },
@@ -61,7 +65,7 @@ pub(crate) fn token(args: TokenArgs, format: Format) -> Result<Exit, Failure> {
             name,
             roles,
             expires,
-        } => create(&file, name, roles, expires)?,
+        } => create(&file, name, roles, expires, format)?,
         TokenCommand::Revoke { token } => {
             let name = file.change(|draft| draft.remove(Kind::Token, &token))?;
             out::notice(&format!("revoked the token `{name}`"));
@@ -75,7 +79,14 @@ fn create(
     name: String,
     roles: Roles,
     expires: Option<Duration>,
+    format: Format,
 ) -> Result<(), Failure> {
+    if out::is_discarded() {
+        return Err(Failure::Local(
+            "standard output is closed or is the null device, so that the token would be lost"
+                .to_owned(),
+        ));
+    }
     let new = NewToken::random();
     let now = SystemTime::now();
     let token = Token {
@@ -99,8 +110,31 @@ fn create(
         proof: Proof::Token(token),
     };
     file.change(|draft| draft.add(&entry))?;
+    let printed = out::print_line(&match format {
+        Format::Table => new.text.expose_secret().to_owned(),
+        Format::Json => json::compact_value(&BTreeMap::from([
+            ("name", entry.principal.name.as_str()),
+            ("id", &new.id),
+            ("token", new.text.expose_secret()),
+        ])),
+    });
+    if let Err(Failure::Output(error)) = printed {
+        return Err(lost(file, &entry.principal.name, &error));
+    }
     out::notice(&told);
-    out::print_line(new.text.expose_secret())
+    Ok(())
+}
+
+/// Removes a token that nobody has seen, so that a create that fails has made none.
+fn lost(file: &CredentialsFile, name: &str, error: &io::Error) -> Failure {
+    let removed = file.change(|draft| draft.remove(Kind::Token, name));
+    Failure::Local(match removed {
+        Ok(_) => format!("the token was not made: cannot write to standard output: {error}"),
+        Err(why) => format!(
+            "the token `{name}` was made and could not be printed ({error}), nor removed \
+             ({why}); revoke it"
+        ),
+    })
 }
 
 /// With its unit: who writes 90 means days more often than seconds.

@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-/// Say who may call a service with a name and a password
+/// Manage users, who authenticate with a name and a password
 ///
-/// The commands change a credentials file. A service that uses it reads it again by itself:
-/// whoever is removed or changed is out within about a second.
+/// The commands change a credentials file. A service that uses the file reloads it by itself:
+/// the sessions of a user that is removed or changed end within about a second.
 #[derive(Args, Debug)]
 pub(crate) struct UserArgs {
     #[command(flatten)]
@@ -42,14 +42,14 @@ enum UserCommand {
         /// Name of the user
         name: String,
     },
-    /// Give a user another password; asks for it
+    /// Change the password of a user; asks for it
     SetPassword {
         /// Name of the user
         name: String,
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// Give a user other roles in place of those it has
+    /// Replace the roles of a user
     SetRoles {
         /// Name of the user
         name: String,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_saphyr::{DefaultMessageFormatter, Error, MessageFormatter, SnippetMode};
+use serde_saphyr::{Error, MessageFormatter, SnippetMode, UserMessageFormatter};
 
 use crate::cli::present::suggestion::nearest;
 
@@ -39,7 +39,11 @@ impl MessageFormatter for Messages {
             Error::NullIntoString { .. } => "a text is missing; \"\" is an empty one".into(),
             Error::InvalidScalar { ty: "boolean", .. } => "expected true or false".into(),
             Error::Unexpected { expected, .. } => format!("expected {}", plain(expected)).into(),
-            other => DefaultMessageFormatter.format_message(other),
+            Error::MultipleDocuments { .. } => {
+                "there is more than one YAML document; remove `---` and all but one of them".into()
+            }
+            // Not the default one, which names functions and types of the library.
+            other => UserMessageFormatter.format_message(other),
         }
     }
 }

@@ -4,22 +4,37 @@
 //! Only the form is checked here; what a pipeline may be is the service's to say.
 
 mod error;
+mod short_form;
 mod values;
 
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{cli::exit::Failure, proto::v1};
 
+pub(crate) use short_form::ShortForm;
+
 /// Reads a pipeline; `source` names the input in errors.
 pub(crate) fn parse(text: &str, source: &str) -> Result<PipelineFile, Failure> {
-    if text.trim().is_empty() {
-        return Err(Failure::Invalid(format!("{source} is empty")));
-    }
-    serde_saphyr::from_str(text)
-        .map_err(|error| Failure::Invalid(error::render(&error, text, source)))
+    read(text, source)
+}
+
+/// Reads YAML or JSON.
+pub(crate) fn read<T: DeserializeOwned>(text: &str, source: &str) -> Result<T, Failure> {
+    let read: Result<Option<T>, _> = serde_saphyr::from_str(text);
+    let file = read.map_err(|error| Failure::Invalid(error::render(&error, text, source)))?;
+    file.ok_or_else(|| {
+        Failure::Invalid(if text.trim().is_empty() {
+            format!("{source} is empty")
+        } else {
+            format!("{source} is empty: it has only comments or null")
+        })
+    })
 }
 
 /// What a file says of a pipeline; [`None`] where it says nothing.

@@ -141,7 +141,7 @@ impl Display {
         let reader = LogReader::new(self.client.clone(), request);
         stream_log(
             reader,
-            labels::run_name(run),
+            text::line_prefix(&labels::run_name(run), out::width()),
             self.screen.clone(),
             self.style.raw,
         )

@@ -17,6 +17,7 @@ use crate::{
             format::Format,
             out,
             screen::{Screen, Writer},
+            text,
             view::JobView,
         },
     },
@@ -53,10 +54,11 @@ pub(crate) struct Style {
 /// Whether the job that a command starts is followed.
 #[derive(Args, Debug)]
 pub(crate) struct WatchArgs {
-    /// Follow the job with its output to its end; its result is the exit code
+    /// Follow the job and its output until it ends; its result is the exit code
     #[arg(long)]
     watch: bool,
-    /// Leave control sequences in the output of the stages
+    /// Do not remove control sequences, such as colors, from output that goes to a terminal;
+    /// other output always has them
     #[arg(long, requires = "watch")]
     raw: bool,
 }
@@ -121,7 +123,10 @@ impl Following<'_> {
         let is_cancelled = match self.watch_or_interrupt().await? {
             Ended::ByItself => false,
             Ended::Interrupted if self.on_interrupt == OnInterrupt::Leave => {
-                out::notice(&format!("job {} goes on", self.job_id));
+                out::notice(&format!(
+                    "job {0} continues; `pipewright job watch {0}` follows it again",
+                    text::one_line(self.job_id)
+                ));
                 return Ok(Exit::Interrupted);
             }
             Ended::Interrupted => match self.cancel_or_interrupt().await? {
@@ -189,8 +194,15 @@ async fn finish(writer: Writer, exit: Exit) -> Result<Exit, Failure> {
         _ => Ok(writer.finish().await),
     };
     match written {
-        // The job's result counts, even if `head` has read enough of its output.
-        Ok(Err(failure)) if failure.exit() != Exit::Ok => Err(failure),
+        // A reader such as `head` may have read enough; then only the job's result counts.
+        Ok(Err(failure)) if failure.exit() != Exit::Ok => {
+            if exit == Exit::Ok {
+                return Err(failure);
+            }
+            // What became of the job says more than what became of its output.
+            failure.message().iter().for_each(|text| out::notice(text));
+            Ok(exit)
+        }
         _ => Ok(exit),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a job may stand still before it is told why, and how often that is asked.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest wait for an answer to that; nothing else is shown meanwhile.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 

@@ -16,24 +16,25 @@ use crate::{
 
 /// Print the log of a stage
 ///
-/// With -o json each line is a `ReadStageLogResponse` with a chunk, whose bytes are in
-/// Base64, or with a gap.
+/// With -o json, each line is a `ReadStageLogResponse` that holds a chunk, whose bytes are
+/// encoded in Base64, or a gap.
 #[derive(Args, Debug)]
 pub(crate) struct LogArgs {
     /// Id of the job
     job: String,
     /// Name of the stage
     stage: String,
-    /// Attempt at the stage; the newest when unset
+    /// Attempt of the stage [default: the newest]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     attempt: i32,
-    /// Wait for more until the stage is over
+    /// Continue to print the log until the stage ends
     #[arg(long, short = 'f')]
     follow: bool,
-    /// First byte to print; a negative number counts from the end
+    /// Byte to start at; a negative number counts from the end
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     offset: i64,
-    /// Leave control sequences in, on a terminal too
+    /// Do not remove control sequences, such as colors, from output that goes to a terminal;
+    /// other output always has them
     #[arg(long)]
     raw: bool,
 }

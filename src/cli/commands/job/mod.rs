@@ -44,7 +44,7 @@ impl ServiceCommand for JobCommand {
             Self::Log(args) => args.run(client, format).await,
             Self::Cancel(args) => {
                 let job = follow::cancel(client, &args.job, &args.reason).await?;
-                resource::print(&job, format)
+                resource::print_done(&job, format, "the cancellation was requested")
             }
             Self::Retry(args) => args.run(client, format).await,
         }

@@ -12,12 +12,12 @@ use crate::{
     proto::v1::{self, retry_job_request::Scope},
 };
 
-/// Start a new job with the revision, commit and variables of an ended one
+/// Start a new job with the revision, commit and variables of an ended job
 #[derive(Args, Debug)]
 pub(crate) struct RetryArgs {
     /// Id of the job
     job: String,
-    /// Only the stages that did not succeed, and all that need one of those
+    /// Run only the stages that did not succeed, and those that depend on them
     #[arg(long)]
     failed: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl RetryArgs {
         let job = response.job.unwrap_or_default();
         match self.watch.style(format) {
             Some(style) => follow::from_start(client, &job.id, style).await,
-            None => resource::print(&job, format),
+            None => resource::print_done(&job, format, "the job was started"),
         }
     }
 }

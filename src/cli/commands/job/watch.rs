@@ -9,14 +9,15 @@ use crate::cli::{
     present::{format::Format, view::JobView},
 };
 
-/// Follow a job to its end; its result is the exit code
+/// Follow a job until it ends; its result is the exit code
 ///
-/// With -o json each line is an event, or a snapshot that replaces what is known.
+/// With -o json, each line is an event, or a snapshot that replaces all earlier lines.
 #[derive(Args, Debug)]
 pub(crate) struct WatchJobArgs {
     /// Id of the job
     job: String,
-    /// Start after this event, 0 for all of them; with a snapshot when unset
+    /// Start after the event of this number; 0 prints all events [default: start with a
+    /// snapshot]
     #[arg(long, value_name = "SEQUENCE")]
     after: Option<i64>,
 }

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     input: Input,
-    /// Check everything and change nothing
+    /// Validate the request without changing anything
     #[arg(long)]
     validate_only: bool,
 }
@@ -26,7 +26,12 @@ impl CreateArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
         let pipeline = self.input.read()?.into();
         let created = create(client, pipeline, self.validate_only).await?;
-        resource::print(&created, format)
+        let done = if self.validate_only {
+            "the pipeline is valid"
+        } else {
+            "the pipeline was created"
+        };
+        resource::print_done(&created, format, done)
     }
 }
 

@@ -12,35 +12,50 @@ use crate::{
     proto::v1,
 };
 
-/// Delete a pipeline; its jobs stay readable until they expire
+/// Delete a pipeline; its jobs can be read until they expire
 #[derive(Args, Debug)]
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
     pipeline: Named,
-    /// Cancel its active jobs too
+    /// Also cancel its active jobs
     #[arg(long)]
     force: bool,
-    /// Delete the pipeline only if this is still its etag
+    /// Delete the pipeline only if it still has this etag
     #[arg(long, default_value = "", hide_default_value = true)]
     etag: String,
 }
 
 impl DeleteArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
-        let request = v1::DeletePipelineRequest {
-            pipeline_id: self.pipeline.id(client).await?,
-            etag: self.etag,
-            force: self.force,
-            request_id: request_id(),
-        };
-        let send = |mut client: Client, request| async move {
-            client.pipelines.delete_pipeline(request).await
-        };
-        let response = client.call(request, send).await?;
+        let id = self.pipeline.id(client).await?;
+        let response = delete(client, id, self.etag, self.force).await?;
+        const DONE: &str = "the pipeline was deleted";
         match format {
-            Format::Table => out::notice("the pipeline is deleted"),
-            Format::Json => out::print_line(&json::pretty("DeletePipelineResponse", &response))?,
+            Format::Table => out::notice(DONE),
+            Format::Json => {
+                let text = json::pretty("DeletePipelineResponse", &response);
+                out::print_done(DONE, &text)?;
+            }
         }
         Ok(Exit::Ok)
     }
+}
+
+/// Deletes the pipeline.
+pub(crate) async fn delete(
+    client: &Client,
+    pipeline_id: String,
+    etag: String,
+    force: bool,
+) -> Result<v1::DeletePipelineResponse, Failure> {
+    let request = v1::DeletePipelineRequest {
+        pipeline_id,
+        etag,
+        force,
+        request_id: request_id(),
+    };
+    let send = |mut client: Client, request| async move {
+        client.pipelines.delete_pipeline(request).await
+    };
+    client.call(request, send).await
 }

@@ -4,7 +4,11 @@ use clap::{Args, builder::NonEmptyStringValueParser};
 use uuid::Uuid;
 
 use crate::{
-    cli::{connect::client::Client, exit::Failure, present::text},
+    cli::{
+        connect::client::Client,
+        exit::{self, Failure},
+        present::text,
+    },
     proto::v1,
 };
 
@@ -14,7 +18,7 @@ pub(crate) struct Named {
     /// Id or name of the pipeline
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pipeline: String,
-    /// Project of the pipeline, for a name that several projects have
+    /// Project of the pipeline, for a name that exists in several projects
     #[arg(long)]
     project: Option<String>,
 }
@@ -48,13 +52,16 @@ pub(crate) async fn resolve(
 
 fn the_one(name: &str, mut found: Vec<v1::Pipeline>) -> Result<String, Failure> {
     match (found.pop(), found.is_empty()) {
-        (None, _) => Err(Failure::NotFound(format!("no pipeline is named `{name}`"))),
+        (None, _) => Err(exit::not_found(
+            "PIPELINE_NOT_FOUND",
+            format!("no pipeline is named `{name}`"),
+        )),
         (Some(pipeline), true) => Ok(pipeline.id),
         (Some(last), false) => {
             found.push(last);
             let projects: Vec<_> = found.iter().map(|p| text::one_line(&p.project)).collect();
-            Err(Failure::Usage(format!(
-                "several projects have a pipeline named `{name}`; say --project with one of {}",
+            Err(Failure::Ambiguous(format!(
+                "several projects have a pipeline named `{name}`; choose one with --project: {}",
                 projects.join(", ")
             )))
         }

@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct TriggerArgs {
     #[command(flatten)]
     pipeline: Named,
-    /// Branch, tag or commit to check out; the pipeline's default when unset
+    /// Branch, tag or commit to check out [default: that of the pipeline]
     #[arg(
         long = "ref",
         value_name = "REF",
@@ -32,12 +32,12 @@ pub(crate) struct TriggerArgs {
         hide_default_value = true
     )]
     git_ref: String,
-    /// A variable of all stages; may be repeated
+    /// Variable of all stages; may be repeated
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = key_value)]
     vars: Vec<(String, String)>,
     #[command(flatten)]
     secret_vars: SecretVars,
-    /// Jobs of higher priority run earlier, -100 to 100
+    /// Priority, -100 to 100; jobs with a higher priority run earlier
     #[arg(
         long,
         default_value_t = 0,
@@ -45,13 +45,13 @@ pub(crate) struct TriggerArgs {
         value_parser = value_parser!(i32).range(-100..=100)
     )]
     priority: i32,
-    /// Revision to run; the newest when unset
+    /// Revision to run [default: the newest]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     revision: i64,
-    /// UUID that makes it safe to say the same command again; a new one when unset
+    /// UUID that makes it safe to repeat the same command [default: a new one]
     #[arg(long)]
     request_id: Option<String>,
-    /// Check everything and start nothing
+    /// Validate the request without starting a job
     #[arg(long, conflicts_with = "watch")]
     validate_only: bool,
     #[command(flatten)]
@@ -71,10 +71,15 @@ impl TriggerArgs {
             validate_only: self.validate_only,
             secret_variables,
         };
+        let done = if self.validate_only {
+            "the trigger is valid"
+        } else {
+            "the job was started"
+        };
         let job = trigger(client, request).await?;
         match self.watch.style(format) {
             Some(style) => follow::from_start(client, &job.id, style).await,
-            None => resource::print(&job, format),
+            None => resource::print_done(&job, format, done),
         }
     }
 }

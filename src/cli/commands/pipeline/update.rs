@@ -6,7 +6,7 @@ use prost_types::FieldMask;
 use super::name::Named;
 use crate::{
     cli::{
-        commands::input::Input,
+        commands::{file::PipelineFile, input::Input},
         connect::client::{Client, request_id},
         exit::{Exit, Failure},
         present::{format::Format, resource, text},
@@ -21,13 +21,13 @@ pub(crate) struct UpdateArgs {
     pipeline: Named,
     #[command(flatten)]
     input: Input,
-    /// Fields to change, or `*` for all; those that the input gives when unset
+    /// Fields to change, or `*` for all [default: the fields in the input]
     #[arg(long, value_delimiter = ',', value_name = "FIELD,...")]
     mask: Vec<String>,
-    /// Change the pipeline only if this is still its etag; wins over the input's
+    /// Change the pipeline only if it still has this etag; overrides the etag in the input
     #[arg(long)]
     etag: Option<String>,
-    /// Check everything and change nothing
+    /// Validate the request without changing anything
     #[arg(long)]
     validate_only: bool,
 }
@@ -35,30 +35,53 @@ pub(crate) struct UpdateArgs {
 impl UpdateArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
         let file = self.input.read()?;
-        let paths = match self.mask.is_empty() {
-            true => file.mask(),
-            false => self.mask,
+        let paths = if self.mask.is_empty() {
+            file.mask()
+        } else {
+            self.mask
         };
         let id = self.pipeline.id(client).await?;
-        if let Some(other) = file.id().filter(|other| *other != id) {
-            let other = text::one_line(other);
-            return Err(Failure::Invalid(format!(
-                "the input is of pipeline {other}, not of {id}; remove its id to use it all the same"
-            )));
-        }
-        let mut pipeline = v1::Pipeline::from(file);
-        pipeline.id = id;
+        let mut pipeline = of_file(file, id)?;
         pipeline.etag = self.etag.unwrap_or(pipeline.etag);
-        let request = v1::UpdatePipelineRequest {
-            pipeline: Some(pipeline),
-            update_mask: Some(FieldMask { paths }),
-            validate_only: self.validate_only,
-            request_id: request_id(),
+        let done = if self.validate_only {
+            "the change is valid"
+        } else {
+            "the pipeline was updated"
         };
-        let send = |mut client: Client, request| async move {
-            client.pipelines.update_pipeline(request).await
-        };
-        let response = client.call(request, send).await?;
-        resource::print(&response.pipeline.unwrap_or_default(), format)
+        let updated = update(client, pipeline, paths, self.validate_only).await?;
+        resource::print_done(&updated, format, done)
     }
+}
+
+/// The pipeline of this id as the file says; the file may not be of another one.
+pub(crate) fn of_file(file: PipelineFile, id: String) -> Result<v1::Pipeline, Failure> {
+    if let Some(other) = file.id().filter(|other| *other != id) {
+        let other = text::one_line(other);
+        return Err(Failure::Invalid(format!(
+            "the input is of pipeline {other}, not of {id}; remove its id to use it all the same"
+        )));
+    }
+    let mut pipeline = v1::Pipeline::from(file);
+    pipeline.id = id;
+    Ok(pipeline)
+}
+
+/// Changes the fields of the pipeline that the paths name.
+pub(crate) async fn update(
+    client: &Client,
+    pipeline: v1::Pipeline,
+    paths: Vec<String>,
+    validate_only: bool,
+) -> Result<v1::Pipeline, Failure> {
+    let request = v1::UpdatePipelineRequest {
+        pipeline: Some(pipeline),
+        update_mask: Some(FieldMask { paths }),
+        validate_only,
+        request_id: request_id(),
+    };
+    let send = |mut client: Client, request| async move {
+        client.pipelines.update_pipeline(request).await
+    };
+    let response = client.call(request, send).await?;
+    Ok(response.pipeline.unwrap_or_default())
 }

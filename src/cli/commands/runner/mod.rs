@@ -87,15 +87,18 @@ pub(crate) async fn runner(args: RunnerArgs, format: Format) -> Result<Exit, Fai
 
 impl ServiceCommand for RunnerCommand {
     async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
-        let runner = match self {
-            Self::List(args) => {
-                return resource::print_list(client, &args.paging, format, list).await;
+        match self {
+            Self::List(args) => resource::print_list(client, &args.paging, format, list).await,
+            Self::Get(args) => resource::print(&get(client, args.runner).await?, format),
+            Self::Drain(args) => {
+                let runner = drain(client, args.runner).await?;
+                resource::print_done(&runner, format, "the runner is drained")
             }
-            Self::Get(args) => get(client, args.runner).await?,
-            Self::Drain(args) => drain(client, args.runner).await?,
-            Self::Resume(args) => resume(client, args.runner).await?,
-        };
-        resource::print(&runner.unwrap_or_default(), format)
+            Self::Resume(args) => {
+                let runner = resume(client, args.runner).await?;
+                resource::print_done(&runner, format, "the runner is resumed")
+            }
+        }
     }
 }
 
@@ -111,31 +114,31 @@ async fn list(
     client.runners.list_runners(request).await
 }
 
-async fn get(client: &Client, runner: Named) -> Result<Option<v1::Runner>, Failure> {
+async fn get(client: &Client, runner: Named) -> Result<v1::Runner, Failure> {
     let request = v1::GetRunnerRequest {
         runner_id: runner.id(client).await?,
     };
     let send =
         |mut client: Client, request| async move { client.runners.get_runner(request).await };
-    Ok(client.call(request, send).await?.runner)
+    Ok(client.call(request, send).await?.runner.unwrap_or_default())
 }
 
-async fn drain(client: &Client, runner: Named) -> Result<Option<v1::Runner>, Failure> {
+async fn drain(client: &Client, runner: Named) -> Result<v1::Runner, Failure> {
     let request = v1::DrainRunnerRequest {
         runner_id: runner.id(client).await?,
     };
     let send =
         |mut client: Client, request| async move { client.runners.drain_runner(request).await };
-    Ok(client.call(request, send).await?.runner)
+    Ok(client.call(request, send).await?.runner.unwrap_or_default())
 }
 
-async fn resume(client: &Client, runner: Named) -> Result<Option<v1::Runner>, Failure> {
+async fn resume(client: &Client, runner: Named) -> Result<v1::Runner, Failure> {
     let request = v1::ResumeRunnerRequest {
         runner_id: runner.id(client).await?,
     };
     let send =
         |mut client: Client, request| async move { client.runners.resume_runner(request).await };
-    Ok(client.call(request, send).await?.runner)
+    Ok(client.call(request, send).await?.runner.unwrap_or_default())
 }
 
 impl Resource for v1::Runner {

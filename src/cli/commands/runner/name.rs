@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     cli::{
         connect::client::Client,
-        exit::Failure,
+        exit::{self, Failure},
         present::{page::Paging, resource},
     },
     proto::v1,
@@ -15,7 +15,7 @@ use crate::{
 /// Which runner is meant.
 #[derive(Args, Debug)]
 pub(crate) struct Named {
-    /// Id of the runner, or its name if no other has it
+    /// Id of the runner, or its name if that is unique
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     runner: String,
 }
@@ -38,14 +38,17 @@ fn the_one(name: &str, runners: Vec<v1::Runner>) -> Result<String, Failure> {
         .filter(|runner| runner.display_name == name)
         .map(|runner| runner.id);
     let Some(first) = named.next() else {
-        return Err(Failure::NotFound(format!("no runner is named `{name}`")));
+        return Err(exit::not_found(
+            "RUNNER_NOT_FOUND",
+            format!("no runner is named `{name}`"),
+        ));
     };
     let others: Vec<_> = named.collect();
     if others.is_empty() {
         return Ok(first);
     }
-    Err(Failure::Usage(format!(
-        "several runners are named `{name}`; say which by its id, one of {first}, {}",
+    Err(Failure::Ambiguous(format!(
+        "several runners are named `{name}`; use the id of one: {first}, {}",
         others.join(", ")
     )))
 }

@@ -8,6 +8,7 @@ use clap::{
 };
 use tokio::time;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     cli::{
@@ -24,11 +25,11 @@ use crate::{
 /// What the runner offers, and where it runs it.
 #[derive(Args, Debug)]
 pub(crate) struct StartArgs {
-    /// What this runner offers beside os and arch, or instead of them; may be repeated, or
-    /// several with commas between
+    /// Label of this runner, in addition to os and arch, which it can override; separate
+    /// several with commas, or repeat the option
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = key_value)]
     labels: Vec<(String, String)>,
-    /// Stages that run at once
+    /// Maximum number of stages that run at a time
     #[arg(
         long,
         env = "JOB_WORKERS",
@@ -37,19 +38,19 @@ pub(crate) struct StartArgs {
         value_parser = value_parser!(u16).range(1..=10_000)
     )]
     capacity: u16,
-    /// Name of this runner for people; the machine's when unset
+    /// Display name of this runner [default: the host name]
     #[arg(long)]
     name: Option<String>,
-    /// Parent directory of the workspaces, this runner's alone; it also keeps the runner's
-    /// id there, so that its next start is the same runner. A temporary one when unset
+    /// Parent directory of the workspaces, not shared with other runners; it also holds the
+    /// runner's id, so that a restarted runner keeps it [default: a temporary directory]
     #[arg(long)]
     workspace_dir: Option<PathBuf>,
-    /// Leave workspaces behind when their job is over, for debugging
+    /// Keep the workspaces of ended jobs, for debugging
     #[arg(long)]
     keep_workspaces: bool,
     #[command(flatten)]
     guard: GuardArgs,
-    /// How long a stop waits for the jobs that were begun; a second signal does not wait
+    /// How long a stop waits for jobs that have started; a second signal stops immediately
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     drain: Duration,
 }
@@ -72,14 +73,16 @@ impl Args for Start {
 impl FromArgMatches for Start {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         if let Some(subcommand) = matches.subcommand_name() {
-            let own = StartArgs::augment_args(Command::new("runner"));
+            let mut own = StartArgs::augment_args(Command::new("runner"));
+            // Only then can its arguments be named.
+            own.build();
             let given = own.get_arguments().find(|arg| {
                 matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
             });
             if let Some(arg) = given {
                 return Err(Error::raw(
                     ErrorKind::ArgumentConflict,
-                    format!("the subcommand '{subcommand}' cannot be used with '{arg}'\n"),
+                    format!("the subcommand '{subcommand}' cannot be used with '{arg}'"),
                 ));
             }
         }
@@ -152,8 +155,17 @@ fn machine() -> String {
     // A machine without a name is no reason not to start.
     nix::unistd::gethostname().map_or_else(
         |_| String::new(),
-        |name| name.to_string_lossy().into_owned(),
+        |name| runner_name(&name.to_string_lossy()),
     )
+}
+
+/// Machines of some clouds have a UUID for their name, which cannot be that of a runner.
+fn runner_name(machine: &str) -> String {
+    if Uuid::parse_str(machine).is_ok() {
+        format!("host-{machine}")
+    } else {
+        machine.to_owned()
+    }
 }
 
 fn failure(error: RunnerError, service: &Connection) -> Failure {
@@ -167,7 +179,7 @@ fn failure(error: RunnerError, service: &Connection) -> Failure {
             LeaseRefusal::NotAllowed => Failure::NotAllowed(message),
             LeaseRefusal::NotSupported => Failure::Service(message),
         },
-        RunnerError::Workspaces(_) => Failure::Service(message),
+        RunnerError::Workspaces(_) => Failure::Local(message),
     }
 }
 
@@ -194,5 +206,12 @@ mod tests {
         assert_eq!(label("arch"), Some(std::env::consts::ARCH));
         assert_eq!(settings.labels.len(), 4);
         assert!(!settings.display_name.is_empty());
+    }
+
+    #[test]
+    fn a_machine_named_by_a_uuid_gets_a_name_that_is_no_id() {
+        let id = "0190b2f0-0000-7000-8000-000000000001";
+        assert_eq!(runner_name(id), format!("host-{id}"));
+        assert_eq!(runner_name("build-1"), "build-1");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Remote {
     /// [default: the context's, else http://127.0.0.1:50051]
     #[arg(long, global = true, env = "PIPEWRIGHT_SERVER", hide_env_values = true)]
     server: Option<Address>,
-    /// Service of `pipewright context set`; the current one when unset
+    /// Context to use, from `pipewright context set` [default: the current context]
     #[arg(
         long,
         global = true,
@@ -43,13 +43,13 @@ pub(crate) struct Remote {
         value_name = "NAME"
     )]
     context: Option<String>,
-    /// Token of this caller; everybody on this machine can read it in the list of processes,
-    /// so that --token-file or the environment is the better place
+    /// Bearer token; other users of this machine can see it in the process list, so prefer
+    /// --token-file or the environment variable
     ///
     /// [env: PIPEWRIGHT_TOKEN]
     #[arg(long, global = true, conflicts_with_all = ["token_file", "username", "password"])]
     token: Option<SecretString>,
-    /// File that holds the token
+    /// File with the bearer token
     #[arg(
         long,
         global = true,
@@ -57,32 +57,33 @@ pub(crate) struct Remote {
         conflicts_with_all = ["username", "password"]
     )]
     token_file: Option<PathBuf>,
-    /// User to call as; the password is asked for where none is given
+    /// User to authenticate as; asks for the password if none is given
     ///
     /// [env: PIPEWRIGHT_USERNAME]
     #[arg(long, global = true)]
     username: Option<String>,
-    /// Password of that user, as public as --token
+    /// Password of that user; other users of this machine can see it in the process list, so
+    /// prefer the environment variable
     ///
     /// [env: PIPEWRIGHT_PASSWORD]
     #[arg(long, global = true)]
     password: Option<SecretString>,
-    /// Certificates of the authorities to trust, instead of the system's, as PEM
+    /// CA certificates to trust instead of the system's, as PEM
     #[arg(long, global = true, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
-    /// Certificate of this client, as PEM
+    /// TLS client certificate, as PEM
     #[arg(long, global = true, value_name = "FILE")]
     client_cert: Option<PathBuf>,
-    /// Key of that certificate, as PEM
+    /// Private key of the client certificate, as PEM
     #[arg(long, global = true, value_name = "FILE")]
     client_key: Option<PathBuf>,
-    /// Name in the service's certificate, where the address has another
+    /// Name to expect in the service's certificate, if it differs from the address
     #[arg(long, global = true, value_name = "NAME")]
     server_name: Option<String>,
-    /// Send credentials in the clear, for everybody on the way to read
+    /// Allow credentials to be sent in plaintext, which others on the network can read
     #[arg(long, global = true)]
     insecure: bool,
-    /// Longest wait for an answer
+    /// Maximum time to wait for a response
     #[arg(long, global = true, default_value = "30s", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
 }
@@ -140,8 +141,8 @@ fn connect(target: Target, allows_clear_text: bool) -> Result<Connection, Failur
     let is_private = server.is_tls() || server.is_loopback() || allows_clear_text;
     if !is_private && !matches!(caller, Caller::Nobody) {
         return Err(Failure::Usage(format!(
-            "credentials would go to {server} in the clear; use https://, or --insecure where \
-             nobody else is on the way"
+            "credentials would be sent to {server} in plaintext; use https://, or --insecure on a \
+             network that you trust"
         )));
     }
     let mut endpoint = Endpoint::from(server.uri());
@@ -207,7 +208,7 @@ mod tests {
             assert!(matches!(failure, Failure::Usage(_)));
             let message = failure.message().unwrap();
             assert!(
-                message.contains("to http://ci.test:1 in the clear"),
+                message.contains("to http://ci.test:1 in plaintext"),
                 "{message}"
             );
         }

@@ -18,26 +18,26 @@ pub(super) fn listening() -> Section {
             ),
             Setting::new(
                 "credentials",
-                "Who may call: the file that `pipewright user`, `token` and `certificate` write, read again when it changes; anybody when unset",
+                "Credentials file, written by `pipewright user`, `token` and `certificate` and reloaded when it changes; without it, calls need no authentication",
                 "credentials.toml",
                 Path("FILE"),
                 |draft| &mut draft.credentials,
             ),
             Setting::new(
                 "insecure",
-                "Without credentials, allow an address that others can reach; whoever reaches it can run commands",
+                "Without credentials, allow listening on an address that other machines can reach; anyone who can reach it can run commands",
                 "true",
                 Switch,
                 |draft| &mut draft.insecure,
             ),
             Setting::new(
                 "reflection",
-                "Tell callers by server reflection what the API has",
+                "Serve gRPC server reflection, which describes the API to clients",
                 "false",
                 Switch,
                 |draft| &mut draft.config.reflection,
             )
-            .turned_off_to("Do not tell callers by server reflection what the API has"),
+            .turned_off_to("Do not serve gRPC server reflection"),
         ],
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn tls() -> Section {
         settings: vec![
             Setting::new(
                 "tls_certificate",
-                "Certificate of the service, its chain after it, as PEM; in the clear when unset",
+                "Certificate of the service followed by its chain, as PEM; without it, connections are in plaintext",
                 "service.crt",
                 Path("FILE"),
                 |draft| &mut draft.tls.certificate,
@@ -64,7 +64,7 @@ pub(super) fn tls() -> Section {
             .needs("tls_certificate"),
             Setting::new(
                 "tls_client_ca",
-                "Authorities whose client certificates are accepted, as PEM; none are asked for when unset",
+                "CA certificates that client certificates are verified against, as PEM; without them, no client certificate is requested",
                 "clients.crt",
                 Path("FILE"),
                 |draft| &mut draft.tls.client_ca,
@@ -88,15 +88,15 @@ pub(super) fn web() -> Section {
         settings: vec![
             Setting::new(
                 "allowed_origins",
-                "Origins whose pages may call, as https://ci.example.com, or * for any",
+                "Origins of web pages that may call the service, such as https://ci.example.com, or * for any",
                 "https://ci.example.com,http://localhost:3000",
                 Origins,
                 |draft| &mut draft.config.http.allowed_origins,
             ),
             Setting::new(
                 "allowed_hosts",
-                "Names under which the service may be called, or * for any; when empty, IP addresses and \
-                 localhost, and any name with credentials",
+                "Host names under which the service may be called, or * for any; if empty, IP addresses and \
+                 localhost, and any name if the service has credentials",
                 "ci.example.com,10.0.0.7",
                 Hosts,
                 |draft| &mut draft.config.http.allowed_hosts,

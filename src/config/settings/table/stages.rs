@@ -16,7 +16,7 @@ pub(super) fn embedded_runner() -> Section {
     let mut settings = vec![
         Setting::new(
             "workers",
-            "Stages that run at once in this process",
+            "Maximum number of stages that run in this process at a time",
             "8",
             Whole::within(1..=10_000),
             |draft| &mut draft.workers,
@@ -24,21 +24,21 @@ pub(super) fn embedded_runner() -> Section {
         .or_from("JOB_WORKERS"),
         Setting::new(
             "workspace_dir",
-            "Parent directory of the workspaces; a temporary one when unset",
+            "Parent directory of the workspaces; by default a temporary directory",
             "/var/lib/pipewright/workspaces",
             Path("DIRECTORY"),
             |draft| &mut draft.workspace_dir,
         ),
         Setting::new(
             "keep_workspaces",
-            "Leave workspaces behind when their job is over, for debugging",
+            "Keep the workspaces of ended jobs, for debugging",
             "true",
             Switch,
             |draft| &mut draft.keep_workspaces,
         ),
         Setting::new(
             "guard",
-            "How the processes of a stage are held together: auto, pid-namespace or subreaper; one that \
+            "How the processes of a stage are contained: auto, pid-namespace or subreaper; a guard that \
              does not work here is refused",
             "subreaper",
             GuardName,
@@ -46,14 +46,14 @@ pub(super) fn embedded_runner() -> Section {
         ),
         Setting::new(
             "max_stage_processes",
-            "Processes and threads of a stage at once, where cgroups can be written",
+            "Maximum number of processes and threads of a stage, where cgroups are writable",
             "512",
             Whole::at_least(1),
             |draft| &mut draft.supervision.max_processes,
         ),
         Setting::new(
             "max_stage_memory",
-            "Memory of a stage, as 512MiB, where cgroups can be written",
+            "Maximum memory of a stage, such as 512MiB, where cgroups are writable",
             "2GiB",
             OrNone(Size::at_least(LEAST_MEMORY)),
             |draft| &mut draft.supervision.max_memory,
@@ -65,12 +65,12 @@ pub(super) fn embedded_runner() -> Section {
     let mut all = vec![
         Setting::new(
             "embedded_runner",
-            "Run stages in this process, and not only in those of `pipewright runner`",
+            "Run stages in this process, in addition to those that `pipewright runner` processes run",
             "false",
             Switch,
             |draft| &mut draft.embedded_runner,
         )
-        .turned_off_to("Run no stages in this process but leave them all to `pipewright runner`"),
+        .turned_off_to("Run no stages in this process; leave them to `pipewright runner` processes"),
     ];
     all.append(&mut settings);
     Section {
@@ -86,21 +86,21 @@ pub(super) fn runs() -> Section {
         settings: vec![
             Setting::new(
                 "kill_grace",
-                "Time between the polite and the sure kill of a stage",
+                "Time between SIGTERM and SIGKILL when a stage is stopped",
                 "1m",
                 Span(Duration::ZERO..=DAY),
                 |draft| &mut draft.config.kill_grace,
             ),
             Setting::new(
                 "lease_ttl",
-                "Lifetime of a runner's lease on a stage, 1 s to 10 min",
+                "Time to live of a runner's lease on a stage, 1 s to 10 min",
                 "1m",
                 Span(seconds(1..=600)),
                 |draft| &mut draft.config.lease_ttl,
             ),
             Setting::new(
                 "drain",
-                "How long a stop waits for running stages and open streams",
+                "How long a shutdown waits for running stages and open streams",
                 "5m",
                 Span(Duration::ZERO..=DAY),
                 |draft| &mut draft.config.drain,

@@ -19,35 +19,35 @@ pub(super) fn jobs() -> Section {
         settings: vec![
             Setting::new(
                 "max_queued_stages",
-                "Stages that may wait for a runner",
+                "Maximum number of stages that wait for a runner",
                 "5000",
                 Whole::within(1..=10_000_000),
                 |draft| &mut draft.config.limits.max_queued_stages,
             ),
             Setting::new(
                 "max_active_jobs",
-                "Jobs of a pipeline that may be queued or running",
+                "Maximum number of queued and running jobs per pipeline",
                 "50",
                 Whole::within(1..=1_000_000),
                 |draft| &mut draft.config.limits.max_active_jobs,
             ),
             Setting::new(
                 "max_runners",
-                "Runners that may be known, the lost ones of the last hour among them",
+                "Maximum number of runners, including those that went offline in the last hour",
                 "500",
                 Whole::within(1..=1_000_000),
                 |draft| &mut draft.config.limits.max_runners,
             ),
             Setting::new(
                 "retain_jobs",
-                "Ended jobs to keep",
+                "Number of ended jobs to retain",
                 "500",
                 Whole::at_least(0),
                 |draft| &mut draft.config.retain_jobs,
             ),
             Setting::new(
                 "retain_jobs_for",
-                "How long to keep an ended job at least",
+                "Minimum time to retain an ended job",
                 "2d",
                 Span(Duration::ZERO..=TEN_YEARS),
                 |draft| &mut draft.config.retain_jobs_for,
@@ -62,7 +62,7 @@ pub(super) fn logs() -> Section {
         settings: vec![
             Setting::new(
                 "log_dir",
-                "Directory of the stage logs; a temporary one when unset",
+                "Directory of the stage logs; by default a temporary directory",
                 "/var/lib/pipewright/logs",
                 Path("DIRECTORY"),
                 |draft| &mut draft.config.log_dir,
@@ -70,14 +70,14 @@ pub(super) fn logs() -> Section {
             .or_from("BUILD_LOG_DIR"),
             Setting::new(
                 "max_stage_log",
-                "Most bytes to keep of the log of a stage; past it the first half is kept and, in segments, the last",
+                "Maximum size of the log of a stage; of a longer log, the first half of this size is kept and, in segments, the last half",
                 "16MiB",
                 Size::at_least(KIB),
                 |draft| &mut draft.config.max_stage_log,
             ),
             Setting::new(
                 "max_log_total",
-                "Most bytes to keep of all logs; past it those go whose stages ended first",
+                "Maximum size of all logs; beyond it, the logs of the stages that ended first are deleted",
                 "100GiB",
                 Size::at_least(0),
                 |draft| &mut draft.config.max_log_total,
