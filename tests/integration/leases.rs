@@ -26,7 +26,7 @@ async fn impatient() -> Service {
 }
 
 async fn one_stage(service: &Service) -> v1::Job {
-    let pipeline = pipeline(&id(), [stage("s", "true")]);
+    let pipeline = pipeline(&format!("p-{}", id()), [stage("s", "true")]);
     service.trigger(&service.create(pipeline).await).await
 }
 

@@ -32,7 +32,9 @@ async fn drain(service: &Service, runner: &RawRunner) -> v1::Runner {
 }
 
 async fn trigger(service: &Service, stages: impl IntoIterator<Item = v1::Stage>) -> v1::Job {
-    let pipeline = service.create(pipeline(&id(), stages)).await;
+    let pipeline = service
+        .create(pipeline(&format!("p-{}", id()), stages))
+        .await;
     service.trigger(&pipeline).await
 }
 

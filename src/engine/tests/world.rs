@@ -121,7 +121,7 @@ impl World {
     /// A job of a new pipeline.
     pub(super) async fn start(&self, spec: PipelineSpec) -> JobId {
         let spec = PipelineSpec {
-            name: Uuid::new_v4().to_string(),
+            name: format!("p-{}", Uuid::new_v4()),
             ..spec
         };
         let pipeline = self.create(spec).await.unwrap();

@@ -84,7 +84,7 @@ impl World {
     pub(super) async fn trigger(&self, stages: Vec<Stage>, parallel: bool) -> JobId {
         let call = somebody();
         let spec = PipelineSpec {
-            name: Uuid::new_v4().to_string(),
+            name: format!("p-{}", Uuid::new_v4()),
             stages: stages.into(),
             parallel,
             ..PipelineSpec::default()
