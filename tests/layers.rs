@@ -100,6 +100,7 @@ const INSIDE: [(&str, &[Room]); 2] = [
                     "journal",
                     "lifecycle",
                     "signals",
+                    "logs",
                 ],
             ),
             (

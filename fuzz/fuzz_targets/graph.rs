@@ -14,9 +14,10 @@ use std::{
 use libfuzzer_sys::fuzz_target;
 use pipewright::domain::{
     ActionKind, CancelCause, Cancellation, Change, Command, Event, FencingToken, GraphError,
-    Holder, Job, JobId, LostWorkspace, NewJob, Offer, Outcome, Pipeline, PipelineId, PipelineSpec,
-    RunCondition, RunKey, RunnerId, Secrets, Stage, StageAction, StageGraph, StageResult, StageRun,
-    StageState, StageType, Trigger, TriggerSource, Variables, create, decide,
+    Holder, Job, JobId, LogSummary, LostWorkspace, NewJob, Offer, Outcome, Pipeline, PipelineId,
+    PipelineSpec, RunCondition, RunKey, RunnerId, Secrets, Stage, StageAction, StageGraph,
+    StageResult, StageRun, StageState, StageType, Trigger, TriggerSource, Variables, create,
+    decide,
 };
 use uuid::Uuid;
 
@@ -243,7 +244,7 @@ fn of_stage(happening: char, run: RunKey, token: FencingToken) -> Command {
             outcome,
             exit_code: None,
             message: String::new(),
-            log_size: 0,
+            log: LogSummary::default(),
         },
     };
     match happening {
@@ -260,7 +261,7 @@ fn of_stage(happening: char, run: RunKey, token: FencingToken) -> Command {
         'l' => Command::Lose {
             run,
             token,
-            log_size: 0,
+            log: LogSummary::default(),
         },
         'b' => finish(Outcome::CommandFailed),
         't' => finish(Outcome::TimedOut),

@@ -250,6 +250,7 @@ fn gap_reason(reason: GapReason) -> v1::log_gap::Reason {
         GapReason::SizeLimit => v1::log_gap::Reason::SizeLimit,
         GapReason::Expired => v1::log_gap::Reason::Expired,
         GapReason::RunnerDropped => v1::log_gap::Reason::RunnerDropped,
+        GapReason::NotStored => v1::log_gap::Reason::NotStored,
     }
 }
 

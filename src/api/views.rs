@@ -3,8 +3,8 @@
 use crate::{
     engine::{JobView, RunnerView, RunningStage, TaskState, TaskStatus},
     proto::{
-        attempt_to_proto, bytes_to_proto, duration_to_proto, job_to_proto, pending_to_proto,
-        time_to_proto, v1,
+        attempt_to_proto, bytes_to_proto, duration_to_proto, job_to_proto, log_loss_to_proto,
+        pending_to_proto, time_to_proto, v1,
     },
 };
 
@@ -13,7 +13,8 @@ pub(super) fn job_view_to_proto(view: &JobView) -> v1::Job {
     let mut message = job_to_proto(&view.job);
     for (run, view) in message.stage_runs.iter_mut().zip(&view.stages) {
         run.pending_reason = pending_to_proto(view.pending_reason).into();
-        run.log_size_bytes = bytes_to_proto(view.log_size);
+        run.log_size_bytes = bytes_to_proto(view.log.size);
+        run.log_loss = log_loss_to_proto(view.log.loss);
     }
     message
 }

@@ -18,10 +18,10 @@ pub mod validate;
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{
     Admission, CancelCause, Cancellation, Change, Command, Decision, Event, Failure, FailureReason,
-    Holder, Job, JobFacts, JobState, LostWorkspace, Made, NewJob, Origin, Outcome, PendingReason,
-    Refusal, RetryScope, RunKey, SkipReason, StageCounts, StageDurations, StageResult, StageRun,
-    StageState, StageTimes, Trigger, TriggerSource, admission, create, decide, retried_runs,
-    stage_durations, stage_weights,
+    GapReason, Holder, Job, JobFacts, JobState, LogLoss, LogSummary, LostWorkspace, Made, NewJob,
+    Origin, Outcome, PendingReason, Refusal, RetryScope, RunKey, SkipReason, StageCounts,
+    StageDurations, StageResult, StageRun, StageState, StageTimes, Trigger, TriggerSource,
+    admission, create, decide, retried_runs, stage_durations, stage_weights,
 };
 pub use lease::{
     Bindings, Candidate, Demand, Offer, QueueRank, has_labels, waits_for, workspace_owner,

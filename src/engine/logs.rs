@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::counter;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::{
-    blobs::logs::{LogKey, LogStore},
+    blobs::logs::{Kept, LogKey, LogStore, Lost},
     store::{Change, Store},
+    telemetry::{LogThrottle, metrics::LOG_DROPPED},
 };
 
 use super::{
@@ -50,6 +53,29 @@ impl Subscriber for Closing {
                 // Gone only when the runtime is: then nobody reads any more.
                 let _ = self.0.send(key);
             }
+        }
+    }
+}
+
+/// Reports to the operator what could not be stored of logs.
+#[derive(Default)]
+pub(super) struct LogLosses(Mutex<LogThrottle>);
+
+impl LogLosses {
+    /// Counts what was lost in a write, all of it, and warns now and then.
+    pub(super) fn note(&self, key: LogKey, kept: &Kept) {
+        let Some(Lost {
+            bytes,
+            fault,
+            error,
+        }) = &kept.lost
+        else {
+            return;
+        };
+        counter!(LOG_DROPPED, "reason" => fault.name()).increment(*bytes);
+        if let Some(before) = self.0.lock().now() {
+            tracing::warn!(job.id = %key.job_id, run = ?key.run, bytes, reason = fault.name(),
+                %error, before, "log bytes could not be stored; stages run on without them");
         }
     }
 }

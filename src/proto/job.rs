@@ -1,8 +1,8 @@
 //! `job.proto`.
 
 use crate::domain::{
-    CancelCause, Cancellation, Failure, FailureReason, Job, JobState, Origin, PendingReason,
-    SkipReason, StageRun, StageState, Trigger, TriggerSource,
+    CancelCause, Cancellation, Failure, FailureReason, Job, JobState, LogLoss, Origin,
+    PendingReason, SkipReason, StageRun, StageState, Trigger, TriggerSource,
 };
 
 use super::{pipeline::type_to_proto, time::time_to_proto, v1};
@@ -81,7 +81,7 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
         exit_code,
         failure,
         holder,
-        log_size,
+        log,
         queue_time: _,
         start_time,
         end_time,
@@ -100,10 +100,11 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
         pending_reason: pending_to_proto(None).into(),
         skip_reason: skip_reason.into(),
         runner_id: optional_id(holder.as_ref().map(|holder| &holder.runner_id)),
-        log_size_bytes: bytes_to_proto(*log_size),
+        log_size_bytes: bytes_to_proto(log.size),
         start_time: start_time.map(time_to_proto),
         end_time: end_time.map(time_to_proto),
         carried_from_job_id: optional_id(carried_from.as_ref()),
+        log_loss: log_loss_to_proto(log.loss),
     }
 }
 
@@ -214,6 +215,20 @@ fn trigger_to_proto(trigger: &Trigger) -> v1::Trigger {
         source: source.into(),
         principal: principal.clone(),
     }
+}
+
+/// What is missing of a log; none if nothing is.
+pub fn log_loss_to_proto(loss: LogLoss) -> Option<v1::LogLoss> {
+    let LogLoss {
+        size_limit,
+        runner_dropped,
+        not_stored,
+    } = loss;
+    (!loss.is_none()).then(|| v1::LogLoss {
+        size_limit_bytes: bytes_to_proto(size_limit),
+        runner_dropped_bytes: bytes_to_proto(runner_dropped),
+        not_stored_bytes: bytes_to_proto(not_stored),
+    })
 }
 
 /// The number of an attempt.

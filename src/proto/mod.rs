@@ -20,8 +20,8 @@ pub use codec::{Codec, Outgoing, Reply};
 pub use entries::{batch_message, pipeline_entry, pipelines_page, write_entry};
 pub use event::event_to_proto;
 pub use job::{
-    attempt_to_proto, bytes_to_proto, job_summary_to_proto, job_to_proto, pending_to_proto,
-    state_from_proto,
+    attempt_to_proto, bytes_to_proto, job_summary_to_proto, job_to_proto, log_loss_to_proto,
+    pending_to_proto, state_from_proto,
 };
 pub use pipeline::{PipelineDraft, pipeline_from_proto, pipeline_to_proto, spec_fits};
 pub use project::{SentProject, project_from_proto, project_to_proto};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use metrics::gauge;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time;
 use tower::{service_fn, util::BoxCloneSyncService};
@@ -15,10 +15,12 @@ use tower::{service_fn, util::BoxCloneSyncService};
 use crate::{
     api::presented,
     auth::{Authenticator, Role},
+    blobs::logs::StorageFault,
     engine::{Engine, Stats},
     http::Page,
     telemetry::metrics::{
-        self as names, LOG_STORED, QUEUE_AGE, QUEUE_DEPTH, RUNNERS, STAGES_RUNNING, WATCHERS,
+        self as names, LOG_DROPPED, LOG_STORED, QUEUE_AGE, QUEUE_DEPTH, RUNNERS, STAGES_RUNNING,
+        WATCHERS,
     },
 };
 
@@ -34,6 +36,10 @@ pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> 
             return None;
         }
     };
+    // There from the start, so that an alert sees the first loss as an increase.
+    for fault in StorageFault::ALL {
+        counter!(LOG_DROPPED, "reason" => fault.name()).increment(0);
+    }
     tokio::spawn(upkeep(metrics, Arc::downgrade(engine)));
     let (engine, authenticator) = (Arc::clone(engine), Arc::clone(authenticator));
     let answer = service_fn(move |request: Request<()>| {

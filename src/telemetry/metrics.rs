@@ -21,6 +21,7 @@ pub(crate) const STAGE_DURATION: &str = "pipewright_stage_duration_seconds";
 pub(crate) const RUNNERS: &str = "pipewright_runners";
 pub(crate) const WATCHERS: &str = "pipewright_watchers";
 pub(crate) const LOG_RECEIVED: &str = "pipewright_log_received_bytes_total";
+pub(crate) const LOG_DROPPED: &str = "pipewright_log_dropped_bytes_total";
 pub(crate) const LOG_STORED: &str = "pipewright_log_stored_bytes";
 pub(crate) const JOBS_CREATED: &str = "pipewright_jobs_created_total";
 pub(crate) const JOBS_ENDED: &str = "pipewright_jobs_ended_total";
@@ -44,7 +45,7 @@ enum Kind {
 }
 
 /// Every number, with what it means and its labels.
-const NUMBERS: [(&str, Kind, &str); 25] = {
+const NUMBERS: [(&str, Kind, &str); 26] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         (
@@ -105,10 +106,11 @@ const NUMBERS: [(&str, Kind, &str); 25] = {
             Gauge,
             "Open streams that watch a job or read a log",
         ),
+        (LOG_RECEIVED, Counter, "Bytes of log that runners sent"),
         (
-            LOG_RECEIVED,
+            LOG_DROPPED,
             Counter,
-            "Bytes of log that runners sent and that were stored",
+            "Bytes of log that could not be stored, by what is wrong with the storage",
         ),
         (LOG_STORED, Gauge, "Bytes of all logs that are kept"),
         (JOBS_CREATED, Counter, "Jobs that were made"),

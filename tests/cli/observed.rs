@@ -145,3 +145,46 @@ fn a_command_goes_on_with_the_trace_of_who_asked_for_it() {
     let without = served.run(&["pipeline", "trigger", "p", "--watch"]).ok();
     assert!(without.contains("[s] parent  state \n"), "{without}");
 }
+
+/// What became of a log is told to whoever reads it, to whoever watches and to the operator.
+#[test]
+fn a_log_that_cannot_be_stored_is_told_everywhere() {
+    let logs = tempfile::tempdir().unwrap();
+    let log_dir = logs.path().join("logs");
+    let mut served = Served::start(&["--log-dir", log_dir.to_str().unwrap()]);
+    let lost = r#"pipewright_log_dropped_bytes_total{reason="removed"}"#;
+    // An alert on an increase needs the number from the start.
+    assert_eq!(numbers(&served)[lost], 0.0);
+    // No disk and no user can write into a file.
+    fs::remove_dir_all(&log_dir).unwrap();
+    fs::write(&log_dir, "").unwrap();
+    served.create("p", "echo important; exit 3");
+    let watched = served.run(&["pipeline", "trigger", "p", "--watch"]);
+    assert_eq!(watched.code, Some(1), "{watched:?}");
+    let missing = "10 bytes of its log are missing: the service could not store them";
+    assert!(watched.stdout.contains(missing), "{watched:?}");
+    let gap = "10 bytes of the log are missing from offset 0: the service could not store them";
+    assert!(watched.stderr.contains(gap), "{watched:?}");
+    let jobs = served.run(&["job", "list", "-o", "json"]).json();
+    let job = jobs["jobs"][0]["id"].as_str().unwrap().to_owned();
+    assert!(served.run(&["job", "get", &job]).ok().contains(missing));
+    let shown = served.run(&["job", "get", &job, "-o", "json"]).json();
+    assert_eq!(shown["stageRuns"][0]["logLoss"]["notStoredBytes"], "10");
+    let log = served.run(&["job", "log", &job, "s"]);
+    assert_eq!((log.code, &*log.stdout), (Some(0), ""));
+    assert!(log.stderr.contains(gap), "{log:?}");
+    let log = served.run(&["job", "log", &job, "s", "-o", "json"]).ok();
+    assert!(log.contains("REASON_NOT_STORED"), "{log}");
+    assert_eq!(numbers(&served)[lost], 10.0);
+    let warning = served.process.until_stderr("log bytes could not be stored");
+    assert!(
+        warning.contains("removed") && warning.contains(&job),
+        "{warning}"
+    );
+    // The next one is counted, and not told so soon again.
+    served.run(&["pipeline", "trigger", "p", "--watch"]);
+    assert_eq!(numbers(&served)[lost], 20.0);
+    served.process.signal(rustix::process::Signal::TERM);
+    let rest = served.process.finish().stderr;
+    assert!(!rest.contains("could not be stored"), "{rest}");
+}

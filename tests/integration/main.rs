@@ -12,6 +12,7 @@ mod known;
 mod leases;
 mod lists;
 mod log_limits;
+mod log_losses;
 mod logs;
 mod pipelines;
 #[path = "../support/processes.rs"]

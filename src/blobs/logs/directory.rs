@@ -1,17 +1,20 @@
 //! The directories that logs are kept in: `ROOT/JOB_ID/STAGE-ATTEMPT/OFFSET.log`.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
     ops::Range,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
 use uuid::Uuid;
 
 use crate::domain::{JobId, RunKey};
+
+use super::disk::{self, Disk};
 
 /// Locked while a service uses the directory.
 const LOCK: &str = ".lock";
@@ -73,7 +76,10 @@ fn directories<T>(parent: &Path, parse: impl Fn(&str) -> Option<T>) -> io::Resul
 /// has no directory. What stages print is for those whom the service lets read it, so no
 /// other user can.
 #[derive(Debug)]
-pub(super) struct RunDirectory(PathBuf);
+pub(super) struct RunDirectory {
+    path: PathBuf,
+    disk: Arc<dyn Disk>,
+}
 
 /// What is in it.
 #[derive(Debug)]
@@ -85,17 +91,22 @@ pub(super) struct Scan {
 }
 
 impl RunDirectory {
-    pub(super) fn new(job: &Path, run: RunKey) -> Self {
-        Self(job.join(run_name(run)))
+    pub(super) fn new(job: &Path, run: RunKey, disk: Arc<dyn Disk>) -> Self {
+        let path = job.join(run_name(run));
+        Self { path, disk }
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
     /// Names sort as their offsets do.
     pub(super) fn segment(&self, start: u64) -> PathBuf {
-        self.0.join(format!("{start:020}.log"))
+        self.path.join(format!("{start:020}.log"))
     }
 
     /// Opens a file and makes it, and the directory, if they are not there.
@@ -112,11 +123,10 @@ impl RunDirectory {
         let mut options = OpenOptions::new();
         options.create(true).truncate(truncate).mode(0o600);
         options.read(true).write(true);
-        match options.open(path) {
+        match self.disk.open(&options, path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut directory = DirBuilder::new();
-                directory.recursive(true).mode(0o700).create(&self.0)?;
-                options.open(path)
+                self.disk.create_directory(&self.path)?;
+                self.disk.open(&options, path)
             }
             opened => opened,
         }
@@ -125,10 +135,13 @@ impl RunDirectory {
     /// Replaces a file as a whole: after a loss of power, too, it is the old or the new one.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let new = path.with_extension("new");
-        let mut file = self.create(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(new, path)
+        let replaced = self.create(&new).and_then(|file| {
+            disk::write_all_at(self.disk(), &file, bytes, 0).1?;
+            self.disk.sync(&file)?;
+            fs::rename(&new, path)
+        });
+        // What is left of it would take space where there may be none.
+        replaced.inspect_err(|_| drop(fs::remove_file(&new)))
     }
 
     /// Names and lengths of the segments; no byte is read.
@@ -137,7 +150,7 @@ impl RunDirectory {
             segments: Vec::new(),
             newest: SystemTime::UNIX_EPOCH,
         };
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let Some(start) = entry.file_name().to_str().and_then(parse_segment) else {
                 continue;
@@ -160,7 +173,7 @@ impl RunDirectory {
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
-        remove_all(&self.0)
+        remove_all(&self.path)
     }
 }
 

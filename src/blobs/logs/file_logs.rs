@@ -16,11 +16,12 @@ use tokio::{
     task,
 };
 
-use crate::domain::{JobId, RunKey};
+use crate::domain::{JobId, LogLoss, RunKey};
 
 use super::{
-    AppendError, GapReason, LogKey, LogLimits, LogRead, LogStore, WriteTime,
+    AppendError, GapReason, Kept, LogKey, LogLimits, LogRead, LogStore, WriteTime,
     directory::{self, RunDirectory},
+    disk::{Disk, RealDisk},
     layout::Layout,
     log::Log,
     times,
@@ -38,6 +39,7 @@ const READS_AT_ONCE: usize = 16;
 /// or with its readers. Only a log that is written to has an open file, and only one.
 pub struct FileLogs {
     root: PathBuf,
+    disk: Arc<dyn Disk>,
     layout: Layout,
     durability: Durability,
     jobs: DashMap<JobId, HashMap<RunKey, Arc<Log>>>,
@@ -50,7 +52,7 @@ pub struct FileLogs {
 /// What logs have to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the process, at most: nothing is synced. For a service whose jobs do not
+    /// The end of the process, at most: nothing is brought to the disk. For a service whose jobs do not
     /// outlive it either.
     Process,
     /// A loss of power: [`LogStore::sync`] waits for the disk.
@@ -65,9 +67,20 @@ impl FileLogs {
     /// # Errors
     /// If another service uses the directory, or it cannot be used at all.
     pub fn open(root: PathBuf, limits: LogLimits, durability: Durability) -> io::Result<Self> {
+        Self::open_on(Arc::new(RealDisk), root, limits, durability)
+    }
+
+    /// The same on another disk.
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        root: PathBuf,
+        limits: LogLimits,
+        durability: Durability,
+    ) -> io::Result<Self> {
         let logs = Self {
             _lock: directory::lock(&root)?,
             root,
+            disk,
             layout: Layout::new(limits.of_a_log),
             durability,
             jobs: DashMap::new(),
@@ -114,7 +127,11 @@ impl FileLogs {
     }
 
     fn run_directory(&self, key: LogKey) -> RunDirectory {
-        RunDirectory::new(&self.job_directory(key.job_id), key.run)
+        RunDirectory::new(
+            &self.job_directory(key.job_id),
+            key.run,
+            Arc::clone(&self.disk),
+        )
     }
 }
 
@@ -126,15 +143,15 @@ impl LogStore for FileLogs {
         offset: u64,
         dropped: u64,
         data: Bytes,
-    ) -> Result<u64, AppendError> {
+    ) -> Result<Kept, AppendError> {
         let log = self.log(key);
         let total = Arc::clone(&self.total);
         blocking(move || {
             total.resume(&log);
             let now = times::micros(SystemTime::now());
-            let committed = log.append(offset, dropped, &data, now)?;
+            let kept = log.append(offset, dropped, &data, now)?;
             total.keep_to_limit();
-            Ok(committed)
+            Ok(kept)
         })
         .await
     }
@@ -165,18 +182,24 @@ impl LogStore for FileLogs {
         self.known(key).map_or(0, |log| *log.size.borrow())
     }
 
+    fn loss(&self, key: LogKey) -> LogLoss {
+        self.known(key).map(|log| log.loss()).unwrap_or_default()
+    }
+
     fn subscribe(&self, key: LogKey) -> watch::Receiver<u64> {
         self.log(key).size.subscribe()
     }
 
-    async fn sync(&self, key: LogKey) -> io::Result<u64> {
+    async fn sync(&self, key: LogKey) -> io::Result<Kept> {
         let Some(log) = self.known(key) else {
-            return Ok(0);
+            return Ok(Kept::all(0));
         };
-        if self.durability == Durability::Process {
-            return Ok(*log.size.borrow());
+        // Nothing was stored, so nothing can be lost.
+        if *log.size.borrow() == 0 {
+            return Ok(Kept::all(0));
         }
-        blocking(move || log.sync()).await
+        let durability = self.durability;
+        blocking(move || Ok(log.sync(durability))).await
     }
 
     async fn close(&self, key: LogKey) {

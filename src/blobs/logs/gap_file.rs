@@ -2,32 +2,43 @@
 //! there only if a log has gaps.
 //!
 //! The first record is the range that was cut at the log's limit and is overwritten in
-//! place; each further one is a range that the runner dropped. A record is two u64,
-//! little-endian: start and end. An empty range means nothing, and so do the bytes of a
-//! record that is not complete.
+//! place; each further one is another gap. A record is two u64, little-endian: start and
+//! end. The highest bit of the start is set if the bytes could not be stored, and not if the
+//! runner dropped them. An empty range means nothing, and so do the bytes of a record that
+//! is not complete.
+//!
+//! The file cannot be written where the log cannot. It is then behind what is known in
+//! memory until it can be: a gap without a record has no reason after a restart, and is
+//! still a gap.
 
 use std::{
     fs, io,
     ops::Range,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use super::{
+    GapReason,
     directory::RunDirectory,
-    gaps::{Gaps, MOST},
+    disk,
+    gaps::{Gap, Gaps, MOST},
 };
 
 const RECORD: usize = 16;
-/// Records of dropped ranges before the file is written anew with what is still true.
+/// Records of gaps before the file is written anew with what is still true.
 const MOST_RECORDS: u64 = 2 * MOST as u64;
+const NOT_STORED: u64 = 1 << 63;
 
 /// How far the file has been written.
 #[derive(Debug, Default)]
 pub(super) struct GapFile {
     records: u64,
+    /// The last record, if it may grow.
+    last: Option<Gap>,
     /// Written since the last sync.
     pub(super) is_dirty: bool,
+    /// It lacks something that is known in memory.
+    is_behind: bool,
 }
 
 /// What the file of an earlier process says.
@@ -35,45 +46,58 @@ pub(super) struct GapFile {
 pub(super) struct Recorded {
     pub(super) file: GapFile,
     pub(super) cut: Range<u64>,
-    pub(super) dropped: Gaps,
+    pub(super) gaps: Gaps,
 }
 
 impl GapFile {
     /// Records what was cut, before the bytes are removed.
-    pub(super) fn cut(&mut self, directory: &RunDirectory, cut: &Range<u64>) -> io::Result<()> {
-        self.write(directory, &encode(cut), 0)
+    pub(super) fn cut(&mut self, directory: &RunDirectory, cut: &Range<u64>) {
+        self.write(directory, &encode(cut), 0);
     }
 
-    /// Records a dropped range, before any later byte is written.
-    pub(super) fn dropped(&mut self, directory: &RunDirectory, gap: &Range<u64>) -> io::Result<()> {
-        let position = (1 + self.records) * RECORD as u64;
-        self.write(directory, &encode(gap), position)?;
-        self.records += 1;
-        Ok(())
+    /// Records another gap, before any later byte is written.
+    pub(super) fn add(&mut self, directory: &RunDirectory, gap: &Gap) {
+        let (record, gap) = match &self.last {
+            Some(last) if last.continues_as(gap) => {
+                let range = last.range.start..gap.range.end;
+                let reason = gap.reason;
+                (self.records, Gap { range, reason })
+            }
+            _ => (self.records + 1, gap.clone()),
+        };
+        if self.write(directory, &encode_gap(&gap), record * RECORD as u64) {
+            self.records = record;
+            self.last = Some(gap);
+        }
     }
 
-    /// Whether it has grown much longer than what there is to say.
-    pub(super) fn is_too_long(&self) -> bool {
-        self.records >= MOST_RECORDS
+    /// Whether it has to be written anew: it lacks something, or is much longer than what
+    /// there is to say.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_behind || self.records >= MOST_RECORDS
     }
 
-    /// Writes the file anew: what was cut, and then what was dropped.
-    pub(super) fn rewrite(
-        &mut self,
-        directory: &RunDirectory,
-        ranges: &[Range<u64>],
-    ) -> io::Result<()> {
-        let bytes: Vec<u8> = ranges.iter().flat_map(encode).collect();
-        directory.replace(&path(directory), &bytes)?;
-        self.records = ranges.len().saturating_sub(1) as u64;
-        self.is_dirty = true;
-        Ok(())
+    /// Writes the file anew, if the disk lets it: what was cut, and then the other gaps.
+    pub(super) fn rewrite(&mut self, directory: &RunDirectory, cut: &Range<u64>, gaps: &[Gap]) {
+        let gaps_after_cut = gaps.iter().flat_map(encode_gap);
+        let bytes: Vec<u8> = encode(cut).into_iter().chain(gaps_after_cut).collect();
+        self.is_behind = directory.replace(&path(directory), &bytes).is_err();
+        if !self.is_behind {
+            self.records = gaps.len() as u64;
+            self.last = gaps.last().cloned();
+            self.is_dirty = true;
+        }
     }
 
-    fn write(&mut self, directory: &RunDirectory, bytes: &[u8], at: u64) -> io::Result<()> {
-        let file = directory.open_to_write(&path(directory))?;
-        self.is_dirty = true;
-        file.write_all_at(bytes, at)
+    /// Whether it was written.
+    fn write(&mut self, directory: &RunDirectory, bytes: &[u8], at: u64) -> bool {
+        let opened = directory.open_to_write(&path(directory));
+        let written = opened.and_then(|file| {
+            self.is_dirty = true;
+            disk::write_all_at(directory.disk(), &file, bytes, at).1
+        });
+        self.is_behind |= written.is_err();
+        written.is_ok()
     }
 }
 
@@ -95,10 +119,10 @@ pub(super) fn load(path: &Path) -> io::Result<Recorded> {
         ..Recorded::default()
     };
     recorded.file.is_dirty = true;
-    for gap in ranges {
+    for range in ranges {
         recorded.file.records += 1;
         // As when it was written, except that no bytes are given up a second time.
-        let _ = recorded.dropped.push(gap);
+        let _ = recorded.gaps.insert(decode_gap(range));
     }
     Ok(recorded)
 }
@@ -110,4 +134,24 @@ fn encode(range: &Range<u64>) -> [u8; RECORD] {
 fn decode(record: &[u8; RECORD]) -> Range<u64> {
     let both = u128::from_le_bytes(*record);
     both as u64..(both >> 64) as u64
+}
+
+fn encode_gap(gap: &Gap) -> [u8; RECORD] {
+    // Offsets have 63 bits.
+    let mark = if gap.reason == GapReason::NotStored {
+        NOT_STORED
+    } else {
+        0
+    };
+    encode(&(gap.range.start | mark..gap.range.end))
+}
+
+fn decode_gap(range: Range<u64>) -> Gap {
+    let reason = if range.start & NOT_STORED == 0 {
+        GapReason::RunnerDropped
+    } else {
+        GapReason::NotStored
+    };
+    let range = range.start & !NOT_STORED..range.end;
+    Gap { range, reason }
 }

@@ -10,8 +10,10 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::domain::LogLoss;
+
 use super::{
-    AppendError, LogRead, WriteTime,
+    AppendError, Durability, Kept, LogRead, WriteTime,
     directory::RunDirectory,
     gap_file::{self, GapFile},
     layout::Layout,
@@ -48,7 +50,7 @@ impl Log {
         let recorded = gap_file::load(&gap_file::path(&directory))?;
         let of_times = fs::metadata(times::path(&directory)).map_or(0, |known| known.len());
         let writer = Writer::new(recorded.file, TimeIndex::new(of_times));
-        let shape = Shape::new(scan.segments, recorded.cut, recorded.dropped);
+        let shape = Shape::new(scan.segments, recorded.cut, recorded.gaps);
         let stored = Stored::new(directory, layout, shape, total);
         Ok((Self::with(stored, writer), scan.newest))
     }
@@ -69,25 +71,23 @@ impl Log {
         dropped: u64,
         data: &[u8],
         now: i64,
-    ) -> Result<u64, AppendError> {
+    ) -> Result<Kept, AppendError> {
         let mut writer = self.writer.lock();
         let committed = self.committed_if_open()?;
         if offset.saturating_sub(dropped) > committed {
             return Err(AppendError::Hole { committed });
         }
         if offset.saturating_add(data.len() as u64) <= committed {
-            return Ok(committed);
+            return Ok(Kept::all(committed));
         }
         let known = usize::try_from(committed.saturating_sub(offset)).unwrap_or(usize::MAX);
         let start = offset.max(committed);
-        let extended = writer.extend(&self.stored, start, &data[known..], now);
-        // Readers are woken only once the bytes can be read. A part of them may have been
-        // stored even if there was an error.
-        let end = self.stored.shape.lock().committed;
+        let lost = writer.extend(&self.stored, start, &data[known..], now);
+        // Readers are woken only once the bytes can be read.
+        let size = self.stored.shape.lock().committed;
         self.size
-            .send_if_modified(|size| std::mem::replace(size, end) != end);
-        extended?;
-        Ok(end)
+            .send_if_modified(|known| std::mem::replace(known, size) != size);
+        Ok(Kept { size, lost })
     }
 
     /// See [`Stored::read`].
@@ -100,9 +100,17 @@ impl Log {
         times::read(&self.stored.directory, range)
     }
 
-    /// Brings all bytes to stable storage and returns the log's size. Blocks.
-    pub(super) fn sync(&self) -> io::Result<u64> {
-        self.writer.lock().sync(&self.stored)
+    /// Makes sure that all bytes are stored; see [`super::LogStore::sync`]. Blocks.
+    pub(super) fn sync(&self, durability: Durability) -> Kept {
+        let mut writer = self.writer.lock();
+        let lost = writer.sync(&self.stored, durability);
+        let size = self.stored.shape.lock().committed;
+        Kept { size, lost }
+    }
+
+    /// What is missing, and why.
+    pub(super) fn loss(&self) -> LogLoss {
+        self.stored.shape.lock().loss()
     }
 
     /// Marks a log that was loaded: it may expire until it is written to.

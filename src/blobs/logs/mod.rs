@@ -3,11 +3,13 @@
 #[cfg(test)]
 mod conformance;
 mod directory;
+mod disk;
 mod file_logs;
 mod gap_file;
 mod gaps;
 mod layout;
 mod log;
+mod lost;
 mod shape;
 mod stored;
 mod sync;
@@ -23,9 +25,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::domain::{JobId, RunKey};
+use crate::domain::{JobId, LogLoss, RunKey};
 
+pub use crate::domain::GapReason;
 pub use file_logs::{Durability, FileLogs};
+pub use lost::{Lost, StorageFault};
 
 /// Keeps the logs of stage runs. A log is known by its offsets: each byte has the same
 /// offset for ever, and what is not kept any more is an explicit gap.
@@ -35,20 +39,23 @@ pub trait LogStore: Send + Sync {
     /// sent again. The `dropped` bytes before `offset` will never come; those of them
     /// that are not stored become a gap.
     ///
+    /// A disk that cannot take the bytes is no error: as many as fit are kept, the others
+    /// are a gap of [`GapReason::NotStored`], and the log goes on behind it. No stage waits
+    /// for a disk.
+    ///
     /// Runs to its end even if the future is dropped. A crash leaves a part of the bytes
     /// or all of them; an append at [`size`](Self::size) goes on from there.
     ///
     /// # Errors
-    /// [`AppendError::Hole`] if bytes are missing that were not dropped. After
-    /// [`AppendError::Io`] the size says how much was stored, and the next append may
-    /// succeed.
+    /// [`AppendError::Hole`] if bytes are missing that were not dropped. Of
+    /// [`AppendError::Io`] nothing is known but the size.
     async fn append(
         &self,
         key: LogKey,
         offset: u64,
         dropped: u64,
         data: Bytes,
-    ) -> Result<u64, AppendError>;
+    ) -> Result<Kept, AppendError>;
 
     /// What there is at an offset: at most `limit` bytes, or a gap, neither of them
     /// further than `until`. A log that is not kept is all gap.
@@ -63,17 +70,23 @@ pub trait LogStore: Send + Sync {
     /// Size of the whole log so far, gaps included; 0 of a log that is not known.
     fn size(&self, key: LogKey) -> u64;
 
+    /// How much of the log is missing, and why; nothing of a log that is not known.
+    fn loss(&self, key: LogKey) -> LogLoss;
+
     /// Tells the size whenever it has grown. For logs that are still written to.
     fn subscribe(&self, key: LogKey) -> watch::Receiver<u64>;
 
-    /// Brings everything appended so far to stable storage and returns the size that is
-    /// safe. To be called before a size is committed anywhere else: a crash after it
-    /// loses none of these bytes.
+    /// Makes sure that everything appended so far is stored, and returns the size. To be
+    /// called before a size is committed anywhere else: a crash after it loses none of
+    /// these bytes.
+    ///
+    /// A file that is gone, or that the disk does not take, is no error: its bytes are a gap
+    /// of [`GapReason::NotStored`] from now on. A failed sync is never repeated, as the
+    /// kernel may have discarded the bytes and would report success.
     ///
     /// # Errors
-    /// After a failed sync of a log every later one fails too: the kernel may have thrown
-    /// the bytes away and would report success.
-    async fn sync(&self, key: LogKey) -> io::Result<u64>;
+    /// Nothing is known of the log but its size.
+    async fn sync(&self, key: LogKey) -> io::Result<Kept>;
 
     /// Ends a log: nothing can be appended any more, and from now on it may have to make
     /// room for newer ones.
@@ -126,15 +139,20 @@ pub enum LogRead {
     End,
 }
 
-/// Why bytes of a log are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GapReason {
-    /// The log grew past its limit.
-    SizeLimit,
-    /// The log was given up for newer ones, its job was forgotten, or its files were lost.
-    Expired,
-    /// The runner could not keep them until they were taken.
-    RunnerDropped,
+/// A log after a write.
+#[derive(Debug)]
+pub struct Kept {
+    /// Its size: everything below is stored, or is a gap.
+    pub size: u64,
+    /// What could not be stored and is a gap now.
+    pub lost: Option<Lost>,
+}
+
+impl Kept {
+    /// Nothing was lost.
+    pub fn all(size: u64) -> Self {
+        Self { size, lost: None }
+    }
 }
 
 /// When bytes were written.
@@ -158,7 +176,7 @@ pub enum AppendError {
     /// The stage run is over, so its log stays as it is.
     #[error("the log has ended")]
     Ended,
-    /// The file could not be written.
+    /// The store could not do its work at all.
     #[error("the log could not be written: {0}")]
     Io(#[from] io::Error),
 }

@@ -2,7 +2,13 @@
 
 use std::ops::Range;
 
-use super::{GapReason, gaps::Gaps, layout::Layout};
+use crate::domain::LogLoss;
+
+use super::{
+    GapReason,
+    gaps::{Gap, Gaps},
+    layout::Layout,
+};
 
 /// What a log has and has not. The segments are the truth: whatever else is recorded only
 /// says why the bytes between them are missing.
@@ -14,7 +20,8 @@ pub(super) struct Shape {
     segments: Vec<Range<u64>>,
     /// What was given up because of the log's limit.
     cut: Range<u64>,
-    dropped: Gaps,
+    /// What is missing besides.
+    gaps: Gaps,
     pub(super) state: State,
 }
 
@@ -47,16 +54,16 @@ pub(super) enum Found {
 
 impl Shape {
     /// Of a log with these segments, which are in order and not empty.
-    pub(super) fn new(segments: Vec<Range<u64>>, cut: Range<u64>, dropped: Gaps) -> Self {
-        let ends = [segments.last().map_or(0, |last| last.end), dropped.end()];
+    pub(super) fn new(segments: Vec<Range<u64>>, cut: Range<u64>, gaps: Gaps) -> Self {
+        let ends = [segments.last().map_or(0, |last| last.end), gaps.end()];
         let mut shape = Self {
             committed: ends.into_iter().fold(cut.end, u64::max),
             segments,
             cut,
-            dropped,
+            gaps,
             state: State::Open,
         };
-        shape.dropped.forget(shape.cut.clone());
+        shape.gaps.forget(shape.cut.clone());
         shape
     }
 
@@ -79,12 +86,12 @@ impl Shape {
         if self.cut.contains(&offset) {
             return gap(offset..until.min(self.cut.end), GapReason::SizeLimit);
         }
-        let is_known = |gap: &&Range<u64>| gap.start <= offset;
-        if let Some(dropped) = self.dropped.next(offset).filter(is_known) {
-            return gap(offset..until.min(dropped.end), GapReason::RunnerDropped);
+        let known = self.gaps.next(offset);
+        if let Some(known) = known.filter(|known| known.range.start <= offset) {
+            return gap(offset..until.min(known.range.end), known.reason);
         }
-        // Nobody has given up these bytes: their file was lost.
-        let known = [self.dropped.next(offset), Some(&self.cut)];
+        // Why these bytes are missing was not recorded.
+        let known = [known.map(|known| &known.range), Some(&self.cut)];
         let starts = known.into_iter().flatten().map(|gap| gap.start);
         let until = starts.filter(|start| *start > offset).fold(until, u64::min);
         gap(offset..until, GapReason::Expired)
@@ -108,12 +115,24 @@ impl Shape {
         end - std::mem::replace(&mut self.committed, end)
     }
 
-    /// Takes in a gap from the log's end to `until`. Returns the segments that are given
-    /// up for it, if there are too many gaps.
-    pub(super) fn drop_until(&mut self, until: u64) -> Vec<Range<u64>> {
-        let merged = self.dropped.push(self.committed..until);
-        self.committed = until;
+    /// Takes in a gap at the log's end. Returns the segments that are given up for it, if
+    /// there are too many gaps.
+    pub(super) fn extend(&mut self, gap: Gap) -> Vec<Range<u64>> {
+        self.committed = self.committed.max(gap.range.end);
+        let merged = self.gaps.insert(gap);
         merged.map_or_else(Vec::new, |between| self.take(&between))
+    }
+
+    /// Gives up the end of a segment, or all of it. Returns the segments that are given up
+    /// besides, if there are too many gaps.
+    pub(super) fn lose(&mut self, gap: Gap) -> Vec<Range<u64>> {
+        for known in &mut self.segments {
+            if known.contains(&gap.range.start) {
+                known.end = gap.range.start;
+            }
+        }
+        self.segments.retain(|known| !known.is_empty());
+        self.extend(gap)
     }
 
     /// What will have been cut, if a log of `size` bytes has no room for more than now.
@@ -137,16 +156,14 @@ impl Shape {
     /// Gives up a range, which may reach behind the log's end. Returns its segments.
     pub(super) fn cut(&mut self, cut: Range<u64>) -> Vec<Range<u64>> {
         self.committed = self.committed.max(cut.end);
-        self.dropped.forget(cut.clone());
+        self.gaps.forget(cut.clone());
         self.cut = cut.clone();
         self.take(&cut)
     }
 
-    /// The segments with bytes from `offset` on.
-    pub(super) fn segments_from(&self, offset: u64) -> Vec<u64> {
-        let behind = self.segments.partition_point(|known| known.end <= offset);
-        let later = self.segments[behind..].iter();
-        later.map(|known| known.start).collect()
+    /// The bytes of each file, in order.
+    pub(super) fn segments(&self) -> &[Range<u64>] {
+        &self.segments
     }
 
     /// Gives up all bytes and returns how many.
@@ -161,10 +178,31 @@ impl Shape {
         length(&self.segments)
     }
 
-    /// The range that was cut, which may be empty, and those that were dropped.
-    pub(super) fn gaps(&self) -> Vec<Range<u64>> {
-        let cut = std::iter::once(&self.cut);
-        cut.chain(self.dropped.iter()).cloned().collect()
+    /// The range that was cut, which may be empty, and the other gaps.
+    pub(super) fn gaps(&self) -> (Range<u64>, Vec<Gap>) {
+        (self.cut.clone(), self.gaps.iter().cloned().collect())
+    }
+
+    /// How much is missing, and why.
+    pub(super) fn loss(&self) -> LogLoss {
+        let mut loss = LogLoss {
+            size_limit: self.cut.end - self.cut.start,
+            ..LogLoss::default()
+        };
+        for Gap { range, reason } in self.gaps.iter() {
+            let of_cut = range
+                .end
+                .min(self.cut.end)
+                .saturating_sub(range.start.max(self.cut.start));
+            let bytes = range.end - range.start - of_cut;
+            match reason {
+                GapReason::NotStored => loss.not_stored += bytes,
+                GapReason::RunnerDropped => loss.runner_dropped += bytes,
+                // Gaps of these are not kept here.
+                GapReason::SizeLimit | GapReason::Expired => {}
+            }
+        }
+        loss
     }
 
     fn take(&mut self, range: &Range<u64>) -> Vec<Range<u64>> {

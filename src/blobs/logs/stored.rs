@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io,
     ops::Range,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use super::{
     GapReason, LogRead,
     directory::RunDirectory,
+    gaps::Gap,
     layout::Layout,
     shape::{self, Found, Shape, State},
 };
@@ -74,12 +75,11 @@ impl Stored {
                     buffer.truncate(read);
                     Ok(LogRead::Bytes(Bytes::from(buffer)))
                 }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                // Somebody else has removed or cut the file. The contract has no reason of
-                // its own for that: as far as a reader can tell, the bytes are not kept.
+                Err(error) if !is_gone(&error) => Err(error),
+                // Somebody else has removed or cut the file.
                 Ok(_) | Err(_) => Ok(LogRead::Gap {
                     range: offset..end,
-                    reason: GapReason::Expired,
+                    reason: GapReason::NotStored,
                 }),
             };
         }
@@ -92,6 +92,8 @@ impl Stored {
         let mut current = self.current.lock();
         if let Some((start, file)) = &*current
             && Some(*start) == unfilled
+            // What is written to a file that was removed is gone with it.
+            && file.metadata()?.nlink() > 0
         {
             return Ok((*start, Arc::clone(file)));
         }
@@ -127,6 +129,30 @@ impl Stored {
         }
     }
 
+    /// Gives up the end of a segment that is not stored any more, or all of it. What is left
+    /// of its file, if anything, is not read again.
+    pub(super) fn lose(&self, segment: &Range<u64>, gap: Gap) {
+        self.close();
+        let is_all = gap.range.start <= segment.start;
+        let (lost, merged) = {
+            let mut shape = self.shape.lock();
+            let before = shape.bytes();
+            let merged = shape.lose(gap);
+            (before - shape.bytes() - shape::length(&merged), merged)
+        };
+        self.total.fetch_sub(lost, Ordering::Relaxed);
+        self.remove(&merged);
+        if is_all {
+            let _ = fs::remove_file(self.directory.segment(segment.start));
+        }
+    }
+
+    /// Removes a segment that was created, and to which nothing could be written.
+    pub(super) fn abandon(&self, segment: u64) {
+        self.close();
+        let _ = fs::remove_file(self.directory.segment(segment));
+    }
+
     /// Closes the segment that is written to.
     pub(super) fn close(&self) {
         *self.current.lock() = None;
@@ -147,15 +173,20 @@ impl Stored {
     /// the bytes that were lost.
     fn open_to_continue(&self, start: u64, offset: u64) -> io::Result<Option<(u64, File)>> {
         let path = self.directory.segment(start);
-        let file = match File::options().read(true).write(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let mut options = File::options();
+        let file = match self
+            .directory
+            .disk()
+            .open(options.read(true).write(true), &path)
+        {
+            Err(error) if is_gone(&error) => return Ok(None),
             opened => opened?,
         };
         let is_whole = file.metadata()?.len() >= offset - start;
         Ok(is_whole.then_some((start, file)))
     }
 
-    /// Of a write that failed there may be a rest in the file.
+    /// Of an earlier process there may be a rest in the file.
     fn create(&self, offset: u64) -> io::Result<(u64, File)> {
         let file = self.directory.create(&self.directory.segment(offset))?;
         Ok((offset, file))
@@ -171,6 +202,11 @@ impl Stored {
         }
         File::open(self.directory.segment(segment)).map(Arc::new)
     }
+}
+
+/// Whether the file or the directory that it was in has been removed.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind())
 }
 
 /// Fills the buffer as far as the file reaches.

@@ -1,6 +1,11 @@
-//! Bringing a log to stable storage.
+//! Making sure that a log is stored: that its files are there, and on stable storage.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    path::Path,
+};
 
 use super::{
     directory::RunDirectory,
@@ -11,10 +16,9 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Synced {
     /// Every byte below is on stable storage.
-    pub(super) up_to: u64,
-    /// A file was made since the directories were synced.
+    up_to: u64,
+    /// A file was created since the directories were synced.
     pub(super) has_new_names: bool,
-    has_failed: bool,
 }
 
 impl Synced {
@@ -24,40 +28,47 @@ impl Synced {
         Self {
             up_to: 0,
             has_new_names: true,
-            has_failed: false,
         }
     }
 
-    /// Syncs these segments, the gaps and, last, the names of both. Times are not worth a
-    /// sync. Files are opened by name: one that was removed under the writer is an error.
-    pub(super) fn sync(
-        &mut self,
-        directory: &RunDirectory,
-        segments: &[u64],
-        gaps: &mut GapFile,
-    ) -> io::Result<()> {
-        if self.has_failed {
-            return Err(io::Error::other("an earlier sync of the log failed"));
+    /// Syncs a segment, unless it was synced. After an error nothing of it is safe: the
+    /// kernel may have discarded the bytes, and a second sync would report success.
+    pub(super) fn segment(&self, directory: &RunDirectory, segment: &Range<u64>) -> io::Result<()> {
+        if segment.end <= self.up_to {
+            return Ok(());
         }
-        for &start in segments {
-            self.sync_one(&directory.segment(start))?;
-        }
+        sync_one(directory, &directory.segment(segment.start))
+    }
+
+    /// Syncs the gaps and, last, the names of all files. Times are not worth a sync.
+    pub(super) fn names(&mut self, directory: &RunDirectory, gaps: &mut GapFile) -> io::Result<()> {
         if gaps.is_dirty {
-            self.sync_one(&gap_file::path(directory))?;
+            sync_one(directory, &gap_file::path(directory))?;
             gaps.is_dirty = false;
         }
         if self.has_new_names {
             // The run's directory, the job's and the root: each has the name of the one before.
             for parent in directory.path().ancestors().take(3) {
-                self.sync_one(parent)?;
+                sync_one(directory, parent)?;
             }
             self.has_new_names = false;
         }
         Ok(())
     }
 
-    fn sync_one(&mut self, path: &Path) -> io::Result<()> {
-        let file = File::open(path)?;
-        file.sync_all().inspect_err(|_| self.has_failed = true)
+    /// All segments are on stable storage.
+    pub(super) fn set_synced(&mut self, up_to: u64) {
+        self.up_to = up_to;
     }
+}
+
+/// How many bytes the file of a segment has, found by name: bytes in a file that was removed
+/// under the writer are lost.
+pub(super) fn length(directory: &RunDirectory, segment: u64) -> io::Result<u64> {
+    let metadata = fs::metadata(directory.segment(segment))?;
+    Ok(metadata.len())
+}
+
+fn sync_one(directory: &RunDirectory, path: &Path) -> io::Result<()> {
+    directory.disk().sync(&File::open(path)?)
 }

@@ -1,9 +1,20 @@
 //! Writing one log. Each step leaves a log that is right by itself, so an error in the
-//! next one has nothing to undo.
+//! next one has nothing to undo. What cannot be stored becomes a gap, so that the log goes
+//! on, and so does the stage that writes it.
 
-use std::{io, os::unix::fs::FileExt};
+use std::{io, ops::Range};
 
-use super::{gap_file::GapFile, shape::State, stored::Stored, sync::Synced, times::TimeIndex};
+use super::{
+    Durability, GapReason,
+    disk::write_all_at,
+    gap_file::GapFile,
+    gaps::Gap,
+    lost::{Losses, Lost},
+    shape::State,
+    stored::Stored,
+    sync::{self, Synced},
+    times::TimeIndex,
+};
 
 /// What only the writer of a log knows.
 pub(super) struct Writer {
@@ -22,79 +33,101 @@ impl Writer {
     }
 
     /// Adds bytes from `start` on, which is not below the log's end; what lies between
-    /// the two is a gap. The bytes came at `now`.
+    /// the two is a gap. The bytes came at `now`. Returns what could not be stored.
     pub(super) fn extend(
         &mut self,
         log: &Stored,
         start: u64,
         data: &[u8],
         now: i64,
-    ) -> io::Result<()> {
-        self.drop_until(log, start)?;
+    ) -> Option<Lost> {
+        let mut losses = Losses::default();
+        self.skip(log, start, GapReason::RunnerDropped);
         let end = start.saturating_add(data.len() as u64);
-        if start == end {
-            return Ok(());
+        if start < end {
+            let between = |from: u64, to: u64| {
+                let position = |offset| usize::try_from(offset - start).unwrap_or(usize::MAX);
+                &data[position(from)..position(to)]
+            };
+            let of_head = log.layout.head().clamp(start, end);
+            self.write_or_skip(log, start, between(start, of_head), &mut losses);
+            self.make_room(log, end);
+            // What its own end would cut off again is not written at all.
+            let rest = log.shape.lock().committed;
+            self.write_or_skip(log, rest, between(rest, end), &mut losses);
+            // A time that cannot be written is left out: the bytes are what counts.
+            let kept = log.layout.most_kept(end);
+            let _ = self.times.note(&log.directory, start, now, kept);
         }
-        let between = |from: u64, to: u64| {
-            let position = |offset| usize::try_from(offset - start).unwrap_or(usize::MAX);
-            &data[position(from)..position(to)]
-        };
-        let of_head = log.layout.head().clamp(start, end);
-        self.write(log, start, between(start, of_head))?;
-        self.make_room(log, end)?;
-        // What its own end would cut off again is not written at all.
-        let rest = log.shape.lock().committed;
-        self.write(log, rest, between(rest, end))?;
-        // A time that cannot be written is left out: the bytes are what counts.
-        let kept = log.layout.most_kept(end);
-        let _ = self.times.note(&log.directory, start, now, kept);
-        Ok(())
+        self.record_gaps(log);
+        losses.into_lost()
     }
 
-    /// Brings all bytes to stable storage and returns the log's size.
-    pub(super) fn sync(&mut self, log: &Stored) -> io::Result<u64> {
+    /// Makes sure that the files are there and, for [`Durability::Disk`], on stable storage.
+    /// Returns what turned out not to be.
+    pub(super) fn sync(&mut self, log: &Stored, durability: Durability) -> Option<Lost> {
+        let mut losses = Losses::default();
         let (committed, segments) = {
             let shape = log.shape.lock();
-            if shape.state == State::Expired || shape.committed == 0 {
-                return Ok(shape.committed);
+            if shape.state == State::Expired {
+                return None;
             }
-            (shape.committed, shape.segments_from(self.synced.up_to))
+            (shape.committed, shape.segments().to_vec())
         };
-        self.synced
-            .sync(&log.directory, &segments, &mut self.gaps)?;
-        self.synced.up_to = committed;
-        Ok(committed)
+        for segment in segments {
+            self.keep_or_lose(log, &segment, durability, &mut losses);
+        }
+        self.record_gaps(log);
+        if durability == Durability::Disk && committed > 0 {
+            let directory = &log.directory;
+            if let Err(error) = self.synced.names(directory, &mut self.gaps) {
+                // As far as is known they are all there. A crash may show that they were
+                // not, and then they are missing.
+                losses.add(0, error, directory.disk(), directory.path());
+            }
+            self.synced.set_synced(committed);
+        }
+        losses.into_lost()
     }
 
-    fn drop_until(&mut self, log: &Stored, start: u64) -> io::Result<()> {
+    /// Has a gap from the log's end to `until`.
+    fn skip(&mut self, log: &Stored, until: u64, reason: GapReason) {
         let committed = log.shape.lock().committed;
-        if start == committed {
-            return Ok(());
+        if committed < until {
+            let range = committed..until;
+            let gap = Gap { range, reason };
+            self.synced.has_new_names = true;
+            self.gaps.add(&log.directory, &gap);
+            let merged = log.shape.lock().extend(gap);
+            log.remove(&merged);
         }
-        self.synced.has_new_names = true;
-        self.gaps.dropped(&log.directory, &(committed..start))?;
-        let merged = log.shape.lock().drop_until(start);
-        log.remove(&merged);
-        if self.gaps.is_too_long() {
-            let known = log.shape.lock().gaps();
-            self.gaps.rewrite(&log.directory, &known)?;
-        }
-        Ok(())
     }
 
     /// Cuts what a log of `size` bytes has no room for.
-    fn make_room(&mut self, log: &Stored, size: u64) -> io::Result<()> {
+    fn make_room(&mut self, log: &Stored, size: u64) {
         let Some(cut) = log.shape.lock().next_cut(log.layout, size) else {
-            return Ok(());
+            return;
         };
         self.synced.has_new_names = true;
-        self.gaps.cut(&log.directory, &cut)?;
+        self.gaps.cut(&log.directory, &cut);
         let removed = log.shape.lock().cut(cut);
         log.remove(&removed);
-        Ok(())
     }
 
-    /// Writes bytes at the log's end, to as many segments as they need.
+    /// Writes bytes at the log's end, as many as fit. The others become a gap.
+    fn write_or_skip(&mut self, log: &Stored, offset: u64, data: &[u8], losses: &mut Losses) {
+        let Err(error) = self.write(log, offset, data) else {
+            return;
+        };
+        let end = offset.saturating_add(data.len() as u64);
+        let lost = end - log.shape.lock().committed;
+        let directory = &log.directory;
+        losses.add(lost, error, directory.disk(), directory.path());
+        self.skip(log, end, GapReason::NotStored);
+    }
+
+    /// Writes bytes at the log's end, to as many segments as they need. After an error the
+    /// log's end says how many were written.
     fn write(&mut self, log: &Stored, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let room = log.layout.segment_end(offset) - offset;
@@ -111,13 +144,56 @@ impl Writer {
         let (segment, file) = log.open_to_write(offset)?;
         let position = offset - segment;
         self.synced.has_new_names |= position == 0;
-        if let Err(error) = file.write_all_at(data, position) {
-            // If this fails too, the next process finds a part of the data: right bytes,
-            // but more than anybody was told of.
-            let _ = file.set_len(position);
-            return Err(error);
+        let (written, result) = write_all_at(log.directory.disk(), &file, data, position);
+        if written > 0 {
+            log.commit(segment, offset + written as u64);
+        } else if position == 0 {
+            log.abandon(segment);
         }
-        log.commit(segment, offset + data.len() as u64);
-        Ok(())
+        result
+    }
+
+    fn keep_or_lose(
+        &mut self,
+        log: &Stored,
+        segment: &Range<u64>,
+        durability: Durability,
+        losses: &mut Losses,
+    ) {
+        let directory = &log.directory;
+        let length = sync::length(directory, segment.start).and_then(|length| {
+            if durability == Durability::Disk {
+                self.synced.segment(directory, segment)?;
+            }
+            Ok(length)
+        });
+        let (kept, error) = match length {
+            Ok(length) => (length, io::ErrorKind::UnexpectedEof.into()),
+            Err(error) => (0, error),
+        };
+        let kept = segment.start.saturating_add(kept);
+        if kept >= segment.end {
+            return;
+        }
+        let range = kept..segment.end;
+        losses.add(
+            range.end - range.start,
+            error,
+            directory.disk(),
+            directory.path(),
+        );
+        let reason = GapReason::NotStored;
+        let gap = Gap { range, reason };
+        self.gaps.add(directory, &gap);
+        log.lose(segment, gap);
+    }
+
+    /// Records what could not be recorded before.
+    fn record_gaps(&mut self, log: &Stored) {
+        if self.gaps.is_stale() {
+            let (cut, gaps) = log.shape.lock().gaps();
+            self.synced.has_new_names = true;
+            self.gaps.rewrite(&log.directory, &cut, &gaps);
+        }
     }
 }

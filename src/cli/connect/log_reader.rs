@@ -107,14 +107,48 @@ async fn open(
     client.call(request.clone(), send).await
 }
 
-/// A gap in words.
-pub(crate) fn describe(gap: &v1::LogGap) -> String {
+/// Gaps in words. One that grows while it is followed is reported when it begins, and the
+/// rest of it once it is over.
+#[derive(Default)]
+pub(crate) struct GapNotices {
+    /// What follows the gap that was reported last, and was not reported itself.
+    rest: Option<v1::LogGap>,
+}
+
+impl GapNotices {
+    /// Takes in a gap; returns what to say now.
+    pub(crate) fn gap(&mut self, gap: &v1::LogGap) -> Vec<String> {
+        if let Some(rest) = &mut self.rest
+            && rest.end_offset == gap.start_offset
+            && rest.reason == gap.reason
+        {
+            rest.end_offset = gap.end_offset;
+            return Vec::new();
+        }
+        let mut notices: Vec<_> = self.over().into_iter().collect();
+        notices.push(describe(gap));
+        self.rest = Some(v1::LogGap {
+            start_offset: gap.end_offset,
+            ..*gap
+        });
+        notices
+    }
+
+    /// The gap is over, if there was one; returns what to say of its rest.
+    pub(crate) fn over(&mut self) -> Option<String> {
+        let rest = self.rest.take()?;
+        (rest.start_offset < rest.end_offset).then(|| describe(&rest))
+    }
+}
+
+fn describe(gap: &v1::LogGap) -> String {
     use v1::log_gap::Reason;
     let why = match gap.reason() {
         Reason::SizeLimit => "the log grew past its limit",
         Reason::Expired => "the log expired",
         Reason::RunnerLost => "the runner was lost before it had sent them",
         Reason::RunnerDropped => "the runner could not keep them",
+        Reason::NotStored => "the service could not store them",
         Reason::Unspecified => "they are not kept",
     };
     let size = gap.end_offset - gap.start_offset;
@@ -122,4 +156,35 @@ pub(crate) fn describe(gap: &v1::LogGap) -> String {
         "{size} bytes of the log are missing from offset {}: {why}",
         gap.start_offset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use v1::log_gap::Reason::{NotStored, SizeLimit};
+
+    #[test]
+    fn a_gap_that_grows_is_reported_twice_at_most() {
+        let gap = |start_offset, end_offset, reason: v1::log_gap::Reason| v1::LogGap {
+            start_offset,
+            end_offset,
+            reason: reason.into(),
+        };
+        let mut notices = GapNotices::default();
+        let told = |size: i64, from: i64, why: &str| {
+            format!("{size} bytes of the log are missing from offset {from}: {why}")
+        };
+        let lost = "the service could not store them";
+        assert_eq!(notices.gap(&gap(5, 7, NotStored)), [told(2, 5, lost)]);
+        for start in 7..17 {
+            assert_eq!(notices.gap(&gap(start, start + 1, NotStored)), [""; 0]);
+        }
+        let limit = "the log grew past its limit";
+        let both = [told(10, 7, lost), told(3, 17, limit)];
+        assert_eq!(notices.gap(&gap(17, 20, SizeLimit)), both);
+        assert_eq!(notices.over(), None);
+        // Bytes came in between.
+        assert_eq!(notices.gap(&gap(30, 31, SizeLimit)), [told(1, 30, limit)]);
+        assert_eq!(notices.over(), None);
+    }
 }

@@ -69,8 +69,34 @@ pub(crate) fn run_name(run: &v1::StageRun) -> String {
     }
 }
 
-/// Why a stage run is in its state, where that says more than the state.
+/// Why a stage run is in its state, where that says more than the state, and what is missing
+/// of its log.
 pub(crate) fn run_detail(run: &v1::StageRun) -> String {
+    let parts = [
+        state_detail(run),
+        log_loss(run.log_loss.unwrap_or_default()),
+    ];
+    let known = parts.into_iter().filter(|part| !part.is_empty());
+    known.collect::<Vec<_>>().join("; ")
+}
+
+fn log_loss(loss: v1::LogLoss) -> String {
+    let v1::LogLoss {
+        size_limit_bytes,
+        runner_dropped_bytes,
+        not_stored_bytes,
+    } = loss;
+    let parts = [
+        (not_stored_bytes, "the service could not store them"),
+        (runner_dropped_bytes, "the runner could not keep them"),
+        (size_limit_bytes, "the log grew past its limit"),
+    ];
+    let missing = parts.iter().filter(|(bytes, _)| *bytes != 0);
+    let told = missing.map(|(bytes, why)| format!("{bytes} bytes of its log are missing: {why}"));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn state_detail(run: &v1::StageRun) -> String {
     use v1::stage_run::{PendingReason, SkipReason, State};
     match run.state() {
         State::Failed => failure(run.failure.as_ref(), run.exit_code),

@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::domain::{
-    Cancellation, Event, FencingToken, Holder, Job, JobId, JobState, Offer, Origin, Outcome,
-    Pipeline, RunKey, RunnerId, Secrets, StageRun, Trigger, Variables,
+    Cancellation, Event, FencingToken, Holder, Job, JobId, JobState, LogSummary, Offer, Origin,
+    Outcome, Pipeline, RunKey, RunnerId, Secrets, StageRun, Trigger, Variables,
 };
 
 use super::draft::Draft;
@@ -57,8 +57,8 @@ pub enum Command {
         run: RunKey,
         /// Token of the lease.
         token: FencingToken,
-        /// Bytes of its log that had arrived.
-        log_size: u64,
+        /// What had arrived of its log.
+        log: LogSummary,
     },
     /// A workspace of the job is gone: ready stages that build on what was in it fail.
     LoseWorkspace(LostWorkspace),
@@ -86,8 +86,8 @@ pub struct StageResult {
     pub exit_code: Option<i32>,
     /// For people.
     pub message: String,
-    /// Bytes of its log.
-    pub log_size: u64,
+    /// Its log.
+    pub log: LogSummary,
 }
 
 /// Why a job does not do what a command asks.
@@ -140,14 +140,9 @@ pub fn decide(job: &Job, command: Command, now: SystemTime) -> Result<Decision, 
         (JobState::Running | JobState::Cancelling, Command::Finish { run, token, result }) => {
             draft.finish(run, token, result)?;
         }
-        (
-            JobState::Running | JobState::Cancelling,
-            Command::Lose {
-                run,
-                token,
-                log_size,
-            },
-        ) => draft.lose(run, token, log_size)?,
+        (JobState::Running | JobState::Cancelling, Command::Lose { run, token, log }) => {
+            draft.lose(run, token, log)?
+        }
         (JobState::Running, Command::LoseWorkspace(lost)) => draft.lose_workspace(&lost),
         (JobState::Cancelling | JobState::Cancelled, Command::Cancel(_) | Command::Admit)
         | (JobState::Succeeded | JobState::Failed, Command::Admit)

@@ -140,7 +140,7 @@ impl Draft {
             },
             failure,
             exit_code: result.exit_code,
-            log_size: result.log_size,
+            log: result.log,
             end_time: Some(self.now),
             ..run
         });

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    Demand, Failure, FailureReason, FencingToken, Holder, JobState, LostWorkspace, Refusal,
-    RunCondition, RunKey, RunnerId, SkipReason, StageRun, StageState, StageType, limits,
+    Demand, Failure, FailureReason, FencingToken, Holder, JobState, LogSummary, LostWorkspace,
+    Refusal, RunCondition, RunKey, RunnerId, SkipReason, StageRun, StageState, StageType, limits,
 };
 
 use super::draft::Draft;
@@ -32,7 +32,7 @@ impl Draft {
         &mut self,
         run: RunKey,
         token: FencingToken,
-        log_size: u64,
+        log: LogSummary,
     ) -> Result<(), Refusal> {
         let lost = self.running(run, token)?.clone();
         let again = self.may_run_again(&lost);
@@ -41,7 +41,7 @@ impl Draft {
             false => self.why_not_again(&lost),
         };
         let message = message.to_owned();
-        self.fail(&lost, message, log_size);
+        self.fail(&lost, message, log);
         if again {
             self.emit_run(StageRun {
                 attempt: lost.attempt + 1,
@@ -70,13 +70,13 @@ impl Draft {
             {
                 let message = "the workspace in which earlier stages of the job ran is gone \
                                with its runner; retry the job";
-                self.fail(&run, message.to_owned(), 0);
+                self.fail(&run, message.to_owned(), LogSummary::default());
             }
         }
         self.advance();
     }
 
-    fn fail(&mut self, run: &StageRun, message: String, log_size: u64) {
+    fn fail(&mut self, run: &StageRun, message: String, log: LogSummary) {
         self.emit_run(StageRun {
             state: StageState::Failed,
             failure: Some(Arc::new(Failure {
@@ -84,7 +84,7 @@ impl Draft {
                 message,
                 stage_name: self.job.stage(run).name.clone(),
             })),
-            log_size,
+            log,
             end_time: Some(self.now),
             ..run.clone()
         });

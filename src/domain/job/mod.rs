@@ -5,6 +5,7 @@ mod decide;
 mod draft;
 mod event;
 mod facts;
+mod log;
 mod loss;
 mod outcome;
 mod retry;
@@ -26,6 +27,7 @@ pub use admission::{Admission, admission};
 pub use decide::{Command, Decision, LostWorkspace, NewJob, Refusal, StageResult, create, decide};
 pub use event::{Change, Event, Made};
 pub use facts::{JobFacts, StageCounts, StageTimes};
+pub use log::{GapReason, LogLoss, LogSummary};
 pub use outcome::Outcome;
 pub use retry::{RetryScope, retried_runs};
 pub use weights::{StageDurations, stage_durations, stage_weights};
@@ -40,7 +42,7 @@ pub struct Job {
     pub origin: Arc<Origin>,
     /// Where it is in its life.
     pub state: JobState,
-    /// Share of the work that is over, 0 to 100; never falls; 100 only on success.
+    /// Completed share of the work, 0 to 100; never falls; 100 only on success.
     pub progress_percent: u8,
     /// One per stage and attempt, in pipeline order.
     pub stage_runs: Vec<Arc<StageRun>>,
@@ -305,8 +307,8 @@ pub struct StageRun {
     pub failure: Option<Arc<Failure>>,
     /// Runner that holds or held it, and the token of its lease.
     pub holder: Option<Holder>,
-    /// Bytes of its log, once it is over.
-    pub log_size: u64,
+    /// Its log, once it is over.
+    pub log: LogSummary,
     /// When it became ready.
     pub queue_time: Option<SystemTime>,
     /// When a runner took it.
@@ -340,7 +342,7 @@ impl StageRun {
             exit_code: None,
             failure: None,
             holder: None,
-            log_size: 0,
+            log: LogSummary::default(),
             queue_time: None,
             start_time: None,
             end_time: None,

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use crate::{
     blobs::logs::{GapReason, LogKey, LogRead},
-    domain::{Job, JobId, StageRun},
+    domain::{Job, JobId, LogSummary, StageRun},
     engine::{
         Call, Error,
         signals::{Follow, Watcher},
@@ -102,10 +102,22 @@ impl Jobs {
         })
     }
 
-    pub(super) fn log_size(&self, run: &StageRun, key: LogKey) -> u64 {
-        match run.state.is_terminal() {
-            true => run.log_size,
-            false => self.logs.size(key),
+    fn log_size(&self, run: &StageRun, key: LogKey) -> u64 {
+        if run.state.is_terminal() {
+            run.log.size
+        } else {
+            self.logs.size(key)
+        }
+    }
+
+    /// The log of a run as it is now.
+    pub(super) fn log_summary(&self, run: &StageRun, key: LogKey) -> LogSummary {
+        if run.state.is_terminal() {
+            return run.log;
+        }
+        LogSummary {
+            size: self.logs.size(key),
+            loss: self.logs.loss(key),
         }
     }
 }

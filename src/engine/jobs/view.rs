@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     blobs::logs::LogKey,
-    domain::{Demand, Job, PendingReason, StageRun, StageState},
+    domain::{Demand, Job, LogSummary, PendingReason, StageRun, StageState},
     engine::Error,
 };
 
@@ -13,8 +13,8 @@ use super::Jobs;
 pub struct StageView {
     /// Why it has not started, while it waits.
     pub pending_reason: Option<PendingReason>,
-    /// Bytes of log that are committed.
-    pub log_size: u64,
+    /// Its log so far.
+    pub log: LogSummary,
 }
 
 /// A job as it is now, with what is known only while it is read.
@@ -57,7 +57,7 @@ impl Jobs {
             };
             stages.push(StageView {
                 pending_reason,
-                log_size: self.log_size(run, key),
+                log: self.log_summary(run, key),
             });
         }
         Ok(JobView { job, stages })

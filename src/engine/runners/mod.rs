@@ -15,13 +15,14 @@ mod writes;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use metrics::counter;
 use tokio::time::Instant;
 
 use crate::{
     blobs::logs::{AppendError, LogKey, LogStore},
     domain::{
-        RunnerId, SessionId,
+        LogSummary, RunnerId, SessionId,
         lease::{
             Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered,
             Registration, Renewed, Report, WorkRequest,
@@ -32,7 +33,9 @@ use crate::{
     telemetry::metrics::LOG_RECEIVED,
 };
 
-use super::{Error, Settings, journal::Journal, lifecycle::Lifecycle, signals::Signals};
+use super::{
+    Error, Settings, journal::Journal, lifecycle::Lifecycle, logs::LogLosses, signals::Signals,
+};
 pub(super) use expiry::{Expiry, TASK as EXPIRY, Wakes};
 pub(super) use roster::Roster;
 pub use seam::{LeaseError, LeaseRefusal, Leases};
@@ -43,6 +46,7 @@ pub(super) use waiters::Waiters;
 pub struct Runners {
     journal: Arc<Journal>,
     logs: Arc<dyn LogStore>,
+    log_losses: LogLosses,
     signals: Arc<Signals>,
     /// Calls that wait for work.
     waiters: Arc<Waiters>,
@@ -64,6 +68,7 @@ impl Runners {
         Self {
             journal,
             logs,
+            log_losses: LogLosses::default(),
             signals,
             waiters,
             roster,
@@ -179,12 +184,13 @@ impl Leases for Runners {
         } = append;
         let received = data.len() as u64;
         let appended = self.logs.append(log_key(lease), offset, dropped, data);
-        let committed = appended.await?;
+        let kept = appended.await?;
         counter!(LOG_RECEIVED).increment(received);
+        self.log_losses.note(log_key(lease), &kept);
         let job = self.journal.job(lease.stage.job_id).await?;
         let renewed = self.renewed(&job, lease).ok_or(LeaseError::Lost)?;
         Ok(Appended {
-            committed,
+            committed: kept.size,
             directive: renewed.directive,
         })
     }
@@ -204,10 +210,34 @@ impl Leases for Runners {
         if completion.log_size != committed && !completion.log_incomplete {
             return Err(LeaseError::Hole { committed });
         }
-        // The event that has the size comes after the bytes, also on a disk.
-        let synced = self.logs.sync(key).await;
-        synced.map_err(|error| LeaseError::Failed(error.to_string()))?;
-        self.finish(lease, completion, committed).await
+        let log = self.complete_log(key, completion.log_size).await;
+        self.finish(lease, completion, log).await
+    }
+}
+
+impl Runners {
+    /// The log of a stage that is over, of which its runner has written `size` bytes. The
+    /// event that has it comes after the bytes, also on a disk. A log that cannot be brought
+    /// there is no reason to keep a stage from ending.
+    async fn complete_log(&self, key: LogKey, size: u64) -> LogSummary {
+        let missing = size.saturating_sub(self.logs.size(key));
+        if missing > 0 {
+            // The runner has given them up.
+            match self.logs.append(key, size, missing, Bytes::new()).await {
+                Ok(kept) => self.log_losses.note(key, &kept),
+                Err(error) => tracing::warn!(job.id = %key.job_id, run = ?key.run, %error,
+                    "the end of a log is missing without a gap"),
+            }
+        }
+        match self.logs.sync(key).await {
+            Ok(kept) => self.log_losses.note(key, &kept),
+            Err(error) => tracing::warn!(job.id = %key.job_id, run = ?key.run, %error,
+                "a stage ends without its log being safe on the disk"),
+        }
+        LogSummary {
+            size: self.logs.size(key),
+            loss: self.logs.loss(key),
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        Command, FencingToken, Job, JobId, LostWorkspace, Offer, Outcome, RunnerId, StageResult,
+        Command, FencingToken, Job, JobId, LogSummary, LostWorkspace, Offer, Outcome, RunnerId,
+        StageResult,
     },
     engine::{Error, journal::Conflicts},
     store::{Batch, LeaseRow, LeaseState, LeaseWrite, Write},
@@ -28,10 +29,12 @@ impl Runners {
             let released = self.journal.store().release(lease.id, lease.token).await;
             return Ok(released?);
         }
+        let key = log_key(lease);
+        let log = self.complete_log(key, self.logs.size(key)).await;
         let mut conflicts = Conflicts::default();
         loop {
             let job = self.journal.store().job(lease.stage.job_id).await?;
-            let writes = self.settlement(lease, job).await?;
+            let writes = self.settlement(lease, log, job).await?;
             match self.journal.commit(Batch::of(writes)).await {
                 Ok(()) => return Ok(()),
                 Err(error) => conflicts.again(error).await?,
@@ -42,6 +45,7 @@ impl Runners {
     async fn settlement(
         &self,
         lease: LeaseRow,
+        log: LogSummary,
         job: Option<Arc<Job>>,
     ) -> Result<Vec<Write>, Error> {
         let settle = LeaseWrite::Settle {
@@ -53,9 +57,8 @@ impl Runners {
             return Ok(writes);
         };
         let mut decisions = Decisions::on(&job, self.journal.environment().now());
-        let log_size = self.logs.size(log_key(lease));
         // Refused if the stage has ended, by a word that came just in time.
-        if decisions.then(over(lease, log_size)).is_ok() {
+        if decisions.then(over(lease, log)).is_ok() {
             tracing::warn!(job.id = %job.id, run = ?lease.stage.run, overran = lease.overran,
                 runner.id = %lease.runner_id, "stage taken from its runner");
         }
@@ -135,14 +138,10 @@ impl Runners {
 }
 
 /// What a lease that is over means for its stage.
-fn over(lease: LeaseRow, log_size: u64) -> Command {
+fn over(lease: LeaseRow, log: LogSummary) -> Command {
     let (run, token) = (lease.stage.run, lease.token);
     if !lease.overran {
-        return Command::Lose {
-            run,
-            token,
-            log_size,
-        };
+        return Command::Lose { run, token, log };
     }
     let message = "ran longer than its timeout, and its runner did not end it in time";
     Command::Finish {
@@ -152,7 +151,7 @@ fn over(lease: LeaseRow, log_size: u64) -> Command {
             outcome: Outcome::TimedOut,
             exit_code: None,
             message: message.to_owned(),
-            log_size,
+            log,
         },
     }
 }

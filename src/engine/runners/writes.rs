@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{
-        Command, Decision, Event, FencingToken, Holder, Job, LostWorkspace, Outcome, Refusal,
-        StageResult, StageState, decide,
+        Command, Decision, Event, FencingToken, Holder, Job, LogSummary, LostWorkspace, Outcome,
+        Refusal, StageResult, StageState, decide,
         lease::{Completion, Directive, Renewed, Report},
     },
     engine::{
@@ -120,7 +120,7 @@ impl Runners {
         &self,
         lease: LeaseRow,
         completion: Completion,
-        committed: u64,
+        log: LogSummary,
     ) -> Result<(), LeaseError> {
         let Completion {
             outcome,
@@ -132,7 +132,7 @@ impl Runners {
         } = completion;
         // What has written a log was started, and another attempt would write to it.
         let outcome = match outcome {
-            Outcome::Returned if committed > 0 => Outcome::RunnerError,
+            Outcome::Returned if log.size > 0 => Outcome::RunnerError,
             outcome => outcome,
         };
         let finish = Command::Finish {
@@ -142,7 +142,7 @@ impl Runners {
                 outcome,
                 exit_code,
                 message,
-                log_size: committed,
+                log,
             },
         };
         let report = Report {

@@ -53,7 +53,7 @@ async fn old_writes_are_refused(world: &World) -> Result<(), String> {
     ];
     let is_refused = |answer: &Result<(), _>| matches!(answer, Err(LeaseError::Lost));
     let view = world.engine.jobs().get(&somebody(), job).await.unwrap();
-    if !answers.iter().all(is_refused) || view.stages[0].log_size > 0 {
+    if !answers.iter().all(is_refused) || view.stages[0].log.size > 0 {
         seen.push(accepted(old.token.0));
     }
     check_history(&seen, TTL)

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    CancelCause, Cancellation, Failure, FailureReason, JobId, JobState, SkipReason, StageRun,
-    StageState,
+    CancelCause, Cancellation, Failure, FailureReason, JobId, JobState, LogLoss, LogSummary,
+    SkipReason, StageRun, StageState,
 };
 
 use super::{
@@ -63,7 +63,7 @@ pub(super) fn run_to_message(run: &StageRun) -> messages::StageRun {
         exit_code,
         failure,
         holder,
-        log_size,
+        log,
         queue_time,
         start_time,
         end_time,
@@ -78,7 +78,8 @@ pub(super) fn run_to_message(run: &StageRun) -> messages::StageRun {
         exit_code: *exit_code,
         failure: failure.as_deref().map(failure_to_message),
         holder: holder.map(holder_to_message),
-        log_size: *log_size,
+        log_size: log.size,
+        log_loss: loss_to_message(log.loss),
         queue_time: queue_time.map(time_to_nanos),
         start_time: start_time.map(time_to_nanos),
         end_time: end_time.map(time_to_nanos),
@@ -97,6 +98,7 @@ pub(super) fn run_from_message(run: messages::StageRun) -> Result<Arc<StageRun>,
         failure,
         holder,
         log_size,
+        log_loss,
         queue_time,
         start_time,
         end_time,
@@ -111,7 +113,10 @@ pub(super) fn run_from_message(run: messages::StageRun) -> Result<Arc<StageRun>,
         exit_code,
         failure: failure.map(failure_from_message).transpose()?,
         holder: holder.map(holder_from_message).transpose()?,
-        log_size,
+        log: LogSummary {
+            size: log_size,
+            loss: log_loss.map(loss_from_message).unwrap_or_default(),
+        },
         queue_time: queue_time.map(time_from_nanos),
         start_time: start_time.map(time_from_nanos),
         end_time: end_time.map(time_from_nanos),
@@ -125,6 +130,33 @@ pub(super) fn run_from_message(run: messages::StageRun) -> Result<Arc<StageRun>,
     } else {
         Arc::new(run)
     })
+}
+
+/// None for a log of which nothing is missing, as nearly all are.
+fn loss_to_message(loss: LogLoss) -> Option<messages::LogLoss> {
+    let LogLoss {
+        size_limit,
+        runner_dropped,
+        not_stored,
+    } = loss;
+    (!loss.is_none()).then_some(messages::LogLoss {
+        size_limit,
+        runner_dropped,
+        not_stored,
+    })
+}
+
+fn loss_from_message(loss: messages::LogLoss) -> LogLoss {
+    let messages::LogLoss {
+        size_limit,
+        runner_dropped,
+        not_stored,
+    } = loss;
+    LogLoss {
+        size_limit,
+        runner_dropped,
+        not_stored,
+    }
 }
 
 pub(super) fn job_id(

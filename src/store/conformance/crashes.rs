@@ -59,7 +59,7 @@ impl Story {
         let command = crate::domain::Command::Lose {
             run: row.stage.run,
             token,
-            log_size: 3,
+            log: crate::domain::LogSummary::from(3),
         };
         let write = decided(&*job(store, job_id).await, command, at(170));
         let batch = Batch::of([

@@ -12,9 +12,10 @@ use std::{
 use uuid::Uuid;
 
 use crate::domain::{
-    ActionKind, CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobId, NewJob,
-    Offer, Outcome, Pipeline, PipelineId, PipelineSpec, RunKey, RunnerId, Stage, StageAction,
-    StageResult, StageRun, StageType, Trigger, TriggerSource, Variables, create, decide, limits,
+    ActionKind, CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobId, LogSummary,
+    NewJob, Offer, Outcome, Pipeline, PipelineId, PipelineSpec, RunKey, RunnerId, Stage,
+    StageAction, StageResult, StageRun, StageType, Trigger, TriggerSource, Variables, create,
+    decide, limits,
 };
 
 use super::super::{Batch, CommitError, JobWrite, PipelineWrite, ReadyStage, Store, Write};
@@ -224,7 +225,7 @@ pub(super) fn finish(run: RunKey, token: FencingToken, outcome: Outcome) -> Comm
         outcome,
         exit_code: None,
         message: String::new(),
-        log_size: 0,
+        log: LogSummary::default(),
     };
     Command::Finish { run, token, result }
 }

@@ -65,7 +65,16 @@ impl World {
         dropped: u64,
     ) -> Result<u64, AppendError> {
         let data = Bytes::from(bytes(range.clone()));
-        self.wait(self.store().append(key, range.start, dropped, data))
+        let kept = self.wait(self.store().append(key, range.start, dropped, data))?;
+        assert!(kept.lost.is_none(), "{:?}", kept.lost);
+        Ok(kept.size)
+    }
+
+    /// Makes sure that a log is stored.
+    pub(crate) fn sync(&self, key: LogKey) -> u64 {
+        let kept = self.wait(self.store().sync(key)).unwrap();
+        assert!(kept.lost.is_none(), "{:?}", kept.lost);
+        kept.size
     }
 
     #[track_caller]

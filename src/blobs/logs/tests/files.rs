@@ -42,7 +42,7 @@ fn a_log_that_is_written_to_has_one_open_file_and_an_ended_one_has_none() {
     world.append(key(1), 0..35);
     world.try_append(key(1), 40..400, 5).unwrap();
     assert_eq!(open(), 1);
-    world.wait(world.store().sync(key(1))).unwrap();
+    world.sync(key(1));
     assert_eq!(open(), 1);
     world.close(key(1));
     assert_eq!(open(), 0);

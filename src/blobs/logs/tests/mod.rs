@@ -1,5 +1,6 @@
 //! What is true of logs as files; what is true of all logs is in `conformance`.
 
+mod faults;
 mod files;
 mod held;
 mod lost;
@@ -14,6 +15,7 @@ use super::{
     Durability, FileLogs, LogLimits, LogStore,
     conformance::{Reopen, World},
     directory::RunDirectory,
+    disk::{Disk, RealDisk},
     layout::Layout,
     log::Log,
 };
@@ -33,13 +35,19 @@ const RUN: RunKey = RunKey {
 struct Files {
     directory: Arc<TempDir>,
     durability: Durability,
+    disk: Arc<dyn Disk>,
 }
 
 impl Files {
     fn new(durability: Durability) -> Self {
+        Self::on(Arc::new(RealDisk), durability)
+    }
+
+    fn on(disk: Arc<dyn Disk>, durability: Durability) -> Self {
         Self {
             directory: Arc::new(tempfile::tempdir().unwrap()),
             durability,
+            disk,
         }
     }
 }
@@ -47,7 +55,8 @@ impl Files {
 impl Reopen for Files {
     fn open(&self, limits: LogLimits) -> Arc<dyn LogStore> {
         let root = self.directory.path().to_owned();
-        Arc::new(FileLogs::open(root, limits, self.durability).unwrap())
+        let disk = Arc::clone(&self.disk);
+        Arc::new(FileLogs::open_on(disk, root, limits, self.durability).unwrap())
     }
 }
 
@@ -61,9 +70,14 @@ fn world(of_a_log: u64) -> (World, Arc<TempDir>) {
 /// One log without a store.
 fn log(limit: u64) -> (TempDir, Log) {
     let directory = tempfile::tempdir().unwrap();
-    let of_run = RunDirectory::new(directory.path(), RUN);
+    let of_run = super::tests::directory(directory.path());
     let log = Log::new(of_run, Layout::new(limit), Arc::default());
     (directory, log)
+}
+
+/// The directory of a run.
+fn directory(job: &Path) -> RunDirectory {
+    RunDirectory::new(job, RUN, Arc::new(RealDisk))
 }
 
 /// Names and lengths of the files in a directory.

@@ -76,7 +76,7 @@ fn a_record_that_was_torn_is_overwritten_and_one_that_makes_no_sense_is_left_out
     bytes.extend([0; 24]);
     fs::write(&path, bytes).unwrap();
     drop(log);
-    let of_run = super::RunDirectory::new(directory.path(), super::RUN);
+    let of_run = super::directory(directory.path());
     let layout = super::Layout::new(1_000);
     let (log, _) = Log::load(of_run, layout, std::sync::Arc::default()).unwrap();
     assert_eq!(log.resume(), None);

@@ -11,7 +11,7 @@ use crate::{
     cli::{
         connect::{
             client::Client,
-            log_reader::{self, LogReader},
+            log_reader::{GapNotices, LogReader},
         },
         present::{
             format::Format,
@@ -157,28 +157,32 @@ fn attempt(run: &v1::StageRun) -> (String, i32) {
 async fn stream_log(mut reader: LogReader, name: String, screen: Screen, raw: bool) {
     let mut cleaner = (out::is_terminal() && !raw).then(Cleaner::default);
     let mut prefixer = Prefixer::new(&name);
+    let mut gaps = GapNotices::default();
+    let tell = |notice: &String| out::notice(&format!("[{name}] {notice}"));
     loop {
         let message = match reader.next().await {
             Ok(Some(message)) => message,
             Ok(None) => break,
             Err(failure) => {
                 let message = failure.message().unwrap_or_default();
-                out::notice(&format!("[{name}] the log cannot be read: {message}"));
+                tell(&format!("the log cannot be read: {message}"));
                 break;
             }
         };
+        if let Some(Log::Chunk(_)) = message.payload {
+            gaps.over().iter().for_each(tell);
+        }
         match (message.payload, &mut cleaner) {
             (Some(Log::Chunk(chunk)), None) => screen.print(prefixer.push(&chunk.data)).await,
             (Some(Log::Chunk(chunk)), Some(cleaner)) => {
                 let text = cleaner.push(&chunk.data);
                 screen.print(prefixer.push(text.as_bytes())).await;
             }
-            (Some(Log::Gap(gap)), _) => {
-                out::notice(&format!("[{name}] {}", log_reader::describe(&gap)))
-            }
+            (Some(Log::Gap(gap)), _) => gaps.gap(&gap).iter().for_each(tell),
             (_, _) => {}
         }
     }
+    gaps.over().iter().for_each(tell);
     screen.print(prefixer.finish()).await;
 }
 

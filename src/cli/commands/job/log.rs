@@ -6,7 +6,7 @@ use crate::{
     cli::{
         connect::{
             client::Client,
-            log_reader::{self, LogReader},
+            log_reader::{GapNotices, LogReader},
         },
         exit::{Exit, Failure},
         present::{format::Format, json, out, text::Cleaner},
@@ -42,20 +42,27 @@ pub(crate) struct LogArgs {
 impl LogArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
         let mut cleaner = (out::is_terminal() && !self.raw).then(Cleaner::default);
+        let mut gaps = GapNotices::default();
         let mut reader = LogReader::new(client.clone(), self.request());
         while let Some(message) = reader.next().await? {
             match (format, message.payload.as_ref()) {
                 (Format::Json, _) => {
                     out::print_line(&json::compact("ReadStageLogResponse", &message))?;
                 }
-                (Format::Table, Some(Payload::Gap(gap))) => out::notice(&log_reader::describe(gap)),
-                (Format::Table, Some(Payload::Chunk(chunk))) => match &mut cleaner {
-                    None => out::print(&chunk.data)?,
-                    Some(cleaner) => out::print(cleaner.push(&chunk.data).as_bytes())?,
-                },
+                (Format::Table, Some(Payload::Gap(gap))) => {
+                    gaps.gap(gap).iter().for_each(|notice| out::notice(notice));
+                }
+                (Format::Table, Some(Payload::Chunk(chunk))) => {
+                    gaps.over().iter().for_each(|notice| out::notice(notice));
+                    match &mut cleaner {
+                        None => out::print(&chunk.data)?,
+                        Some(cleaner) => out::print(cleaner.push(&chunk.data).as_bytes())?,
+                    }
+                }
                 (Format::Table, _) => {}
             }
         }
+        gaps.over().iter().for_each(|notice| out::notice(notice));
         Ok(Exit::Ok)
     }
 

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use crate::domain::{
-    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobState, Outcome, Pipeline,
-    RunCondition, RunKey, RunnerId, SkipReason, StageAction, StageResult, StageState, Verdict,
-    create, decide, verdict,
+    CancelCause, Cancellation, Command, FencingToken, Holder, Job, JobState, LogSummary, Outcome,
+    Pipeline, RunCondition, RunKey, RunnerId, SkipReason, StageAction, StageResult, StageState,
+    Verdict, create, decide, verdict,
 };
 
 use super::world::{NOW, any_pipeline, new_job, pipeline, spec, stage};
@@ -17,7 +17,7 @@ fn result(outcome: Outcome) -> StageResult {
         outcome,
         exit_code: None,
         message: String::new(),
-        log_size: 0,
+        log: LogSummary::default(),
     }
 }
 

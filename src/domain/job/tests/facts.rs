@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::domain::{
-    Command, FailureReason, FencingToken, Job, JobFacts, JobState, NewJob, Outcome, RetryScope,
-    RunCondition, RunKey, Stage, StageCounts, StageResult, StageTimes, StageType, create, decide,
-    retried_runs,
+    Command, FailureReason, FencingToken, Job, JobFacts, JobState, LogSummary, NewJob, Outcome,
+    RetryScope, RunCondition, RunKey, Stage, StageCounts, StageResult, StageTimes, StageType,
+    create, decide, retried_runs,
 };
 
 use super::{
@@ -47,7 +47,7 @@ fn run(job: Job, stage: usize, outcome: Outcome, start: u64, end: u64) -> Job {
             outcome,
             exit_code: None,
             message: String::new(),
-            log_size: 0,
+            log: LogSummary::default(),
         },
     };
     let started = decide(&job, start_it, at(start)).unwrap().job;

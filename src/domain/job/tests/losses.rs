@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::domain::{
-    ActionKind, Command, FailureReason, FencingToken, Holder, Job, JobState, LostWorkspace, Offer,
-    Outcome, Pipeline, RunCondition, RunKey, RunnerId, SkipReason, Stage, StageResult, StageState,
-    StageType, Variables, create, decide, limits, stage_durations, stage_weights,
+    ActionKind, Command, FailureReason, FencingToken, Holder, Job, JobState, LogSummary,
+    LostWorkspace, Offer, Outcome, Pipeline, RunCondition, RunKey, RunnerId, SkipReason, Stage,
+    StageResult, StageState, StageType, Variables, create, decide, limits, stage_durations,
+    stage_weights,
 };
 
 use super::world::{NOW, new_job, pipeline, spec, stage};
@@ -48,7 +49,7 @@ fn finish(job: &Job, run: RunKey, token: i64, outcome: Outcome) -> Job {
         outcome,
         exit_code: None,
         message: String::new(),
-        log_size: 0,
+        log: LogSummary::default(),
     };
     let token = FencingToken(token);
     asked(job, Command::Finish { run, token, result })
@@ -58,7 +59,7 @@ fn lose(job: &Job, run: RunKey, token: i64) -> Job {
     let lose = Command::Lose {
         run,
         token: FencingToken(token),
-        log_size: 5,
+        log: LogSummary::from(5),
     };
     asked(job, lose)
 }
@@ -92,7 +93,7 @@ fn a_run_or_build_stage_gets_one_new_attempt() {
         assert!(is_lost(&job, run(0, 1)));
         assert_eq!(states(&job), [StageState::Failed, StageState::Queued]);
         assert_eq!(job.state, JobState::Running);
-        assert_eq!(job.run(run(0, 1)).unwrap().log_size, 5);
+        assert_eq!(job.run(run(0, 1)).unwrap().log.size, 5);
         assert_eq!(job.progress_percent, 0, "what is lost is not over");
 
         let ended = finish(&start(&job, run(0, 2), 2), run(0, 2), 2, Outcome::Succeeded);
@@ -246,7 +247,7 @@ fn progress_counts_stages_by_how_long_they_took_before() {
             outcome: Outcome::Succeeded,
             exit_code: Some(0),
             message: String::new(),
-            log_size: 0,
+            log: LogSummary::default(),
         };
         job = decide(&job, Command::Finish { run, token, result }, now)
             .unwrap()

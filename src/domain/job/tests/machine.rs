@@ -7,8 +7,8 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::domain::{
     ActionKind, CancelCause, Cancellation, Change, Command, Event, FailureReason, FencingToken,
-    Job, JobState, LostWorkspace, Offer, Outcome, Refusal, RetryScope, RunKey, SkipReason,
-    StageResult, StageState, Variables, create, decide, limits, retried_runs,
+    Job, JobState, LogSummary, LostWorkspace, Offer, Outcome, Refusal, RetryScope, RunKey,
+    SkipReason, StageResult, StageState, Variables, create, decide, limits, retried_runs,
 };
 
 use super::{
@@ -77,13 +77,13 @@ fn command(job: &Job, step: &Step) -> Command {
                 outcome: *outcome,
                 exit_code: None,
                 message: "é".repeat(2_000),
-                log_size: 7,
+                log: LogSummary::from(7),
             },
         },
         Step::Lose(run, token) => Command::Lose {
             run: key(run),
             token: FencingToken(*token),
-            log_size: 7,
+            log: LogSummary::from(7),
         },
         Step::LoseWorkspace(before) => Command::LoseWorkspace(LostWorkspace {
             runner_id: holder(1).runner_id,
@@ -270,7 +270,7 @@ proptest! {
                 outcome: Outcome::Succeeded,
                 exit_code: Some(0),
                 message: String::new(),
-                log_size: 0,
+                log: LogSummary::default(),
             };
             let finish = Command::Finish { run, token: FencingToken(9), result };
             job = decide(&job, finish, NOW).unwrap().job;

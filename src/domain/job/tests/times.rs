@@ -7,7 +7,7 @@ use super::{
     world::{NOW, new_job, pipeline, spec, stage},
 };
 use crate::domain::{
-    Command, Job, JobState, Outcome, RunCondition, RunKey, StageResult, create, decide,
+    Command, Job, JobState, LogSummary, Outcome, RunCondition, RunKey, StageResult, create, decide,
 };
 
 #[test]
@@ -38,7 +38,7 @@ fn a_clock_that_is_set_back_does_not_set_a_job_back() {
             outcome: Outcome::Succeeded,
             exit_code: Some(0),
             message: String::new(),
-            log_size: 0,
+            log: LogSummary::default(),
         },
     };
     let ended = decide(&moved.job, finish, at(3_630)).unwrap();

@@ -2,5 +2,6 @@
 //! and always in the same order.
 
 mod cases;
+mod logs;
 mod unreliable;
 mod world;

@@ -1,6 +1,6 @@
 //! An engine, and runners that do what a test tells them.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{Authority, Grants, Principal, Role},
-    blobs::logs::{Durability, FileLogs, LogLimits},
+    blobs::logs::{Durability, FileLogs, LogLimits, LogStore},
     domain::lease::{
         Completion, Directive, Lease, LeaseProof, LogAppend, Registration, Report, WorkRequest,
     },
@@ -30,7 +30,7 @@ const LOG_LIMITS: LogLimits = LogLimits {
 
 pub(super) struct World {
     pub(super) engine: Arc<Engine>,
-    _logs: TempDir,
+    logs: TempDir,
 }
 
 pub(super) fn stage(name: &str) -> Stage {
@@ -58,7 +58,38 @@ impl World {
     }
 
     pub(super) async fn with_clock(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        let logs = tempfile::tempdir().unwrap();
+        let (logs, directory) = Self::logs();
+        Self::of(store, clock, Arc::new(logs), directory).await
+    }
+
+    /// With logs that a test has changed, in their directory.
+    pub(super) async fn with_logs(
+        store: Arc<dyn Store>,
+        logs: Arc<dyn LogStore>,
+        directory: TempDir,
+    ) -> Self {
+        Self::of(store, Arc::new(SystemClock), logs, directory).await
+    }
+
+    /// Logs in a directory of their own.
+    pub(super) fn logs() -> (FileLogs, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
+        let logs = FileLogs::open(root, LOG_LIMITS, Durability::Process).unwrap();
+        (logs, directory)
+    }
+
+    /// Where the logs are.
+    pub(super) fn log_directory(&self) -> &Path {
+        self.logs.path()
+    }
+
+    async fn of(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        logs: Arc<dyn LogStore>,
+        directory: TempDir,
+    ) -> Self {
         let settings = Settings {
             retain_jobs: 10_000,
             retain_jobs_for: Duration::from_secs(3600),
@@ -66,23 +97,15 @@ impl World {
             lease_ttl: TTL,
             ..Settings::default()
         };
-        let stored =
-            FileLogs::open(logs.path().to_owned(), LOG_LIMITS, Durability::Process).unwrap();
-        let engine = Engine::start(
-            store,
-            Arc::new(stored),
-            clock,
-            Arc::new(UuidV7::default()),
-            settings,
-        );
+        let engine = Engine::start(store, logs, clock, Arc::new(UuidV7::default()), settings);
         Self {
             engine: engine.await.unwrap(),
-            _logs: logs,
+            logs: directory,
         }
     }
 
     pub(super) async fn trigger(&self, stages: Vec<Stage>, parallel: bool) -> JobId {
-        let call = somebody();
+        let call = caller();
         let spec = PipelineSpec {
             name: format!("p-{}", Uuid::new_v4()),
             stages: stages.into(),
@@ -116,7 +139,7 @@ impl World {
     }
 
     pub(super) async fn job(&self, id: JobId) -> Arc<Job> {
-        self.engine.jobs().get(&somebody(), id).await.unwrap().job
+        self.engine.jobs().get(&caller(), id).await.unwrap().job
     }
 
     /// States and attempts of a job's stage runs.
@@ -127,12 +150,12 @@ impl World {
     }
 
     pub(super) async fn pending_reason(&self, id: JobId) -> Option<PendingReason> {
-        let view = self.engine.jobs().get(&somebody(), id).await.unwrap();
+        let view = self.engine.jobs().get(&caller(), id).await.unwrap();
         view.stages.last().unwrap().pending_reason
     }
 }
 
-fn somebody() -> Call {
+pub(super) fn caller() -> Call {
     let principal = Principal {
         name: "somebody".to_owned(),
         grants: Grants::everything(),

@@ -56,7 +56,7 @@ async fn job_line(world: &World, job: &Job) -> String {
     });
     let runs: Vec<_> = runs.collect();
     let view = world.engine.jobs().get(&somebody(), job.id).await.unwrap();
-    let logs: Vec<_> = view.stages.iter().map(|stage| stage.log_size).collect();
+    let logs: Vec<_> = view.stages.iter().map(|stage| stage.log.size).collect();
     let name = &job.pipeline.spec.name;
     format!(
         "job {name} {} {:?} at {} {:?} commit {:?} {runs:?} logs {logs:?}",

@@ -16,10 +16,10 @@ use uuid::Uuid;
 use crate::{
     domain::{
         CancelCause, Cancellation, Change, Command, ConcurrencyPolicy, Decision, Event,
-        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, NewJob, Outcome,
-        Pipeline, PipelineId, PipelineSpec, RetryScope, RunCondition, RunnerId, Secrets, Stage,
-        StageAction, StageCounts, StageGraph, StageResult, StageRun, StageTimes, StageType,
-        TraceContext, Trigger, TriggerSource, Variables, create, decide, retried_runs,
+        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, LogLoss, LogSummary,
+        NewJob, Outcome, Pipeline, PipelineId, PipelineSpec, RetryScope, RunCondition, RunnerId,
+        Secrets, Stage, StageAction, StageCounts, StageGraph, StageResult, StageRun, StageTimes,
+        StageType, TraceContext, Trigger, TriggerSource, Variables, create, decide, retried_runs,
     },
     store::{
         Answer, KeptAnswer,
@@ -187,7 +187,13 @@ impl History {
                 outcome,
                 exit_code: Some(-1),
                 message: text.to_owned(),
-                log_size: 1 << 40,
+                log: LogSummary {
+                    size: 1 << 40,
+                    loss: LogLoss {
+                        not_stored: text.len() as u64,
+                        ..LogLoss::default()
+                    },
+                },
             },
         };
         let command = match kind {
@@ -214,7 +220,7 @@ impl History {
             10 => Command::Lose {
                 run,
                 token,
-                log_size: 3,
+                log: LogSummary::from(3),
             },
             _ => Command::Cancel(Cancellation {
                 cause: CancelCause::Superseded(JobId(Uuid::from_u128(8))),

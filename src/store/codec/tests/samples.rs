@@ -11,11 +11,11 @@ use uuid::Uuid;
 use crate::{
     domain::{
         ActionKind, CancelCause, Cancellation, Change, ConcurrencyPolicy, Event, Failure,
-        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, LeaseId,
-        LostWorkspace, Made, Offer, Origin, Pipeline, PipelineId, PipelineSpec, Project,
-        RunCondition, RunKey, RunnerId, SessionId, Stage, StageAction, StageCounts, StageGraph,
-        StageRun, StageState, StageTimes, StageType, TraceContext, Trigger, TriggerSource,
-        Variables, lease::Registration,
+        FailureReason, FencingToken, Holder, Job, JobFacts, JobId, JobState, LeaseId, LogLoss,
+        LogSummary, LostWorkspace, Made, Offer, Origin, Pipeline, PipelineId, PipelineSpec,
+        Project, RunCondition, RunKey, RunnerId, SessionId, Stage, StageAction, StageCounts,
+        StageGraph, StageRun, StageState, StageTimes, StageType, TraceContext, Trigger,
+        TriggerSource, Variables, lease::Registration,
     },
     store::{
         Answer, DeadLetter, Instance, KeptAnswer, LeaseRow, LeaseState, Lifetime, ReadyStage,
@@ -146,12 +146,27 @@ fn run(stage: usize) -> Arc<StageRun> {
             runner_id: RunnerId(uuid(4)),
             token: FencingToken(1_000_001),
         }),
-        log_size: 5_000_000_000,
+        log: LogSummary::from(5_000_000_000),
         queue_time: Some(time(11)),
         start_time: Some(time(12)),
         end_time: Some(time(13)),
         carried_from: Some(JobId(uuid(3))),
         returns: 3,
+    })
+}
+
+/// The same, with bytes of its log missing.
+fn run_without_its_log(stage: usize) -> Arc<StageRun> {
+    Arc::new(StageRun {
+        log: LogSummary {
+            size: 5_000_000_000,
+            loss: LogLoss {
+                size_limit: 4_000_000_000,
+                runner_dropped: 700,
+                not_stored: 2_000_000,
+            },
+        },
+        ..StageRun::clone(&run(stage))
     })
 }
 
@@ -211,6 +226,10 @@ pub(super) fn events() -> Vec<(&'static str, Event)> {
             cancelling(CancelCause::ServerStopped),
         ),
         ("event-stage-run-changed", Change::StageRunChanged(run(1))),
+        (
+            "event-stage-run-log-lost",
+            Change::StageRunChanged(run_without_its_log(1)),
+        ),
         ("event-stage-progressed", progressed),
         ("event-ended", ended),
     ];
