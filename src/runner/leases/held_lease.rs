@@ -54,6 +54,12 @@ impl HeldLease {
         }
     }
 
+    /// How long the service may take to accept what a stage leaves: half of the lease's
+    /// life, so that there is time left to report the stage's end.
+    pub(in crate::runner) fn last_patience(&self) -> Duration {
+        self.life / 2
+    }
+
     /// Tells the service that the stage is about to start, and learns whether it may.
     pub(in crate::runner) async fn confirm(&self) -> Result<Directive, LeaseError> {
         let renewed = retried(self.life / 2, || {

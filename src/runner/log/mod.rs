@@ -23,9 +23,9 @@ const READ: usize = 64 * 1024;
 /// the oldest of it is dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the rest is offered once the output has ended: half of a lease's life, so
-/// that there is time left to report the stage's end.
-const LAST_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the rest is offered once the output of a stopped command has ended, at most. A
+/// stage that was stopped at its timeout has 5 s from its kill to report its end.
+const PATIENCE_WHEN_STOPPED: Duration = Duration::from_secs(3);
 
 /// Longest delay before an append is tried again.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
@@ -50,8 +50,9 @@ pub(super) struct Shipped {
 ///
 /// Sends at once when idle. While an append is on its way the output gathers up to the
 /// size of the next append, and then in the pipe, so that the writers wait. They do not
-/// wait for a service that cannot be reached: see [`PATIENCE`]. Memory is bounded by an
-/// append and a backlog.
+/// wait for a service that cannot be reached: see [`PATIENCE`]. Nor does the stage: once its
+/// output has ended, the rest is given up after half of the lease's life, or soon after the
+/// stage is stopped, as it is at its timeout. Memory is bounded by an append and a backlog.
 pub(super) async fn ship<S: Source>(lease: &HeldLease, output: S, masker: Masker) -> Shipped {
     let mut log = Log {
         output: Some(output),
@@ -102,12 +103,14 @@ impl<S: Source> Log<S> {
         let mut is_late = false;
         loop {
             let has_room = is_late || self.backlog.len() < self.max_append;
-            let give_up = self.ended.map(|ended| ended.max(began) + LAST_PATIENCE);
+            let ended = self.ended;
             tokio::select! {
                 biased;
                 arrived = &mut delivery => return arrived,
-                () = sleep_until(give_up.unwrap_or(began)), if give_up.is_some() => return false,
-                () = sleep_until(began + PATIENCE), if !is_late => is_late = true,
+                () = give_up(lease, began, ended.unwrap_or(began)), if ended.is_some() => {
+                    return false;
+                }
+                () = wait_for(lease, began), if !is_late => is_late = true,
                 () = self.gather(), if has_room && self.output.is_some() => {}
             }
         }
@@ -129,6 +132,29 @@ impl<S: Source> Log<S> {
         self.backlog.push(&self.masker.finish());
         self.output = None;
         self.ended = Some(Instant::now());
+    }
+}
+
+/// Until a command that waits for its output to be taken has waited long enough. One that
+/// has to stop is not kept from it.
+async fn wait_for(lease: &HeldLease, began: Instant) {
+    tokio::select! {
+        () = sleep_until(began + PATIENCE) => {}
+        () = lease.stop.asked() => {}
+    }
+}
+
+/// Until an append that began at one moment, of an output that ended at another, has to be
+/// given up.
+async fn give_up(lease: &HeldLease, began: Instant, ended: Instant) {
+    let patience = lease.last_patience();
+    let stopped = async {
+        lease.stop.asked().await;
+        sleep_until(ended + patience.min(PATIENCE_WHEN_STOPPED)).await;
+    };
+    tokio::select! {
+        () = sleep_until(ended.max(began) + patience) => {}
+        () = stopped => {}
     }
 }
 

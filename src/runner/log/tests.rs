@@ -15,12 +15,14 @@ use crate::{
     domain::{FencingToken, LeaseId, RunnerId},
     runner::{
         Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
-        Registered, Registration, Renewed, Report, WorkRequest, leases::HeldLease, mask::Masker,
+        Registered, Registration, Renewed, Report, WorkRequest,
+        leases::{Cause, HeldLease},
+        mask::Masker,
     },
     supervisor::Clock,
 };
 
-/// Of a lease; nothing here is about it.
+/// Of a lease.
 const LIFE: Duration = Duration::from_secs(30);
 const MAX_APPEND: usize = 256 * 1024;
 /// What a pipe holds.
@@ -132,6 +134,15 @@ impl Source for DuplexStream {
 
 /// Starts shipping; answers with the command's end of the pipe.
 fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
+    let (command, shipping, _) = start_under(service, LIFE);
+    (command, shipping)
+}
+
+/// The same under a lease of some life.
+fn start_under(
+    service: &Arc<Service>,
+    life: Duration,
+) -> (DuplexStream, JoinHandle<Shipped>, Arc<HeldLease>) {
     let (command, output) = duplex(PIPE);
     let proof = LeaseProof {
         lease_id: LeaseId(Uuid::nil()),
@@ -139,7 +150,7 @@ fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
     };
     let terms = Registered {
         runner_id: RunnerId(Uuid::nil()),
-        lease_ttl: LIFE,
+        lease_ttl: life,
         max_log_chunk: MAX_APPEND,
     };
     let lease = HeldLease::new(
@@ -149,8 +160,10 @@ fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
         Clock::Wall,
     );
     let masker = Masker::new(iter::empty());
-    let shipping = tokio::spawn(async move { ship(&lease, output, masker).await });
-    (command, shipping)
+    let lease = Arc::new(lease);
+    let held = Arc::clone(&lease);
+    let shipping = tokio::spawn(async move { ship(&held, output, masker).await });
+    (command, shipping, lease)
 }
 
 fn pattern(size: usize) -> Vec<u8> {
@@ -238,21 +251,70 @@ async fn what_an_unreachable_service_cannot_take_is_dropped_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_that_cannot_be_sent_is_given_up_and_told() {
+async fn an_end_that_cannot_be_sent_is_given_up_after_half_of_the_leases_life() {
     for mood in [Mood::Hangs, Mood::Fails] {
-        let service = Service::new(mood);
-        let (mut command, shipping) = start(&service);
-        command.write_all(b"lost").await.unwrap();
-        sleep(Duration::from_secs(600)).await;
-        let ended = Instant::now();
-        drop(command);
-        let given_up = Shipped {
-            size: 4,
-            is_incomplete: true,
-        };
-        assert_eq!(shipping.await.unwrap(), given_up);
-        assert_eq!(ended.elapsed().as_secs(), 15, "{mood:?}");
+        for life in [2, 30, 300] {
+            let service = Service::new(mood);
+            let (mut command, shipping, _) = start_under(&service, Duration::from_secs(life));
+            command.write_all(b"lost").await.unwrap();
+            sleep(Duration::from_secs(600)).await;
+            let ended = Instant::now();
+            drop(command);
+            let given_up = Shipped {
+                size: 4,
+                is_incomplete: true,
+            };
+            assert_eq!(shipping.await.unwrap(), given_up);
+            assert_eq!(ended.elapsed().as_secs(), life / 2, "{mood:?}");
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_is_stopped_does_not_wait_for_its_log() {
+    // When the command ends and when the stage is stopped, and how long its log takes then.
+    for (ends, stops, takes) in [(0, 1, 2), (0, 5, 0), (0, 14, 0), (7, 2, 3), (30, 2, 3)] {
+        for mood in [Mood::Hangs, Mood::Fails] {
+            let service = Service::new(mood);
+            let (mut command, shipping, lease) = start_under(&service, LIFE);
+            command.write_all(b"lost").await.unwrap();
+            let began = Instant::now();
+            let end = async {
+                sleep(Duration::from_secs(ends)).await;
+                drop(command);
+            };
+            let stop = async {
+                sleep(Duration::from_secs(stops)).await;
+                lease.stop.ask(Cause::TimedOut);
+            };
+            tokio::join!(end, stop);
+            assert!(shipping.await.unwrap().is_incomplete);
+            let took = began.elapsed().as_secs();
+            assert_eq!(took, ends.max(stops) + takes, "{ends} {stops} {mood:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_has_to_stop_may_write_at_once() {
+    let service = Service::new(Mood::Hangs);
+    let (mut command, shipping, lease) = start_under(&service, LIFE);
+    let whole = pattern(8 * 1024 * 1024);
+    let began = Instant::now();
+    let writing = async {
+        command.write_all(&whole).await.unwrap();
+        drop(command);
+        began.elapsed().as_secs()
+    };
+    let stop = async {
+        sleep(Duration::from_secs(1)).await;
+        lease.stop.ask(Cause::TimedOut);
+    };
+    let (written, ()) = tokio::join!(writing, stop);
+    assert_eq!(written, 1);
+    service.mood.send_replace(Mood::Answers);
+    // What was dropped meanwhile is counted, and the end has arrived.
+    assert_eq!(shipping.await.unwrap(), complete(whole.len()));
 }
 
 #[tokio::test(start_paused = true)]
