@@ -58,7 +58,7 @@ pub(super) async fn run(text: &str, context: Context<'_>) -> Result<Ended, Failu
     };
     let (exit, shipped) = ended.map_err(|error| Failure::Runner(error.to_string()))?;
     Ok(Ended {
-        ending: ending::ending(&exit),
+        ending: ending::ending(&exit, text, &shipped),
         log_size: shipped.size,
         log_incomplete: shipped.is_incomplete,
     })
