@@ -240,25 +240,31 @@ impl Draft {
     }
 }
 
-/// The share of the work that is over. Never falls, and is 100 only for a job that
-/// succeeded.
+/// The completed share of the work. Never falls, and is 100 only for a job that succeeded.
+///
+/// A stage that ended without success counts as far as it came, and one that never ran not
+/// at all; only one that was not meant to run has nothing left to do.
 fn progress(job: &Job) -> u8 {
     if job.state == JobState::Succeeded {
         return 100;
     }
     let weight = |run: &StageRun| u128::from(job.weights.get(run.stage).copied().unwrap_or(1));
-    let of_run = |run: &StageRun| match run.state.is_terminal() && !is_lost(run) {
-        true => 100,
-        false => u128::from(run.progress_percent),
+    let completed = |run: &StageRun| match run.state {
+        StageState::Succeeded | StageState::Skipped(SkipReason::Condition) => 100,
+        StageState::Pending
+        | StageState::Queued
+        | StageState::Running
+        | StageState::Failed
+        | StageState::Cancelled
+        | StageState::Skipped(SkipReason::NeedsFailed | SkipReason::Cancelled) => {
+            u128::from(run.progress_percent)
+        }
     };
-    let over: u128 = job.newest_runs().map(|run| weight(run) * of_run(run)).sum();
+    let done: u128 = job
+        .newest_runs()
+        .map(|run| weight(run) * completed(run))
+        .sum();
     let all: u128 = job.newest_runs().map(|run| weight(run)).sum();
-    let share = u8::try_from(over / all.max(1)).unwrap_or(99).min(99);
+    let share = u8::try_from(done / all.max(1)).unwrap_or(99).min(99);
     share.max(job.progress_percent)
-}
-
-/// What was lost with its runner is not work that is over: it may be done again.
-fn is_lost(run: &StageRun) -> bool {
-    let reason = run.failure.as_ref().map(|failure| failure.reason);
-    reason == Some(FailureReason::RunnerLost)
 }

@@ -111,6 +111,15 @@ fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
         job.progress_percent == 100,
         job.state == JobState::Succeeded
     );
+    // What was completed, and no more.
+    let completed = job.newest_runs().map(|run| match run.state {
+        StageState::Succeeded | StageState::Skipped(SkipReason::Condition) => 100,
+        _ => usize::from(run.progress_percent),
+    });
+    let most = completed.sum::<usize>() / job.pipeline.spec.stages.len();
+    if job.state != JobState::Succeeded && !job.stage_runs.iter().any(|run| run.attempt > 1) {
+        prop_assert_eq!(usize::from(job.progress_percent), most.min(99));
+    }
     let is_cancelled = matches!(job.state, JobState::Cancelling | JobState::Cancelled);
     prop_assert_eq!(job.cancellation.is_some(), is_cancelled);
     if job.state == JobState::Queued {

@@ -9,5 +9,6 @@ mod facts;
 mod losses;
 mod machine;
 mod pipelines;
+mod progress;
 mod times;
 mod world;
