@@ -47,6 +47,11 @@ pub const MAX_HELD_JOBS: usize = 10_000;
 pub const MAX_WORK_WAIT: Duration = Duration::from_secs(50);
 /// Bytes of one append to a log: 256 KiB.
 pub const MAX_LOG_CHUNK: usize = 256 * 1024;
+/// Bytes of a log, those that are missing included: 8 PiB, more than a stage can write in
+/// its longest time, and what every client can count exactly.
+pub const MAX_LOG_SIZE: u64 = 1 << 53;
+/// Exit statuses of a command.
+pub const EXIT_CODES: std::ops::RangeInclusive<i32> = 0..=255;
 /// Bytes of a git ref.
 pub const MAX_GIT_REF: usize = 1024;
 /// Bytes of a repository's URL.

@@ -165,6 +165,13 @@ pub fn append_from_proto(request: v1::AppendLogRequest) -> Read<(LeaseProof, Log
     if dropped > offset {
         fields.refuse("dropped_bytes", "must be at most the offset");
     }
+    if offset.saturating_add(data.len() as u64) > limits::MAX_LOG_SIZE {
+        let end = format!(
+            "and `data` end behind {}, the largest log",
+            limits::MAX_LOG_SIZE
+        );
+        fields.refuse("offset", end);
+    }
     let Some(proof) = proof else {
         return Err(fields.0);
     };
@@ -194,6 +201,9 @@ pub fn completion_from_proto(request: v1::CompleteLeaseRequest) -> Read<(LeasePr
         fields.refuse("outcome", "is required; say how the stage ended");
     }
     let log_size = fields.size("log_size_bytes", log_size_bytes);
+    if let Some(code) = exit_code.filter(|code| !limits::EXIT_CODES.contains(code)) {
+        fields.refuse("exit_code", format!("is {code}; must be 0 to 255"));
+    }
     let commit_id = fields.commit(commit_id);
     let message = cut(&message, limits::MAX_FAILURE_MESSAGE).to_owned();
     let (Some(proof), Some(outcome)) = (proof, outcome) else {
@@ -248,8 +258,13 @@ impl Fields {
             return None;
         };
         let lease_id = self.id("proof.lease_id", &lease_id)?;
-        if fencing_token == 0 {
-            self.refuse("proof.fencing_token", "is required");
+        match fencing_token {
+            ..0 => {
+                let description = format!("is {fencing_token}; must be positive");
+                self.refuse("proof.fencing_token", description);
+            }
+            0 => self.refuse("proof.fencing_token", "is required"),
+            1.. => {}
         }
         Some(LeaseProof {
             lease_id,
@@ -265,11 +280,16 @@ impl Fields {
         })
     }
 
+    /// A size of a log, or an offset in one.
     fn size(&mut self, field: &str, size: i64) -> u64 {
-        u64::try_from(size).unwrap_or_else(|_| {
-            self.refuse(field, format!("is {size}; must not be negative"));
-            0
-        })
+        let known = u64::try_from(size).ok();
+        known
+            .filter(|size| *size <= limits::MAX_LOG_SIZE)
+            .unwrap_or_else(|| {
+                let range = format!("is {size}; must be 0 to {}", limits::MAX_LOG_SIZE);
+                self.refuse(field, range);
+                0
+            })
     }
 
     fn percent(&mut self, percent: i32) -> Option<u8> {
