@@ -14,6 +14,7 @@ pub(crate) async fn a_conflict_is_found_for_pipelines(mut store: Tested) {
     let version = store.pipeline(p.id).await.unwrap().unwrap().version;
     let revised = |default_ref: &str| {
         let spec = PipelineSpec {
+            git_repository: REPOSITORY.to_owned(),
             default_ref: default_ref.to_owned(),
             ..p.spec.clone()
         };
@@ -90,6 +91,7 @@ pub(crate) async fn a_name_belongs_to_one_pipeline(mut store: Tested) {
 async fn revise(store: &impl AnyStore, id: PipelineId, default_ref: String) -> Arc<Pipeline> {
     let state = store.pipeline(id).await.unwrap().unwrap();
     let spec = PipelineSpec {
+        git_repository: REPOSITORY.to_owned(),
         default_ref,
         ..state.pipeline.spec.clone()
     };

@@ -155,6 +155,7 @@ impl Scene {
     pub(super) async fn stale(&self, store: &Tested) -> Vec<(&'static str, Batch)> {
         let [_, _, three] = &self.pipelines;
         let spec = PipelineSpec {
+            git_repository: REPOSITORY.to_owned(),
             default_ref: "main".to_owned(),
             ..three.spec.clone()
         };

@@ -20,6 +20,9 @@ use crate::domain::{
 
 use super::super::{Batch, CommitError, JobWrite, PipelineWrite, ReadyStage, Store, Write};
 
+/// Where pipelines that have a ref are checked out from.
+pub(super) const REPOSITORY: &str = "https://example.com/app.git";
+
 /// Collections of records that the rules use.
 pub(super) const COLLECTIONS: [&str; 2] = ["things", "projects"];
 /// Kinds of due work that the rules use.
