@@ -81,7 +81,8 @@ const METHODS: [Method; 31] = {
             InProject(Admin),
             Some(SMALL),
         ),
-        // Deployer, if the pipeline has a stage that deploys; the engine sees to that.
+        // For these and for CancelJob and RetryJob the engine requires deployer where a stage
+        // of the job deploys.
         changes(
             "/pipewright.v1.PipelineService/TriggerPipeline",
             InProject(Developer),

@@ -70,9 +70,9 @@ reasons! {
     RunnerNotRegistered = "RUNNER_NOT_REGISTERED", Some(Code::NotFound),
         "The service does not know this session of the runner; the service may have restarted. Register again.";
     PipelineNameTaken = "PIPELINE_NAME_TAKEN", Some(Code::AlreadyExists),
-        "The project has a pipeline of that name. Choose another name, or update that pipeline.";
+        "The project has a pipeline of that name. The metadata has its ID as `existing_id`. Choose another name, or update that pipeline.";
     ProjectExists = "PROJECT_EXISTS", Some(Code::AlreadyExists),
-        "A project of that name exists. Choose another name, or update that project.";
+        "A project of that name exists. The metadata has its ID, which is its name, as `existing_id`. Choose another name, or update that project.";
     Contended = "CONTENDED", Some(Code::Aborted),
         "The call lost eight version conflicts in a row to concurrent changes of the same resource. Retry.";
     EtagMismatch = "ETAG_MISMATCH", Some(Code::Aborted),

@@ -17,6 +17,8 @@ use crate::{
 use super::reason::Reason;
 
 const DOMAIN: &str = "pipewright";
+/// Name of the metadata of ALREADY_EXISTS.
+const EXISTING_ID: &str = "existing_id";
 /// What all violations of a refusal may have, in bytes: more than about 4 KiB of
 /// details break clients.
 const MAX_VIOLATIONS: usize = 3 * 1024;
@@ -27,6 +29,7 @@ const MAX_TEXT: usize = 256;
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
+        let facts = existing(&error);
         let (reason, details) = classify(error);
         let name = reason.name();
         match reason.code() {
@@ -36,8 +39,19 @@ impl From<Error> for Status {
             }
             _ => tracing::debug!(reason = name, error = message, "call refused"),
         }
-        refuse(reason, message, details)
+        refuse_with(reason, message, details, facts)
     }
+}
+
+/// The id of what is there already, so that a program can go on with it.
+fn existing(error: &Error) -> HashMap<String, String> {
+    let id = match error {
+        Error::NameTaken { owner, .. } => owner.to_string(),
+        // The name of a project is its id.
+        Error::ProjectExists(name) => name.clone(),
+        _ => return HashMap::new(),
+    };
+    HashMap::from([(EXISTING_ID.to_owned(), id)])
 }
 
 /// A refusal because of the request's fields.
@@ -200,7 +214,7 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
             Reason::StageNotFound,
             resource("StageRun", format!("{job}: {what}")),
         ),
-        Error::NameTaken { project, name } => (
+        Error::NameTaken { project, name, .. } => (
             Reason::PipelineNameTaken,
             resource("Pipeline", format!("{project}/{name}")),
         ),

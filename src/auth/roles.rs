@@ -13,7 +13,7 @@ pub enum Role {
     Viewer,
     /// Triggers, cancels and retries jobs that deploy nothing.
     Developer,
-    /// Triggers and retries jobs that deploy.
+    /// Triggers, cancels and retries jobs that deploy.
     Deployer,
     /// Makes, changes and deletes pipelines.
     Admin,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     auth::{Authority, Denied, Role},
-    domain::{Job, Pipeline, StageType},
+    domain::{Job, Pipeline},
 };
 
 use super::{Call, Error};
@@ -16,11 +16,11 @@ pub(super) fn check_project(call: &Call, project: &str) -> Result<(), Error> {
     check(call.authority.over(project), project, absent)
 }
 
-/// Refuses to start stages that deploy for one who may only start others.
-pub(super) fn check_stages(call: &Call, pipeline: &Pipeline) -> Result<(), Error> {
-    let deploys = |stage_type| stage_type == StageType::Deploy;
-    let stages = &pipeline.spec.stages;
-    if !stages.iter().any(|stage| deploys(stage.stage_type)) {
+/// Refuses to start a job of a pipeline, or to act on one, for a caller who may act only on
+/// jobs that deploy nothing. Everything that triggers, retries or cancels a job asks this,
+/// with the revision that the job runs.
+pub(super) fn check_deploy(call: &Call, pipeline: &Pipeline) -> Result<(), Error> {
+    if !pipeline.spec.deploys() {
         return Ok(());
     }
     let needed = call.authority.needed.max(Role::Deployer);

@@ -2,7 +2,7 @@ use std::io;
 
 use crate::{
     auth::Role,
-    domain::{JobState, Violation},
+    domain::{JobState, PipelineId, Violation},
     store::StoreError,
 };
 
@@ -19,7 +19,7 @@ pub enum Error {
     #[error("project '{0}' was not found, or you have no role in it")]
     ProjectNotFound(String),
     /// The caller has a lesser role than the call needs.
-    #[error("this needs the role {needed} in project '{project}'")]
+    #[error("this needs the role {needed} in project '{project}'{}", why_needed(*needed))]
     RoleLacking {
         /// The role.
         needed: Role,
@@ -58,6 +58,8 @@ pub enum Error {
         project: String,
         /// The name.
         name: String,
+        /// That pipeline.
+        owner: PipelineId,
     },
     /// The pipeline has changed since the caller read it.
     #[error("the pipeline has changed: its etag is '{current}' now; read it again")]
@@ -154,6 +156,15 @@ pub enum Error {
     /// A log could not be read.
     #[error("the log could not be read: {0}")]
     Log(#[from] io::Error),
+}
+
+/// No method needs this role, but for jobs of some pipelines.
+fn why_needed(role: Role) -> &'static str {
+    if role == Role::Deployer {
+        ", because the job has a stage that deploys"
+    } else {
+        ""
+    }
 }
 
 /// The first violation in full: many clients show nothing but the message.

@@ -1,5 +1,7 @@
 use std::{error::Error, sync::Arc};
 
+use crate::domain::PipelineId;
+
 use super::KeptAnswer;
 
 /// The store could not do its work.
@@ -51,6 +53,8 @@ pub enum CommitError {
         project: String,
         /// The name.
         name: String,
+        /// That pipeline.
+        owner: PipelineId,
     },
     /// The request id has been answered in the meantime.
     #[error("the request id has been answered")]

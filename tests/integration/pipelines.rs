@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use crate::service::{Service, map, pipeline, refusal, stage};
+use crate::service::{Service, existing_id, map, pipeline, refusal, stage};
 
 pub(crate) async fn create(
     service: &Service,
@@ -121,10 +121,11 @@ async fn a_check_stores_nothing() {
             .is_empty()
     );
 
-    create(&service, pipeline("p", [stage("s", "true")]))
+    let created = create(&service, pipeline("p", [stage("s", "true")]))
         .await
         .unwrap();
     let taken = service.pipelines().create_pipeline(request("p")).await;
+    assert_eq!(existing_id(&taken), created.id);
     assert_eq!(refusal(taken).1, "PIPELINE_NAME_TAKEN");
 }
 
@@ -373,6 +374,7 @@ async fn a_name_is_unique_within_its_project() {
         .await
         .unwrap();
     let status = create(&service, pipeline("p", [stage("s", "true")])).await;
+    assert_eq!(existing_id(&status), first.id);
     assert_eq!(
         refusal(status),
         (Code::AlreadyExists, "PIPELINE_NAME_TAKEN".into(), vec![])
@@ -391,6 +393,7 @@ async fn a_name_is_unique_within_its_project() {
         ..pipeline.clone()
     };
     let taken = update(&service, rename(&second, "p"), &["name"]).await;
+    assert_eq!(existing_id(&taken), first.id);
     assert_eq!(refusal(taken).1, "PIPELINE_NAME_TAKEN");
     // A name that was given up can be taken.
     update(&service, rename(&first, "r"), &["name"])

@@ -4,7 +4,7 @@ use pipewright::proto::v1;
 use prost_types::FieldMask;
 use tonic::Code;
 
-use crate::service::{Service, map, pipeline, refusal, stage};
+use crate::service::{Service, existing_id, map, pipeline, refusal, stage};
 
 fn project(name: &str) -> v1::Project {
     v1::Project {
@@ -54,6 +54,7 @@ async fn a_project_is_kept_as_it_was_made() {
     let read = projects.get_project(named("shop")).await.unwrap();
     assert_eq!(read.into_inner().project, Some(created));
     let again = projects.create_project(create(project("shop"))).await;
+    assert_eq!(existing_id(&again), "shop");
     let (code, reason, _) = refusal(again);
     assert_eq!((code, &*reason), (Code::AlreadyExists, "PROJECT_EXISTS"));
     let again = projects.create_project(create(project("default"))).await;

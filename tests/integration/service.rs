@@ -360,6 +360,15 @@ pub(crate) fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The id of what is there already, as a refusal with ALREADY_EXISTS tells it.
+#[track_caller]
+pub(crate) fn existing_id<T: std::fmt::Debug>(result: &Result<T, Status>) -> String {
+    let status = result.as_ref().expect_err("a refusal");
+    assert_eq!(status.code(), Code::AlreadyExists);
+    let info = status.get_details_error_info().expect("an ErrorInfo");
+    info.metadata["existing_id"].clone()
+}
+
 /// A refusal as `code REASON`, and the paths of the fields that it names.
 #[track_caller]
 pub(crate) fn refusal<T: std::fmt::Debug>(

@@ -113,6 +113,14 @@ pub struct PipelineSpec {
     pub annotations: Variables,
 }
 
+impl PipelineSpec {
+    /// Whether a stage of it deploys.
+    pub fn deploys(&self) -> bool {
+        let deploys = |stage: &Stage| stage.stage_type == StageType::Deploy;
+        self.stages.iter().any(deploys)
+    }
+}
+
 /// One step of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {

@@ -4,7 +4,7 @@ use tokio::task;
 
 use crate::{
     domain::{CancelCause, Cancellation, Command, JobId, PipelineId, Refusal, decide, validate},
-    engine::{Call, Error, journal::write_of},
+    engine::{Call, Error, access, journal::write_of},
     store::Write,
 };
 
@@ -20,7 +20,8 @@ impl Jobs {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        self.for_call(call, id).await?;
+        let job = self.for_call(call, id).await?;
+        access::check_deploy(call, &job.pipeline)?;
         let cancel = Command::Cancel(Cancellation {
             cause: CancelCause::Requested,
             reason,
@@ -36,9 +37,11 @@ impl Jobs {
         }
     }
 
-    /// The writes that cancel those of a pipeline's active jobs that still can be.
+    /// The writes that cancel those of a pipeline's active jobs that still can be. Refused if
+    /// the caller may not cancel one of them.
     pub(in crate::engine) async fn cancel_all(
         &self,
+        call: &Call,
         id: PipelineId,
         cancellation: &Cancellation,
     ) -> Result<Vec<Write>, Error> {
@@ -55,6 +58,7 @@ impl Jobs {
             if let Ok(decision) = decision
                 && !decision.events.is_empty()
             {
+                access::check_deploy(call, &job.pipeline)?;
                 let (_, write) = write_of(decision);
                 writes.push(write);
             }

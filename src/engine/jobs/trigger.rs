@@ -56,8 +56,8 @@ impl Jobs {
             loop {
                 let state = self.journal.pipeline_for(call, request.pipeline_id).await?;
                 let new = self.triggered(call, &request, &state).await?;
-                access::check_stages(call, &new.pipeline)?;
-                let plan = self.plan(&state, new).await?;
+                access::check_deploy(call, &new.pipeline)?;
+                let plan = self.plan(call, &state, new).await?;
                 if request.validate_only {
                     return Ok(plan.answer);
                 }
@@ -85,11 +85,11 @@ impl Jobs {
             let mut conflicts = Conflicts::default();
             loop {
                 let job = self.for_call(call, id).await?;
-                access::check_stages(call, &job.pipeline)?;
+                access::check_deploy(call, &job.pipeline)?;
                 let state = self.journal.store().pipeline(job.pipeline.id).await?;
                 let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()));
                 let new = self.retried(call, &job, scope, state.as_ref().ok())?;
-                let plan = self.plan(&state?, new).await?;
+                let plan = self.plan(call, &state?, new).await?;
                 if matches!(&plan.answer, Answered::Job(job) if job.state.is_terminal()) {
                     // Each stage that would run again is skipped by its condition.
                     return Err(Error::NothingToRetry(id.to_string()));
@@ -171,7 +171,7 @@ impl Jobs {
     }
 
     /// Makes a job under the pipeline's concurrency policy.
-    async fn plan(&self, state: &PipelineState, new: NewJob) -> Result<Plan, Error> {
+    async fn plan(&self, call: &Call, state: &PipelineState, new: NewJob) -> Result<Plan, Error> {
         self.check_quotas(state).await?;
         let policy = state.pipeline.spec.concurrency_policy;
         let admission = admission(policy, state.active_jobs > 0);
@@ -183,7 +183,8 @@ impl Jobs {
                 reason: String::new(),
                 principal: new.trigger.principal.clone(),
             };
-            writes.extend(self.cancel_all(state.pipeline.id, &cancellation).await?);
+            let cancelled = self.cancel_all(call, state.pipeline.id, &cancellation);
+            writes.extend(cancelled.await?);
         }
         let number = state.jobs_created + 1;
         let admitted = admission == Admission::Start;

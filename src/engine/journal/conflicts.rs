@@ -25,8 +25,16 @@ impl Conflicts {
         match error {
             CommitError::Conflict => {}
             CommitError::Store(error) | CommitError::Unknown(error) => return Err(error.into()),
-            CommitError::NameTaken { project, name } => {
-                return Err(Error::NameTaken { project, name });
+            CommitError::NameTaken {
+                project,
+                name,
+                owner,
+            } => {
+                return Err(Error::NameTaken {
+                    project,
+                    name,
+                    owner,
+                });
             }
             // Only calls with a request id have an answer to keep, and they look it up again.
             CommitError::Answered(_) => return Err(Error::RequestIdReused),

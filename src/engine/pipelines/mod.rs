@@ -191,7 +191,7 @@ impl Pipelines {
             principal: call.principal().to_owned(),
         };
         let mut writes = vec![Write::Pipeline(PipelineWrite::Delete(id, state.version))];
-        writes.extend(self.jobs.cancel_all(id, &cancellation).await?);
+        writes.extend(self.jobs.cancel_all(call, id, &cancellation).await?);
         Ok(Plan {
             batch: Batch::of(writes),
             answer: Answered::Nothing,
@@ -230,13 +230,14 @@ impl Pipelines {
             .store()
             .list_pipelines(&filter, None, 1)
             .await?;
-        if namesakes.iter().any(|other| other.id != pipeline.id) {
-            return Err(Error::NameTaken {
+        match namesakes.iter().find(|other| other.id != pipeline.id) {
+            Some(other) => Err(Error::NameTaken {
                 project: pipeline.project.clone(),
                 name: pipeline.spec.name.clone(),
-            });
+                owner: other.id,
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who may do what: every method of the API, with each role, and in whose project.
 
+mod deploys;
 mod endings;
 mod methods;
 mod projects;

@@ -29,8 +29,8 @@ const CALLERS: [&str; 11] = [
 ];
 
 /// The rules, not the code, as a table: projects and pipelines are written by admin; what
-/// deploys is started and retried by deployer; all else is triggered, cancelled and retried by
-/// developer; viewer reads; what the projects share is for roles in all of them; what is
+/// deploys is started, cancelled and retried by deployer; all else is triggered, cancelled and
+/// retried by developer; viewer reads; what the projects share is for roles in all of them; what is
 /// foreign is as absent as what there is not.
 ///
 /// `?` is unknown to the service, `+` is let through, `-` lacks the role, `0` is told that
@@ -55,8 +55,7 @@ const TABLE: [(&str, &str); 30] = [
     ("JobService/WatchJob", "? ++++ 0 ++++ -"),
     ("JobService/ReadStageLog", "? ++++ 0 ++++ -"),
     ("JobService/CancelJob", "? -+++ 0 -+++ -"),
-    // The rules have deployer here. Until that is so, developers can stop a deployment.
-    ("JobService/CancelJob deploys", "? -+++ 0 -+++ -"),
+    ("JobService/CancelJob deploys", "? --++ 0 --++ -"),
     ("JobService/RetryJob", "? -+++ 0 -+++ -"),
     ("JobService/RetryJob deploys", "? --++ 0 --++ -"),
     ("RunnerService/GetRunner", "? ---- - ++++ -"),

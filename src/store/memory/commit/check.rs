@@ -100,20 +100,23 @@ impl MemoryStore {
             else {
                 continue;
             };
-            let is_free = match self.names.entry(name_key(pipeline)) {
-                Entry::Occupied(owner) => *owner.get() == pipeline.id,
+            let owner = match self.names.entry(name_key(pipeline)) {
+                Entry::Occupied(owner) => *owner.get(),
                 Entry::Vacant(free) => {
-                    free.insert(pipeline.id);
                     taken.push(pipeline);
-                    true
+                    *free.insert(pipeline.id)
                 }
             };
-            if !is_free {
+            if owner != pipeline.id {
                 for pipeline in taken {
                     self.names.remove(&name_key(pipeline));
                 }
                 let (project, name) = name_key(pipeline);
-                return Err(CommitError::NameTaken { project, name });
+                return Err(CommitError::NameTaken {
+                    project,
+                    name,
+                    owner,
+                });
             }
         }
         Ok(())
