@@ -44,7 +44,7 @@ const LOG_CHUNK: u64 = 260 * 1024;
 /// Enough for the ids of 10,000 held jobs.
 const HELD_JOBS: u64 = 512 * 1024;
 
-const METHODS: [Method; 31] = {
+const METHODS: [Method; 32] = {
     use Role::{Admin, Developer, Runner, Viewer};
     use Rule::{Everywhere, InProject, Known, Open};
     [
@@ -152,6 +152,11 @@ const METHODS: [Method; 31] = {
         works("/pipewright.runner.v1.LeaseService/RenewLease", SMALL),
         works("/pipewright.runner.v1.LeaseService/AppendLog", LOG_CHUNK),
         works("/pipewright.runner.v1.LeaseService/CompleteLease", SMALL),
+        changes(
+            "/pipewright.runner.v1.LeaseService/DeregisterRunner",
+            Everywhere(Runner),
+            Some(SMALL),
+        ),
     ]
 };
 

@@ -3,28 +3,42 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
-    engine::Leases,
+    auth::Role,
+    engine::{Call, Leases, PrincipalLeases, Runners},
     proto::{
         lease::{
             Renewal, acquired_to_proto, append_from_proto, appended_to_proto,
-            completion_from_proto, registered_to_proto, registration_from_proto,
-            renewal_from_proto, renewed_to_proto, work_request_from_proto,
+            completion_from_proto, deregistration_from_proto, registered_to_proto,
+            registration_from_proto, renewal_from_proto, renewed_to_proto, work_request_from_proto,
         },
         runner_v1::{self as v1, lease_service_server::LeaseService},
     },
 };
 
-use super::{middleware::audit::Audit, request::open, status::invalid};
+use super::{
+    middleware::audit::Audit,
+    request::open,
+    status::{invalid, role_required},
+};
 
 /// `pipewright.runner.v1.LeaseService`.
 pub struct LeaseCalls {
-    leases: Arc<dyn Leases>,
+    runners: Arc<Runners>,
 }
 
 impl LeaseCalls {
-    /// The service of whoever hands out the work.
-    pub fn new(leases: Arc<dyn Leases>) -> Self {
-        Self { leases }
+    /// The service of an engine's runners.
+    pub fn new(runners: Arc<Runners>) -> Self {
+        Self { runners }
+    }
+
+    /// The leases that a caller may use: those of its own runners.
+    fn leases_of(&self, call: &Call) -> Result<PrincipalLeases, Status> {
+        match call.principal() {
+            // The embedded runner makes no calls, so this one did not pass the middleware.
+            "" => Err(role_required(Role::Runner, "all projects")),
+            principal => Ok(self.runners.leases_of(principal)),
+        }
     }
 }
 
@@ -36,9 +50,8 @@ impl LeaseService for LeaseCalls {
     ) -> Result<Response<v1::RegisterRunnerResponse>, Status> {
         let audit = Audit::of(&request);
         let (call, message) = open(request);
-        let owner = call.authority.principal.name.clone();
-        let runner = registration_from_proto(message, owner).map_err(invalid)?;
-        let registered = self.leases.register(runner).await?;
+        let runner = registration_from_proto(message).map_err(invalid)?;
+        let registered = self.leases_of(&call)?.register(runner).await?;
         audit.about("runner", &registered.runner_id.to_string());
         Ok(Response::new(registered_to_proto(registered)))
     }
@@ -47,8 +60,9 @@ impl LeaseService for LeaseCalls {
         &self,
         request: Request<v1::AcquireLeaseRequest>,
     ) -> Result<Response<v1::AcquireLeaseResponse>, Status> {
-        let request = work_request_from_proto(request.into_inner()).map_err(invalid)?;
-        let acquired = self.leases.acquire(request).await?;
+        let (call, message) = open(request);
+        let request = work_request_from_proto(message).map_err(invalid)?;
+        let acquired = self.leases_of(&call)?.acquire(request).await?;
         Ok(Response::new(acquired_to_proto(acquired)))
     }
 
@@ -56,13 +70,15 @@ impl LeaseService for LeaseCalls {
         &self,
         request: Request<v1::RenewLeaseRequest>,
     ) -> Result<Response<v1::RenewLeaseResponse>, Status> {
+        let (call, message) = open(request);
         let Renewal {
             proof,
             report,
             known,
             max_wait,
-        } = renewal_from_proto(request.into_inner()).map_err(invalid)?;
-        let renewed = self.leases.renew(proof, report, known, max_wait).await?;
+        } = renewal_from_proto(message).map_err(invalid)?;
+        let leases = self.leases_of(&call)?;
+        let renewed = leases.renew(proof, report, known, max_wait).await?;
         Ok(Response::new(renewed_to_proto(renewed)))
     }
 
@@ -70,8 +86,9 @@ impl LeaseService for LeaseCalls {
         &self,
         request: Request<v1::AppendLogRequest>,
     ) -> Result<Response<v1::AppendLogResponse>, Status> {
-        let (proof, append) = append_from_proto(request.into_inner()).map_err(invalid)?;
-        let appended = self.leases.append_log(proof, append).await?;
+        let (call, message) = open(request);
+        let (proof, append) = append_from_proto(message).map_err(invalid)?;
+        let appended = self.leases_of(&call)?.append_log(proof, append).await?;
         Ok(Response::new(appended_to_proto(appended)))
     }
 
@@ -79,8 +96,22 @@ impl LeaseService for LeaseCalls {
         &self,
         request: Request<v1::CompleteLeaseRequest>,
     ) -> Result<Response<v1::CompleteLeaseResponse>, Status> {
-        let (proof, completion) = completion_from_proto(request.into_inner()).map_err(invalid)?;
-        self.leases.complete(proof, completion).await?;
+        let (call, message) = open(request);
+        let (proof, completion) = completion_from_proto(message).map_err(invalid)?;
+        self.leases_of(&call)?.complete(proof, completion).await?;
         Ok(Response::new(v1::CompleteLeaseResponse {}))
+    }
+
+    async fn deregister_runner(
+        &self,
+        request: Request<v1::DeregisterRunnerRequest>,
+    ) -> Result<Response<v1::DeregisterRunnerResponse>, Status> {
+        let audit = Audit::of(&request);
+        let (call, message) = open(request);
+        audit.about("runner", &message.runner_id);
+        let (runner_id, session_id) = deregistration_from_proto(message).map_err(invalid)?;
+        let leases = self.leases_of(&call)?;
+        leases.deregister(runner_id, session_id).await?;
+        Ok(Response::new(v1::DeregisterRunnerResponse {}))
     }
 }

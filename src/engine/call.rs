@@ -17,7 +17,7 @@ pub struct Call {
 
 impl Call {
     /// Name of the caller.
-    pub(super) fn principal(&self) -> &str {
+    pub fn principal(&self) -> &str {
         &self.authority.principal.name
     }
 }

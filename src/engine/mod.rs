@@ -44,7 +44,9 @@ pub use jobs::{
 };
 pub use pipelines::{Pipelines, Update};
 pub use projects::{ProjectDraft, ProjectEntry, ProjectUpdate, Projects};
-pub use runners::{LeaseError, LeaseRefusal, Leases, RunnerView, Runners, RunningStage};
+pub use runners::{
+    LeaseError, LeaseRefusal, Leases, PrincipalLeases, RunnerView, Runners, RunningStage,
+};
 pub use settings::Settings;
 pub use stats::Stats;
 pub use tasks::{TaskState, TaskStatus, Tasks};
@@ -218,7 +220,7 @@ impl Engine {
         &self.jobs
     }
 
-    /// Runners; [`Leases`] for them, too.
+    /// Runners, and the leases of each principal's runners.
     pub fn runners(&self) -> &Arc<Runners> {
         &self.runners
     }

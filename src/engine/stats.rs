@@ -67,7 +67,7 @@ impl Observer {
                 .filter(|lease| lease.is_live(presence.now));
             let held = held.count();
             stats.running_stages += held;
-            if held > 0 || self.roster.is_present(&known.row, presence) {
+            if held > 0 && !known.row.has_left || self.roster.is_present(&known.row, presence) {
                 stats.online_runners += 1;
             } else {
                 stats.offline_runners += 1;

@@ -81,6 +81,7 @@ impl Runner {
             ended = agent.take_work().await;
         }
         while agent.tasks.join_next().await.is_some() {}
+        agent.deregister().await;
         // Workspaces may be large, and removing files blocks.
         spawn_blocking(move || drop(agent))
             .await
@@ -97,6 +98,8 @@ struct Agent {
     home: Option<Home>,
     /// Of the request for work that is or was on its way: its answer may be a lease.
     request_id: Uuid,
+    /// The service knows this process.
+    is_registered: bool,
     /// Takes no new jobs.
     leaving: bool,
     workspaces: Workspaces,
@@ -142,6 +145,7 @@ impl Agent {
             guards: Arc::new(guards),
             service,
             request_id: Uuid::new_v4(),
+            is_registered: false,
             leaving: false,
             workspaces: Workspaces::new(execution, home.as_ref())?,
             home,
@@ -218,17 +222,39 @@ impl Agent {
         loop {
             match self.leases.register(self.registration.clone()).await {
                 Ok(registered) => {
+                    self.is_registered = true;
                     self.keep_id(&registered)?;
                     return Ok(Some(registered));
                 }
                 Err(LeaseError::Stopping) => return Ok(None),
                 Err(LeaseError::Refused { why, message }) => {
+                    // It does not know the runner any more.
+                    self.is_registered = false;
                     return Err(RunnerError::Refused { why, message });
                 }
                 Err(reason) => warn!(%reason, "could not register, trying again"),
             }
             failures += 1;
             sleep(delay(failures)).await;
+        }
+    }
+
+    /// Tells a service that goes on that this runner does not: it is offline from now on, and
+    /// not only once it was silent for as long as a lease lives.
+    async fn deregister(&self) {
+        let Registration {
+            runner_id: Some(id),
+            session_id,
+            ..
+        } = self.registration
+        else {
+            return;
+        };
+        if !self.is_registered || self.service == ServicePlace::ThisProcess {
+            return;
+        }
+        if let Err(reason) = self.leases.deregister(id, session_id).await {
+            info!(%reason, "could not deregister; the service shows this runner as online for a while");
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) async fn prepare(
         supervision: settings.supervision,
         service: ServicePlace::ThisProcess,
     };
-    let leases: Arc<dyn Leases> = Arc::clone(engine.runners()) as _;
+    let leases: Arc<dyn Leases> = Arc::new(engine.runners().embedded_leases());
     let prepared = Runner::prepare(leases, settings).await;
     prepared.map(Some).map_err(ServeError::Unprepared)
 }

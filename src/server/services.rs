@@ -57,7 +57,7 @@ pub(super) async fn services(
     let runners = RunnerServiceServer::new(Runners::new(Arc::clone(engine)));
     let projects = ProjectServiceServer::new(Projects::new(Arc::clone(engine)));
     let admin = AdminServiceServer::new(Admin::new(Arc::clone(engine)));
-    let leases = LeaseServiceServer::new(LeaseCalls::new(Arc::clone(engine.runners()) as _));
+    let leases = LeaseServiceServer::new(LeaseCalls::new(Arc::clone(engine.runners())));
     let mut others = Routes::new(health_service);
     if with_reflection {
         others = others

@@ -43,11 +43,25 @@ pub trait LeaseStore {
     /// is no such runner.
     async fn set_draining(&self, id: RunnerId, is_draining: bool) -> Result<bool, StoreError>;
 
-    /// Notes that a session was heard of. False if it is not the runner's present one.
+    /// Notes that a session was heard of. False if it is not the present one of a runner that
+    /// this principal registered.
     async fn seen(
         &self,
         id: RunnerId,
         session_id: SessionId,
+        owner: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes that a session has left: see [`RunnerRow::has_left`]. Its offers that were not
+    /// confirmed are void and due at `now`; a confirmed lease stays until it expires, because
+    /// its stage may still run. False if it is not the present session of a runner that this
+    /// principal registered.
+    async fn leave(
+        &self,
+        id: RunnerId,
+        session_id: SessionId,
+        owner: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError>;
 
@@ -65,18 +79,24 @@ pub trait LeaseStore {
     /// request that got a lease before which still lives gets that one again.
     async fn offer(&self, request: LeaseRequest) -> Result<Acquisition, StoreError>;
 
-    /// The lease of this id and token, if it is live at `now`; notes that its runner was
-    /// heard of.
+    /// The lease of this id and token, if it is live at `now` and this principal registered
+    /// its runner; notes that the runner was heard of.
     async fn live_lease(
         &self,
         id: LeaseId,
         token: FencingToken,
+        owner: &str,
         now: SystemTime,
     ) -> Result<Option<LeaseRow>, StoreError>;
 
-    /// The lease of this id and token in whatever state, while it is remembered.
-    async fn lease(&self, id: LeaseId, token: FencingToken)
-    -> Result<Option<LeaseRow>, StoreError>;
+    /// The lease of this id and token in whatever state, while it is remembered, if this
+    /// principal registered its runner.
+    async fn lease(
+        &self,
+        id: LeaseId,
+        token: FencingToken,
+        owner: &str,
+    ) -> Result<Option<LeaseRow>, StoreError>;
 
     /// Lengthens a confirmed lease that is live at `now`; `expires` never moves back. False
     /// if it is not.
@@ -180,6 +200,9 @@ pub struct RunnerRow {
     pub is_draining: bool,
     /// When it was heard of last.
     pub last_seen: SystemTime,
+    /// It has said that it stops, or its principal may no longer call: it is not present,
+    /// whenever it was heard of last, until it is heard of again.
+    pub has_left: bool,
 }
 
 impl RunnerRow {
@@ -298,8 +321,8 @@ pub enum NotOffered {
     Unregistered,
 }
 
-/// Which runners are there: those with a live lease, those that were heard of lately, and
-/// those that wait for work right now.
+/// Which runners are there: those with a live lease, and of those that have not left, those
+/// that were heard of lately and those that wait for work right now.
 #[derive(Clone, Copy)]
 pub struct Presence<'a> {
     /// Now.

@@ -131,6 +131,13 @@ impl LeaseService for Leases {
         Err(Status::unimplemented(""))
     }
 
+    async fn deregister_runner(
+        &self,
+        _: Request<api::DeregisterRunnerRequest>,
+    ) -> Result<Response<api::DeregisterRunnerResponse>, Status> {
+        Ok(Response::new(api::DeregisterRunnerResponse {}))
+    }
+
     async fn complete_lease(
         &self,
         _: Request<api::CompleteLeaseRequest>,

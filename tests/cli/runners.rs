@@ -79,6 +79,8 @@ fn a_runner_on_its_own_runs_what_a_service_is_given() {
     assert_eq!(runner.finish().code, Some(0));
     let left: Vec<_> = entries(&workspaces);
     assert_eq!(left, ["runner-id"]);
+    // At once, and not when it was silent for as long as a lease lives.
+    assert_eq!(show(&served, "one")["state"], "STATE_OFFLINE");
 }
 
 #[test]

@@ -300,3 +300,35 @@ async fn a_command_that_cannot_be_started_is_the_runners_error() {
     );
     world.finish().await;
 }
+
+/// A command that knew the id of its lease could write under it: all else that takes is the
+/// fencing token, which it has.
+#[tokio::test]
+async fn a_stage_does_not_learn_the_id_of_its_lease() {
+    let world = World::isolated();
+    let look = r#"
+        env
+        pwd
+        cat "$0"
+        for process in self $$ $PPID; do
+            tr '\000' '\n' < /proc/$process/cmdline || true
+            tr '\000' '\n' < /proc/$process/environ || true
+        done
+        find "$HOME/.." "${PIPEWRIGHT_PROGRESS%/*}"
+        find "$HOME/.." "${PIPEWRIGHT_PROGRESS%/*}" -type f -exec cat {} +
+    "#;
+    let (completion, log) = world.run(work(look)).await;
+    assert_eq!(completion.outcome, Outcome::Succeeded, "{completion:?}");
+    let log = text(&log);
+    assert!(
+        log.contains("PIPEWRIGHT_PROGRESS=") && log.contains(".sh"),
+        "{log}"
+    );
+    let [id] = world.leases.lease_ids()[..] else {
+        panic!("one lease was given");
+    };
+    for id in [id.0.to_string(), id.0.simple().to_string()] {
+        assert!(!log.contains(&id), "{id} is in {log}");
+    }
+    world.finish().await;
+}

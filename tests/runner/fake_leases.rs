@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use pipewright::{
-    domain::{FencingToken, JobId, LeaseId, RunnerId},
+    domain::{FencingToken, JobId, LeaseId, RunnerId, SessionId},
     runner::{
         Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, Leases,
         LogAppend, Registered, Registration, Renewed, Report, StageWork, WorkRequest,
@@ -31,6 +31,8 @@ pub(crate) struct Board {
     /// What the runner said last.
     pub(crate) held: Vec<JobId>,
     pub(crate) registrations: usize,
+    pub(crate) deregistrations: usize,
+    tokens: i64,
     active: usize,
     pub(crate) most_active: usize,
     /// Answered to the next request for work, once.
@@ -44,6 +46,21 @@ pub(crate) struct FakeLeases {
 }
 
 impl FakeLeases {
+    /// As a service has it: no two leases have the same one.
+    fn next_token(&self) -> FencingToken {
+        let mut token = 0;
+        self.board.change(|board| {
+            board.tokens += 1;
+            token = board.tokens;
+        });
+        FencingToken(token)
+    }
+
+    /// The ids of all leases that were given.
+    pub(crate) fn lease_ids(&self) -> Vec<LeaseId> {
+        self.runs.lock().unwrap().keys().copied().collect()
+    }
+
     pub(crate) fn give(&self, work: StageWork) -> Arc<Run> {
         self.give_in_state(work, RunState::default())
     }
@@ -51,7 +68,7 @@ impl FakeLeases {
     pub(crate) fn give_in_state(&self, work: StageWork, state: RunState) -> Arc<Run> {
         let proof = LeaseProof {
             lease_id: LeaseId(Uuid::now_v7()),
-            token: FencingToken(1),
+            token: self.next_token(),
         };
         let run = Arc::new(Run(Watched(watch::Sender::new(state))));
         let kept = Arc::clone(&run);
@@ -112,6 +129,11 @@ impl Leases for FakeLeases {
             answer = Ok(Acquired { lease, ended_jobs });
         });
         answer
+    }
+
+    async fn deregister(&self, _: RunnerId, _: SessionId) -> Result<(), LeaseError> {
+        self.board.change(|board| board.deregistrations += 1);
+        Ok(())
     }
 
     async fn renew(

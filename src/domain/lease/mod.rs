@@ -29,7 +29,7 @@ pub struct Registration {
     pub session_id: SessionId,
     /// Its id from an earlier registration; none for a new runner.
     pub runner_id: Option<RunnerId>,
-    /// Principal that announces it, as the service knows it; a runner leaves it empty.
+    /// Principal that registers it, as the service knows it; a runner leaves it empty.
     pub owner: String,
 }
 

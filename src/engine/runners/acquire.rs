@@ -15,12 +15,16 @@ use crate::{
 use super::{LeaseError, Runners, work::stage_work};
 
 impl Runners {
-    pub(super) async fn acquired(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
+    pub(super) async fn acquired(
+        &self,
+        owner: &str,
+        request: WorkRequest,
+    ) -> Result<Acquired, LeaseError> {
         let received = Instant::now();
         let until = received + request.max_wait.min(limits::MAX_WORK_WAIT);
         let (id, session_id) = (request.runner_id, request.session_id);
         let store = self.journal.store();
-        let seen = store.seen(id, session_id, self.now()).await;
+        let seen = store.seen(id, session_id, owner, self.now()).await;
         if !seen.map_err(Error::from)? {
             return Err(LeaseError::Unregistered);
         }

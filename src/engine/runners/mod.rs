@@ -2,6 +2,7 @@
 
 mod acquire;
 mod expiry;
+mod principal;
 mod roster;
 mod seam;
 mod settle;
@@ -14,7 +15,6 @@ mod writes;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use metrics::counter;
 use tokio::time::Instant;
@@ -24,8 +24,8 @@ use crate::{
     domain::{
         LogSummary, RunnerId, SessionId,
         lease::{
-            Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered,
-            Registration, Renewed, Report, WorkRequest,
+            Appended, Completion, Directive, LeaseProof, LogAppend, Registered, Registration,
+            Renewed, Report,
         },
         limits,
     },
@@ -37,6 +37,7 @@ use super::{
     Error, Settings, journal::Journal, lifecycle::Lifecycle, logs::LogLosses, signals::Signals,
 };
 pub(super) use expiry::{Expiry, TASK as EXPIRY, Wakes};
+pub use principal::PrincipalLeases;
 pub(super) use roster::Roster;
 pub use seam::{LeaseError, LeaseRefusal, Leases};
 pub use view::{RunnerView, RunningStage};
@@ -86,31 +87,38 @@ impl Runners {
         self.journal.environment().steady_now()
     }
 
-    async fn of_session(&self, id: SessionId) -> Result<Option<KnownRunner>, Error> {
+    async fn of_session(&self, id: SessionId, owner: &str) -> Result<Option<KnownRunner>, Error> {
         let runners = self.journal.store().list_runners(None, usize::MAX).await?;
         let mut runners = runners.into_iter();
-        Ok(runners.find(|known| known.row.registration.session_id == id))
+        Ok(runners.find(|known| {
+            let Registration {
+                session_id,
+                owner: of,
+                ..
+            } = &known.row.registration;
+            *session_id == id && of == owner
+        }))
     }
 
-    /// The lease under which a write comes, if it is live.
-    async fn live(&self, proof: LeaseProof) -> Result<LeaseRow, LeaseError> {
+    /// The lease under which a write of a principal comes, if it is live.
+    async fn live(&self, owner: &str, proof: LeaseProof) -> Result<LeaseRow, LeaseError> {
         let store = self.journal.store();
-        let lease = store.live_lease(proof.lease_id, proof.token, self.now());
+        let lease = store.live_lease(proof.lease_id, proof.token, owner, self.now());
         lease.await.map_err(Error::from)?.ok_or(LeaseError::Lost)
     }
-}
 
-#[async_trait]
-impl Leases for Runners {
     async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
         let store = self.journal.store();
-        let known = match runner.runner_id {
+        let named = match runner.runner_id {
             Some(id) => store.runner(id).await.map_err(Error::from)?,
-            // The answer to an earlier call of this session may have been lost.
-            None => self.of_session(runner.session_id).await?,
+            None => None,
         };
         // Nobody takes over the runner of somebody else.
-        let known = known.filter(|known| known.row.registration.owner == runner.owner);
+        let known = match named.filter(|named| named.row.registration.owner == runner.owner) {
+            Some(known) => Some(known),
+            // The answer to an earlier call of this session may have been lost.
+            None => self.of_session(runner.session_id, &runner.owner).await?,
+        };
         let limit = self.settings.max_runners;
         if known.is_none() && store.count_runners().await.map_err(Error::from)? >= limit {
             return Err(LeaseError::TooManyRunners { limit });
@@ -126,6 +134,7 @@ impl Leases for Runners {
             register_time: self.journal.environment().now(),
             is_draining: false,
             last_seen: self.now(),
+            has_left: false,
         };
         // An earlier session had its workspaces, and they go with it in the same step; what
         // waits for them is failed by the task that expires leases.
@@ -138,23 +147,58 @@ impl Leases for Runners {
         })
     }
 
-    async fn acquire(&self, request: WorkRequest) -> Result<Acquired, LeaseError> {
-        self.acquired(request).await
+    async fn deregister(
+        &self,
+        owner: &str,
+        id: RunnerId,
+        session_id: SessionId,
+    ) -> Result<(), LeaseError> {
+        let left = self
+            .journal
+            .store()
+            .leave(id, session_id, owner, self.now());
+        if !left.await.map_err(Error::from)? {
+            return Err(LeaseError::Unregistered);
+        }
+        tracing::info!(runner.id = %id, "runner deregistered");
+        Ok(())
+    }
+
+    /// Shows runners as offline whose principal may no longer run stages. A lease that such a
+    /// runner holds expires by itself: its stage may still run until then.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn dismiss(&self, may_run: &(dyn Fn(&str) -> bool + Sync)) -> Result<(), Error> {
+        let store = self.journal.store();
+        for KnownRunner { row, .. } in store.list_runners(None, usize::MAX).await? {
+            let Registration {
+                owner, session_id, ..
+            } = &row.registration;
+            if row.is_embedded() || row.has_left || may_run(owner) {
+                continue;
+            }
+            tracing::warn!(runner.id = %row.id, name = row.registration.display_name, owner,
+                "runner is offline: its credentials were revoked or have expired");
+            store.leave(row.id, *session_id, owner, self.now()).await?;
+        }
+        Ok(())
     }
 
     async fn renew(
         &self,
+        owner: &str,
         proof: LeaseProof,
         report: Report,
         known: Directive,
         max_wait: Duration,
     ) -> Result<Renewed, LeaseError> {
         let received = Instant::now();
-        let lease = self.live(proof).await?;
+        let lease = self.live(owner, proof).await?;
         let until = received + max_wait.min(self.settings.lease_ttl / 3);
         let follow = self.signals.follow(lease.stage.job_id);
         let mut changes = follow.changes();
-        self.keep(lease, report).await?;
+        self.keep(owner, lease, report).await?;
         loop {
             changes.mark_unchanged();
             let job = self.journal.job(lease.stage.job_id).await?;
@@ -168,10 +212,11 @@ impl Leases for Runners {
 
     async fn append_log(
         &self,
+        owner: &str,
         proof: LeaseProof,
         append: LogAppend,
     ) -> Result<Appended, LeaseError> {
-        let lease = self.live(proof).await?;
+        let lease = self.live(owner, proof).await?;
         // One that was not confirmed has started nothing, and its run may go to another
         // runner, with the log as it is.
         if lease.state != LeaseState::Confirmed {
@@ -195,9 +240,14 @@ impl Leases for Runners {
         })
     }
 
-    async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
+    async fn complete(
+        &self,
+        owner: &str,
+        proof: LeaseProof,
+        completion: Completion,
+    ) -> Result<(), LeaseError> {
         let store = self.journal.store();
-        let lease = store.lease(proof.lease_id, proof.token).await;
+        let lease = store.lease(proof.lease_id, proof.token, owner).await;
         let lease = lease.map_err(Error::from)?.ok_or(LeaseError::Lost)?;
         if lease.state == LeaseState::Ended {
             return Ok(());
@@ -211,11 +261,9 @@ impl Leases for Runners {
             return Err(LeaseError::Hole { committed });
         }
         let log = self.complete_log(key, completion.log_size).await;
-        self.finish(lease, completion, log).await
+        self.finish(owner, lease, completion, log).await
     }
-}
 
-impl Runners {
     /// The log of a stage that is over, of which its runner has written `size` bytes. The
     /// event that has it comes after the bytes, also on a disk. A log that cannot be brought
     /// there is no reason to keep a stage from ending.

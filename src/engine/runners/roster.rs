@@ -33,7 +33,7 @@ impl Roster {
         }
     }
 
-    /// Which runners are there. A runner is there for a lease's life after it was heard of, and
+    /// Which runners are there. A runner that has not left is there for a lease's life after it was heard of, and
     /// as long as it holds a live lease or waits for work: `waits` is [`waits`](Self::waits).
     pub(in crate::engine) fn presence<'a>(
         &self,
@@ -58,7 +58,9 @@ impl Roster {
 
     /// Whether a runner is there, whatever it holds.
     pub(in crate::engine) fn is_present(&self, row: &RunnerRow, presence: Presence<'_>) -> bool {
-        row.last_seen > presence.seen_since || (presence.waits)(row.id, row.registration.session_id)
+        let is_heard = row.last_seen > presence.seen_since
+            || (presence.waits)(row.id, row.registration.session_id);
+        is_heard && !row.has_left
     }
 
     /// Why a ready stage of a job waits.

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::lease::{
-    Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered, Registration,
-    Renewed, Report, WorkRequest,
+use crate::domain::{
+    RunnerId, SessionId,
+    lease::{
+        Acquired, Appended, Completion, Directive, LeaseProof, LogAppend, Registered, Registration,
+        Renewed, Report, WorkRequest,
+    },
 };
 
 /// The runner's side of a lease, from registration to the stage's end.
 ///
-/// The engine implements it in process, and a client of `LeaseService` for other
-/// machines. A lease is the only right to write: all writes carry its
+/// The engine implements it in process, for each principal that has runners, and a client of
+/// `LeaseService` for other machines. A lease is the only right to write: all writes carry its
 /// [`LeaseProof`], and one that is no longer valid is refused with
 /// [`LeaseError::Lost`], which means: kill the stage, do not try again.
 #[async_trait]
@@ -44,6 +47,9 @@ pub trait Leases: Send + Sync + 'static {
         proof: LeaseProof,
         append: LogAppend,
     ) -> Result<Appended, LeaseError>;
+
+    /// Says that a runner's process stops and holds no lease: it is offline from now on.
+    async fn deregister(&self, id: RunnerId, session_id: SessionId) -> Result<(), LeaseError>;
 
     /// Ends the lease with the stage's outcome. Repeating it is fine. A log that is
     /// not complete is refused with [`LeaseError::Hole`], unless the runner says so.

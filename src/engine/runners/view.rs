@@ -26,7 +26,7 @@ pub struct RunnerView {
     pub capacity: usize,
     /// Version of its program.
     pub version: String,
-    /// It was heard of within a lease's life.
+    /// It was heard of within a lease's life, and has not left since.
     pub is_online: bool,
     /// It is given no new jobs.
     pub is_draining: bool,
@@ -96,8 +96,8 @@ impl Runners {
         let registration = &row.registration;
         let waits = self.roster.waits();
         let presence = self.roster.presence(&waits);
-        let is_online =
-            self.roster.is_present(&row, presence) || leases.iter().any(|lease| lease.is_live(now));
+        let has_live_lease = || leases.iter().any(|lease| lease.is_live(now));
+        let is_online = self.roster.is_present(&row, presence) || !row.has_left && has_live_lease();
         let mut stages = Vec::new();
         let confirmed =
             |lease: &&LeaseRow| lease.state == LeaseState::Confirmed && lease.is_live(now);

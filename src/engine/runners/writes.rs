@@ -67,7 +67,12 @@ impl Runners {
     /// Keeps a lease, and takes in what the runner reports. The first renewal of a lease is
     /// what makes its stage RUNNING: the event and the lease are one commit. A lease lives
     /// from when its renewal was received: holding the answer back does not lengthen it.
-    pub(super) async fn keep(&self, lease: LeaseRow, report: Report) -> Result<(), LeaseError> {
+    pub(super) async fn keep(
+        &self,
+        owner: &str,
+        lease: LeaseRow,
+        report: Report,
+    ) -> Result<(), LeaseError> {
         let received = self.now();
         let expires = received + self.settings.lease_ttl;
         let mut conflicts = Conflicts::default();
@@ -108,7 +113,7 @@ impl Runners {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     conflicts.again(error).await?;
-                    self.still_live(lease).await?;
+                    self.still_live(owner, lease).await?;
                 }
             }
         }
@@ -118,6 +123,7 @@ impl Runners {
     /// says it does not have.
     pub(super) async fn finish(
         &self,
+        owner: &str,
         lease: LeaseRow,
         completion: Completion,
         log: LogSummary,
@@ -172,7 +178,7 @@ impl Runners {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     conflicts.again(error).await?;
-                    self.still_live(lease).await?;
+                    self.still_live(owner, lease).await?;
                 }
             }
         }
@@ -211,10 +217,13 @@ impl Runners {
     }
 
     /// A commit that failed may have failed because the lease is over.
-    async fn still_live(&self, lease: LeaseRow) -> Result<(), LeaseError> {
+    async fn still_live(&self, owner: &str, lease: LeaseRow) -> Result<(), LeaseError> {
         let store = self.journal.store();
-        let live = store.live_lease(lease.id, lease.token, self.now()).await;
-        live.map_err(Error::from)?.map(drop).ok_or(LeaseError::Lost)
+        let live = store.live_lease(lease.id, lease.token, owner, self.now());
+        live.await
+            .map_err(Error::from)?
+            .map(drop)
+            .ok_or(LeaseError::Lost)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
             Report, WorkRequest,
         },
     },
-    engine::{Engine, LeaseError, Leases, Runners},
+    engine::{Engine, LeaseError, Leases, PrincipalLeases},
 };
 
 use super::world::{TTL, World};
@@ -48,9 +48,12 @@ impl Runner {
         }
     }
 
-    fn runners(&self) -> Arc<Runners> {
+    fn leases(&self) -> PrincipalLeases {
         let engine = self.engine.upgrade();
-        Arc::clone(engine.expect("the engine runs").runners())
+        engine
+            .expect("the engine runs")
+            .runners()
+            .leases_of(&self.owner)
     }
 
     pub(super) async fn register(&self) -> Result<RunnerId, LeaseError> {
@@ -64,9 +67,9 @@ impl Runner {
             version: self.version.clone(),
             session_id: self.session_id,
             runner_id: self.id,
-            owner: self.owner.clone(),
+            owner: String::new(),
         };
-        let registered = self.runners().register(registration).await?;
+        let registered = self.leases().register(registration).await?;
         Ok(registered.runner_id)
     }
 
@@ -108,7 +111,7 @@ impl Runner {
             held_jobs: Vec::new(),
             leaving: false,
         };
-        let acquired = self.runners().acquire(request).await?;
+        let acquired = self.leases().acquire(request).await?;
         Ok(acquired.lease)
     }
 
@@ -132,8 +135,8 @@ impl Runner {
         proof: LeaseProof,
         report: Report,
     ) -> Result<Renewed, LeaseError> {
-        let runners = self.runners();
-        let renewed = runners.renew(proof, report, Directive::Continue, Duration::ZERO);
+        let leases = self.leases();
+        let renewed = leases.renew(proof, report, Directive::Continue, Duration::ZERO);
         renewed.await
     }
 
@@ -148,7 +151,7 @@ impl Runner {
             dropped: 0,
             data: Bytes::from_static(data.as_bytes()),
         };
-        self.runners().append_log(proof, append).await
+        self.leases().append_log(proof, append).await
     }
 
     pub(super) async fn complete(
@@ -164,6 +167,6 @@ impl Runner {
             log_incomplete: true,
             commit_id: None,
         };
-        self.runners().complete(proof, completion).await
+        self.leases().complete(proof, completion).await
     }
 }

@@ -9,13 +9,13 @@ mod work;
 
 pub use answers::{acquired_to_proto, appended_to_proto, registered_to_proto, renewed_to_proto};
 pub use requests::{
-    Renewal, append_from_proto, completion_from_proto, registration_from_proto, renewal_from_proto,
-    work_request_from_proto,
+    Renewal, append_from_proto, completion_from_proto, deregistration_from_proto,
+    registration_from_proto, renewal_from_proto, work_request_from_proto,
 };
 pub use runner_side::{
     Acquisition, acquired_from_proto, append_to_proto, appended_from_proto, completion_to_proto,
-    registered_from_proto, registration_to_proto, renewal_to_proto, renewed_from_proto,
-    work_request_to_proto,
+    deregistration_to_proto, registered_from_proto, registration_to_proto, renewal_to_proto,
+    renewed_from_proto, work_request_to_proto,
 };
 
 use super::runner_v1 as v1;

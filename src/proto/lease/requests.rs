@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use crate::{
     domain::{
-        ActionKind, FencingToken, Offer, Violation, cut,
+        ActionKind, FencingToken, Offer, RunnerId, SessionId, Violation, cut,
         lease::{Completion, Directive, LeaseProof, LogAppend, Registration, Report, WorkRequest},
         limits, validate,
     },
@@ -28,11 +28,8 @@ pub struct Renewal {
     pub max_wait: Duration,
 }
 
-/// Reads a registration that a principal sent.
-pub fn registration_from_proto(
-    request: v1::RegisterRunnerRequest,
-    owner: String,
-) -> Read<Registration> {
+/// Reads a registration; who sent it is not in it.
+pub fn registration_from_proto(request: v1::RegisterRunnerRequest) -> Read<Registration> {
     let v1::RegisterRunnerRequest {
         display_name,
         labels,
@@ -69,10 +66,27 @@ pub fn registration_from_proto(
         version,
         session_id,
         runner_id,
-        owner,
+        owner: String::new(),
     };
     fields.0.extend(validate::runner(&registration));
     fields.done(registration)
+}
+
+/// Reads the end of a registration: which runner, and which session of it.
+pub fn deregistration_from_proto(
+    request: v1::DeregisterRunnerRequest,
+) -> Read<(RunnerId, SessionId)> {
+    let v1::DeregisterRunnerRequest {
+        runner_id,
+        session_id,
+    } = request;
+    let mut fields = Fields::default();
+    let runner_id = fields.id("runner_id", &runner_id);
+    let session_id = fields.id("session_id", &session_id);
+    let (Some(runner_id), Some(session_id)) = (runner_id, session_id) else {
+        return Err(fields.0);
+    };
+    fields.done((runner_id, session_id))
 }
 
 /// Reads a request for work.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{
-        FencingToken, JobId, Offer,
+        FencingToken, JobId, Offer, RunnerId, SessionId,
         lease::{
             Appended, Completion, Directive, Lease, LeaseProof, LogAppend, Registered,
             Registration, Renewed, Report, WorkRequest,
@@ -70,6 +70,17 @@ pub fn registered_from_proto(answer: v1::RegisterRunnerResponse) -> Result<Regis
             .filter(|size| *size > 0)
             .unwrap_or(limits::MAX_LOG_CHUNK),
     })
+}
+
+/// Writes the end of a registration.
+pub fn deregistration_to_proto(
+    runner_id: RunnerId,
+    session_id: SessionId,
+) -> v1::DeregisterRunnerRequest {
+    v1::DeregisterRunnerRequest {
+        runner_id: runner_id.to_string(),
+        session_id: session_id.to_string(),
+    }
 }
 
 /// Writes a request for work.

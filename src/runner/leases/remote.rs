@@ -13,13 +13,13 @@ use tonic_types::StatusExt;
 use tracing::{info, warn};
 
 use crate::{
-    domain::Outcome,
+    domain::{Outcome, RunnerId, SessionId},
     proto::{
         CheckedChannel,
         lease::{
             Acquisition, acquired_from_proto, append_to_proto, appended_from_proto,
-            completion_to_proto, registered_from_proto, registration_to_proto, renewal_to_proto,
-            renewed_from_proto, work_request_to_proto,
+            completion_to_proto, deregistration_to_proto, registered_from_proto,
+            registration_to_proto, renewal_to_proto, renewed_from_proto, work_request_to_proto,
         },
         runner_v1::lease_service_client::LeaseServiceClient,
     },
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for a renewal, beyond the time for which it may be held: a connection that
 /// died without a word has to be given up while there is time for another try.
 const RENEWAL_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a runner that stops waits for the answer to its last call.
+const FAREWELL_PATIENCE: Duration = Duration::from_secs(3);
 const CONNECT: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -178,6 +180,13 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
             }
         };
         Ok(Acquired { lease, ended_jobs })
+    }
+
+    async fn deregister(&self, id: RunnerId, session_id: SessionId) -> Result<(), LeaseError> {
+        let mut client = self.client();
+        let request = deregistration_to_proto(id, session_id);
+        let answer = within(FAREWELL_PATIENCE, client.deregister_runner(request)).await;
+        answer.map(drop).map_err(|status| self.lost(&status))
     }
 
     async fn renew(

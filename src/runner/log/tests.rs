@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Shipped, Source, backlog, ship};
 use crate::{
-    domain::{FencingToken, LeaseId, RunnerId},
+    domain::{FencingToken, LeaseId, RunnerId, SessionId},
     runner::{
         Acquired, Appended, Completion, Directive, LeaseError, LeaseProof, Leases, LogAppend,
         Registered, Registration, Renewed, Report, WorkRequest,
@@ -91,6 +91,10 @@ impl Leases for Service {
     }
 
     async fn acquire(&self, _: WorkRequest) -> Result<Acquired, LeaseError> {
+        Err(LeaseError::Stopping)
+    }
+
+    async fn deregister(&self, _: RunnerId, _: SessionId) -> Result<(), LeaseError> {
         Err(LeaseError::Stopping)
     }
 

@@ -68,6 +68,7 @@ impl Stored for RunnerRow {
             register_time,
             is_draining,
             last_seen,
+            has_left,
         } = self;
         let Registration {
             display_name,
@@ -90,6 +91,7 @@ impl Stored for RunnerRow {
             register_time: time_to_nanos(*register_time),
             is_draining: *is_draining,
             last_seen: time_to_nanos(*last_seen),
+            has_left: *has_left,
         }
     }
 
@@ -106,6 +108,7 @@ impl Stored for RunnerRow {
             register_time,
             is_draining,
             last_seen,
+            has_left,
         } = message;
         let offer = required(offer, "Runner.offer")?;
         let registered_as = Some(registered_as).filter(|id| !id.is_empty());
@@ -125,6 +128,7 @@ impl Stored for RunnerRow {
             register_time: time_from_nanos(register_time),
             is_draining,
             last_seen: time_from_nanos(last_seen),
+            has_left,
         })
     }
 }

@@ -8,6 +8,7 @@ use super::{
     },
     Tested,
     picture::picture,
+    runner_steps::OWNER,
     scene::{Scene, key, record},
     world::*,
 };
@@ -80,7 +81,7 @@ pub(crate) async fn a_batch_of_many_scopes_changes_all_of_them(mut store: Tested
     let held = store.runner(runner_id(1)).await.unwrap().unwrap().leases;
     assert_eq!(held, [scene.offered]);
     let void = scene.void;
-    assert_eq!(store.lease(void.id, void.token).await.unwrap(), None);
+    assert_eq!(store.lease(void.id, void.token, OWNER).await.unwrap(), None);
     assert_eq!(store.bindings(job_id(10)).await.unwrap(), []);
     let lost = store.lost_workspaces(job_id(10)).await.unwrap();
     assert_eq!(lost.len(), 1);

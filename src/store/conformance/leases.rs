@@ -16,7 +16,7 @@ async fn offered(store: &Tested) -> LeaseRow {
 }
 
 async fn state(store: &Tested, row: &LeaseRow) -> Option<LeaseState> {
-    let row = store.lease(row.id, row.token).await.unwrap();
+    let row = store.lease(row.id, row.token, OWNER).await.unwrap();
     row.map(|row| row.state)
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn a_lease_is_confirmed_renewed_and_ended(mut store: Tested) {
         renewed.unwrap()
     };
     let live = async |store: &Tested, now| {
-        let live = store.live_lease(row.id, row.token, at(now)).await;
+        let live = store.live_lease(row.id, row.token, OWNER, at(now)).await;
         live.unwrap()
     };
     assert_eq!(live(&store, ASKED).await, Some(row));
@@ -148,7 +148,7 @@ pub(crate) async fn writes_under_an_old_token_are_conflicts(mut store: Tested) {
     );
     store.release(old.id, old.token).await.unwrap();
     assert_eq!(state(&store, &row).await, Some(LeaseState::Offered));
-    assert_eq!(store.lease(old.id, old.token).await.unwrap(), None);
+    assert_eq!(store.lease(old.id, old.token, OWNER).await.unwrap(), None);
     begin(&store, &row).await;
     store.reopen().await;
     assert!(
@@ -157,7 +157,10 @@ pub(crate) async fn writes_under_an_old_token_are_conflicts(mut store: Tested) {
             .await
             .unwrap()
     );
-    let live = store.live_lease(old.id, old.token, at(150)).await.unwrap();
+    let live = store
+        .live_lease(old.id, old.token, OWNER, at(150))
+        .await
+        .unwrap();
     assert_eq!(live, None);
     complete(&store, &row, Outcome::Succeeded).await;
     for write in [confirm(&row), end(&row, false)] {

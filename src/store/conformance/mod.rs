@@ -108,6 +108,8 @@ macro_rules! suite {
                 a_session_takes_the_place_of_the_one_before
                 a_drained_runner_gets_only_what_is_bound_to_it
                 runners_are_listed_and_forgotten
+                a_runner_is_its_principals
+                a_runner_that_has_left_is_not_there
                 leases_are_taken_over_by_the_next_process;
             workspaces:
                 a_job_has_a_workspace_once_a_stage_was_started

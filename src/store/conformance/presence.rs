@@ -80,7 +80,7 @@ pub(crate) async fn a_stage_waits_for_what_is_not_there(mut store: Tested) {
     store.due_leases(at(OFFERED_UNTIL)).await.unwrap();
     store.set_draining(runner_id(2), false).await.unwrap();
     store
-        .seen(runner_id(2), session(2), at(OFFERED_UNTIL))
+        .seen(runner_id(2), session(2), OWNER, at(OFFERED_UNTIL))
         .await
         .unwrap();
     assert_eq!(reason(&store, OFFERED_UNTIL).await, NoMatchingRunner);
@@ -122,14 +122,22 @@ pub(crate) async fn silent_runners_are_those_with_bindings(mut store: Tested) {
         (vec![], Some(at(160)))
     );
     assert_eq!(silent(&store, 160, &nobody_waits).await, (vec![1, 2], None));
-    assert!(store.seen(runner_id(1), session(1), at(140)).await.unwrap());
+    assert!(
+        store
+            .seen(runner_id(1), session(1), OWNER, at(140))
+            .await
+            .unwrap()
+    );
     store.reopen().await;
     assert_eq!(
         silent(&store, 160, &nobody_waits).await,
         (vec![2], Some(at(170)))
     );
     // One that is forgotten is silent as long as a job is bound to it.
-    let lease = store.live_lease(two.id, two.token, at(150)).await.unwrap();
+    let lease = store
+        .live_lease(two.id, two.token, OWNER, at(150))
+        .await
+        .unwrap();
     assert!(lease.is_some());
     store.due_leases(at(9_000)).await.unwrap();
     let now = presence(at(9_000), &nobody_waits);

@@ -9,6 +9,9 @@ use super::{
     world::*,
 };
 
+/// The principal of all runners.
+pub(super) const OWNER: &str = "team";
+
 pub(super) fn session(number: u128) -> SessionId {
     SessionId(id(number))
 }
@@ -24,11 +27,12 @@ pub(super) fn runner(number: u128, labels: &[(&str, &str)]) -> RunnerRow {
             version: "1.2.3".to_owned(),
             session_id: session(number),
             runner_id: Some(runner_id(number)),
-            owner: "team".to_owned(),
+            owner: OWNER.to_owned(),
         },
         register_time: at(ASKED),
         is_draining: false,
         last_seen: at(ASKED),
+        has_left: false,
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::domain::{LostWorkspace, SessionId};
+use crate::domain::{LostWorkspace, Outcome, SessionId};
 
 use super::{
     super::{Acquisition, Batch, LeaseState, LeaseWrite, NotOffered, RunnerRow, Write},
@@ -49,7 +49,12 @@ pub(crate) async fn a_session_takes_the_place_of_the_one_before(mut store: Teste
     let of_the_earlier = store.offer(request(1)).await.unwrap();
     let unregistered = Acquisition::None(NotOffered::Unregistered);
     assert_eq!(of_the_earlier, unregistered);
-    assert!(!store.seen(runner_id(1), session(1), at(130)).await.unwrap());
+    assert!(
+        !store
+            .seen(runner_id(1), session(1), OWNER, at(130))
+            .await
+            .unwrap()
+    );
     // The leases of the earlier session are void at once, and its workspaces are lost.
     let due = store.due_leases(at(120)).await.unwrap();
     let state = |id| due.iter().find(|row| row.id == id).unwrap().state;
@@ -111,13 +116,13 @@ pub(crate) async fn runners_are_listed_and_forgotten(mut store: Tested) {
 
     assert!(
         store
-            .seen(runner_id(3), session(3), at(5_000))
+            .seen(runner_id(3), session(3), OWNER, at(5_000))
             .await
             .unwrap()
     );
     assert!(
         !store
-            .seen(runner_id(9), session(9), at(5_000))
+            .seen(runner_id(9), session(9), OWNER, at(5_000))
             .await
             .unwrap()
     );
@@ -129,6 +134,79 @@ pub(crate) async fn runners_are_listed_and_forgotten(mut store: Tested) {
     let now = presence(at(6_000), &nobody_waits);
     let gone = store.forget_runners(at(5_001), now).await.unwrap();
     assert_eq!((gone, list(&store, None, 100).await), (2, vec![2]));
+}
+
+pub(crate) async fn a_runner_is_its_principals(mut store: Tested) {
+    let p = stored(&store, &parallel(1, &[&[]])).await;
+    add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    register(&store, runner(1, &[])).await;
+    let row = lease(&store, 1).await.unwrap();
+    begin(&store, &row).await;
+    store.reopen().await;
+    let (id, token, now) = (row.id, row.token, at(ASKED + 5));
+    for other in ["", "another"] {
+        let live = store.live_lease(id, token, other, now).await.unwrap();
+        assert_eq!(live, None, "{other:?}");
+        let found = store.lease(id, token, other).await.unwrap();
+        assert_eq!(found, None, "{other:?}");
+        let session = (runner_id(1), session(1));
+        assert!(!store.seen(session.0, session.1, other, now).await.unwrap());
+        assert!(!store.leave(session.0, session.1, other, now).await.unwrap());
+    }
+    let known = store.runner(runner_id(1)).await.unwrap().unwrap();
+    assert_eq!(
+        (known.row.last_seen, known.row.has_left),
+        (at(ASKED), false)
+    );
+    let live = store.live_lease(id, token, OWNER, now).await.unwrap();
+    assert!(live.is_some());
+    complete(&store, &row, Outcome::Succeeded).await;
+    assert_eq!(store.lease(id, token, "another").await.unwrap(), None);
+    let ended = store.lease(id, token, OWNER).await.unwrap();
+    assert_eq!(ended.map(|row| row.state), Some(LeaseState::Ended));
+}
+
+pub(crate) async fn a_runner_that_has_left_is_not_there(mut store: Tested) {
+    let p = stored(&store, &parallel(1, &[&[], &[]])).await;
+    add_job(&store, new_job(&p, 10, 0, at(1))).await;
+    register(&store, runner(1, &[])).await;
+    let started = lease(&store, 1).await.unwrap();
+    begin(&store, &started).await;
+    let offered = lease(&store, 1).await.unwrap();
+    let silent = async |store: &Tested, now| {
+        let silent = store.silent_runners(presence(at(now), &one_waits)).await;
+        let numbers = silent.unwrap();
+        numbers.iter().map(|id| id.0.as_u128()).collect::<Vec<_>>()
+    };
+    let leave = async |store: &Tested, number, now| {
+        let left = store.leave(runner_id(1), session(number), OWNER, at(now));
+        left.await.unwrap()
+    };
+    assert!(!leave(&store, 2, 105).await, "of another session");
+    assert!(leave(&store, 1, 105).await);
+    assert!(leave(&store, 1, 105).await, "it may say so again");
+    store.reopen().await;
+    // Only what was not started is given up at once.
+    let due = store.due_leases(at(105)).await.unwrap();
+    let due: Vec<_> = due.iter().map(|row| row.id).collect();
+    assert_eq!(due, [offered.id]);
+    assert_eq!(silent(&store, 106).await, [0; 0], "it holds a lease");
+    let next = store.next_silence(presence(at(106), &one_waits)).await;
+    assert_eq!(next.unwrap(), Some(at(CONFIRMED_UNTIL)));
+    store.due_leases(at(CONFIRMED_UNTIL)).await.unwrap();
+    assert_eq!(silent(&store, CONFIRMED_UNTIL).await, [1]);
+    // It is listed for as long as any that is silent, also by the next process.
+    store.take_over(at(500), at(560)).await.unwrap();
+    store.reopen().await;
+    let known = store.runner(runner_id(1)).await.unwrap().unwrap();
+    assert_eq!((known.row.last_seen, known.row.has_left), (at(ASKED), true));
+    assert_eq!(silent(&store, 501).await, [1]);
+    let again = store.seen(runner_id(1), session(1), OWNER, at(510)).await;
+    assert!(again.unwrap());
+    store.reopen().await;
+    let known = store.runner(runner_id(1)).await.unwrap().unwrap();
+    assert_eq!((known.row.last_seen, known.row.has_left), (at(510), false));
+    assert_eq!(silent(&store, 511).await, [0; 0]);
 }
 
 pub(crate) async fn leases_are_taken_over_by_the_next_process(mut store: Tested) {
@@ -183,6 +261,9 @@ pub(crate) async fn leases_are_taken_over_by_the_next_process(mut store: Tested)
     store.reopen().await;
     let none = store.take_over(at(200), at(260)).await.unwrap();
     assert_eq!(none, []);
-    let live = store.live_lease(row.id, row.token, at(259)).await.unwrap();
+    let live = store
+        .live_lease(row.id, row.token, OWNER, at(259))
+        .await
+        .unwrap();
     assert_eq!(live.map(|row| row.expires), Some(at(260)));
 }

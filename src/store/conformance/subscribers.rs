@@ -144,7 +144,7 @@ pub(crate) async fn a_subscriber_is_notified_of_what_no_batch_changed(mut store:
         .await
         .unwrap();
     store
-        .live_lease(first.id, first.token, at(120))
+        .live_lease(first.id, first.token, OWNER, at(120))
         .await
         .unwrap();
     assert_eq!(told.take(), [""; 0]);

@@ -61,11 +61,13 @@ passes! { LeaseStore;
     list_runners(after: Option<RunnerId>, limit: usize) -> Vec<KnownRunner>;
     count_runners() -> usize;
     set_draining(id: RunnerId, is_draining: bool) -> bool;
-    seen(id: RunnerId, session_id: SessionId, now: SystemTime) -> bool;
+    seen(id: RunnerId, session_id: SessionId, owner: &str, now: SystemTime) -> bool;
+    leave(id: RunnerId, session_id: SessionId, owner: &str, now: SystemTime) -> bool;
     forget_runners(seen_before: SystemTime, presence: Presence<'_>) -> usize;
     offer(request: LeaseRequest) -> Acquisition, by offered;
-    live_lease(id: LeaseId, token: FencingToken, now: SystemTime) -> Option<LeaseRow>, by live;
-    lease(id: LeaseId, token: FencingToken) -> Option<LeaseRow>;
+    live_lease(id: LeaseId, token: FencingToken, owner: &str, now: SystemTime)
+        -> Option<LeaseRow>, by live;
+    lease(id: LeaseId, token: FencingToken, owner: &str) -> Option<LeaseRow>;
     renew(id: LeaseId, token: FencingToken, now: SystemTime, expires: SystemTime) -> bool;
     due_leases(now: SystemTime) -> Vec<LeaseRow>, by due;
     next_due_lease() -> Option<SystemTime>;

@@ -185,9 +185,10 @@ impl Double {
         &self,
         id: LeaseId,
         token: FencingToken,
+        owner: &str,
         now: SystemTime,
     ) -> Result<Option<LeaseRow>, StoreError> {
-        let live = self.inner.live_lease(id, token, now).await?;
+        let live = self.inner.live_lease(id, token, owner, now).await?;
         if live.is_some() || !self.planted.is(Bug::SkippedFence) {
             return Ok(live);
         }

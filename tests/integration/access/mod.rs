@@ -2,6 +2,7 @@
 
 mod deploys;
 mod endings;
+mod leases;
 mod methods;
 mod projects;
 mod table;

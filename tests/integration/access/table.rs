@@ -36,7 +36,7 @@ const CALLERS: [&str; 11] = [
 /// `?` is unknown to the service, `+` is let through, `-` lacks the role, `0` is told that
 /// there is no such thing, and `.` gets a list without it. `deploys` is about a pipeline with a
 /// stage that deploys.
-const TABLE: [(&str, &str); 30] = [
+const TABLE: [(&str, &str); 31] = [
     //                                   nobody, in the project, in another, in all, runner
     ("ProjectService/CreateProject", "? ---+ 0 ---+ -"),
     ("ProjectService/GetProject", "? ++++ 0 ++++ -"),
@@ -68,6 +68,7 @@ const TABLE: [(&str, &str); 30] = [
     ("LeaseService/RenewLease", "? ---- - ---- +"),
     ("LeaseService/AppendLog", "? ---- - ---- +"),
     ("LeaseService/CompleteLease", "? ---- - ---- +"),
+    ("LeaseService/DeregisterRunner", "? ---- - ---- +"),
 ];
 
 /// Methods that hide what is foreign.

@@ -2,8 +2,8 @@
 
 use pipewright::proto::{
     runner_v1::{
-        AcquireLeaseRequest, AppendLogRequest, CompleteLeaseRequest, LeaseProof, Outcome,
-        RenewLeaseRequest,
+        AcquireLeaseRequest, AppendLogRequest, CompleteLeaseRequest, DeregisterRunnerRequest,
+        LeaseProof, Outcome, RenewLeaseRequest,
     },
     v1,
 };
@@ -276,6 +276,13 @@ async fn leases(caller: &As, method: &str, target: &Target) -> Result<bool, Stat
                 ..Default::default()
             };
             client.complete_lease(request).await?;
+        }
+        "DeregisterRunner" => {
+            let request = DeregisterRunnerRequest {
+                runner_id: target.runner_id.clone(),
+                session_id: target.session_id.clone(),
+            };
+            client.deregister_runner(request).await?;
         }
         _ => panic!("{method} is not called here"),
     }

@@ -76,10 +76,8 @@ async fn holding_the_answer_back_does_not_lengthen_a_lease() {
     let lost = first.started(SECOND).await;
     let sent = Instant::now();
     let none = Report::default();
-    let held = world
-        .engine
-        .runners()
-        .renew(lost.proof, none, Directive::Continue, TTL);
+    let leases = world.leases();
+    let held = leases.renew(lost.proof, none, Directive::Continue, TTL);
     assert_eq!(held.await.unwrap().ttl, TTL);
     assert_eq!(
         sent.elapsed(),
@@ -229,7 +227,7 @@ async fn a_log_is_taken_from_whoever_gets_a_returned_stage() {
         dropped: 0,
         data: Bytes::from_static(b"x"),
     };
-    let appended = world.engine.runners().append_log(lease.proof, append).await;
+    let appended = world.leases().append_log(lease.proof, append).await;
     assert_eq!(appended.unwrap().committed, 1);
 }
 
@@ -244,12 +242,12 @@ async fn a_log_is_not_taken_before_the_lease_is_confirmed() {
         data: Bytes::from_static(data),
     };
     let early = first.take(SECOND).await.unwrap().proof;
-    let runners = world.engine.runners();
-    let appended = runners.append_log(early, append(b"early")).await;
+    let leases = world.leases();
+    let appended = leases.append_log(early, append(b"early")).await;
     assert!(matches!(appended, Err(LeaseError::Lost)), "{appended:?}");
     // The other one has the same attempt, and its log begins with its own bytes.
     let lease = second.started(TTL).await;
-    let appended = runners.append_log(lease.proof, append(b"x")).await;
+    let appended = leases.append_log(lease.proof, append(b"x")).await;
     assert_eq!(appended.unwrap().committed, 1);
 }
 
@@ -264,8 +262,8 @@ async fn a_stage_that_was_started_cannot_be_returned() {
         dropped: 0,
         data: Bytes::from_static(b"x"),
     };
-    let appended = world.engine.runners().append_log(lease.proof, append);
-    assert_eq!(appended.await.unwrap().committed, 1);
+    let appended = world.leases().append_log(lease.proof, append).await;
+    assert_eq!(appended.unwrap().committed, 1);
     let short = runner.complete(lease.proof, Outcome::Returned).await;
     assert!(matches!(short, Err(LeaseError::Hole { committed: 1 })));
     let returned = Completion {
@@ -276,12 +274,8 @@ async fn a_stage_that_was_started_cannot_be_returned() {
         log_incomplete: false,
         commit_id: None,
     };
-    world
-        .engine
-        .runners()
-        .complete(lease.proof, returned)
-        .await
-        .unwrap();
+    let completed = world.leases().complete(lease.proof, returned).await;
+    completed.unwrap();
     let ended = world.job(job).await;
     let reason = ended.failure.as_ref().unwrap().reason;
     assert_eq!(reason, FailureReason::RunnerError);

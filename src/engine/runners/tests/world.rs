@@ -17,7 +17,7 @@ use crate::{
         RunnerId, SessionId, Stage, StageAction, StageState, StageType, Variables,
     },
     engine::{Call, Clock, Engine, Settings, SystemClock, TriggerRequest, UuidV7},
-    engine::{LeaseError, Leases},
+    engine::{LeaseError, Leases, PrincipalLeases},
     store::{MemoryStore, Store},
 };
 
@@ -138,6 +138,10 @@ impl World {
         runner
     }
 
+    pub(super) fn leases(&self) -> PrincipalLeases {
+        self.engine.runners().leases_of("runners")
+    }
+
     pub(super) async fn job(&self, id: JobId) -> Arc<Job> {
         self.engine.jobs().get(&caller(), id).await.unwrap().job
     }
@@ -178,6 +182,10 @@ pub(super) struct Runner {
 }
 
 impl Runner {
+    pub(super) fn leases(&self) -> PrincipalLeases {
+        self.engine.runners().leases_of("runners")
+    }
+
     pub(super) async fn register(&mut self, capacity: usize, runner_id: Option<RunnerId>) {
         let registration = Registration {
             display_name: "test".to_owned(),
@@ -189,15 +197,10 @@ impl Runner {
             version: "0".to_owned(),
             session_id: self.session_id,
             runner_id,
-            owner: "runners".to_owned(),
+            owner: String::new(),
         };
-        self.id = self
-            .engine
-            .runners()
-            .register(registration)
-            .await
-            .unwrap()
-            .runner_id;
+        let registered = self.leases().register(registration).await;
+        self.id = registered.unwrap().runner_id;
     }
 
     /// The same runner in a new process.
@@ -223,7 +226,7 @@ impl Runner {
             held_jobs: Vec::new(),
             leaving: false,
         };
-        let acquired = self.engine.runners().acquire(request).await?;
+        let acquired = self.leases().acquire(request).await?;
         Ok(acquired.lease)
     }
 
@@ -233,10 +236,8 @@ impl Runner {
 
     pub(super) async fn renew(&self, proof: LeaseProof) -> Result<Directive, LeaseError> {
         let none = Report::default();
-        let renewed = self
-            .engine
-            .runners()
-            .renew(proof, none, Directive::Continue, Duration::ZERO);
+        let leases = self.leases();
+        let renewed = leases.renew(proof, none, Directive::Continue, Duration::ZERO);
         Ok(renewed.await?.directive)
     }
 
@@ -260,7 +261,7 @@ impl Runner {
             log_incomplete: false,
             commit_id: None,
         };
-        self.engine.runners().complete(proof, completion).await
+        self.leases().complete(proof, completion).await
     }
 
     pub(super) async fn all_writes_are_refused(&self, proof: LeaseProof) {
@@ -269,7 +270,7 @@ impl Runner {
             dropped: 0,
             data: Bytes::from_static(b"x"),
         };
-        let appended = self.engine.runners().append_log(proof, append).await;
+        let appended = self.leases().append_log(proof, append).await;
         assert!(matches!(appended, Err(LeaseError::Lost)), "{appended:?}");
         let completed = self.complete(proof, Outcome::Succeeded).await;
         assert!(matches!(completed, Err(LeaseError::Lost)), "{completed:?}");

@@ -33,7 +33,7 @@ pub(super) async fn run(text: &str, context: Context<'_>) -> Result<Ended, Failu
     let directory = workspace
         .start_directory(&work.working_directory)
         .map_err(Failure::Runner)?;
-    let script = script::write(workspace, lease.proof.lease_id, text)
+    let script = script::write(workspace, lease.proof.token, text)
         .await
         .map_err(|error| Failure::Runner(format!("could not write the script: {error}")))?;
     if let Some(cause) = lease.stop.cause() {

@@ -2,16 +2,18 @@ use std::{io, path::PathBuf};
 
 use tokio::{fs::OpenOptions, io::AsyncWriteExt};
 
-use crate::{domain::LeaseId, runner::workspace::Workspace};
+use crate::{domain::FencingToken, runner::workspace::Workspace};
 
 /// Writes the stage's command to a file that only the runner's user can read.
 pub(super) async fn write(
     workspace: &Workspace,
-    lease_id: LeaseId,
+    token: FencingToken,
     command: &str,
 ) -> io::Result<PathBuf> {
-    // Never the stage's name: it may be any text.
-    let path = workspace.scratch().join(format!("{lease_id}.sh"));
+    // Never the stage's name: it may be any text. Never the lease's id, either: a command that
+    // knew it could write under the lease. No two leases have the same token.
+    let name = format!("stage-{}.sh", token.0);
+    let path = workspace.scratch().join(name);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -399,6 +399,7 @@ pub(super) fn runner() -> RunnerRow {
         register_time: time(22),
         is_draining: true,
         last_seen: time(23),
+        has_left: false,
     }
 }
 

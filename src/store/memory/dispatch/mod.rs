@@ -124,7 +124,7 @@ impl Dispatch {
             return Registered::Again;
         }
         let id = row.id;
-        self.void_leases_of(id, now);
+        self.void_leases_of(id, now, |_| true);
         self.runners.insert(RunnerRow {
             is_draining: false,
             last_seen: now,
@@ -156,13 +156,25 @@ impl Dispatch {
         jobs
     }
 
-    fn void_leases_of(&mut self, id: RunnerId, now: SystemTime) {
+    fn leave(&mut self, id: RunnerId, session_id: SessionId, owner: &str, now: SystemTime) -> bool {
+        let Some(runner) = self.session_of(id, session_id, owner) else {
+            return false;
+        };
+        runner.leave();
+        self.void_leases_of(id, now, |row| row.state == LeaseState::Offered);
+        true
+    }
+
+    fn void_leases_of(
+        &mut self,
+        id: RunnerId,
+        now: SystemTime,
+        is_void: impl Fn(&LeaseRow) -> bool,
+    ) {
         let runner = self.runners.get(id).into_iter();
-        let held: Vec<LeaseRow> = runner
-            .flat_map(|runner| self.held_by(runner))
-            .copied()
-            .collect();
-        for row in held {
+        let held = runner.flat_map(|runner| self.held_by(runner)).copied();
+        let void: Vec<LeaseRow> = held.filter(is_void).collect();
+        for row in void {
             self.put_lease(voided(row, now));
         }
     }
@@ -189,16 +201,16 @@ impl Dispatch {
         let embedded = embedded.filter(|row| row.is_embedded());
         let mut embedded: Vec<RunnerId> = embedded.map(|row| row.id).collect();
         for id in &embedded {
-            self.void_leases_of(*id, now);
+            self.void_leases_of(*id, now, |_| true);
             self.runners.remove(*id);
         }
         let held = self.leases.all().filter(|row| row.is_held());
         for row in held.copied().collect::<Vec<_>>() {
             self.put_lease(LeaseRow { expires, ..row });
         }
-        self.runners
-            .all_mut()
-            .for_each(|runner| runner.heard_of(now));
+        let runners = self.runners.all_mut();
+        let remaining = runners.filter(|runner| !runner.row.has_left);
+        remaining.for_each(|runner| runner.heard_of(now));
         embedded.retain(|id| !self.queue.bound_jobs(*id).is_empty());
         embedded
     }
@@ -220,6 +232,24 @@ impl Dispatch {
         let lost = self.lost.get(&job_id);
         let is_lost = lost.is_some_and(|lost| lost.iter().any(|one| one.runner_id == runner_id));
         is_lost && !self.queue.is_bound(job_id, runner_id)
+    }
+
+    /// The lease of this id and token, if this principal registered its runner.
+    fn lease_of(&self, id: LeaseId, token: FencingToken, owner: &str) -> Option<&LeaseRow> {
+        let row = self.leases.find(id, token)?;
+        let runner = self.runners.get(row.runner_id)?;
+        runner.is_of(owner).then_some(row)
+    }
+
+    /// The runner of a session, if this principal registered it.
+    fn session_of(
+        &mut self,
+        id: RunnerId,
+        session_id: SessionId,
+        owner: &str,
+    ) -> Option<&mut Runner> {
+        let runner = self.runners.get_mut(id);
+        runner.filter(|runner| runner.is_session(session_id) && runner.is_of(owner))
     }
 
     fn session(&self, id: RunnerId, session_id: SessionId) -> Option<&Runner> {

@@ -47,8 +47,9 @@ impl Dispatch {
                 return None;
             }
             let leases = self.held_by(runner).map(|row| row.due());
+            let seen_until = runner.row.last_seen.checked_add(patience);
             leases
-                .chain(runner.row.last_seen.checked_add(patience))
+                .chain(seen_until.filter(|_| !runner.row.has_left))
                 .max()
         };
         let times = runners.filter_map(silence);
@@ -75,12 +76,14 @@ impl Dispatch {
     }
 
     fn is_present(&self, runner: &Runner, presence: Presence<'_>) -> bool {
-        runner.row.last_seen > presence.seen_since
+        let is_heard = !runner.row.has_left && runner.row.last_seen > presence.seen_since;
+        is_heard
             || self.held_by(runner).any(|row| row.is_live(presence.now))
             || waits(runner, presence)
     }
 }
 
 fn waits(runner: &Runner, presence: Presence<'_>) -> bool {
-    (presence.waits)(runner.row.id, runner.row.registration.session_id)
+    // The calls of one that has left may have ended a moment ago.
+    !runner.row.has_left && (presence.waits)(runner.row.id, runner.row.registration.session_id)
 }

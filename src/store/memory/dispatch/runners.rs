@@ -94,10 +94,21 @@ impl Runner {
         self.row.registration.session_id == session_id
     }
 
+    /// Whether this principal registered it.
+    pub(super) fn is_of(&self, owner: &str) -> bool {
+        self.row.registration.owner == owner
+    }
+
     pub(super) fn heard_of(&mut self, now: SystemTime) {
-        if self.row.last_seen < now {
+        if self.row.last_seen < now || self.row.has_left {
             // A copy only while somebody looks at the row.
-            Arc::make_mut(&mut self.row).last_seen = now;
+            let row = Arc::make_mut(&mut self.row);
+            row.last_seen = row.last_seen.max(now);
+            row.has_left = false;
         }
+    }
+
+    pub(super) fn leave(&mut self) {
+        Arc::make_mut(&mut self.row).has_left = true;
     }
 }

@@ -65,12 +65,26 @@ impl LeaseStore for MemoryStore {
         &self,
         id: RunnerId,
         session_id: SessionId,
+        owner: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
         let mut dispatch = self.dispatch.lock();
-        let runner = dispatch.runners.get_mut(id);
-        let runner = runner.filter(|runner| runner.is_session(session_id));
+        let runner = dispatch.session_of(id, session_id, owner);
         Ok(runner.map(|runner| runner.heard_of(now)).is_some())
+    }
+
+    async fn leave(
+        &self,
+        id: RunnerId,
+        session_id: SessionId,
+        owner: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let has_left = self.dispatch.lock().leave(id, session_id, owner, now);
+        if has_left {
+            self.tell([Change::Runners, Change::LeaseDue]);
+        }
+        Ok(has_left)
     }
 
     async fn forget_runners(
@@ -98,10 +112,11 @@ impl LeaseStore for MemoryStore {
         &self,
         id: LeaseId,
         token: FencingToken,
+        owner: &str,
         now: SystemTime,
     ) -> Result<Option<LeaseRow>, StoreError> {
         let mut dispatch = self.dispatch.lock();
-        let row = dispatch.leases.find(id, token);
+        let row = dispatch.lease_of(id, token, owner);
         let Some(row) = row.copied().filter(|row| row.is_live(now)) else {
             return Ok(None);
         };
@@ -115,8 +130,9 @@ impl LeaseStore for MemoryStore {
         &self,
         id: LeaseId,
         token: FencingToken,
+        owner: &str,
     ) -> Result<Option<LeaseRow>, StoreError> {
-        Ok(self.dispatch.lock().leases.find(id, token).copied())
+        Ok(self.dispatch.lock().lease_of(id, token, owner).copied())
     }
 
     async fn renew(
