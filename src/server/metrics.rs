@@ -13,14 +13,14 @@ use tokio::time;
 use tower::{service_fn, util::BoxCloneSyncService};
 
 use crate::{
-    api::presented,
-    auth::{Authenticator, Role},
+    api::{Reason, presented},
+    auth::{AuthError, Authenticator, Role},
     blobs::logs::StorageFault,
     engine::{Engine, Stats},
     http::Page,
     telemetry::metrics::{
-        self as names, LOG_DROPPED, LOG_STORED, QUEUE_AGE, QUEUE_DEPTH, RUNNERS, STAGES_RUNNING,
-        WATCHERS,
+        self as names, LOG_DROPPED, LOG_STORED, QUEUE_AGE, QUEUE_DEPTH, REFUSALS, RUNNERS,
+        STAGES_RUNNING, WATCHERS,
     },
 };
 
@@ -45,8 +45,8 @@ pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> 
     let answer = service_fn(move |request: Request<()>| {
         let (engine, authenticator) = (Arc::clone(&engine), Arc::clone(&authenticator));
         async move {
-            if let Err(status) = admit(&authenticator, &request).await {
-                return Ok::<_, Infallible>(refuse(status));
+            if let Err(refusal) = admit(&authenticator, &request).await {
+                return Ok::<_, Infallible>(refusal.response());
             }
             Ok(match engine.stats().await {
                 Ok(stats) => {
@@ -73,29 +73,86 @@ async fn upkeep(metrics: &PrometheusHandle, engine: Weak<Engine>) {
     }
 }
 
-/// CallMetrics of all projects are for those who see all projects.
-async fn admit(authenticator: &Authenticator, request: &Request<()>) -> Result<(), StatusCode> {
+/// Why the page is not shown.
+struct Refusal {
+    status: StatusCode,
+    reason: Reason,
+    message: String,
+    retry_after: Option<Duration>,
+}
+
+/// Metrics of all projects are for those who see all projects.
+async fn admit(authenticator: &Authenticator, request: &Request<()>) -> Result<(), Refusal> {
     let presented = presented(request.headers(), request.extensions());
-    let session = authenticator.authenticate(presented).await;
-    let session = session.map_err(|_| StatusCode::UNAUTHORIZED)?;
-    match session.principal.grants.allow_everywhere(Role::Viewer) {
-        true => Ok(()),
-        false => Err(StatusCode::FORBIDDEN),
+    let session = authenticator.authenticate(presented).await?;
+    if session.principal.grants.allow_everywhere(Role::Viewer) {
+        return Ok(());
+    }
+    Err(Refusal {
+        status: StatusCode::FORBIDDEN,
+        reason: Reason::RoleRequired,
+        message: NEEDED.to_owned(),
+        retry_after: None,
+    })
+}
+
+const NEEDED: &str = "this page needs the role viewer in all projects";
+
+/// As calls are refused, in the terms of HTTP.
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        let (status, reason, retry_after) = match error {
+            AuthError::Missing | AuthError::Invalid => {
+                (StatusCode::UNAUTHORIZED, Reason::Unauthenticated, None)
+            }
+            AuthError::TooManyFailures { retry_after, .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                Reason::TooManyFailedLogins,
+                Some(retry_after),
+            ),
+            AuthError::Busy { retry_after } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Reason::LoginBusy,
+                Some(retry_after),
+            ),
+        };
+        let message = match retry_after {
+            Some(_) => error.to_string(),
+            None => NEEDED.to_owned(),
+        };
+        Self {
+            status,
+            reason,
+            message,
+            retry_after,
+        }
     }
 }
 
-fn refuse(status: StatusCode) -> Response<String> {
-    let needed = "this page needs the role viewer in all projects\n";
-    let mut response = Response::new(needed.to_owned());
-    *response.status_mut() = status;
-    if status == StatusCode::UNAUTHORIZED {
-        let asked = HeaderValue::from_static("Basic realm=\"pipewright\", Bearer");
+impl Refusal {
+    /// Counts it, as refused calls are.
+    fn response(self) -> Response<String> {
+        counter!(REFUSALS, "reason" => self.reason.name()).increment(1);
+        let mut response = Response::new(format!("{}\n", self.message));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::WWW_AUTHENTICATE, asked);
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        headers.insert(header::CONTENT_TYPE, plain);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let asked = HeaderValue::from_static("Basic realm=\"pipewright\", Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, asked);
+        }
+        if let Some(retry_after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, whole_seconds(retry_after).into());
+        }
+        response
     }
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
+}
+
+/// As `Retry-After` has them (RFC 9110, 10.2.3): not less than the time itself, and never 0.
+fn whole_seconds(time: Duration) -> u64 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    seconds.max(1)
 }
 
 /// What is only looked at when somebody asks.
@@ -116,4 +173,37 @@ fn tell(stats: Stats) {
     gauge!(RUNNERS, "state" => "offline").set(offline_runners as f64);
     gauge!(WATCHERS).set(watchers as f64);
     gauge!(LOG_STORED).set(log_bytes as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_not_to_be_known_has_its_status() {
+        let told = |error: AuthError| {
+            let response = Refusal::from(error).response();
+            let retry_after = response.headers().get(header::RETRY_AFTER);
+            let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
+            let asks = response.headers().contains_key(header::WWW_AUTHENTICATE);
+            (response.status().as_u16(), retry_after, asks)
+        };
+        let after = |millis| Duration::from_millis(millis);
+        assert_eq!(told(AuthError::Missing), (401, None, true));
+        assert_eq!(told(AuthError::Invalid), (401, None, true));
+        for (wait, shown) in [
+            (0, "1"),
+            (1, "1"),
+            (1_000, "1"),
+            (1_001, "2"),
+            (60_000, "60"),
+        ] {
+            let retry_after = after(wait);
+            let limit = 30;
+            let refused = told(AuthError::TooManyFailures { retry_after, limit });
+            assert_eq!(refused, (429, Some(shown.to_owned()), false));
+            let refused = told(AuthError::Busy { retry_after });
+            assert_eq!(refused, (503, Some(shown.to_owned()), false));
+        }
+    }
 }

@@ -93,6 +93,11 @@ async fn the_numbers_are_for_those_who_see_all_projects() {
             answer.contains("pipewright_build_info"),
             name == "all-viewer"
         );
+        // Those before were counted.
+        assert_eq!(
+            answer.contains("pipewright_refusals_total{reason=\"ROLE_REQUIRED\"}"),
+            name == "all-viewer"
+        );
         assert_eq!(
             answer.contains("www-authenticate"),
             expected.starts_with("401")
