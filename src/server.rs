@@ -182,6 +182,8 @@ pub async fn run_in(
     tokio::spawn(authenticator.follow());
     let reloads = callers::reload(environment.reload, &authenticator, &settings.certificates);
     let _reloads = AbortOnDropHandle::new(tokio::spawn(reloads));
+    let dismissals = callers::dismiss_runners(&authenticator, &engine);
+    let _dismissals = AbortOnDropHandle::new(tokio::spawn(dismissals));
     let (health, calls) =
         services::services(&engine, authenticator, &config.limits, config.reflection).await?;
     let (close, closed) = oneshot::channel::<()>();

@@ -1,6 +1,7 @@
 use std::{
+    collections::HashSet,
     fmt,
-    future::Future,
+    future::{self, Future},
     path::PathBuf,
     sync::{Arc, Weak},
     time::{Duration, SystemTime},
@@ -11,7 +12,7 @@ use subtle::ConstantTimeEq;
 use tokio::{task, time};
 
 use super::{
-    CredentialsError, Presented, Session,
+    CredentialsError, Presented, Role, Session,
     failures::Empty,
     logins::{Logins, Step},
     presented::Shown,
@@ -126,6 +127,23 @@ impl Authenticator {
         match &self.0 {
             By::Nothing(_) | By::Token(..) => Ok(()),
             By::File(logins) => logins.reload(),
+        }
+    }
+
+    /// Ends when it has changed who may call, since this was last awaited. Only one may wait.
+    pub async fn changed(&self) {
+        match &self.0 {
+            By::Nothing(_) | By::Token(..) => future::pending().await,
+            By::File(logins) => logins.changed.notified().await,
+        }
+    }
+
+    /// Names of the principals that can call with a role in all projects; none if every
+    /// caller can.
+    pub fn everywhere(&self, role: Role) -> Option<HashSet<String>> {
+        match &self.0 {
+            By::Nothing(_) | By::Token(..) => None,
+            By::File(logins) => Some(logins.everywhere(role)),
         }
     }
 

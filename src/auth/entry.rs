@@ -33,6 +33,19 @@ pub struct Token {
     pub create_time: Option<SystemTime>,
     /// When it stops being good, if ever.
     pub expire_time: Option<SystemTime>,
+    /// The token that it has replaced, while both are good.
+    pub replaced: Option<Replaced>,
+}
+
+/// What is kept of a token that a rotation has replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its id.
+    pub id: String,
+    /// Hash of its whole text.
+    pub hash: TokenHash,
+    /// When it stops being good.
+    pub expire_time: SystemTime,
 }
 
 impl Entry {

@@ -1,13 +1,13 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
     sync::Arc,
     time::SystemTime,
 };
 
 use super::{
-    Entry, PasswordHash, Proof, Session, Subject, cache::Cache, certificate,
-    single_flight::SingleFlight, token,
+    Entry, PasswordHash, Proof, Role, Session, Subject, Token, TokenHash, cache::Cache,
+    certificate, single_flight::SingleFlight, token,
 };
 
 /// Everybody whom the service knows, at one moment. A reload makes a new one, and what
@@ -29,6 +29,62 @@ pub(super) struct Known {
 pub(super) struct Held {
     pub(super) entry: Entry,
     pub(super) session: Arc<Session>,
+    /// Of the token that was replaced, if there is one.
+    replaced: Option<Arc<Session>>,
+}
+
+impl Held {
+    fn new(entry: Entry) -> Self {
+        let session = |expire_time| Session::new(entry.principal.clone(), expire_time);
+        let replaced = match &entry.proof {
+            Proof::Token(token) => token.replaced.as_ref(),
+            Proof::Password(_) | Proof::Certificate(_) => None,
+        };
+        Self {
+            session: session(entry.expire_time()),
+            replaced: replaced.map(|replaced| session(Some(replaced.expire_time))),
+            entry,
+        }
+    }
+
+    /// Goes on with the sessions of an earlier entry of the same principal, as far as what
+    /// they rest on is as it was. A token that was replaced is good until another time, and
+    /// that is all that has changed for its calls.
+    fn go_on_from(&mut self, old: &Self) {
+        if self.entry == old.entry {
+            self.session = Arc::clone(&old.session);
+            self.replaced.clone_from(&old.replaced);
+        } else if self.entry.principal == old.entry.principal
+            && let Proof::Token(token) = &self.entry.proof
+        {
+            if let Some(session) = old.session_of_token(&token.id, &token.hash)
+                && session.expire_time == token.expire_time
+            {
+                self.session = Arc::clone(session);
+            }
+            if let Some(replaced) = &token.replaced
+                && let Some(session) = old.session_of_token(&replaced.id, &replaced.hash)
+            {
+                self.replaced = Some(session.until(Some(replaced.expire_time)));
+            }
+        }
+    }
+
+    fn session_of_token(&self, id: &str, hash: &TokenHash) -> Option<&Arc<Session>> {
+        let Proof::Token(token) = &self.entry.proof else {
+            return None;
+        };
+        if (token.id.as_str(), &token.hash) == (id, hash) {
+            return Some(&self.session);
+        }
+        let replaced = token.replaced.as_ref()?;
+        let is_it = (replaced.id.as_str(), &replaced.hash) == (id, hash);
+        self.replaced.as_ref().filter(|_| is_it)
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        [&self.session].into_iter().chain(&self.replaced)
+    }
 }
 
 /// What a reload changed, by names.
@@ -42,14 +98,10 @@ pub(super) struct Changes {
 impl Known {
     /// The entries must be those of one file: names, ids and subjects are unique.
     pub(super) fn new(entries: Vec<Entry>) -> Self {
-        let held = |entry: Entry| Held {
-            session: Session::new(entry.principal.clone(), entry.expire_time()),
-            entry,
-        };
-        Self::of(entries.into_iter().map(held).collect())
+        Self::of(entries.into_iter().map(Held::new).collect())
     }
 
-    /// As [`new`](Self::new), where entries that are as they were keep their session.
+    /// As [`new`](Self::new), where credentials that are as they were keep their session.
     pub(super) fn after(&self, entries: Vec<Entry>) -> (Self, Changes) {
         let mut before: HashMap<&str, &Held> = self
             .entries
@@ -62,8 +114,12 @@ impl Known {
             let name = &held.entry.principal.name;
             match before.remove(name.as_str()) {
                 None => changes.added.push(name.clone()),
-                Some(old) if old.entry == held.entry => held.session = Arc::clone(&old.session),
-                Some(_) => changes.changed.push(name.clone()),
+                Some(old) => {
+                    if old.entry != held.entry {
+                        changes.changed.push(name.clone());
+                    }
+                    held.go_on_from(old);
+                }
             }
         }
         changes.removed = before.into_keys().map(str::to_owned).collect();
@@ -71,40 +127,60 @@ impl Known {
         (now, changes)
     }
 
-    /// Ends the sessions that are not among those of `now`.
+    /// Ends the sessions that do not go on in `now`.
     pub(super) fn end_all_but(&self, now: &Self) {
-        let kept: HashMap<&str, &Held> = now
-            .entries
-            .iter()
-            .map(|held| (held.entry.principal.name.as_str(), held))
-            .collect();
-        for held in &self.entries {
-            let name = held.entry.principal.name.as_str();
-            let is_kept = kept
-                .get(name)
-                .is_some_and(|kept| Arc::ptr_eq(&kept.session, &held.session));
-            if !is_kept {
-                held.session.ended.cancel();
-            }
+        let ended = |session: &Arc<Session>| session.id;
+        let kept: HashSet<u64> = now.sessions().map(ended).collect();
+        for session in self
+            .sessions()
+            .filter(|session| !kept.contains(&session.id))
+        {
+            session.ended.cancel();
         }
     }
 
-    /// Ends the sessions that are over by this time.
-    pub(super) fn end_expired(&self, now: SystemTime) {
-        for held in &self.entries {
-            if held.session.is_over(now) {
-                held.session.ended.cancel();
-            }
-        }
+    /// Ends the sessions that are over by this time. Answers whether there were any.
+    pub(super) fn end_expired(&self, now: SystemTime) -> bool {
+        let open = self
+            .sessions()
+            .filter(|session| !session.ended.is_cancelled());
+        let expired = open.filter(|session| session.is_over(now));
+        expired.map(|session| session.ended.cancel()).count() > 0
+    }
+
+    /// Names of the principals that have a role in all projects, and can call with it.
+    pub(super) fn everywhere(&self, role: Role, now: SystemTime) -> HashSet<String> {
+        let can_call = |held: &&Held| held.sessions().any(|session| !session.is_over(now));
+        let entries = self.entries.iter().filter(can_call);
+        let principals = entries.map(|held| &held.entry.principal);
+        let with_role = principals.filter(|principal| principal.grants.allow_everywhere(role));
+        with_role.map(|principal| principal.name.clone()).collect()
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.entries.iter().flat_map(Held::sessions)
     }
 
     /// Who has this token.
     pub(super) fn by_token(&self, text: &[u8]) -> Option<&Arc<Session>> {
-        let held = &self.entries[*self.tokens.get(token::id_in(text)?)?];
-        match &held.entry.proof {
-            Proof::Token(token) if token.hash.matches(text) => Some(&held.session),
-            _ => None,
+        let id = token::id_in(text)?;
+        let held = &self.entries[*self.tokens.get(id)?];
+        let Proof::Token(Token {
+            id: current,
+            hash,
+            replaced,
+            ..
+        }) = &held.entry.proof
+        else {
+            return None;
+        };
+        if current == id {
+            return hash.matches(text).then_some(&held.session);
         }
+        let replaced = replaced.as_ref()?;
+        held.replaced
+            .as_ref()
+            .filter(|_| replaced.hash.matches(text))
     }
 
     /// Who has this certificate. Alternative names count before the common name; if
@@ -162,6 +238,9 @@ impl Known {
                 }
                 Proof::Token(token) => {
                     known.tokens.insert(token.id.clone(), index);
+                    if let Some(replaced) = &token.replaced {
+                        known.tokens.insert(replaced.id.clone(), index);
+                    }
                 }
                 Proof::Certificate(subject) => {
                     known.subjects.insert(subject.clone(), index);

@@ -1,15 +1,16 @@
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::telemetry::LogThrottle;
 
 use super::{
-    AuthError, CredentialsError, CredentialsFile, LoginSettings, Presented, Session,
+    AuthError, CredentialsError, CredentialsFile, FileIdentity, LoginSettings, Presented, Role,
+    Session,
     cache::CacheKey,
     failures::{Failures, Of},
-    file::FileIdentity,
     known::Known,
     presented::{Login, Shown},
     verifier::Verifier,
@@ -31,6 +32,8 @@ pub(super) struct Logins {
     pub(super) verifier: Verifier,
     failures: Failures,
     told: Mutex<LogThrottle>,
+    /// Notified when it changes who may call.
+    pub(super) changed: Notify,
     settings: LoginSettings,
 }
 
@@ -59,6 +62,7 @@ impl Logins {
             verifier: Verifier::default(),
             failures: Failures::new(settings.max_failed_logins_per_minute),
             told: Mutex::default(),
+            changed: Notify::new(),
             settings,
         })
     }
@@ -159,6 +163,11 @@ impl Logins {
         })
     }
 
+    /// Names of the principals that can call with a role in all projects.
+    pub(super) fn everywhere(&self, role: Role) -> HashSet<String> {
+        self.known.load().everywhere(role, (self.settings.now)())
+    }
+
     fn is_good(&self, session: &Session) -> bool {
         !session.is_over((self.settings.now)())
     }
@@ -176,7 +185,9 @@ impl Logins {
             // What went wrong is in the log.
             let _ = self.reload();
         }
-        self.known.load().end_expired((self.settings.now)());
+        if self.known.load().end_expired((self.settings.now)()) {
+            self.changed.notify_one();
+        }
     }
 
     /// Reads the file again. What is wrong with it leaves everything as it was.
@@ -201,6 +212,7 @@ impl Logins {
         // First nobody gets in by the old ones, then those who did are out.
         self.known.store(Arc::clone(&new));
         old.end_all_but(&new);
+        self.changed.notify_one();
         tracing::info!(
             %path,
             added = changes.added.join(" "),

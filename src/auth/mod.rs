@@ -15,6 +15,7 @@ mod name;
 mod password;
 mod peer;
 mod presented;
+mod private_file;
 mod roles;
 mod session;
 mod single_flight;
@@ -25,13 +26,16 @@ mod verifier;
 
 pub use authenticator::{AuthError, Authenticator, LoginSettings, WallClock};
 pub use certificate::Subject;
-pub use entry::{Entry, Kind, Proof, Token};
+pub use entry::{Entry, Kind, Proof, Replaced, Token};
 pub use file::{CredentialsError, CredentialsFile, Draft, Problem, Problems};
 pub use grant::{BadGrant, Grant};
 pub use name::{BadName, check_name};
 pub use password::{BadPassword, PasswordHash};
 pub use peer::{Peer, network};
 pub use presented::Presented;
+pub use private_file::{
+    Exposed, FileIdentity, PrivateFileError, Readers, check_private, open_private,
+};
 pub use roles::{ALL_PROJECTS, Authority, Denied, Grants, Principal, Role, UnknownRole};
 pub use session::Session;
 pub use token::{NewToken, TokenHash};

@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +21,28 @@ pub struct Session {
     pub ended: CancellationToken,
     /// When the credential is over, if ever.
     pub expire_time: Option<SystemTime>,
+    /// Shared by what [`until`](Self::until) makes of it.
+    pub(super) id: u64,
 }
 
 impl Session {
-    pub(super) fn new(principal: Principal, expire_time: Option<SystemTime>) -> Arc<Self> {
+    pub(crate) fn new(principal: Principal, expire_time: Option<SystemTime>) -> Arc<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             principal: Arc::new(principal),
             ended: CancellationToken::new(),
             expire_time,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+
+    /// The same session, whose credential is over at another time.
+    pub(super) fn until(&self, expire_time: Option<SystemTime>) -> Arc<Self> {
+        Arc::new(Self {
+            principal: Arc::clone(&self.principal),
+            ended: self.ended.clone(),
+            expire_time,
+            id: self.id,
         })
     }
 

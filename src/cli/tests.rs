@@ -46,7 +46,7 @@ fn help_texts() {
             "user",
             &["add", "list", "remove", "set-password", "set-roles"][..],
         ),
-        ("token", &["create", "list", "revoke"]),
+        ("token", &["create", "rotate", "list", "revoke"]),
         ("certificate", &["add", "list", "remove"]),
     ] {
         insta::assert_snapshot!(format!("help_{kind}"), help(&[kind]));

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    io::Read,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -15,7 +16,10 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use crate::config::Tls;
+use crate::{
+    auth::{Readers, open_private},
+    config::Tls,
+};
 
 use super::expiry;
 
@@ -108,15 +112,11 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 }
 
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let metadata = fs::metadata(path).map_err(|error| wrong(KEY, path)(error.to_string()))?;
-    let mode = metadata.permissions().mode();
-    if mode & 0o006 != 0 {
-        let mode = mode & 0o777;
-        return Err(wrong(KEY, path)(format!(
-            "every user of this machine can read or change it (mode {mode:04o}); make it 0600 or 0640"
-        )));
-    }
-    let pem = read(KEY, path)?;
+    let opened = open_private(path, Readers::Group);
+    let mut file = opened.map_err(|error| wrong(KEY, path)(error.to_string()))?;
+    let mut pem = Vec::new();
+    let read = file.read_to_end(&mut pem);
+    read.map_err(|error| wrong(KEY, path)(error.to_string()))?;
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|error| wrong(KEY, path)(format!("there is no private key in it: {error}")))
 }

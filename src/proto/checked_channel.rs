@@ -98,12 +98,13 @@ async fn not_grpc(host: &str, response: Response<Body>) -> Status {
         Ok(Err(_)) | Err(_) => Default::default(),
     };
     let status = head.status;
-    let kind = match content_type(&head.headers) {
+    let media_type = content_type(&head.headers).split(';').next();
+    let kind = match media_type.unwrap_or_default().trim() {
         "" => "no content type",
         kind => kind,
     };
     let mut message = format!(
-        "{host} answered with HTTP {} ({}), which is not gRPC; is there a proxy in between?",
+        "{host} answered with HTTP {} ({}), which is not gRPC: is there a proxy in between?",
         status.as_u16(),
         printable(kind)
     );
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(code, Code::Unavailable);
         assert_eq!(
             message,
-            "ci.example.com:443 answered with HTTP 502 (text/html), which is not gRPC; is there a \
+            "ci.example.com:443 answered with HTTP 502 (text/html), which is not gRPC: is there a \
              proxy in between? It says: 502 Bad[31m Gateway"
         );
         let (code, message) = told(413, "text/plain; charset=utf-8", "\n\ntoo large\nmore").await;

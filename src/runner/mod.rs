@@ -25,5 +25,5 @@ pub use crate::{
     engine::{LeaseError, LeaseRefusal, Leases},
 };
 pub use agent::{Runner, run};
-pub use leases::RemoteLeases;
+pub use leases::{CredentialsAdvice, RemoteLeases};
 pub use settings::{RunnerError, RunnerSettings, ServicePlace};

@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{sync::Notify, task::spawn_blocking};
 
 use crate::{
-    auth::{Authenticator, CredentialsError, LoginSettings},
+    auth::{Authenticator, CredentialsError, LoginSettings, Role},
     config::{Access, Config},
-    engine::Clock,
+    engine::{Clock, Engine},
     http::Certificates,
 };
 
@@ -70,6 +70,24 @@ pub(super) fn reload(
                 }
             };
             let _ = spawn_blocking(read).await;
+        }
+    }
+}
+
+/// Shows a runner as offline as soon as its credentials are revoked or have expired.
+pub(super) fn dismiss_runners(
+    authenticator: &Arc<Authenticator>,
+    engine: &Arc<Engine>,
+) -> impl Future<Output = ()> + use<> {
+    let (authenticator, engine) = (Arc::clone(authenticator), Arc::clone(engine));
+    async move {
+        loop {
+            authenticator.changed().await;
+            let runners = authenticator.everywhere(Role::Runner);
+            let may_run = |name: &str| runners.as_ref().is_none_or(|names| names.contains(name));
+            if let Err(error) = engine.runners().dismiss(&may_run).await {
+                tracing::error!(%error, "cannot show runners without credentials as offline");
+            }
         }
     }
 }

@@ -68,6 +68,7 @@ fn credentials_come_from_options_files_and_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("token");
     fs::write(&file, "from-file\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let file = file.to_str().unwrap();
     let health = |arguments: &[&str], environment: &[(&str, &str)]| {
         let mut command = pipewright(&[&["health", "--server", &server], arguments].concat());
@@ -90,6 +91,14 @@ fn credentials_come_from_options_files_and_the_environment() {
             Some("Basic djpx"),
         ),
         (&[], &[("PIPEWRIGHT_TOKEN", "")], None),
+        (&[], &[("PIPEWRIGHT_TOKEN", "e\n")], Some("Bearer e")),
+        (&[], &[("PIPEWRIGHT_TOKEN", "e\r\n")], Some("Bearer e")),
+        (&[], &[("PIPEWRIGHT_TOKEN", "\n")], None),
+        (
+            &["--username", "u"],
+            &[("PIPEWRIGHT_PASSWORD", "p\n")],
+            Some("Basic dTpw"),
+        ),
     ] {
         assert_eq!(
             sent(&health(arguments, environment)),
@@ -197,7 +206,9 @@ fn a_file_of_contexts_that_others_can_read_is_not_used() {
     let refused = home.run("health");
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(
-        refused.stderr.contains("open to others (mode 0644)"),
+        refused
+            .stderr
+            .contains("has mode 0644, by which others can read"),
         "{refused:?}"
     );
 }

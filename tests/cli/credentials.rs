@@ -199,3 +199,120 @@ fn the_file_is_said_by_flag_or_environment() {
     assert_eq!(list["certificates"][0]["commonName"], "a");
     assert!(!place.path().exists());
 }
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_token_is_written_to_a_file_of_its_owners_alone() {
+    let place = Credentials::new();
+    let file = place.directory.path().join("ci.token");
+    let name = file.to_str().unwrap();
+    let create = |of: &str, more: &str| {
+        place.run(&format!(
+            "token create {of} --role viewer --token-out {name}{more}"
+        ))
+    };
+    let made = create("ci", "");
+    assert!(made.stderr.contains(name), "{made:?}");
+    assert_eq!(made.ok(), "");
+    assert_eq!(mode(&file), 0o600);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("pw_") && text.ends_with('\n'), "{text}");
+
+    // What is in the way stays, and no token is made that nobody has.
+    let before = place.text();
+    let refused = create("other", "");
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.stderr.contains("--force"), "{refused:?}");
+    let nowhere = place.run("token create other --role viewer --token-out /nonexistent/t");
+    assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+    let directory = place.directory.path().display();
+    let directory = format!("token create other --role viewer --force --token-out {directory}");
+    let directory = place.run(&directory);
+    assert_eq!(directory.code, Some(2), "{directory:?}");
+    let taken = create("ci", " --force");
+    assert_eq!(taken.code, Some(5), "{taken:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(place.text(), before);
+    let files = fs::read_dir(place.directory.path()).unwrap().count();
+    assert_eq!(files, 2, "the token and the credentials");
+
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    create("other", " --force").ok();
+    assert_ne!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(mode(&file), 0o600);
+}
+
+#[test]
+fn a_token_that_cannot_be_printed_is_not_made() {
+    let place = Credentials::new();
+    for line in ["token create ci --role viewer", "token rotate old"] {
+        place.run("token create old --role viewer").ok();
+        let before = place.text();
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let ran = place.command(line).stdout(full).output().unwrap();
+        assert_eq!(ran.status.code(), Some(7), "{ran:?}");
+        assert_eq!(place.text(), before);
+        place.run("token revoke old").ok();
+    }
+}
+
+#[test]
+fn a_token_in_a_file_that_others_can_read_is_warned_of() {
+    let place = Credentials::new();
+    let file = place.directory.path().join("printed");
+    for (bits, is_warned) in [(0o600, false), (0o640, true), (0o644, true)] {
+        let stdout = fs::File::create(&file).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(bits)).unwrap();
+        let line = format!("token create of-{bits:o} --role viewer");
+        let ran = place.command(&line).stdout(stdout).output().unwrap();
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert!(ran.status.success(), "{told}");
+        assert_eq!(told.contains("use --token-out FILE"), is_warned, "{told}");
+    }
+}
+
+#[test]
+fn a_token_is_rotated_with_an_overlap() {
+    let place = Credentials::new();
+    let file = place.directory.path().join("ci.token");
+    let name = file.to_str().unwrap();
+    place
+        .run(&format!(
+            "token create ci --role shop=developer --expires 90d --token-out {name}"
+        ))
+        .ok();
+    let first = fs::read_to_string(&file).unwrap();
+    let id = |text: &str| text.split('_').nth(1).unwrap().to_owned();
+    let list = || place.run("token list -o json").json()["tokens"][0].clone();
+    let before = list();
+    let rotated = place.run(&format!("token rotate ci --token-out {name} --force"));
+    assert_shown!(place.shown(&rotated));
+    let second = fs::read_to_string(&file).unwrap();
+    let after = list();
+    assert_eq!(after["id"], id(&second).as_str());
+    assert_eq!(after["replaced"]["id"], id(&first).as_str());
+    assert_eq!(after["roles"], before["roles"]);
+    assert!(after["expireTime"].is_string(), "{after}");
+    assert_shown!(place.shown(&place.run("token list")));
+
+    let revoked = place.run(&format!("token revoke {}", id(&first)));
+    assert!(
+        revoked.stderr.contains("the replaced token of `ci`"),
+        "{revoked:?}"
+    );
+    assert!(list()["replaced"].is_null());
+    let third = place.run("token rotate ci --overlap 0s --expires 1d");
+    assert!(third.stderr.contains("is no longer good"), "{third:?}");
+    assert_eq!(list()["id"], id(&third.ok()).as_str());
+    assert!(list()["replaced"].is_null());
+    for (line, code) in [
+        ("token rotate nobody", 4),
+        ("token rotate ci --overlap 5", 2),
+        ("token rotate ci --force", 2),
+    ] {
+        assert_eq!(place.run(line).code, Some(code), "{line}");
+    }
+}

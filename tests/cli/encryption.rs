@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write as _,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
     path::Path,
     thread,
 };
@@ -19,6 +20,7 @@ use crate::{
 fn put(directory: &Path, name: &str, text: &str) -> String {
     let file = directory.join(name);
     fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     file.to_str().unwrap().to_owned()
 }
 

@@ -62,7 +62,7 @@ fn a_page_in_the_place_of_an_answer_is_reported_as_one() {
             let ran = run(&[command, &["--server", &server]].concat());
             assert_eq!(ran.code, Some(exit), "{command:?}: {}", ran.stderr);
             let message = format!(
-                "{server} answered with {status}, which is not gRPC; is there a proxy in between? \
+                "{server} answered with {status}, which is not gRPC: is there a proxy in between? \
                  It says: {says}"
             );
             assert!(ran.stderr.contains(&message), "{command:?}: {}", ran.stderr);

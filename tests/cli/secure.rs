@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use rustix::process::Signal;
 
 use crate::{
-    binary::{Ran, Running, pipewright},
+    binary::{Ran, Running, gate, pipewright},
     recorder::Authority,
 };
 
@@ -51,6 +51,8 @@ impl Secure {
             .args(["--tls-certificate", &secure.file("service.crt")])
             .args(["--tls-key", &secure.file("service.key")])
             .args(["--tls-client-ca", &secure.file("ca.pem")])
+            // Longer than a test takes: what is shown at once must not come of silence.
+            .args(["--lease-ttl", "10m"])
             .env("TMPDIR", secure.directory.path())
             .env("RUST_LOG", log)
             .stdout(Stdio::null())
@@ -206,6 +208,97 @@ fn people_programs_and_runners_each_do_what_they_may() {
         "{log}"
     );
     is_told(&["\"runner\"", "RegisterRunner", "outcome=Ok", "runner "]);
+}
+
+#[test]
+fn a_runner_takes_up_new_tokens_and_says_at_once_when_its_own_is_revoked() {
+    let secure = Secure::start(
+        |secure| {
+            let token = ["token", "create", "far", "--role", "runner", "--token-out"];
+            let file = secure.file("far.token");
+            secure.manage(&[&token[..], &[&file]].concat()).ok();
+        },
+        "info",
+    );
+    let file = secure.file("far.token");
+    let go = secure.path("go");
+    gate(&go);
+    let data = serde_json::json!({
+        "name": "p",
+        "stages": [{
+            "name": "s",
+            "command": format!("echo ready; cat {}", go.display()),
+            "runner_labels": {"place": "far"},
+        }],
+    });
+    let data = data.to_string();
+    secure.as_ada(&["pipeline", "create", "--data", &data]).ok();
+    let mut runner = pipewright(&["runner", "--name", "far", "--labels", "place=far"]);
+    runner
+        .args([
+            "--server",
+            &secure.server,
+            "--ca-cert",
+            &secure.file("ca.pem"),
+        ])
+        .args(["--token-file", &file])
+        .env("TMPDIR", secure.directory.path());
+    let mut runner = Running::start(&mut runner);
+    runner.until_stderr("registered");
+    let state = || {
+        let shown = secure
+            .as_ada(&["runner", "get", "far", "-o", "json"])
+            .json();
+        shown["state"].as_str().unwrap().to_owned()
+    };
+    let until_state = |expected: &str| {
+        while state() != expected {
+            std::thread::yield_now();
+        }
+    };
+
+    // Without an overlap, the token that the runner has used is not good any more.
+    let rotate = [
+        "token",
+        "rotate",
+        "far",
+        "--overlap",
+        "0s",
+        "--force",
+        "--token-out",
+    ];
+    secure.manage(&[&rotate[..], &[&file]].concat()).ok();
+    runner.until_stderr("read the token again");
+    until_state("STATE_ONLINE");
+
+    let triggered = secure
+        .as_ada(&["pipeline", "trigger", "p", "-o", "json"])
+        .json();
+    let job = triggered["id"].as_str().unwrap().to_owned();
+    runner.until_stderr("stage started");
+    secure.manage(&["token", "revoke", "far"]).ok();
+    let warning = runner.until_stderr("no longer accepts this runner's credentials");
+    let line = warning.lines().last().unwrap();
+    assert!(line.contains("WARN") && line.contains(&file), "{line}");
+    // Its lease lives on, and so does its stage.
+    until_state("STATE_OFFLINE");
+    let make = [
+        "token",
+        "create",
+        "far",
+        "--role",
+        "runner",
+        "--force",
+        "--token-out",
+    ];
+    secure.manage(&[&make[..], &[&file]].concat()).ok();
+    runner.until_stderr("accepts the credentials again");
+    until_state("STATE_ONLINE");
+    fs::write(&go, "").unwrap();
+    secure.as_ada(&["job", "watch", &job]).ok();
+    runner.signal(Signal::TERM);
+    assert_eq!(runner.finish().code, Some(0));
+    assert_eq!(state(), "STATE_OFFLINE");
 }
 
 #[test]

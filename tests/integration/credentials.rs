@@ -91,6 +91,7 @@ async fn a_token_is_good_from_its_creation_to_its_revocation() {
         hash: new.hash,
         create_time: None,
         expire_time: None,
+        replaced: None,
     };
     let ci = entry("ci", "admin", Proof::Token(token));
     world.file.change(|draft| draft.add(&ci)).unwrap();

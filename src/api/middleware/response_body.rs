@@ -165,7 +165,6 @@ mod tests {
     use futures_util::stream;
     use http_body_util::{BodyExt, Full, StreamBody};
     use tokio::time;
-    use tokio_util::sync::CancellationToken;
     use tonic::Code;
 
     use crate::auth::Authority;
@@ -176,11 +175,8 @@ mod tests {
     };
 
     fn session() -> Arc<Session> {
-        Arc::new(Session {
-            principal: Authority::of_nobody().principal,
-            ended: CancellationToken::new(),
-            expire_time: None,
-        })
+        let principal = Arc::unwrap_or_clone(Authority::of_nobody().principal);
+        Session::new(principal, None)
     }
 
     fn sent(

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::CredentialsError;
-use crate::auth::{Entry, Grants, Kind, PasswordHash, Proof, Subject};
+use crate::auth::{Entry, Grants, Kind, PasswordHash, Proof, Replaced, Subject, Token};
 
 const HEADER: &str = "\
 # Who may call the service. `pipewright user`, `token` and `certificate` change this
@@ -99,6 +99,48 @@ impl Draft {
         let table = self.table(Kind::User, name)?;
         set(table, "password", hash.text().into());
         Ok(())
+    }
+
+    /// The token of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn token(&self, name: &str) -> Result<&Token, CredentialsError> {
+        let tokens = self.entries.iter().filter_map(|entry| match &entry.proof {
+            Proof::Token(token) => Some((entry, token)),
+            Proof::Password(_) | Proof::Certificate(_) => None,
+        });
+        let mut named = tokens.filter(|(entry, _)| entry.principal.name == name);
+        let found = named.next().map(|(_, token)| token);
+        found.ok_or_else(|| self.not_found(Kind::Token, name))
+    }
+
+    /// Gives a name another token.
+    ///
+    /// # Errors
+    /// If there is no token of this name.
+    pub fn set_token(&mut self, name: &str, token: &Token) -> Result<(), CredentialsError> {
+        let table = self.table(Kind::Token, name)?;
+        for (field, value) in token_fields(token) {
+            match value {
+                Some(value) => set(table, field, value),
+                None => drop(table.remove(field)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Revokes the token with this id that was replaced by another one, and gives the name of
+    /// both; none if there is no such token.
+    pub fn revoke_replaced(&mut self, id: &str) -> Option<String> {
+        let has_replaced = |entry: &&Entry| match &entry.proof {
+            Proof::Token(token) => token.replaced.as_ref().is_some_and(|old| old.id == id),
+            Proof::Password(_) | Proof::Certificate(_) => false,
+        };
+        let entry = self.entries.iter().find(has_replaced)?;
+        let name = entry.principal.name.clone();
+        self.table(Kind::Token, &name).ok()?.remove("replaced");
+        Some(name)
     }
 
     /// Gives an entry other roles.
@@ -201,13 +243,10 @@ fn table(entry: &Entry) -> Table {
     match &entry.proof {
         Proof::Password(hash) => put("password", hash.text().into()),
         Proof::Token(token) => {
-            put("id", token.id.as_str().into());
-            put("sha256", token.hash.text().into());
-            if let Some(at) = token.create_time {
-                put("create_time", time(at));
-            }
-            if let Some(at) = token.expire_time {
-                put("expire_time", time(at));
+            for (field, value) in token_fields(token) {
+                if let Some(value) = value {
+                    put(field, value);
+                }
             }
         }
         Proof::Certificate(Subject::AltName(name)) => put("subject_alt_name", name.into()),
@@ -215,6 +254,38 @@ fn table(entry: &Entry) -> Table {
     }
     put("roles", roles(&entry.principal.grants));
     table
+}
+
+/// The fields of a token, with those that it does not have.
+fn token_fields(token: &Token) -> [(&'static str, Option<Value>); 5] {
+    let Token {
+        id,
+        hash,
+        create_time,
+        expire_time,
+        replaced,
+    } = token;
+    [
+        ("id", Some(id.into())),
+        ("sha256", Some(hash.text().into())),
+        ("create_time", create_time.map(time)),
+        ("expire_time", expire_time.map(time)),
+        ("replaced", replaced.as_ref().map(replaced_token)),
+    ]
+}
+
+fn replaced_token(replaced: &Replaced) -> Value {
+    let Replaced {
+        id,
+        hash,
+        expire_time,
+    } = replaced;
+    let fields: [(&str, Value); 3] = [
+        ("id", id.into()),
+        ("sha256", hash.text().into()),
+        ("expire_time", time(*expire_time)),
+    ];
+    Value::InlineTable(fields.into_iter().collect())
 }
 
 fn time(at: SystemTime) -> Value {

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, time::SystemTime};
 use toml_edit::{Item, Table, TableLike, Value};
 
 use super::problems::{Finding, shown};
-use crate::auth::{Grant, Grants, Role};
+use crate::auth::{Grant, Grants, Replaced, Role, TokenHash, token::is_id};
 
 /// The fields of one entry of the file. Each that is wrong is noted and read as none.
 pub(super) struct Fields<'a, 't> {
@@ -57,6 +57,29 @@ impl<'a> Fields<'a, '_> {
             self.wrong(field, what);
         }
         time
+    }
+
+    /// The token that was replaced, as a rotation writes it.
+    pub(super) fn replaced(&mut self) -> Option<Replaced> {
+        let item = self.table.get("replaced")?;
+        let read = |table: &dyn TableLike| {
+            let text = |field| table.get(field).and_then(Item::as_str);
+            Some(Replaced {
+                id: text("id").filter(|id| is_id(id))?.to_owned(),
+                hash: TokenHash::parse(text("sha256")?)?,
+                expire_time: humantime::parse_rfc3339(text("expire_time")?).ok()?,
+            })
+        };
+        let replaced = item
+            .as_table_like()
+            .filter(|table| table.len() == 3)
+            .and_then(read);
+        if replaced.is_none() {
+            let what = "`replaced` must have `id`, `sha256` and `expire_time`, as `pipewright \
+                        token rotate` writes them";
+            self.wrong("replaced", what);
+        }
+        replaced
     }
 
     pub(super) fn grants(&mut self) -> Option<Grants> {

@@ -14,10 +14,9 @@ use std::{
 };
 
 pub use draft::Draft;
-pub(super) use place::FileIdentity;
 pub use problems::{Problem, Problems};
 
-use super::{Entry, Kind, Subject};
+use super::{Entry, Exposed, FileIdentity, Kind, Subject};
 
 /// A credentials file, which may not be there yet.
 #[derive(Clone, Debug)]
@@ -38,18 +37,8 @@ pub enum CredentialsError {
         path: PathBuf,
     },
     /// Others than its owner may read or change it.
-    #[error(
-        "{} has mode {mode:04o}, by which others can read or change it; run: chmod 600 {} \
-         (or 640, to let its group read it)",
-        path.display(),
-        path.display()
-    )]
-    Exposed {
-        /// Where it is.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     /// The system does not let it be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -127,7 +116,7 @@ impl CredentialsFile {
 
     /// Which file it is now; none if it cannot be told.
     pub(super) fn identity(&self) -> Option<FileIdentity> {
-        place::identity(&self.path)
+        FileIdentity::at(&self.path)
     }
 
     /// Changes it, or makes it. Whoever changes it meanwhile waits; whoever reads it

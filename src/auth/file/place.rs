@@ -6,35 +6,10 @@ use std::{
 };
 
 use super::CredentialsError;
+use crate::auth::{FileIdentity, Readers, check_private};
 
 /// More than a hundred thousand entries need.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
-/// Bits by which others than the owner may change a file, or may read it without being
-/// of its group. A group may read: the service's, where root keeps the file.
-const EXPOSED: u32 = 0o027;
-
-/// Tells a file from what it was before a change: device, inode, size and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileIdentity([i128; 6]);
-
-impl FileIdentity {
-    fn of(file: &fs::Metadata) -> Self {
-        Self([
-            file.dev().into(),
-            file.ino().into(),
-            file.size().into(),
-            file.mtime().into(),
-            file.mtime_nsec().into(),
-            // A file that nobody may read any more is one that changed.
-            file.mode().into(),
-        ])
-    }
-}
-
-pub(super) fn identity(path: &Path) -> Option<FileIdentity> {
-    fs::metadata(path).ok().map(|file| FileIdentity::of(&file))
-}
-
 /// Reads a file that is nobody else's.
 pub(super) fn read(path: &Path) -> Result<(String, FileIdentity), CredentialsError> {
     let mut file = File::open(path).map_err(|source| match source.kind() {
@@ -45,11 +20,7 @@ pub(super) fn read(path: &Path) -> Result<(String, FileIdentity), CredentialsErr
     })?;
     // Of the file that is read and not of one that has its name by now.
     let about = file.metadata().map_err(cannot("read", path))?;
-    let mode = about.mode() & 0o7777;
-    if mode & EXPOSED != 0 {
-        let path = path.to_owned();
-        return Err(CredentialsError::Exposed { path, mode });
-    }
+    check_private(path, &about, Readers::Group)?;
     let mut text = String::new();
     let read = match about.size() > MOST_BYTES {
         true => Err(io::Error::other("it has more than 64 MiB")),

@@ -66,6 +66,7 @@ fn entry(kind: Kind, table: &Table, finding: &mut Finding<'_>) -> Option<Entry> 
             "sha256",
             "create_time",
             "expire_time",
+            "replaced",
             "roles",
         ],
         Kind::Certificate => &["name", "subject_alt_name", "common_name", "roles"],
@@ -113,11 +114,13 @@ fn token(fields: &mut Fields<'_, '_>) -> Option<Token> {
         hash
     });
     let (create_time, expire_time) = (fields.time("create_time"), fields.time("expire_time"));
+    let replaced = fields.replaced();
     Some(Token {
         id: id?.to_owned(),
         hash: hash?,
         create_time,
         expire_time,
+        replaced,
     })
 }
 
@@ -162,8 +165,12 @@ impl Unique {
         let line = table.span().map_or(0, |at| finding.line(at.start));
         let shared = match entry.map(|entry| &entry.proof) {
             Some(Proof::Token(token)) => {
-                let first = first(&mut self.ids, token.id.clone(), line);
-                first.map(|line| ("another token has this `id` too", line))
+                let replaced = token.replaced.as_ref().map(|replaced| &replaced.id);
+                let ids = [&token.id].into_iter().chain(replaced);
+                let first = ids.filter_map(|id| first(&mut self.ids, id.clone(), line));
+                first
+                    .min()
+                    .map(|line| ("another token has this `id` too", line))
             }
             Some(Proof::Certificate(subject)) => {
                 let first = first(&mut self.subjects, subject.clone(), line);

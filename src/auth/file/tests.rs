@@ -149,6 +149,7 @@ fn what_is_added_is_read_back() {
         hash: new.hash,
         create_time: Some(SystemTime::UNIX_EPOCH),
         expire_time: Some(SystemTime::UNIX_EPOCH),
+        replaced: None,
     };
     let token = Entry {
         proof: Proof::Token(token),

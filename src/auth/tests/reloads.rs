@@ -41,6 +41,122 @@ async fn what_changed_ends_and_what_did_not_goes_on() {
     assert!(session.ended.is_cancelled() && again.ended.is_cancelled());
 }
 
+#[tokio::test]
+async fn a_token_that_was_replaced_is_good_for_its_overlap() {
+    let (old, old_text) = token("ci", "");
+    let world = World::new(&old);
+    let session = world.bearer(&old_text).await.unwrap();
+    let overlap = Duration::from_secs(3600);
+    let (new, new_text) = rotated(&world, overlap);
+    world.authenticator.reload().unwrap();
+    // What is open goes on, and calls of both are those of one principal.
+    assert!(!session.ended.is_cancelled());
+    for text in [&old_text, &new_text] {
+        assert_eq!(name(world.bearer(text).await), known("ci"));
+    }
+    let current = world.bearer(&new_text).await.unwrap();
+
+    world.advance(overlap);
+    let wrong = Err(AuthError::Invalid);
+    assert_eq!(name(world.bearer(&old_text).await), wrong);
+    world.authenticator.logins().look();
+    assert!(session.ended.is_cancelled() && !current.ended.is_cancelled());
+    assert_eq!(name(world.bearer(&new_text).await), known("ci"));
+
+    // Without the one that was replaced, the other one goes on.
+    CredentialsFile::new(world.path.clone())
+        .change(|draft| {
+            assert_eq!(draft.revoke_replaced("nothing"), None);
+            Ok(draft.revoke_replaced(&new.replaced.as_ref().unwrap().id))
+        })
+        .unwrap();
+    world.authenticator.reload().unwrap();
+    assert!(!current.ended.is_cancelled());
+    assert_eq!(name(world.bearer(&new_text).await), known("ci"));
+}
+
+#[tokio::test]
+async fn a_replaced_token_can_be_revoked_and_goes_with_the_next_rotation() {
+    let (old, old_text) = token("ci", "");
+    let world = World::new(&old);
+    let first = world.bearer(&old_text).await.unwrap();
+    let (_, second_text) = rotated(&world, Duration::from_secs(3600));
+    world.authenticator.reload().unwrap();
+    let second = world.bearer(&second_text).await.unwrap();
+    let (third, third_text) = rotated(&world, Duration::from_secs(3600));
+    world.authenticator.reload().unwrap();
+    assert!(first.ended.is_cancelled() && !second.ended.is_cancelled());
+    assert_eq!(name(world.bearer(&old_text).await), Err(AuthError::Invalid));
+    assert_eq!(name(world.bearer(&second_text).await), known("ci"));
+    let file = CredentialsFile::new(world.path.clone());
+    let replaced = third.replaced.unwrap().id;
+    let revoked = file.change(|draft| Ok(draft.revoke_replaced(&replaced)));
+    assert_eq!(revoked.unwrap().as_deref(), Some("ci"));
+    world.authenticator.reload().unwrap();
+    assert!(second.ended.is_cancelled());
+    assert_eq!(name(world.bearer(&third_text).await), known("ci"));
+    // Of other roles both are no longer what they were.
+    let (_, fourth_text) = rotated(&world, Duration::from_secs(3600));
+    world.authenticator.reload().unwrap();
+    let (third, fourth) = (
+        world.bearer(&third_text).await.unwrap(),
+        world.bearer(&fourth_text).await.unwrap(),
+    );
+    let text = fs::read_to_string(&world.path).unwrap();
+    world.rewrite(&text.replace("viewer", "admin"));
+    world.authenticator.reload().unwrap();
+    assert!(third.ended.is_cancelled() && fourth.ended.is_cancelled());
+    let again = world.bearer(&third_text).await.unwrap();
+    assert!(again.principal.grants.allow_in("shop", Role::Admin));
+}
+
+/// Replaces the token `ci` as the command does. Answers with what is kept of the new one, and
+/// its text.
+fn rotated(world: &World, overlap: Duration) -> (Token, String) {
+    let new = NewToken::random();
+    let file = CredentialsFile::new(world.path.clone());
+    let token = file.change(|draft| {
+        let old = draft.token("ci")?;
+        let token = Token {
+            id: new.id.clone(),
+            hash: new.hash,
+            create_time: None,
+            expire_time: None,
+            replaced: Some(Replaced {
+                id: old.id.clone(),
+                hash: old.hash,
+                expire_time: *world.now.lock() + overlap,
+            }),
+        };
+        draft.set_token("ci", &token)?;
+        Ok(token)
+    });
+    (token.unwrap(), new.text.expose_secret().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_call_is_told_when_it_changes() {
+    let (ci, _) = token("ci", "expire_time = 2026-11-21T11:00:00Z\n");
+    let world = World::new(&ci);
+    let viewers = || world.authenticator.everywhere(Role::Viewer).unwrap();
+    assert!(viewers().contains("ci"));
+    assert!(
+        world
+            .authenticator
+            .everywhere(Role::Admin)
+            .unwrap()
+            .is_empty()
+    );
+    world.advance(Duration::from_secs(3600));
+    world.authenticator.logins().look();
+    world.authenticator.changed().await;
+    assert!(viewers().is_empty());
+    world.rewrite("");
+    world.authenticator.reload().unwrap();
+    world.authenticator.changed().await;
+    assert!(Authenticator::open().everywhere(Role::Admin).is_none());
+}
+
 /// A call may have found its caller just before the file was read again.
 #[tokio::test]
 async fn a_token_that_is_still_good_is_never_refused_in_between() {

@@ -1,6 +1,12 @@
 //! What a call says of its caller.
 
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{
     Request, Status,
@@ -8,21 +14,51 @@ use tonic::{
     service::Interceptor,
 };
 
-use crate::cli::connect::trace::Trace;
+use crate::{
+    auth::FileIdentity,
+    cli::{
+        connect::{remote::secrets, trace::Trace},
+        exit::Failure,
+    },
+};
 
 /// Who calls; by default nobody.
 #[derive(Clone, Default)]
-pub(crate) struct Credentials(Option<MetadataValue<Ascii>>);
+pub(crate) struct Credentials(Option<Source>);
+
+/// Where the header comes from.
+#[derive(Clone)]
+enum Source {
+    Fixed(Header),
+    File(Arc<TokenFile>),
+}
+
+/// The value of an `authorization` header.
+type Header = MetadataValue<Ascii>;
+
+/// A file with a token, which may be replaced by another one at any time.
+struct TokenFile {
+    path: PathBuf,
+    read: Mutex<TokenRead>,
+}
+
+/// What was read last.
+struct TokenRead {
+    identity: Option<FileIdentity>,
+    header: Header,
+}
 
 impl Credentials {
+    /// The token in a file, which is read again when the file changes.
+    pub(crate) fn file(path: PathBuf) -> Result<Self, Failure> {
+        let read = TokenRead::of(&path)?;
+        let read = Mutex::new(read);
+        Ok(Self(Some(Source::File(Arc::new(TokenFile { path, read })))))
+    }
+
     /// A token. The error says what is wrong with it, without it.
     pub(crate) fn bearer(token: &SecretString) -> Result<Self, &'static str> {
-        let token = token.expose_secret();
-        let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
-        if token.is_empty() || !is_visible {
-            return Err("a token is one or more visible ASCII characters");
-        }
-        Self::header(&format!("Bearer {token}"))
+        bearer(token).map(Self::fixed)
     }
 
     /// A user by name and password (RFC 7617). The error says what is wrong with them.
@@ -38,20 +74,83 @@ impl Credentials {
             return Err("names and passwords have no control characters");
         }
         let pair = BASE64_STANDARD.encode(format!("{username}:{password}"));
-        Self::header(&format!("Basic {pair}"))
+        header(&format!("Basic {pair}")).map(Self::fixed)
     }
 
-    fn header(value: &str) -> Result<Self, &'static str> {
-        let mut value: MetadataValue<Ascii> =
-            value.parse().map_err(|_| "it does not fit into a header")?;
-        // Neither shown by `Debug` nor kept in a table of HTTP/2 headers.
-        value.set_sensitive(true);
-        Ok(Self(Some(value)))
+    fn fixed(header: Header) -> Self {
+        Self(Some(Source::Fixed(header)))
+    }
+
+    /// What a call that is made now shows.
+    fn header(&self) -> Option<Header> {
+        match self.0.as_ref()? {
+            Source::Fixed(header) => Some(header.clone()),
+            Source::File(file) => Some(file.header()),
+        }
+    }
+
+    /// The file that they are read from, again and again; none for those that are fixed.
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        match self.0.as_ref()? {
+            Source::Fixed(_) => None,
+            Source::File(file) => Some(&file.path),
+        }
     }
 
     /// Whether there are any.
     pub(crate) fn is_some(&self) -> bool {
         self.0.is_some()
+    }
+}
+
+fn bearer(token: &SecretString) -> Result<Header, &'static str> {
+    let token = token.expose_secret();
+    let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.is_empty() || !is_visible {
+        return Err("a token is one or more visible ASCII characters");
+    }
+    header(&format!("Bearer {token}"))
+}
+
+fn header(value: &str) -> Result<Header, &'static str> {
+    let mut value: Header = value.parse().map_err(|_| "it does not fit into a header")?;
+    // Neither shown by `Debug` nor kept in a table of HTTP/2 headers.
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl TokenFile {
+    /// Looks at the file with each call: the first call after a change already has the new
+    /// token. A file that cannot be used leaves the token as it is.
+    fn header(&self) -> Header {
+        let mut read = self.read.lock();
+        let identity = FileIdentity::at(&self.path);
+        if identity != read.identity {
+            let path = self.path.display();
+            match TokenRead::of(&self.path) {
+                Ok(new) => {
+                    tracing::info!(%path, "read the token again");
+                    *read = new;
+                }
+                Err(failure) => {
+                    let reason = failure.message().unwrap_or_default();
+                    tracing::warn!(%path, reason, "the token file changed; using the token from before");
+                    read.identity = identity;
+                }
+            }
+        }
+        read.header.clone()
+    }
+}
+
+impl TokenRead {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        // Before the file is read: a change in between is seen with the next call.
+        let identity = FileIdentity::at(path);
+        let header = bearer(&secrets::from_file(path)?);
+        let header =
+            header.map_err(|problem| Failure::Usage(format!("{}: {problem}", path.display())))?;
+        Ok(Self { identity, header })
     }
 }
 
@@ -67,13 +166,13 @@ pub(crate) struct Headers {
 impl Interceptor for Headers {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let headers = [
-            ("authorization", &self.credentials.0),
-            ("traceparent", &self.trace.parent),
-            ("tracestate", &self.trace.state),
+            ("authorization", self.credentials.header()),
+            ("traceparent", self.trace.parent.clone()),
+            ("tracestate", self.trace.state.clone()),
         ];
         for (name, value) in headers {
             if let Some(value) = value {
-                request.metadata_mut().insert(name, value.clone());
+                request.metadata_mut().insert(name, value);
             }
         }
         Ok(request)
@@ -85,7 +184,7 @@ mod tests {
     use super::*;
 
     fn sent(credentials: Result<Credentials, &str>) -> MetadataValue<Ascii> {
-        credentials.unwrap().0.unwrap()
+        credentials.unwrap().header().unwrap()
     }
 
     #[test]
@@ -111,5 +210,35 @@ mod tests {
         assert!(Credentials::basic("", &"p".into()).is_err());
         assert!(Credentials::basic("a", &"p\n".into()).is_err());
         assert!(Credentials::basic("a", &"p:q \u{e9}".into()).is_ok());
+    }
+
+    #[test]
+    fn a_token_file_is_read_again_when_it_changes() {
+        use std::{fs, os::unix::fs::PermissionsExt};
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let write = |text: &str, mode| {
+            let new = directory.path().join("new");
+            fs::write(&new, text).unwrap();
+            fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
+            fs::rename(&new, &path).unwrap();
+        };
+        write("one\n", 0o600);
+        let credentials = Credentials::file(path.clone()).unwrap();
+        let shown = || credentials.header().unwrap();
+        assert_eq!(shown(), "Bearer one");
+        write("two\n", 0o600);
+        assert_eq!(shown(), "Bearer two");
+        assert!(shown().is_sensitive());
+        // What cannot be used changes nothing.
+        for (text, mode) in [("three", 0o644), ("", 0o600), ("a b", 0o600)] {
+            write(text, mode);
+            assert_eq!(shown(), "Bearer two", "{text:?} {mode:o}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(shown(), "Bearer two");
+        write("four", 0o600);
+        assert_eq!(shown(), "Bearer four");
     }
 }

@@ -13,4 +13,4 @@ pub(super) use held_lease::HeldLease;
 pub(super) use retry::delay;
 pub(super) use stop::{Cause, Stop};
 
-pub use remote::RemoteLeases;
+pub use remote::{CredentialsAdvice, RemoteLeases};

@@ -1,6 +1,9 @@
 //! Leases of a service that is reached over the network.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::time::timeout;
@@ -53,6 +56,20 @@ pub struct RemoteLeases<I> {
     address: String,
     clients: Vec<Client<I>>,
     explain: Box<Explain>,
+    credentials: CredentialsAdvice,
+    /// The service has accepted the credentials of this runner before.
+    was_accepted: AtomicBool,
+    /// It refuses them now, and that was logged.
+    is_refused: AtomicBool,
+}
+
+/// What is known of a runner's credentials, for when the service refuses them.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialsAdvice {
+    /// What a person has to do then, to follow a semicolon.
+    pub remedy: String,
+    /// Others may take their place while the runner runs, so that it goes on trying.
+    pub may_change: bool,
 }
 
 /// Why a call did not reach the service, in words that lead on.
@@ -82,6 +99,18 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
             address: server.uri().to_string(),
             clients: std::iter::repeat_with(connect).take(connections).collect(),
             explain: Box::new(|_| None),
+            credentials: CredentialsAdvice::default(),
+            was_accepted: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
+        }
+    }
+
+    /// The same, which knows what to say of credentials that the service refuses.
+    #[must_use]
+    pub fn advising(self, credentials: CredentialsAdvice) -> Self {
+        Self {
+            credentials,
+            ..self
         }
     }
 
@@ -98,6 +127,50 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
     /// The client for calls that are about no lease yet.
     fn client(&self) -> Client<I> {
         self.clients[0].clone()
+    }
+
+    /// An answer, if it comes in time. Logs at once when the service no longer accepts the
+    /// credentials that it has accepted before: nothing else that follows says why.
+    async fn answer<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Status> {
+        let answer = within(patience, call).await;
+        match &answer {
+            Ok(_) => {
+                self.was_accepted.store(true, Ordering::Relaxed);
+                if self.is_refused.swap(false, Ordering::Relaxed) {
+                    info!(
+                        server = self.address,
+                        "the service accepts the credentials again"
+                    );
+                }
+            }
+            Err(status) if self.was_accepted() && are_refused(status) => {
+                if !self.is_refused.swap(true, Ordering::Relaxed) {
+                    let (reason, remedy) = (told(status), &self.credentials.remedy);
+                    warn!(
+                        server = self.address,
+                        reason,
+                        "the service no longer accepts this runner's credentials: it gets no stages, \
+                         and those that it runs are killed when their leases end; {remedy}"
+                    );
+                }
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    fn was_accepted(&self) -> bool {
+        self.was_accepted.load(Ordering::Relaxed)
+    }
+
+    /// What no later call would change; none if other credentials may come.
+    fn refused_for_good(&self, status: &Status) -> Option<LeaseError> {
+        let is_passing = self.credentials.may_change && self.was_accepted() && are_refused(status);
+        refused_for_good(status).filter(|_| !is_passing)
     }
 
     /// As [`lost`], and says which service it is that fails.
@@ -144,11 +217,11 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
     async fn register(&self, runner: Registration) -> Result<Registered, LeaseError> {
         let mut client = self.client();
         let request = registration_to_proto(runner);
-        let answer = within(PATIENCE, client.register_runner(request)).await;
+        let answer = self.answer(PATIENCE, client.register_runner(request)).await;
         let answer = answer.map_err(|status| {
             // Only here: later on, the service has been reached before.
             let explained = || (self.explain)(&status).map(LeaseError::Failed);
-            refused_for_good(&status)
+            self.refused_for_good(&status)
                 .or_else(explained)
                 .unwrap_or_else(|| self.lost(&status))
         })?;
@@ -161,7 +234,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
         let mut client = self.client();
         let patience = request.max_wait + PATIENCE;
         let request = work_request_to_proto(request);
-        let answer = within(patience, client.acquire_lease(request)).await;
+        let answer = self.answer(patience, client.acquire_lease(request)).await;
         let answer = answer.map_err(|status| match refused_for_good(&status) {
             // Its credentials were taken away: to register again tells for sure.
             Some(LeaseError::Refused {
@@ -198,7 +271,8 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
     ) -> Result<Renewed, LeaseError> {
         let mut client = self.client_of(proof);
         let request = renewal_to_proto(proof, report, known, max_wait);
-        let answer = within(max_wait + RENEWAL_PATIENCE, client.renew_lease(request)).await;
+        let patience = max_wait + RENEWAL_PATIENCE;
+        let answer = self.answer(patience, client.renew_lease(request)).await;
         let answer = answer.map_err(|status| lost(&status))?;
         renewed_from_proto(answer).map_err(LeaseError::Failed)
     }
@@ -210,7 +284,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
     ) -> Result<Appended, LeaseError> {
         let mut client = self.client_of(proof);
         let request = append_to_proto(proof, append);
-        let answer = within(PATIENCE, client.append_log(request)).await;
+        let answer = self.answer(PATIENCE, client.append_log(request)).await;
         let answer = answer.map_err(|status| lost(&status))?;
         appended_from_proto(answer).map_err(LeaseError::Failed)
     }
@@ -218,7 +292,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
     async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
         let mut client = self.client_of(proof);
         let request = completion_to_proto(proof, completion);
-        let answer = within(PATIENCE, client.complete_lease(request)).await;
+        let answer = self.answer(PATIENCE, client.complete_lease(request)).await;
         answer.map(drop).map_err(|status| lost(&status))
     }
 }
@@ -258,6 +332,18 @@ fn refused_for_good(status: &Status) -> Option<LeaseError> {
     };
     let message = told(status);
     Some(LeaseError::Refused { why, message })
+}
+
+/// Whether the service does not accept the credentials. If they were changed during the call,
+/// only the next one tells.
+fn are_refused(status: &Status) -> bool {
+    let info = status.get_details_error_info();
+    let has_ended = info.is_some_and(|info| info.reason == "CREDENTIALS_ENDED");
+    let is_refusal = matches!(
+        status.code(),
+        Code::Unauthenticated | Code::PermissionDenied
+    );
+    is_refusal && !has_ended
 }
 
 fn committed_offset(status: &Status) -> Option<u64> {
@@ -316,5 +402,39 @@ mod tests {
         assert_eq!(why(Code::PermissionDenied), Some(LeaseRefusal::NotAllowed));
         assert_eq!(why(Code::Unimplemented), Some(LeaseRefusal::NotSupported));
         assert_eq!(why(Code::Unavailable), None);
+    }
+
+    #[test]
+    fn credentials_that_were_changed_may_be_good_again() {
+        let refused = |code, reason: &str| {
+            let details = ErrorDetails::with_error_info(reason, "pipewright", []);
+            are_refused(&Status::with_error_details(code, "", details))
+        };
+        assert!(refused(Code::Unauthenticated, "UNAUTHENTICATED"));
+        assert!(refused(Code::PermissionDenied, "ROLE_REQUIRED"));
+        assert!(!refused(Code::Unauthenticated, "CREDENTIALS_ENDED"));
+        assert!(!refused(Code::Unavailable, "LOGIN_BUSY"));
+        assert!(are_refused(&Status::unauthenticated("of a proxy")));
+    }
+
+    #[tokio::test]
+    async fn a_runner_goes_on_only_if_its_credentials_may_change() {
+        let endpoint = Endpoint::from_static("http://127.0.0.1:1");
+        let unknown = Status::unauthenticated("");
+        for (may_change, was_accepted, is_refused) in [
+            (false, false, true),
+            (false, true, true),
+            (true, false, true),
+            (true, true, false),
+        ] {
+            let headers = |request: tonic::Request<()>| Ok(request);
+            let leases = RemoteLeases::new(&endpoint, headers, 1).advising(CredentialsAdvice {
+                remedy: String::new(),
+                may_change,
+            });
+            leases.was_accepted.store(was_accepted, Ordering::Relaxed);
+            let refused = leases.refused_for_good(&unknown);
+            assert_eq!(refused.is_some(), is_refused, "{may_change} {was_accepted}");
+        }
     }
 }

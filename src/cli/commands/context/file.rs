@@ -1,17 +1,18 @@
 //! The file that contexts are kept in.
 
 use std::{
-    env, fs,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    env,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use super::model::Contexts;
-use crate::cli::exit::Failure;
-
-/// Permission bits of everybody but the owner.
-const OTHERS: u32 = 0o077;
+use crate::{
+    auth::{Readers, check_private},
+    cli::exit::Failure,
+};
 
 /// Where contexts are kept.
 #[derive(Debug)]
@@ -61,36 +62,31 @@ impl ContextFile {
 
     /// What it holds; nothing where there is none.
     pub(crate) fn read(&self) -> Result<Contexts, Failure> {
-        let text = match fs::read_to_string(&self.path) {
-            Ok(text) => text,
+        let (text, metadata) = match self.try_read() {
+            Ok(read) => read,
             Err(error) if self.is_absent(&error) => return Ok(Contexts::default()),
             Err(error) => return Err(self.failure(&format!("cannot be read: {error}"))),
         };
         let directory = self.path.parent().unwrap_or(Path::new(""));
         let contexts = Contexts::parse(&text, directory).map_err(|error| self.failure(&error))?;
         if contexts.has_secrets() {
-            self.check_mode()?;
+            let checked = check_private(&self.path, &metadata, Readers::Owner);
+            checked.map_err(|error| Failure::Usage(format!("the context file {error}")))?;
         }
         Ok(contexts)
+    }
+
+    fn try_read(&self) -> io::Result<(String, fs::Metadata)> {
+        let mut file = File::open(&self.path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        Ok((text, file.metadata()?))
     }
 
     /// A container may run as a user whose home it cannot enter.
     fn is_absent(&self, error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::NotFound
             || self.is_default && error.kind() == io::ErrorKind::PermissionDenied
-    }
-
-    fn check_mode(&self) -> Result<(), Failure> {
-        let metadata = fs::metadata(&self.path);
-        let metadata =
-            metadata.map_err(|error| self.failure(&format!("cannot be read: {error}")))?;
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & OTHERS != 0 {
-            return Err(self.failure(&format!(
-                "it holds secrets and is open to others (mode {mode:04o}); make it yours alone with `chmod 600`"
-            )));
-        }
-        Ok(())
     }
 
     /// Replaces what it holds, all at once: a crash leaves the old file or the new one.
@@ -125,7 +121,7 @@ impl ContextFile {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -155,7 +151,7 @@ mod tests {
         for open in [0o640, 0o604, 0o622] {
             fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
             let message = file.read().unwrap_err().message().unwrap();
-            assert!(message.contains("open to others"), "{message}");
+            assert!(message.contains("run: chmod 600 "), "{message}");
             assert!(message.contains(path.to_str().unwrap()), "{message}");
             assert!(!message.contains("s3cret"), "{message}");
         }

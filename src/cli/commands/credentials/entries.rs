@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::role;
 use crate::{
-    auth::{CredentialsFile, Entry, Kind, Proof, Subject, Token},
+    auth::{CredentialsFile, Entry, Kind, Proof, Replaced, Subject, Token},
     cli::{
         exit::{Exit, Failure},
         present::{format::Format, json, out, table::table},
@@ -41,14 +41,21 @@ fn in_table(kind: Kind, entries: &[Entry], now: SystemTime) -> String {
         ),
         Kind::Token => {
             let header = ["NAME", "ID", "STATE", "CREATED", "EXPIRES", "ROLES"];
-            let row = |(entry, token): (&Entry, &Token)| {
+            let rows = |(entry, token): (&Entry, &Token)| {
                 let (name, roles) = facts(entry);
                 let state = state(token, now).to_lowercase();
                 let created = moment(token.create_time).unwrap_or_default();
                 let expires = moment(token.expire_time).unwrap_or_else(|| "never".to_owned());
-                [name, token.id.clone(), state, created, expires, roles]
+                let replaced = replaced(token, now).map(|replaced| {
+                    let (name, roles) = facts(entry);
+                    let expires = moment(Some(replaced.expire_time)).unwrap_or_default();
+                    let (state, created) = ("replaced".to_owned(), String::new());
+                    [name, replaced.id.clone(), state, created, expires, roles]
+                });
+                let current = [name, token.id.clone(), state, created, expires, roles];
+                [Some(current), replaced].into_iter().flatten()
             };
-            table(header, tokens().map(row))
+            table(header, tokens().flat_map(rows))
         }
         Kind::Certificate => {
             let row = |(entry, subject): (&Entry, &Subject)| {
@@ -73,10 +80,20 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     expire_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<ShownReplaced>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     subject_alt_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     common_name: Option<String>,
     roles: BTreeMap<String, Vec<String>>,
+}
+
+/// The token that another one has replaced, while it is good.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownReplaced {
+    id: String,
+    expire_time: Option<String>,
 }
 
 fn in_json(kind: Kind, entries: &[Entry], now: SystemTime) -> String {
@@ -93,6 +110,10 @@ fn in_json(kind: Kind, entries: &[Entry], now: SystemTime) -> String {
                 shown.state = Some(state(token, now));
                 shown.create_time = moment(token.create_time);
                 shown.expire_time = moment(token.expire_time);
+                shown.replaced = replaced(token, now).map(|replaced| ShownReplaced {
+                    id: replaced.id.clone(),
+                    expire_time: moment(Some(replaced.expire_time)),
+                });
             }
             Proof::Certificate(Subject::AltName(name)) => {
                 shown.subject_alt_name = Some(name.clone());
@@ -124,6 +145,12 @@ fn state(token: &Token, now: SystemTime) -> &'static str {
         true => "EXPIRED",
         false => "ACTIVE",
     }
+}
+
+/// The token that it has replaced, while that is good.
+fn replaced(token: &Token, now: SystemTime) -> Option<&Replaced> {
+    let replaced = token.replaced.as_ref();
+    replaced.filter(|replaced| replaced.expire_time > now)
 }
 
 fn moment(at: Option<SystemTime>) -> Option<String> {

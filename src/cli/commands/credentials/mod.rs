@@ -2,6 +2,7 @@
 //! service. They change a file, which a running service then reads again.
 
 mod certificate;
+mod delivery;
 mod entries;
 mod password;
 mod role;

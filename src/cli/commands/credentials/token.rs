@@ -1,26 +1,30 @@
 //! `pipewright token ...`.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
 
-use super::{Place, entries, name, role, role::Roles};
+use super::{
+    Place,
+    delivery::{Delivered, DeliveryArgs},
+    entries, name, role,
+    role::Roles,
+};
 use crate::{
-    auth::{CredentialsFile, Entry, Kind, NewToken, Principal, Proof, Token},
+    auth::{
+        CredentialsError, CredentialsFile, Draft, Entry, Kind, NewToken, Principal, Proof,
+        Replaced, Token,
+    },
     cli::{
         exit::{Exit, Failure},
-        present::{format::Format, json, out},
+        present::{format::Format, out},
     },
     config::duration,
 };
 
 /// Longest life of a token that ends at all: a hundred years.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Manage bearer tokens, with which programs authenticate
 ///
@@ -36,7 +40,7 @@ pub(crate) struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum TokenCommand {
-    /// Create a token and print it, which is the only time that it is shown
+    /// Create a token and print it, which is the only time that it is shown, or write it to a file
     Create {
         /// Name of the principal that the token authenticates: 1 to 64 of A-Z a-z 0-9 . _ @ -
         #[arg(value_parser = name)]
@@ -46,6 +50,26 @@ enum TokenCommand {
         /// Lifetime of the token, such as 90d [default: until it is revoked]
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<Duration>,
+        #[command(flatten)]
+        delivery: DeliveryArgs,
+    },
+    /// Replace a token with a new one of the same principal
+    ///
+    /// The old token remains valid for an overlap, so that its users can switch to the new one.
+    /// Clients and runners read the file of --token-file again when it changes.
+    Rotate {
+        /// Name of the token
+        #[arg(value_parser = name)]
+        name: String,
+        /// How long the old token remains valid; a token that it replaced itself becomes invalid
+        /// immediately
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = overlap)]
+        overlap: Duration,
+        /// Lifetime of the new token [default: that of the old one]
+        #[arg(long, value_name = "TIME", value_parser = lifetime)]
+        expires: Option<Duration>,
+        #[command(flatten)]
+        delivery: DeliveryArgs,
     },
     /// List tokens and their roles
     List,
@@ -65,10 +89,23 @@ pub(crate) fn token(args: TokenArgs, format: Format) -> Result<Exit, Failure> {
             name,
             roles,
             expires,
-        } => create(&file, name, roles, expires, format)?,
+            delivery,
+        } => create(&file, name, roles, expires, &delivery, format)?,
+        TokenCommand::Rotate {
+            name,
+            overlap,
+            expires,
+            delivery,
+        } => rotate(&file, &name, overlap, expires, &delivery, format)?,
         TokenCommand::Revoke { token } => {
-            let name = file.change(|draft| draft.remove(Kind::Token, &token))?;
-            out::notice(&format!("revoked the token `{name}`"));
+            let revoked = file.change(|draft| match draft.revoke_replaced(&token) {
+                Some(name) => Ok(format!("the replaced token of `{name}`, id {token}")),
+                None => {
+                    let name = draft.remove(Kind::Token, &token)?;
+                    Ok(format!("the token `{name}`"))
+                }
+            })?;
+            out::notice(&format!("revoked {revoked}"));
         }
     }
     Ok(Exit::Ok)
@@ -79,14 +116,9 @@ fn create(
     name: String,
     roles: Roles,
     expires: Option<Duration>,
+    delivery: &DeliveryArgs,
     format: Format,
 ) -> Result<(), Failure> {
-    if out::is_discarded() {
-        return Err(Failure::Local(
-            "standard output is closed or is the null device, so that the token would be lost"
-                .to_owned(),
-        ));
-    }
     let new = NewToken::random();
     let now = SystemTime::now();
     let token = Token {
@@ -94,47 +126,122 @@ fn create(
         hash: new.hash,
         create_time: Some(now),
         expire_time: expires.map(|expires| now + expires),
-    };
-    let until = match token.expire_time {
-        Some(end) => format!("until {}", humantime::format_rfc3339_seconds(end)),
-        None => "until it is revoked".to_owned(),
+        replaced: None,
     };
     let grants = roles.grants();
-    let told = format!(
-        "made the token `{name}`, id {}, with {}, good {until}; it is shown only now",
+    let what = format!(
+        "made the token `{name}`, id {}, with {}, good {}",
         new.id,
-        role::show(&grants)
+        role::show(&grants),
+        until(token.expire_time)
     );
     let entry = Entry {
-        principal: Principal { name, grants },
+        principal: Principal {
+            name: name.clone(),
+            grants,
+        },
         proof: Proof::Token(token),
     };
+    let delivered = Delivered {
+        name: &name,
+        id: &new.id,
+        text: &new.text,
+    };
+    let delivery = delivery.prepare(delivered, format)?;
     file.change(|draft| draft.add(&entry))?;
-    let printed = out::print_line(&match format {
-        Format::Table => new.text.expose_secret().to_owned(),
-        Format::Json => json::compact_value(&BTreeMap::from([
-            ("name", entry.principal.name.as_str()),
-            ("id", &new.id),
-            ("token", new.text.expose_secret()),
-        ])),
-    });
-    if let Err(Failure::Output(error)) = printed {
-        return Err(lost(file, &entry.principal.name, &error));
-    }
-    out::notice(&told);
+    let undo = |draft: &mut Draft| draft.remove(Kind::Token, &name).map(drop);
+    let place = delivery.deliver().map_err(undone(file, undo))?;
+    out::notice(&format!("{what}; {place}"));
     Ok(())
 }
 
-/// Removes a token that nobody has seen, so that a create that fails has made none.
-fn lost(file: &CredentialsFile, name: &str, error: &io::Error) -> Failure {
-    let removed = file.change(|draft| draft.remove(Kind::Token, name));
-    Failure::Local(match removed {
-        Ok(_) => format!("the token was not made: cannot write to standard output: {error}"),
-        Err(why) => format!(
-            "the token `{name}` was made and could not be printed ({error}), nor removed \
-             ({why}); revoke it"
-        ),
+fn rotate(
+    file: &CredentialsFile,
+    name: &str,
+    overlap: Duration,
+    expires: Option<Duration>,
+    delivery: &DeliveryArgs,
+    format: Format,
+) -> Result<(), Failure> {
+    let new = NewToken::random();
+    let now = SystemTime::now();
+    let delivered = Delivered {
+        name,
+        id: &new.id,
+        text: &new.text,
+    };
+    let delivery = delivery.prepare(delivered, format)?;
+    let (old, token) = file.change(|draft| {
+        let old = draft.token(name)?.clone();
+        let token = Token {
+            id: new.id.clone(),
+            hash: new.hash,
+            create_time: Some(now),
+            expire_time: expires.or(lifetime_of(&old, now)).map(|life| now + life),
+            replaced: replaced(&old, now, overlap),
+        };
+        draft.set_token(name, &token)?;
+        Ok((old, token))
+    })?;
+    let undo = |draft: &mut Draft| draft.set_token(name, &old);
+    let place = delivery.deliver().map_err(undone(file, undo))?;
+    let end_of_old = match &token.replaced {
+        Some(replaced) => format!("is good until {}", moment(replaced.expire_time)),
+        None => "is no longer good".to_owned(),
+    };
+    out::notice(&format!(
+        "made another token for `{name}`, id {}, good {}; the old one, id {}, {end_of_old}; {place}",
+        new.id,
+        until(token.expire_time),
+        old.id
+    ));
+    Ok(())
+}
+
+/// A token that was not delivered must not stay: nobody has it.
+fn undone(
+    file: &CredentialsFile,
+    undo: impl FnOnce(&mut Draft) -> Result<(), CredentialsError>,
+) -> impl FnOnce(Failure) -> Failure {
+    move |failure| match file.change(undo) {
+        Ok(()) => match failure {
+            Failure::Output(error) => Failure::Local(format!(
+                "the token was not made: cannot write to standard output: {error}"
+            )),
+            failure => failure,
+        },
+        Err(error) => Failure::from(error),
+    }
+}
+
+/// What is left of a token that another one replaces; none if that is nothing.
+fn replaced(old: &Token, now: SystemTime, overlap: Duration) -> Option<Replaced> {
+    let end = now + overlap;
+    let end = old.expire_time.map_or(end, |own| own.min(end));
+    (end > now).then(|| Replaced {
+        id: old.id.clone(),
+        hash: old.hash,
+        expire_time: end,
     })
+}
+
+/// How long a token was made for, if it ends. Of one that does not say when it was made, no
+/// length is known, so its successor has what it has left, and a day at least.
+fn lifetime_of(token: &Token, now: SystemTime) -> Option<Duration> {
+    let end = token.expire_time?;
+    let begin = token.create_time.unwrap_or(now);
+    Some(end.duration_since(begin).unwrap_or_default().max(DAY))
+}
+
+fn until(end: Option<SystemTime>) -> String {
+    match end {
+        Some(end) => format!("until {}", moment(end)),
+        None => "until it is revoked".to_owned(),
+    }
+}
+
+fn moment(time: SystemTime) -> impl std::fmt::Display {
+    humantime::format_rfc3339_seconds(time)
 }
 
 /// With its unit: who writes 90 means days more often than seconds.
@@ -148,5 +255,13 @@ fn lifetime(text: &str) -> Result<Duration, String> {
         false => Err(format!(
             "`{text}` is no lifetime; it must be above 0 and at most 36500d"
         )),
+    }
+}
+
+/// As [`lifetime`], or 0 for none.
+fn overlap(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(Duration::ZERO) => Ok(Duration::ZERO),
+        _ => lifetime(text),
     }
 }

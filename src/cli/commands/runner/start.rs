@@ -18,7 +18,10 @@ use crate::{
         interrupt::Interrupts,
     },
     config::{Execution, duration},
-    runner::{self, LeaseRefusal, RemoteLeases, RunnerError, RunnerSettings, ServicePlace},
+    runner::{
+        self, CredentialsAdvice, LeaseRefusal, RemoteLeases, RunnerError, RunnerSettings,
+        ServicePlace,
+    },
     server, telemetry,
 };
 
@@ -106,6 +109,7 @@ impl StartArgs {
             service.headers.clone(),
             self.capacity.into(),
         );
+        let leases = leases.advising(advice(&service));
         let place = service.clone();
         let leases = leases.explaining(move |status| place.not_reached(status));
         let stop = CancellationToken::new();
@@ -142,6 +146,22 @@ impl StartArgs {
             supervision: self.guard.into(),
             service: ServicePlace::Elsewhere,
         }
+    }
+}
+
+/// What to do when the service no longer accepts the runner's credentials.
+fn advice(service: &Connection) -> CredentialsAdvice {
+    let token_file = service.headers.credentials.token_file();
+    let remedy = match token_file {
+        Some(file) => format!(
+            "write a valid token to {}, which is read again when it changes",
+            file.display()
+        ),
+        None => "start the runner again with credentials that are valid".to_owned(),
+    };
+    CredentialsAdvice {
+        remedy,
+        may_change: token_file.is_some(),
     }
 }
 

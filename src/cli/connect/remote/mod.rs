@@ -49,7 +49,7 @@ pub(crate) struct Remote {
     /// [env: PIPEWRIGHT_TOKEN]
     #[arg(long, global = true, conflicts_with_all = ["token_file", "username", "password"])]
     token: Option<SecretString>,
-    /// File with the bearer token
+    /// File with the bearer token; read again when it changes, refused if others can read it
     #[arg(
         long,
         global = true,
@@ -163,7 +163,7 @@ fn credentials(caller: Caller) -> Result<Credentials, Failure> {
     let credentials = match caller {
         Caller::Nobody => Ok(Credentials::default()),
         Caller::Token(token) => Credentials::bearer(&token),
-        Caller::TokenFile(file) => Credentials::bearer(&secrets::from_file(&file)?),
+        Caller::TokenFile(file) => return Credentials::file(file),
         Caller::User(name, Some(password)) => Credentials::basic(&name, &password),
         Caller::User(name, None) => Credentials::basic(&name, &secrets::ask_password(&name)?),
     };

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use secrecy::SecretString;
 
-use super::address::Address;
+use super::{address::Address, secrets::without_line_end};
 
 /// The options that one place gives.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +38,12 @@ pub(crate) struct TlsFiles {
 
 impl ConnectionOptions {
     /// The credentials of the environment. An empty variable is none, since that is how
-    /// those who start containers unset one.
+    /// those who start containers unset one. The end of a line is not part of a value.
     pub(crate) fn of_environment() -> Self {
-        let read = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        let read = |name| {
+            let value = env::var(name).ok().map(without_line_end);
+            value.filter(|value| !value.is_empty())
+        };
         Self {
             token: read("PIPEWRIGHT_TOKEN").map(SecretString::from),
             username: read("PIPEWRIGHT_USERNAME"),

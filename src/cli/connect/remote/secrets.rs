@@ -1,27 +1,44 @@
 //! Secrets from where they are kept: files, standard input, and people.
 
 use std::{
-    fs::File,
     io::{self, IsTerminal, Read},
     path::Path,
 };
 
 use secrecy::SecretString;
 
-use crate::cli::{exit::Failure, present::text};
+use crate::{
+    auth::{PrivateFileError, Readers, open_private},
+    cli::{exit::Failure, present::text},
+};
 
 /// Most bytes of a secret: more does not fit into a header.
 const LIMIT: u64 = 8 * 1024;
 
-/// The secret that is all of a file but the line's end.
+/// The secret that is all of a file but the line's end. Refused if others can read the file.
 pub(crate) fn from_file(file: &Path) -> Result<SecretString, Failure> {
-    let opened = File::open(file).and_then(read);
-    opened.map_err(|error| {
-        Failure::Usage(format!(
-            "cannot read the token in {}: {error}",
-            file.display()
-        ))
+    let opened = open_private(file, Readers::Group);
+    let read = opened.and_then(|opened| Ok(read(opened)?));
+    read.map_err(|error| {
+        Failure::Usage(match error {
+            PrivateFileError::Exposed(exposed) => format!("the token file {exposed}"),
+            PrivateFileError::Io(error) => {
+                format!("cannot read the token in {}: {error}", file.display())
+            }
+        })
     })
+}
+
+/// A secret of an environment variable, without the end of its line: some ways to set a
+/// variable from a file keep it.
+pub(crate) fn without_line_end(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
 }
 
 /// The secret that comes by standard input.
@@ -81,5 +98,40 @@ mod tests {
         assert!(secret("").is_none() && secret("\n").is_none());
         assert!(secret(&"t".repeat(9000)).is_none());
         assert!(read(&b"\xff"[..]).is_err());
+    }
+
+    #[test]
+    fn one_line_end_goes_and_nothing_else() {
+        for (text, expected) in [
+            ("t", "t"),
+            ("t\n", "t"),
+            ("t\r\n", "t"),
+            ("t\n\n", "t\n"),
+            (" t \n", " t "),
+            ("t\r", "t\r"),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_line_end(text.to_owned()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_file_that_others_can_read_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "s3cret\n").unwrap();
+        let mode = |mode| {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&file, permissions).unwrap();
+            from_file(file.path())
+        };
+        for private in [0o400, 0o600, 0o640] {
+            assert_eq!(mode(private).unwrap().expose_secret(), "s3cret");
+        }
+        for open in [0o604, 0o644, 0o660] {
+            let message = mode(open).unwrap_err().message().unwrap();
+            assert!(message.contains("run: chmod 600 "), "{message}");
+            assert!(!message.contains("s3cret"), "{message}");
+        }
     }
 }

@@ -1,11 +1,17 @@
 //! Certificates and keys, from files to what the transport takes.
 
-use std::{error::Error, fs, path::Path};
+use std::{
+    error::Error,
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::options::TlsFiles;
+use crate::auth::{PrivateFileError, Readers, open_private};
 
 /// The endpoint with TLS; the error names the file that is wrong.
 pub(super) fn encrypt(endpoint: Endpoint, files: &TlsFiles) -> Result<Endpoint, String> {
@@ -59,7 +65,13 @@ fn certificates(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 fn private_key(file: &Path) -> Result<Vec<u8>, String> {
-    let pem = read(file)?;
+    let mut pem = Vec::new();
+    let opened = open_private(file, Readers::Group);
+    let read = opened.and_then(|mut opened| Ok(opened.read_to_end(&mut pem)?));
+    read.map_err(|error| match error {
+        PrivateFileError::Exposed(exposed) => format!("the private key {exposed}"),
+        PrivateFileError::Io(error) => cannot_read(file, &error),
+    })?;
     // The error would not tell more, and might tell of the key.
     match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(_) => Ok(pem),
@@ -68,7 +80,11 @@ fn private_key(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
+    fs::read(file).map_err(|error| cannot_read(file, &error))
+}
+
+fn cannot_read(file: &Path, error: &io::Error) -> String {
+    format!("cannot read {}: {error}", file.display())
 }
 
 fn innermost(error: &dyn Error) -> String {

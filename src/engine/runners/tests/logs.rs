@@ -96,7 +96,7 @@ async fn append(world: &World, proof: LeaseProof, offset: u64, data: &'static [u
         dropped: 0,
         data: Bytes::from_static(data),
     };
-    let appended = world.engine.runners().append_log(proof, append).await;
+    let appended = world.leases().append_log(proof, append).await;
     appended.unwrap().committed
 }
 
@@ -114,7 +114,7 @@ async fn complete(
         log_incomplete,
         commit_id: None,
     };
-    world.engine.runners().complete(proof, completion).await
+    world.leases().complete(proof, completion).await
 }
 
 async fn ended(world: &World, job: JobId) -> (StageState, LogSummary) {
