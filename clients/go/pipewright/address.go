@@ -50,12 +50,16 @@ func parseAddress(text string) (address, error) {
 
 // String is the address as people write it.
 func (a address) String() string {
-	return a.scheme + "://" + net.JoinHostPort(a.host, a.port)
+	return a.scheme + "://" + a.hostPort()
 }
 
 // target is the address as gRPC takes it.
 func (a address) target() string {
-	return "dns:///" + net.JoinHostPort(a.host, a.port)
+	return "dns:///" + a.hostPort()
+}
+
+func (a address) hostPort() string {
+	return net.JoinHostPort(a.host, a.port)
 }
 
 // isPrivate says whether nobody on a network can read along.

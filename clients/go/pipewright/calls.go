@@ -17,7 +17,7 @@ func (c *Client) callUnary(
 	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
 ) error {
 	if isOfRunner(method) {
-		return typed(ctx, invoke(ctx, method, request, reply, conn, options...))
+		return c.typed(ctx, invoke(ctx, method, request, reply, conn, options...))
 	}
 	if _, isLimited := ctx.Deadline(); !isLimited {
 		limited, cancel := context.WithTimeout(ctx, c.timeout)
@@ -27,7 +27,7 @@ func (c *Client) callUnary(
 	request = withRequestID(request)
 	var pauses pauses
 	for try := 1; ; try++ {
-		err := typed(ctx, invoke(ctx, method, request, reply, conn, options...))
+		err := c.typed(ctx, invoke(ctx, method, request, reply, conn, options...))
 		if codeOf(err) != codes.Unavailable || try == maxTries {
 			return err
 		}
@@ -51,22 +51,23 @@ func (c *Client) openStream(
 ) (grpc.ClientStream, error) {
 	stream, err := open(ctx, desc, conn, method, options...)
 	if err != nil {
-		return nil, typed(ctx, err)
+		return nil, c.typed(ctx, err)
 	}
-	return &typedStream{ClientStream: stream, ctx: ctx}, nil
+	return &typedStream{ClientStream: stream, client: c, ctx: ctx}, nil
 }
 
 type typedStream struct {
 	grpc.ClientStream
-	ctx context.Context
+	client *Client
+	ctx    context.Context
 }
 
 // RecvMsg gives io.EOF as it is: that is no error.
 func (s *typedStream) RecvMsg(message any) error {
-	return typed(s.ctx, s.ClientStream.RecvMsg(message))
+	return s.client.typed(s.ctx, s.ClientStream.RecvMsg(message))
 }
 
 // SendMsg gives io.EOF as it is: RecvMsg then has the error.
 func (s *typedStream) SendMsg(message any) error {
-	return typed(s.ctx, s.ClientStream.SendMsg(message))
+	return s.client.typed(s.ctx, s.ClientStream.SendMsg(message))
 }

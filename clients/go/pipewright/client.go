@@ -46,6 +46,7 @@ type Client struct {
 	Leases runnerv1.LeaseServiceClient
 
 	conn      *grpc.ClientConn
+	host      string
 	closed    context.Context
 	close     context.CancelFunc
 	timeout   time.Duration
@@ -66,7 +67,7 @@ func Connect(address string, options ...Option) (*Client, error) {
 	if err := settings.check(place); err != nil {
 		return nil, err
 	}
-	client := &Client{timeout: settings.timeout, heartbeat: usualHeartbeat, sleep: sleep}
+	client := &Client{host: place.hostPort(), timeout: settings.timeout, heartbeat: usualHeartbeat, sleep: sleep}
 	client.closed, client.close = context.WithCancel(context.Background())
 	dialOptions, err := client.dialOptions(place, &settings)
 	if err != nil {

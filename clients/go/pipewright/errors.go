@@ -36,6 +36,9 @@ type Error struct {
 	FieldViolations []FieldViolation
 	// RetryDelay is how long to wait before another try; 0 where the service does not say.
 	RetryDelay time.Duration
+	// HTTPStatus is the status of an answer that was not gRPC, as a proxy between the client and
+	// the service sends it; 0 otherwise.
+	HTTPStatus int
 
 	status *status.Status
 	cause  error

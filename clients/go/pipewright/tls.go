@@ -22,7 +22,7 @@ func (s *tlsSettings) isSet() bool {
 // transport is how the bytes of a connection to place are sent.
 func (s *tlsSettings) transport(place address) (grpccredentials.TransportCredentials, error) {
 	if place.scheme == "http" {
-		return insecure.NewCredentials(), nil
+		return &plaintext{insecure.NewCredentials(), place.hostPort()}, nil
 	}
 	config := &tls.Config{ServerName: s.serverName, MinVersion: tls.VersionTLS12}
 	if s.authorities != nil {
