@@ -56,6 +56,12 @@ class Address:
         return f"dns:///{self.host}:{self.port}"
 
     @property
+    def host_port(self) -> str:
+        """The host and the port, for messages."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether calls stay on this machine."""
         match self._ip:

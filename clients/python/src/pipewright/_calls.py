@@ -29,6 +29,8 @@ class CallDefaults:
     timeout: float
     """Seconds that a unary call may take with all its tries."""
     authorization: str | None = field(repr=False)
+    host: str = ""
+    """The host and the port of the service, for messages."""
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:

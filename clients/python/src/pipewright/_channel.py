@@ -77,7 +77,7 @@ class _Unary:
 
         while True:
             try:
-                answer = _typed(make, self._closing)
+                answer = _typed(make, self._closing, self._defaults.host)
                 _check(answer[0])
                 return answer
             except ApiError as error:
@@ -97,8 +97,8 @@ class _Unary:
         headers = _headers(metadata, self._defaults)
         limit = Tries(sent, timeout, self._defaults).timeout()
         make = partial(self._method.future, sent, limit, headers, *args, **options)
-        call = _typed(make, self._closing)
-        return _TypedCall[Any](call, self._closing)
+        call = _typed(make, self._closing, self._defaults.host)
+        return _TypedCall[Any](call, self._closing, self._defaults.host)
 
 
 class _ServerStreaming:
@@ -120,25 +120,26 @@ class _ServerStreaming:
         check_limit(timeout)
         headers = _headers(metadata, self._defaults)
         make = partial(self._method, request, timeout, headers, *args, **options)
-        call = _typed(make, self._closing)
-        return _TypedCall[Any](call, self._closing)
+        call = _typed(make, self._closing, self._defaults.host)
+        return _TypedCall[Any](call, self._closing, self._defaults.host)
 
 
 class _TypedCall(Generic[_Result]):
     """A call under way whose errors are ApiError; in all else it is the call itself."""
 
-    def __init__(self, call: Any, closing: Closing) -> None:
+    def __init__(self, call: Any, closing: Closing, host: str) -> None:
         self._call = call
         self._closing = closing
+        self._host = host
 
     def __iter__(self) -> Iterator[_Result]:
         return self
 
     def __next__(self) -> _Result:
-        return cast(_Result, _typed(lambda: next(self._call), self._closing))
+        return cast(_Result, _typed(lambda: next(self._call), self._closing, self._host))
 
     def result(self, timeout: float | None = None) -> _Result:
-        result = _typed(lambda: self._call.result(timeout), self._closing)
+        result = _typed(lambda: self._call.result(timeout), self._closing, self._host)
         return cast(_Result, _check(result))
 
     def exception(self, timeout: float | None = None) -> Exception | None:
@@ -155,7 +156,7 @@ class _TypedCall(Generic[_Result]):
         return getattr(self._call, name)
 
 
-def _typed(get: Callable[[], Any], closing: Closing) -> Any:
+def _typed(get: Callable[[], Any], closing: Closing, host: str) -> Any:
     """What gRPC gives; what it raises is raised as ApiError.
 
     Of a channel that was closed these are errors of several kinds.
@@ -166,7 +167,7 @@ def _typed(get: Callable[[], Any], closing: Closing) -> Any:
         if closing.is_set():
             raise closed() from error
         if isinstance(error, grpc.RpcError):
-            raise api_error(error) from error
+            raise api_error(error, host) from error
         raise
 
 

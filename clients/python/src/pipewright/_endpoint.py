@@ -120,7 +120,7 @@ def endpoint(
         place.target,
         tls.credentials() if place.is_tls else None,
         _options(place, tls),
-        CallDefaults(timeout, header),
+        CallDefaults(timeout, header, place.host_port),
     )
 
 

@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from ._not_grpc import not_grpc
+
 _DETAILS = "grpc-status-details-bin"
 
 _Detail = TypeVar("_Detail", bound=Message)
@@ -46,6 +48,8 @@ class ApiError(Exception):
     """All that is wrong with the fields of the request."""
     retry_delay: timedelta | None
     """The pause that the service asks for before another try."""
+    http_status: int | None
+    """The HTTP status of an answer that was not gRPC, such as one of a proxy."""
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class ApiError(Exception):
         metadata: Mapping[str, str] | None = None,
         field_violations: Iterable[FieldViolation] = (),
         retry_delay: timedelta | None = None,
+        http_status: int | None = None,
     ) -> None:
         super().__init__(code, message)
         self.code = code
@@ -66,6 +71,7 @@ class ApiError(Exception):
         self.metadata = dict(metadata or {})
         self.field_violations = tuple(field_violations)
         self.retry_delay = retry_delay
+        self.http_status = http_status
 
     def __str__(self) -> str:
         reason = f" {self.reason}" if self.reason else ""
@@ -94,10 +100,15 @@ class _FailedCall(Protocol):
     def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
 
 
-def api_error(error: grpc.RpcError) -> ApiError:
+def api_error(error: grpc.RpcError, host: str) -> ApiError:
     """The typed error for one of gRPC's, which is its cause."""
     failed = cast(_FailedCall, error)
     details = _details(failed)
+    foreign = not_grpc(host, failed.code(), failed.details() or "")
+    if foreign and not details:
+        typed = ApiError(foreign.code, foreign.message, http_status=foreign.http_status)
+        typed.__cause__ = error
+        return typed
     info = _detail(details, ErrorInfo) or ErrorInfo()
     request = _detail(details, BadRequest) or BadRequest()
     retry = _detail(details, RetryInfo)

@@ -48,7 +48,7 @@ class _Unary(aio.UnaryUnaryClientInterceptor):
                 _check(await self._closing.unless_closed(call))
                 return call
             except aio.AioRpcError as error:
-                pause = tries.pause(api_error(error))
+                pause = tries.pause(api_error(error, self._defaults.host))
             await self._closing.pause(pause)
 
 
@@ -81,7 +81,7 @@ class _ServerStreaming(aio.UnaryStreamClientInterceptor):
         except StopAsyncIteration:
             return
         except aio.AioRpcError as error:
-            raise api_error(error) from error
+            raise api_error(error, self._defaults.host) from error
 
 
 def _details(
