@@ -43,9 +43,14 @@ record Address(boolean isTls, String host, int port) {
         : host.equalsIgnoreCase("localhost") || LOOPBACK.matcher(host).matches();
   }
 
+  /** The host and the port, for messages. */
+  String hostPort() {
+    return host + ":" + port;
+  }
+
   @Override
   public String toString() {
-    return (isTls ? "https://" : "http://") + host + ":" + port;
+    return (isTls ? "https://" : "http://") + hostPort();
   }
 
   private static String host(String text) {

@@ -35,6 +35,7 @@ final class Connection implements AutoCloseable {
   private final ManagedChannel transport;
   private final Channel channel;
   private final Gate gate;
+  private final NotGrpc notGrpc;
 
   /** The pauses that are being made. */
   private final Set<CountDownLatch> pauses = ConcurrentHashMap.newKeySet();
@@ -56,6 +57,7 @@ final class Connection implements AutoCloseable {
       builder.overrideAuthority(serverName);
     }
     this.gate = gate;
+    notGrpc = new NotGrpc(address.hostPort());
     transport = builder.build();
     Channel heard = ClientInterceptors.intercept(transport, new Hearing());
     channel =
@@ -149,6 +151,11 @@ final class Connection implements AutoCloseable {
     }
   }
 
+  private Status explain(Status status, Metadata trailers) {
+    Status explained = OwnErrors.explain(status);
+    return notGrpc.explain(explained, trailers).orElse(explained);
+  }
+
   private final class Ear<R> extends SimpleForwardingClientCallListener<R> {
     Ear(ClientCall.Listener<R> listener) {
       super(listener);
@@ -163,7 +170,7 @@ final class Connection implements AutoCloseable {
     @Override
     public void onClose(Status status, Metadata trailers) {
       boolean isOurs = isClosed() && status.getCode() == Code.UNAVAILABLE;
-      super.onClose(isOurs ? CLOSED : OwnErrors.explain(status), trailers);
+      super.onClose(isOurs ? CLOSED : explain(status, trailers), trailers);
     }
   }
 }

@@ -8,9 +8,6 @@ final class OwnErrors {
   /** How the library begins to tell of a connection that ended under a call that was sent. */
   private static final String GOAWAY = "Abrupt GOAWAY";
 
-  /** How it begins to tell of an answer that is not gRPC, which it repeats in full. */
-  private static final String HTTP = "HTTP status code ";
-
   private OwnErrors() {}
 
   /** What a status means; one of the service, which has no cause, means what it says. */
@@ -21,7 +18,7 @@ final class OwnErrors {
     if (isOfConnection(status)) {
       return Status.UNAVAILABLE.withDescription(text(status)).withCause(status.getCause());
     }
-    return begins(status, HTTP) ? status.withDescription(text(status)) : status;
+    return status;
   }
 
   /** A message that came, but is none: the library cancels the call for that. */

@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * A call that failed. What it tells beyond the code and the description is there only if the
@@ -22,6 +23,7 @@ public final class PipewrightException extends RuntimeException {
   private final Map<String, String> metadata;
   private final List<FieldViolation> fieldViolations;
   private final Duration retryDelay;
+  private final OptionalInt httpStatus;
 
   private PipewrightException(Status status, ErrorDetails details, Throwable cause) {
     super(message(status, details.info()), cause);
@@ -32,6 +34,7 @@ public final class PipewrightException extends RuntimeException {
     metadata = Map.copyOf(details.info().getMetadataMap());
     fieldViolations = details.fieldViolations();
     retryDelay = details.retryDelay().orElse(null);
+    httpStatus = NotGrpc.httpStatus(status);
   }
 
   /**
@@ -88,6 +91,11 @@ public final class PipewrightException extends RuntimeException {
   /** How long to wait before another try, if the service says so. */
   public Optional<Duration> retryDelay() {
     return Optional.ofNullable(retryDelay);
+  }
+
+  /** The HTTP status of an answer that was not gRPC, as a proxy in between sends it. */
+  public OptionalInt httpStatus() {
+    return httpStatus;
   }
 
   private static String message(Status status, ErrorInfo info) {

@@ -86,14 +86,6 @@ class OwnErrorsTest {
     }
   }
 
-  @Test
-  void answerThatIsNotGrpcIsToldInOneLine() {
-    Status page = Status.UNIMPLEMENTED.withDescription("HTTP status code 404\n<html>");
-    Status told = OwnErrors.explain(page);
-    assertEquals(Code.UNIMPLEMENTED, told.getCode());
-    assertEquals("HTTP status code 404", told.getDescription());
-  }
-
   private static PipewrightClient client(String address) {
     return FakeService.impatient(PipewrightClient.builder(address)).build();
   }
