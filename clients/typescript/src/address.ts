@@ -29,6 +29,11 @@ export class Address {
     return this.#url.origin;
   }
 
+  /** The host and the port, for messages. */
+  get hostPort(): string {
+    return `${this.#url.hostname}:${this.#url.port || (this.isTls ? 443 : 80)}`;
+  }
+
   /** Whether calls are encrypted. */
   get isTls(): boolean {
     return this.#url.protocol === "https:";

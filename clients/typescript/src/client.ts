@@ -92,7 +92,7 @@ export function createClient(
     withCredentials(credentials, address),
     requestId,
     retry(clock),
-    ownErrors((error) => platform.codeOf(error)),
+    ownErrors(address.hostPort, (error) => platform.codeOf(error)),
   ];
   const transport = guarded(platform.createTransport(interceptors), closing.signal);
   const jobs = createServiceClient(JobService, transport);

@@ -5,6 +5,7 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "./google/rpc/error_details_pb.js";
+import { NotGrpcError } from "./not-grpc.js";
 
 /** What is wrong with a field of a request. */
 export interface FieldViolation {
@@ -31,6 +32,8 @@ export class PipewrightError extends ConnectError {
   readonly fieldViolations: readonly FieldViolation[];
   /** How long to wait before another try, in milliseconds, where the service says so. */
   readonly retryDelayMs: number | undefined;
+  /** The HTTP status of an answer that was not gRPC, such as one of a proxy. */
+  readonly httpStatus: number | undefined;
 
   constructor(error: ConnectError, cause: unknown = error.cause) {
     super(error.rawMessage, error.code, error.metadata, undefined, cause);
@@ -47,6 +50,7 @@ export class PipewrightError extends ConnectError {
     }));
     const [retry] = error.findDetails(RetryInfoSchema);
     this.retryDelayMs = retry?.retryDelay && durationMs(retry.retryDelay);
+    this.httpStatus = error instanceof NotGrpcError ? error.httpStatus : undefined;
   }
 
   /** Makes one of whatever was thrown; one that is one already is left as it is. */

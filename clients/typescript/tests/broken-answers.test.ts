@@ -84,8 +84,8 @@ for (const [kind, answering] of [
 for (const [status, code] of [
   [401, Code.Unauthenticated],
   [403, Code.PermissionDenied],
-  [404, Code.Internal],
-  [500, Code.Internal],
+  [404, Code.Unimplemented],
+  [500, Code.Unknown],
   [503, Code.Unavailable],
 ] as const) {
   test(`web: HTTP ${status} is told as ${Code[code]}`, async (t) => {

@@ -1,4 +1,5 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { NotGrpcError, withoutStatus } from "../not-grpc.js";
 import { rethrown } from "../rethrown.js";
 
 /** Codes of Connect's own that mean what they say: of a reset stream, a limit or an HTTP status. */
@@ -16,10 +17,12 @@ const KEPT: ReadonlySet<Code> = new Set([
  * INVALID_ARGUMENT for half a message. Of a call that was aborted, Connect says so afterwards,
  * whatever is thrown here.
  *
+ * @param host the host and the port of the service, for messages.
  * @param codeOf tells what an error of the platform means, if it is one.
  */
-export function ownErrors(codeOf: (error: unknown) => Code | undefined): Interceptor {
-  const told = (error: unknown) => (isOfService(error) ? error : own(error, codeOf(error)));
+export function ownErrors(host: string, codeOf: (error: unknown) => Code | undefined): Interceptor {
+  const told = (error: unknown) =>
+    isOfService(error) || error instanceof NotGrpcError ? error : own(host, error, codeOf(error));
   return (next) => async (request) => {
     try {
       const response = await next(request);
@@ -37,12 +40,18 @@ export function isOfService(error: unknown): boolean {
   return error instanceof ConnectError && error.metadata.has("grpc-status");
 }
 
-function own(cause: unknown, known: Code | undefined): ConnectError {
+function own(host: string, cause: unknown, known: Code | undefined): ConnectError {
   const { code, rawMessage } = ConnectError.from(cause);
   const told =
     known ?? (isCut(rawMessage) ? Code.Unavailable : KEPT.has(code) ? code : Code.Internal);
-  const message = known === Code.Unavailable ? `the connection failed: ${rawMessage}` : rawMessage;
-  return new ConnectError(message, told, undefined, undefined, cause);
+  return new ConnectError(messageOf(host, rawMessage, known), told, undefined, undefined, cause);
+}
+
+function messageOf(host: string, message: string, known: Code | undefined): string {
+  if (known === Code.Unavailable) {
+    return `the connection failed: ${message}`;
+  }
+  return /missing (status|trailer)$/.test(message) ? withoutStatus(host) : message;
 }
 
 /** Connect has no code of its own for an answer that ends before it should. */

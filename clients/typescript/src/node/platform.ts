@@ -8,8 +8,12 @@ import { codeOf } from "./code-of.js";
 import { Sessions, type TlsOptions } from "./sessions.js";
 
 /** gRPC over HTTP/2. @throws Error if a certificate or key is not PEM. */
-export function nodePlatform({ origin }: Address, tls?: TlsOptions, clock = systemClock): Platform {
-  const sessionManager = new Sessions(origin, tls, clock);
+export function nodePlatform(
+  { origin, hostPort }: Address,
+  tls?: TlsOptions,
+  clock = systemClock,
+): Platform {
+  const sessionManager = new Sessions(origin, hostPort, tls, clock);
   const reaching: Interceptor = (next) => async (request) => {
     await sessionManager.reach(request.signal);
     return next(request);

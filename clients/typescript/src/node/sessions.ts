@@ -12,6 +12,7 @@ import { Http2SessionManager } from "@connectrpc/connect-node";
 import { Backoff } from "../backoff.js";
 import type { Clock } from "../clock.js";
 import { mendStatus } from "../status.js";
+import { reportForeign } from "./foreign.js";
 
 const PINGS = { pingIntervalMs: 30_000, pingTimeoutMs: 20_000, pingIdleConnection: false };
 const STREAM_WINDOW = 64 * 1024;
@@ -33,15 +34,19 @@ export interface TlsOptions {
 /** Connect's connections, with a window of their own, and with statuses that Connect can read. */
 export class Sessions extends Http2SessionManager {
   readonly #prepared = new WeakSet<Http2Session>();
+  /** Those whose peer has sent its settings. */
+  readonly #greeted = new WeakSet<Http2Session>();
+  readonly #host: string;
   readonly #clock: Clock;
   readonly #backoff = new Backoff();
   /** When the next connection may be attempted, by the clock. */
   #nextAttempt = 0;
 
   /** @throws Error if a certificate or the key is not PEM, or they do not belong together. */
-  constructor(origin: string, tls: TlsOptions | undefined, clock: Clock) {
+  constructor(origin: string, host: string, tls: TlsOptions | undefined, clock: Clock) {
     const settings = { initialWindowSize: STREAM_WINDOW };
     super(origin, PINGS, { settings, ...(tls && secured(tls)) });
+    this.#host = host;
     this.#clock = clock;
   }
 
@@ -66,6 +71,8 @@ export class Sessions extends Http2SessionManager {
   ): Promise<ClientHttp2Stream> {
     const stream = await super.request(...call);
     this.#prepare(stream.session);
+    const { session } = stream;
+    reportForeign(stream, this.#host, () => session !== undefined && this.#greeted.has(session));
     // Connect listens too, but later.
     stream.on("response", mendHeaders);
     stream.once("response", () => {
@@ -81,6 +88,7 @@ export class Sessions extends Http2SessionManager {
   #prepare(session: Http2Session | undefined): void {
     if (session && !this.#prepared.has(session)) {
       this.#prepared.add(session);
+      session.once("remoteSettings", () => this.#greeted.add(session));
       session.setLocalWindowSize(CONNECTION_WINDOW);
       // Connect stops listening as it closes. An error that is under way then, of which the calls
       // were told already, would end the process.

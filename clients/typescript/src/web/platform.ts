@@ -5,10 +5,10 @@ import type { Platform } from "../client.js";
 import { fetchMended } from "./fetch.js";
 
 /** gRPC-Web with `fetch()`. */
-export function webPlatform({ origin }: Address): Platform {
+export function webPlatform({ origin, hostPort }: Address): Platform {
   return {
     createTransport: (interceptors) =>
-      createGrpcWebTransport({ baseUrl: origin, interceptors, fetch: fetchMended }),
+      createGrpcWebTransport({ baseUrl: origin, interceptors, fetch: fetchMended(hostPort) }),
     // What fetch() throws where there is no connection, or no longer.
     codeOf: (error) => (error instanceof TypeError ? Code.Unavailable : undefined),
     close: () => {}, // Connections are the browser's.
