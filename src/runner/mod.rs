@@ -26,4 +26,5 @@ pub use crate::{
 };
 pub use agent::{Runner, run};
 pub use leases::{CredentialsAdvice, RemoteLeases};
+pub use mask::is_maskable;
 pub use settings::{RunnerError, RunnerSettings, ServicePlace};

@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, env};
 
 use clap::Args;
 
-use crate::cli::{exit::Failure, present::text};
+use crate::{
+    cli::{
+        exit::Failure,
+        present::{out, text},
+    },
+    runner::is_maskable,
+};
 
 /// The secret variables of a job.
 #[derive(Args, Debug)]
@@ -22,6 +28,18 @@ impl SecretVars {
         let names = self.names.iter();
         let read = names.map(|name| Ok((name.clone(), value(name)?)));
         read.collect()
+    }
+}
+
+/// Tells the person of secret values that appear in logs as they are.
+pub(crate) fn warn_of_short<'a>(secrets: impl IntoIterator<Item = (&'a String, &'a String)>) {
+    for (name, value) in secrets {
+        if !is_maskable(value) {
+            let name = text::one_line(name);
+            out::notice(&format!(
+                "secret variable {name} has fewer than 4 bytes on each line: it is not masked in logs"
+            ));
+        }
     }
 }
 

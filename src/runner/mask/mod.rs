@@ -1,34 +1,34 @@
 //! Takes the values of secrets out of a stage's output, while it streams by.
 
-mod forms;
+mod escapes;
+mod patterns;
+mod search;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, collections::HashMap, mem, ops::Range};
+use std::{borrow::Cow, mem, ops::Range};
 
-use aho_corasick::{
-    Anchored,
-    automaton::{Automaton, StateID},
-    nfa::contiguous::NFA,
-};
+pub use patterns::is_maskable;
+use search::Search;
 
 /// What stands in the place of a secret. Always the same, so that it tells no length.
 const MASK: &[u8] = b"***";
 
-/// Replaces each occurrence of a secret, in any of its `forms`, by `***`; occurrences
-/// that overlap become one.
+/// Replaces each occurrence of a secret by `***`; occurrences that overlap become one.
+/// Any character of it may be escaped in any way that [`escapes`] has.
 ///
 /// The output as a whole does not depend on how the input is cut into pieces. What is
 /// held back between two pieces is the longest end of the input that a secret could
-/// begin with, so a prompt goes out at once; memory is bounded by the longest form.
+/// begin with, so a prompt goes out immediately. Time is linear in the input, and memory
+/// is bounded by the longest pattern with all of it escaped.
 #[derive(Default)]
 pub(super) struct Masker(Option<Stream>);
 
 impl Masker {
     /// A masker of these values; of none, it lets everything through as it is.
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
-        let patterns = forms::of_all(secrets);
-        Self((!patterns.is_empty()).then(|| Stream::new(patterns)))
+        let patterns = patterns::of_all(secrets);
+        Self((!patterns.is_empty()).then(|| Stream::new(Search::new(patterns))))
     }
 
     /// Takes the next bytes of the input; answers what of it can go out.
@@ -45,14 +45,9 @@ impl Masker {
     }
 }
 
-/// No `Debug`: the automaton is made of the secrets.
+/// No `Debug`: the search is made of the secrets.
 struct Stream {
-    automaton: NFA,
-    /// Length of what a state has matched: the longest end of the input that is the
-    /// beginning of a pattern.
-    depths: HashMap<StateID, u32>,
-    start: StateID,
-    state: StateID,
+    search: Search,
     /// The end of the input that has not gone out yet.
     held: Vec<u8>,
     /// Parts of `held` to mask: in order, never overlapping, never empty.
@@ -62,26 +57,9 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(patterns: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        let patterns: Vec<Vec<u8>> = patterns.into_iter().collect();
-        let automaton = NFA::new(&patterns)
-            .expect("secrets have far fewer bytes than an automaton can have states");
-        let start = automaton
-            .start_state(Anchored::No)
-            .expect("an automaton that was not told otherwise has both starts");
-        let mut depths = HashMap::from([(start, 0)]);
-        for pattern in &patterns {
-            let mut state = start;
-            for (depth, &byte) in (1..).zip(pattern) {
-                state = automaton.next_state(Anchored::No, state, byte);
-                depths.insert(state, depth);
-            }
-        }
+    fn new(search: Search) -> Self {
         Self {
-            automaton,
-            depths,
-            start,
-            state: start,
+            search,
             held: Vec::new(),
             masks: Vec::new(),
             is_open: false,
@@ -89,32 +67,24 @@ impl Stream {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let before = self.held.len();
+        let mut end = self.held.len();
         self.held.extend_from_slice(bytes);
-        for (end, &byte) in (before + 1..).zip(bytes) {
-            self.state = self.automaton.next_state(Anchored::No, self.state, byte);
-            if self.automaton.is_special(self.state) && self.automaton.is_match(self.state) {
-                self.mask(end - self.matched()..end);
+        loop {
+            end += self.search.skip(&self.held[end..]);
+            if end == self.held.len() {
+                break;
+            }
+            end += 1;
+            if let Some(begin) = self.search.step(&self.held[..end]) {
+                self.mask(begin..end);
             }
         }
-        // Each byte of a pattern that is not over yet is in the state's depth, so no
-        // later match reaches back behind it.
-        self.release(self.held.len() - self.depths[&self.state] as usize)
+        self.release(self.search.pending(&self.held))
     }
 
     fn finish(&mut self) -> Vec<u8> {
-        self.state = self.start;
+        self.search.reset();
         self.release(self.held.len())
-    }
-
-    /// Length of the longest pattern that ends here.
-    fn matched(&self) -> usize {
-        let matches = 0..self.automaton.match_len(self.state);
-        let length = |index| {
-            let pattern = self.automaton.match_pattern(self.state, index);
-            self.automaton.pattern_len(pattern)
-        };
-        matches.map(length).max().unwrap_or_default()
     }
 
     /// Adds a mask, made one with those that it overlaps. One that is open stays the
@@ -148,6 +118,7 @@ impl Stream {
         }
         out.extend_from_slice(&self.held[at..end]);
         self.held.drain(..end);
+        self.search.released(end);
         self.masks = rest;
         out
     }

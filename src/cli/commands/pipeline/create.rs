@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     cli::{
-        commands::input::Input,
+        commands::{input::Input, secret_vars::warn_of_short},
         connect::client::{Client, request_id},
         exit::{Exit, Failure},
         present::{format::Format, resource},
@@ -41,6 +41,7 @@ pub(crate) async fn create(
     pipeline: v1::Pipeline,
     validate_only: bool,
 ) -> Result<v1::Pipeline, Failure> {
+    warn_of_short(&pipeline.secret_variables);
     let request = v1::CreatePipelineRequest {
         pipeline: Some(pipeline),
         request_id: request_id(),

@@ -7,7 +7,7 @@ use crate::{
     cli::{
         commands::{
             follow::{self, WatchArgs},
-            secret_vars::SecretVars,
+            secret_vars::{SecretVars, warn_of_short},
         },
         connect::{
             client::{Client, request_id},
@@ -89,6 +89,7 @@ pub(crate) async fn trigger(
     client: &Client,
     request: v1::TriggerPipelineRequest,
 ) -> Result<v1::Job, Failure> {
+    warn_of_short(&request.secret_variables);
     let send = |mut client: Client, request| async move {
         client.pipelines.trigger_pipeline(request).await
     };

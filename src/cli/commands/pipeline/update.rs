@@ -6,7 +6,7 @@ use prost_types::FieldMask;
 use super::name::Named;
 use crate::{
     cli::{
-        commands::{file::PipelineFile, input::Input},
+        commands::{file::PipelineFile, input::Input, secret_vars::warn_of_short},
         connect::client::{Client, request_id},
         exit::{Exit, Failure},
         present::{format::Format, resource, text},
@@ -42,6 +42,7 @@ impl UpdateArgs {
         };
         let id = self.pipeline.id(client).await?;
         let mut pipeline = of_file(file, id)?;
+        warn_of_short(&pipeline.secret_variables);
         pipeline.etag = self.etag.unwrap_or(pipeline.etag);
         let done = if self.validate_only {
             "the change is valid"

@@ -9,13 +9,14 @@ use std::{collections::BTreeMap, io};
 
 use secrecy::SecretString;
 use tokio::task::spawn_blocking;
+use tracing::info;
 
 use super::Context;
 use crate::{
     runner::{
         leases::{Ended, Failure},
         log,
-        mask::Masker,
+        mask::{Masker, is_maskable},
         process::Output,
     },
     supervisor::Command,
@@ -69,6 +70,9 @@ pub(super) async fn run(text: &str, context: Context<'_>) -> Result<Ended, Failu
 async fn masker(secrets: &BTreeMap<String, SecretString>) -> Masker {
     if secrets.is_empty() {
         return Masker::default();
+    }
+    for (name, _) in exposed(secrets).filter(|(_, value)| !is_maskable(value)) {
+        info!(secret = %name, "not masked in the log: it has fewer than 4 bytes on each line");
     }
     let secrets = secrets.clone();
     let made = spawn_blocking(move || Masker::new(exposed(&secrets).map(|(_, value)| value)));
