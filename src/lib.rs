@@ -47,6 +47,7 @@ pub mod proto;
     reason = "internal: comments say why, not what a name says"
 )]
 pub mod runner;
+pub mod scratch;
 pub mod server;
 #[allow(
     missing_docs,

@@ -14,10 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tempfile::TempDir;
 use tokio::{
     net::TcpListener,
     sync::{Notify, oneshot, watch},
+    task::spawn_blocking,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -30,6 +30,7 @@ use crate::{
     engine::{self, Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
     runner::RunnerError,
+    scratch::{self, Temporary},
     store::MemoryStore,
 };
 
@@ -213,15 +214,16 @@ pub async fn run_in(
     Ok(())
 }
 
-fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<TempDir>), ServeError> {
+fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<Temporary>), ServeError> {
     if let Some(directory) = configured {
         return Ok((directory, None));
     }
-    let temporary = tempfile::Builder::new()
-        .prefix("pipewright-logs-")
-        .tempdir()
-        .map_err(unusable("temporary directory", &env::temp_dir()))?;
-    Ok((temporary.path().to_owned(), Some(temporary)))
+    let parent = env::temp_dir();
+    let temporary =
+        Temporary::create(&parent).map_err(unusable("temporary directory (TMPDIR)", &parent))?;
+    let logs = temporary.path().join("logs");
+    spawn_blocking(move || scratch::sweep(&parent));
+    Ok((logs, Some(temporary)))
 }
 
 fn unusable(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {

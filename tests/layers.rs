@@ -15,7 +15,7 @@ use std::{
 use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 
 /// What each module may name of the others.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["domain"]),
@@ -24,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("store", &["domain"]),
     ("blobs", &["domain"]),
     ("supervisor", &[]),
+    ("scratch", &["telemetry"]),
     (
         "engine",
         &["domain", "proto", "store", "blobs", "auth", "telemetry"],
@@ -36,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "config",
             "engine",
             "supervisor",
+            "scratch",
             "telemetry",
         ],
     ),
@@ -51,6 +53,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "proto",
             "store",
             "blobs",
+            "scratch",
             "runner",
             "engine",
             "auth",

@@ -19,7 +19,10 @@ use super::{
     stage,
     workspace::{Home, Workspaces},
 };
-use crate::domain::{Offer, SessionId};
+use crate::{
+    domain::{Offer, SessionId},
+    scratch,
+};
 
 /// How long the service may hold a request for work.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -58,7 +61,11 @@ impl Runner {
         }
         // Tidying up may take a while, and removing files blocks.
         let made = spawn_blocking(move || Agent::new(leases, settings, guards));
-        Ok(Self(made.await.map_err(io::Error::other)??))
+        let agent = made.await.map_err(io::Error::other)??;
+        let place = agent.workspaces.place();
+        // Nothing waits for what others left behind.
+        spawn_blocking(move || scratch::sweep(&place));
+        Ok(Self(agent))
     }
 
     /// Runs stages until `stop`, or until the service says that it is stopping, and

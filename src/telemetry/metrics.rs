@@ -31,6 +31,7 @@ pub(crate) const TASK_DURATION: &str = "pipewright_task_duration_seconds";
 pub(crate) const TASK_LAST_SUCCESS: &str = "pipewright_task_last_success_timestamp_seconds";
 pub(crate) const TASK_ITEMS: &str = "pipewright_task_items_total";
 pub(crate) const OUTBOX_MESSAGES: &str = "pipewright_outbox_messages_total";
+pub(crate) const DIRECTORIES_LEFT: &str = "pipewright_directories_left_total";
 pub(crate) const BUILD_INFO: &str = "pipewright_build_info";
 
 /// What a number does.
@@ -144,6 +145,11 @@ const NUMBERS: [(&str, Kind, &str); 26] = {
             TASK_ITEMS,
             Counter,
             "Things that background tasks did, by task",
+        ),
+        (
+            DIRECTORIES_LEFT,
+            Counter,
+            "Workspaces and temporary directories that could not be removed",
         ),
         (BUILD_INFO, Gauge, "1, with the version of the program"),
     ]

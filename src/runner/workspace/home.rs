@@ -7,9 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::domain::{JobId, RunnerId};
+use crate::{
+    domain::{JobId, RunnerId},
+    scratch::Directory,
+};
 
 /// Name of the file with the runner's id.
 const ID_FILE: &str = "runner-id";
@@ -68,14 +71,14 @@ impl Home {
     /// Removes what an earlier process left behind: whoever has the lock knows that
     /// nobody uses it.
     pub(in crate::runner) fn tidy_up(&self) -> io::Result<()> {
+        let directory = Directory::open(&self.directory)?;
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let name = entry.file_name();
             if !name.to_str().is_some_and(is_workspace) || !entry.file_type()?.is_dir() {
                 continue;
             }
-            info!(path = %entry.path().display(), "removing a workspace that was left behind");
-            super::removal::remove(&entry.path());
+            directory.remove_left_behind(&name);
         }
         Ok(())
     }
@@ -90,7 +93,7 @@ pub(in crate::runner) fn share(directory: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-fn unusable(error: &io::Error, directory: &Path) -> io::Error {
+pub(super) fn unusable(error: &io::Error, directory: &Path) -> io::Error {
     let directory = directory.display();
     io::Error::other(format!(
         "cannot use the workspace directory {directory}: {error}"

@@ -5,7 +5,6 @@ mod git;
 mod git_error;
 mod home;
 mod prepare;
-mod removal;
 mod workspaces;
 
 #[cfg(fuzzing)]

@@ -3,26 +3,35 @@
 use std::{
     collections::HashMap,
     env, fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use parking_lot::Mutex;
-use tempfile::TempDir;
 
-use super::{
-    home::{self, Home},
-    removal,
+use super::home::{self, Home};
+use crate::{
+    config::Execution,
+    domain::JobId,
+    scratch::{Child, Directory, Temporary},
 };
-use crate::{config::Execution, domain::JobId};
 
 /// The workspaces of the jobs that this runner has had stages of.
 pub(in crate::runner) struct Workspaces {
     execution: Execution,
+    parent: Arc<Parent>,
     /// Keeps away from their directory whoever wants it alone.
     _shared: Option<fs::File>,
     jobs: Mutex<HashMap<JobId, Arc<Workspace>>>,
+}
+
+/// The directory that workspaces are in.
+struct Parent {
+    directory: Directory,
+    /// What their names begin with.
+    prefix: &'static str,
+    /// The directory is this one, unless it is the operator's.
+    _temporary: Option<Temporary>,
 }
 
 impl Workspaces {
@@ -34,11 +43,21 @@ impl Workspaces {
             fs::create_dir_all(parent)?;
             shared = Some(home::share(parent)?);
         }
+        let keeps_its_place = home.is_some() || execution.keeps_workspaces();
+        let place = place(&execution);
+        let parent =
+            Parent::new(&place, keeps_its_place).map_err(|error| home::unusable(&error, &place))?;
         Ok(Self {
             execution,
+            parent: Arc::new(parent),
             _shared: shared,
             jobs: Mutex::default(),
         })
+    }
+
+    /// The directory in which earlier processes may have left theirs.
+    pub(in crate::runner) fn place(&self) -> PathBuf {
+        place(&self.execution)
     }
 
     /// The workspace of a job, created when this is the job's first stage: one that
@@ -55,7 +74,7 @@ impl Workspaces {
         if must_exist {
             return Err(OpenError::Gone);
         }
-        let workspace = Arc::new(Workspace::create(job, &self.execution)?);
+        let workspace = Arc::new(Workspace::create(job, &self.execution, &self.parent)?);
         jobs.insert(job, Arc::clone(&workspace));
         Ok(workspace)
     }
@@ -84,10 +103,37 @@ pub(in crate::runner) enum OpenError {
     Io(#[from] io::Error),
 }
 
+/// Where workspaces are, or the temporary directory that they are in.
+fn place(execution: &Execution) -> PathBuf {
+    let configured = execution.workspace_dir().map(Path::to_owned);
+    configured.unwrap_or_else(env::temp_dir)
+}
+
+impl Parent {
+    /// In `place`, and in a temporary directory there unless `keeps_its_place`.
+    fn new(place: &Path, keeps_its_place: bool) -> io::Result<Self> {
+        if keeps_its_place {
+            return Ok(Self {
+                directory: Directory::open(place)?,
+                prefix: "pipewright-",
+                _temporary: None,
+            });
+        }
+        let temporary = Temporary::create(place)?;
+        Ok(Self {
+            directory: Directory::open(&temporary.path())?,
+            prefix: "",
+            _temporary: Some(temporary),
+        })
+    }
+}
+
 /// The directory of one job, shared by its stages.
 pub(in crate::runner) struct Workspace {
+    parent: Arc<Parent>,
+    child: Child,
     /// Private to the runner's user, never the directory in which commands start.
-    scratch: TempDir,
+    scratch: PathBuf,
     keep: bool,
     /// Where commands start.
     pub(in crate::runner) source: PathBuf,
@@ -98,41 +144,36 @@ pub(in crate::runner) struct Workspace {
 }
 
 impl Workspace {
-    fn create(job: JobId, execution: &Execution) -> io::Result<Self> {
+    fn create(job: JobId, execution: &Execution, parent: &Arc<Parent>) -> io::Result<Self> {
+        // Named after the job for people.
+        let child = parent
+            .directory
+            .create(&format!("{}{job}-", parent.prefix))?;
+        let scratch = parent.directory.path_of(&child);
+        let mut workspace = Self {
+            parent: Arc::clone(parent),
+            child,
+            // Without symlinks, so that what lies inside can be told by its path.
+            scratch: scratch.canonicalize()?,
+            keep: execution.keeps_workspaces(),
+            source: PathBuf::new(),
+            home: None,
+            checked_out: tokio::sync::Mutex::default(),
+        };
         match execution {
-            Execution::Isolated {
-                workspace_dir,
-                keep_workspaces,
-            } => {
-                let parent = workspace_dir.clone().unwrap_or_else(env::temp_dir);
-                Self::isolated(
-                    private_dir(job, &parent, *keep_workspaces)?,
-                    *keep_workspaces,
-                )
-            }
-            Execution::InPlace { directory } => Ok(Self {
-                scratch: private_dir(job, &env::temp_dir(), false)?,
-                keep: false,
-                source: directory.canonicalize()?,
-                home: None,
-                checked_out: tokio::sync::Mutex::default(),
-            }),
+            Execution::Isolated { .. } => workspace.isolate()?,
+            Execution::InPlace { directory } => workspace.source = directory.canonicalize()?,
         }
+        Ok(workspace)
     }
 
-    fn isolated(scratch: TempDir, keep: bool) -> io::Result<Self> {
-        // Without symlinks, so that what lies inside can be told by its path.
-        let root = scratch.path().canonicalize()?;
-        let (source, home) = (root.join("src"), root.join("home"));
+    fn isolate(&mut self) -> io::Result<()> {
+        let (source, home) = (self.scratch.join("src"), self.scratch.join("home"));
         fs::create_dir(&source)?;
         fs::create_dir(&home)?;
-        Ok(Self {
-            scratch,
-            keep,
-            source,
-            home: Some(home),
-            checked_out: tokio::sync::Mutex::default(),
-        })
+        self.source = source;
+        self.home = Some(home);
+        Ok(())
     }
 
     /// Whether it is the job's alone, and not a directory of the caller's.
@@ -145,6 +186,7 @@ impl Workspace {
     /// # Errors
     /// For people: it does not exist, or it lies outside, perhaps by a symlink.
     pub(in crate::runner) fn start_directory(&self, relative: &str) -> Result<PathBuf, String> {
+        self.check_source()?;
         let directory = self
             .source
             .join(relative)
@@ -162,32 +204,46 @@ impl Workspace {
         Ok(directory)
     }
 
+    /// Checks that the directory of the stages is still there.
+    fn check_source(&self) -> Result<(), String> {
+        let what = match self.is_isolated() {
+            true => "the workspace of this job",
+            false => "the directory that stages run in",
+        };
+        match self.source.canonicalize() {
+            Ok(found) if found == self.source && found.is_dir() => Ok(()),
+            Ok(_) => Err(format!(
+                "{what} was replaced by something else; \
+                 see which command before this one moved or replaced it"
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+                "{what} does not exist any more; \
+                 see which command before this one removed or moved it"
+            )),
+            Err(error) => Err(format!("{what} cannot be used: {error}")),
+        }
+    }
+
     /// For files of the runner's own about this job; commands do not start here.
     pub(in crate::runner) fn scratch(&self) -> &Path {
-        self.scratch.path()
+        &self.scratch
     }
 }
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        // What is left after this goes with `scratch`.
         if !self.keep {
-            removal::remove(self.scratch.path());
+            self.parent.directory.remove(&self.child);
         }
     }
 }
 
-/// A fresh directory with mode 0700, named after the job for people.
-fn private_dir(job: JobId, parent: &Path, keep: bool) -> io::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix(&format!("pipewright-{job}-"))
-        .permissions(fs::Permissions::from_mode(0o700))
-        .disable_cleanup(keep)
-        .tempdir_in(parent)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tempfile::TempDir;
+
     use super::*;
 
     fn isolated(parent: &Path, keep_workspaces: bool) -> Workspaces {
@@ -216,7 +272,7 @@ mod tests {
         let other = workspaces.open(job(), false).unwrap();
         assert_eq!(first.source, second.source);
         assert_ne!(first.source, other.source);
-        assert_eq!(mode(first.scratch.path()), 0o700);
+        assert_eq!(mode(first.scratch()), 0o700);
         assert_eq!(workspaces.held().len(), 2);
     }
 
