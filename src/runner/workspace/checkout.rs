@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use tracing::warn;
+
 use super::{
     git::Git,
     git_error::{GitError, masked},
@@ -101,9 +103,12 @@ struct Checkout<'a> {
 
 impl Checkout<'_> {
     async fn obtain(&self) -> Result<String, GitError> {
-        match self.fetch("sha1").await {
+        let said = match self.fetch("sha1").await {
             Err(GitError::ObjectFormat) => self.fetch("sha256").await?,
             fetched => fetched?,
+        };
+        if said.contains("[new tag]") {
+            self.warn_of_hidden_branch().await;
         }
         let wanted = match is_commit_id(self.source.reference) {
             true => self.source.reference,
@@ -118,7 +123,7 @@ impl Checkout<'_> {
 
     /// Fetches no more than the one commit, or all that leads to it where the host
     /// does not offer that.
-    async fn fetch(&self, format: &str) -> Result<(), GitError> {
+    async fn fetch(&self, format: &str) -> Result<String, GitError> {
         self.start_afresh().await?;
         let format = format!("--object-format={format}");
         self.git
@@ -141,9 +146,10 @@ impl Checkout<'_> {
         }
     }
 
-    async fn fetch_refs(&self, options: &[&str], refspecs: &[&str]) -> Result<(), GitError> {
-        // FETCH_HEAD would name the URL; nothing in the workspace has to.
-        let fixed = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"];
+    async fn fetch_refs(&self, options: &[&str], refspecs: &[&str]) -> Result<String, GitError> {
+        // FETCH_HEAD would name the URL; nothing in the workspace has to. Not quiet: it
+        // says whether a ref is a tag.
+        let fixed = ["fetch", "--no-tags", "--no-write-fetch-head"];
         let args = [
             &fixed,
             options,
@@ -151,7 +157,28 @@ impl Checkout<'_> {
             refspecs,
         ]
         .concat();
-        self.git.run(&args).await.map(drop)
+        self.git.run(&args).await
+    }
+
+    /// A name means a tag before it means a branch, which may not be what was meant.
+    async fn warn_of_hidden_branch(&self) {
+        let Source {
+            repository,
+            reference,
+        } = self.source;
+        let branch = format!("refs/heads/{reference}");
+        let args = ["ls-remote", "--end-of-options", repository, &branch];
+        let is_line = |line: &str| line.ends_with(&format!("\t{branch}"));
+        // Without an answer there is nothing to warn of.
+        if let Ok(said) = self.git.run(&args).await
+            && said.lines().any(is_line)
+        {
+            warn!(
+                tag = ?reference, ?branch,
+                "checked out a tag that hides a branch of the same name; \
+                 for the branch, give its full name as the ref"
+            );
+        }
     }
 
     async fn resolve(&self, name: &str) -> Result<String, GitError> {

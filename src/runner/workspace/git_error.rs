@@ -71,6 +71,10 @@ impl GitError {
         match self {
             Self::Stopped => "stopped".to_owned(),
             Self::NoGit => "the runner has no git; install it there".to_owned(),
+            Self::NoRef if is_short_commit_id(reference) => format!(
+                "ref '{reference}' not found; if it is a commit, give its full id, \
+                 which has 40 or 64 digits"
+            ),
             Self::NoRef => format!("ref '{reference}' not found"),
             Self::NoRepository => {
                 "repository not found; check the URL, and that the runner may read it".to_owned()
@@ -89,6 +93,11 @@ impl GitError {
             Self::Other(line) => without_secrets(line, url),
         }
     }
+}
+
+/// Whether a ref looks like the beginning of a commit id, as git shows it to people.
+fn is_short_commit_id(reference: &str) -> bool {
+    matches!(reference.len(), 4..40) && reference.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The line that says why git gave up.
@@ -170,6 +179,18 @@ mod tests {
             ("", GitError::Other("git failed and did not say why".into())),
         ] {
             assert_eq!(GitError::from_output(said), error);
+        }
+    }
+
+    #[test]
+    fn a_short_commit_id_gets_a_hint() {
+        let told = |reference| GitError::NoRef.explain("https://h/r", reference);
+        let full = "0".repeat(40);
+        for short in ["a1b2", "A1B2C3D", &full[1..]] {
+            assert!(told(short).contains("give its full id"), "{short}");
+        }
+        for other in ["main", "abc", "v1a2b3c", &full] {
+            assert_eq!(told(other), format!("ref '{other}' not found"));
         }
     }
 
