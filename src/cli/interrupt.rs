@@ -1,6 +1,9 @@
-//! Ctrl-C, termination and the call for a reload.
+//! Ctrl-C, termination, and a terminal that goes away.
 
-use std::sync::Arc;
+use std::{
+    fs::{self, File},
+    sync::Arc,
+};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -9,35 +12,61 @@ use tokio::{
 
 use crate::cli::exit::Failure;
 
-/// Calls for a reload: one for each SIGHUP from now on.
-pub(crate) fn reloads() -> Result<Arc<Notify>, Failure> {
-    let mut hangup = listen(SignalKind::hangup())?;
-    let told = Arc::new(Notify::new());
-    let tell = Arc::clone(&told);
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tell.notify_one();
-        }
-    });
-    Ok(told)
-}
-
 fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Service(format!("cannot take signals: {error}")))
 }
 
-/// SIGINT and SIGTERM from now on; the default action, death, is off.
+/// SIGINT, SIGTERM and hang-ups from now on; the default action, death, is off.
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    hung_up: Arc<Notify>,
 }
 
 impl Interrupts {
-    /// Starts to listen.
+    /// Starts to listen, for a command with a person in front of it: SIGHUP stops it,
+    /// unless the caller has it ignored, as `nohup` does.
     pub(crate) fn listen() -> Result<Self, Failure> {
+        let is_ignored = is_hangup_ignored();
+        Self::with(|hung_up| {
+            if is_ignored {
+                return Ok(());
+            }
+            let mut hangup = listen(SignalKind::hangup())?;
+            tokio::spawn(async move {
+                hangup.recv().await;
+                // Once: a shell sends another one, which is not more urgent.
+                hung_up.notify_one();
+            });
+            Ok(())
+        })
+    }
+
+    /// Starts to listen, for a service: SIGHUP stops it if its terminal has gone away,
+    /// and is otherwise the call for a reload.
+    pub(crate) fn of_service(reload: Arc<Notify>) -> Result<Self, Failure> {
+        let had_terminal = has_terminal() && !is_hangup_ignored();
+        Self::with(|hung_up| {
+            let mut hangup = listen(SignalKind::hangup())?;
+            tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    match had_terminal && !has_terminal() {
+                        true => hung_up.notify_one(),
+                        false => reload.notify_one(),
+                    }
+                }
+            });
+            Ok(())
+        })
+    }
+
+    fn with(hangups: impl FnOnce(Arc<Notify>) -> Result<(), Failure>) -> Result<Self, Failure> {
+        let hung_up = Arc::new(Notify::new());
+        hangups(Arc::clone(&hung_up))?;
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hung_up,
         })
     }
 
@@ -46,6 +75,21 @@ impl Interrupts {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            () = self.hung_up.notified() => {}
         }
     }
+}
+
+/// Whether this process has a controlling terminal that is still there.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// Whether SIGHUP was ignored already when this process was started. Only Linux tells.
+fn is_hangup_ignored() -> bool {
+    const SIGHUP: u64 = 1;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & SIGHUP != 0)
 }

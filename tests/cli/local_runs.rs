@@ -257,12 +257,152 @@ async fn the_checkout_example_runs_on_a_served_repository() {
     let file = directory.path().join("checkout.yaml");
     fs::write(&file, example.replace("127.0.0.1:8000", &address)).unwrap();
     let file = file.to_str().unwrap().to_owned();
-    let ran = tokio::task::spawn_blocking(move || run(&["run", "--clean", &file]))
-        .await
-        .unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = pipewright(&["run", "--clean", &file]);
+        command.args(arguments);
+        let ran = tokio::task::spawn_blocking(move || command.output().unwrap());
+        crate::binary::Ran::of(ran.await.unwrap())
+    };
+    let ran = run(&[]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("[test] hello from git\n"), "{ran:?}");
     assert!(ran.stdout.contains("[deploy] HELLO FROM GIT\n"), "{ran:?}");
+
+    // A tag goes before a branch, which is told only where there are both.
+    git(&["-C", "hello.git", "tag", "both", "main"]);
+    let told = "hides a branch of the same name";
+    let only_tag = run(&["--ref", "both"]).await;
+    assert_eq!(only_tag.code, Some(0), "{only_tag:?}");
+    assert!(!only_tag.stderr.contains(told), "{only_tag:?}");
+    git(&["-C", "hello.git", "branch", "both", "main"]);
+    for (reference, is_told) in [("both", true), ("refs/heads/both", false), ("main", false)] {
+        let ran = run(&["--ref", reference]).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.stderr.contains(told), is_told, "{reference}: {ran:?}");
+    }
+}
+
+/// Runs a pipeline of these commands, one stage each, in fresh directories.
+fn clean_run(commands: &[&str], directory: &std::path::Path) -> crate::binary::Ran {
+    let stages: Vec<_> = commands
+        .iter()
+        .enumerate()
+        .map(|(index, command)| serde_json::json!({ "name": format!("s{index}"), "command": command }))
+        .collect();
+    let pipeline = serde_json::json!({ "name": "p", "stages": stages });
+    let file = directory.join("p.json");
+    fs::write(&file, pipeline.to_string()).unwrap();
+    let mut command = pipewright(&["run", "--clean", file.to_str().unwrap()]);
+    crate::binary::Ran::of(command.env("TMPDIR", directory).output().unwrap())
+}
+
+#[test]
+fn a_link_in_the_place_of_a_workspace_is_not_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let victim = tempfile::tempdir().unwrap();
+    fs::write(victim.path().join("file"), "").unwrap();
+    let replace = format!(
+        "cd ..; W=$PWD; mv \"$W\" \"$W-moved\"; ln -s {} \"$W\"",
+        victim.path().display()
+    );
+    let ran = clean_run(&[&replace], directory.path());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(victim.path().join("file").exists());
+    let warning = "could not remove a directory";
+    assert_eq!(ran.stderr.matches(warning).count(), 1, "{ran:?}");
+    assert!(
+        ran.stderr.contains("something else was put in its place"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_workspace_that_a_stage_removed_moved_or_replaced_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    for (command, told) in [
+        (
+            "rm -r \"$PWD\"",
+            "the workspace of this job does not exist any more",
+        ),
+        (
+            "mv \"$PWD\" ../gone",
+            "the workspace of this job does not exist any more",
+        ),
+        (
+            "rm -r ../../*",
+            "the workspace of this job does not exist any more",
+        ),
+        (
+            "cd ..; rm -r src; ln -s / src",
+            "the workspace of this job was replaced",
+        ),
+        (
+            "cd ..; rm -r src; touch src",
+            "the workspace of this job was replaced",
+        ),
+    ] {
+        let ran = clean_run(&[command, "true"], directory.path());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let shown = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(shown.contains(told), "{command}: {shown}");
+    }
+}
+
+#[test]
+fn a_job_that_failed_is_told_by_the_exit_code_where_its_output_cannot_be_written() {
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    for (example, code) in [("hello", 10), ("failing", 1)] {
+        let file = format!("examples/{example}.yaml");
+        let ran = pipewright(&["run", &file]).stdout(full()).output().unwrap();
+        let ran = crate::binary::Ran::of(ran);
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        assert!(ran.stderr.contains("cannot write the output"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_no_unavailable_service() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    for temporary in ["/nonexistent".as_ref(), file.as_path()] {
+        for arguments in [&["run"][..], &["run", "--clean"]] {
+            let mut command = pipewright(arguments);
+            command.arg("examples/hello.yaml").env("TMPDIR", temporary);
+            let ran = crate::binary::Ran::of(command.output().unwrap());
+            assert_eq!(ran.code, Some(10), "{ran:?}");
+            let told = format!("the temporary directory (TMPDIR) {}", temporary.display());
+            assert!(ran.stderr.contains(&told), "{ran:?}");
+        }
+    }
+    let deleted = directory.path().join("deleted");
+    fs::create_dir(&deleted).unwrap();
+    let example = fs::canonicalize("examples/hello.yaml").unwrap();
+    let ran = std::process::Command::new("sh")
+        .args(["-c", "rmdir \"$PWD\"; exec \"$@\"", "sh"])
+        .args([env!("CARGO_BIN_EXE_pipewright"), "run"])
+        .arg(example)
+        .current_dir(deleted)
+        .output()
+        .unwrap();
+    let ran = crate::binary::Ran::of(ran);
+    assert_eq!(ran.code, Some(10), "{ran:?}");
+    assert!(ran.stderr.contains("current directory"), "{ran:?}");
+}
+
+#[test]
+fn a_secret_that_is_too_short_to_be_masked_is_told() {
+    let mut command = pipewright(&["run", "examples/hello.yaml", "--secret-var", "S"]);
+    let short = crate::binary::Ran::of(command.env("S", "abc").output().unwrap());
+    let told = "secret variable S has fewer than 4 bytes";
+    assert_eq!(short.stderr.matches(told).count(), 1, "{short:?}");
+    let long = crate::binary::Ran::of(command.env("S", "abcd").output().unwrap());
+    assert!(!long.stderr.contains(told), "{long:?}");
 }
 
 /// A ref that nothing is checked out of would be ignored.

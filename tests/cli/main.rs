@@ -31,4 +31,5 @@ mod recorder;
 mod runners;
 mod secure;
 mod serving;
+mod terminal;
 mod watching;

@@ -93,6 +93,8 @@ fn a_runner_starts_before_its_service_and_outlives_it() {
     let mut runner = Running::start(command.arg(directory.path()));
     runner.until_stderr("could not register");
     for _ in 0..2 {
+        // It has nothing to reload, and no terminal that could have gone away.
+        runner.signal(Signal::HUP);
         let served = Served::start_at(&address, &["--no-embedded-runner"]);
         runner.until_stderr("registered");
         served.create("p", "true");

@@ -28,7 +28,8 @@ use crate::{
             remote::key_value,
         },
         exit::{Exit, Failure},
-        present::{format::Format, out, text},
+        interrupt::Interrupts,
+        present::{format::Format, out, text, view::JobView},
     },
     config::{Access, Config, EmbeddedRunner, Execution, Limits, Supervision},
     proto::v1,
@@ -83,15 +84,21 @@ pub(crate) async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> 
         out::notice("running in this directory; --clean checks git_repository out instead");
     }
     let _traces = telemetry::init("warn");
+    // Before anything is there that has to be removed.
+    let interrupts = Interrupts::listen()?;
     let mut service = Service::start(&args).await?;
     let ended = tokio::select! {
-        ended = run_job(&service.client, &args, format, pipeline, secrets) => ended,
+        ended = run_job(&service.client, &args, format, pipeline, secrets, interrupts) => ended,
         failure = died(&mut service.task) => return Err(failure),
     };
-    if !matches!(ended, Ok(Exit::Interrupted)) {
-        service.stop().await?;
+    if matches!(ended, Ok(Exit::Interrupted)) {
+        return ended;
     }
-    ended
+    match (ended, service.stop().await) {
+        (Ok(Exit::Ok), Err(failure)) => Err(failure),
+        // The job's result counts.
+        (ended, _) => ended,
+    }
 }
 
 /// Refuses a stage that would wait for ever: no other runner can come.
@@ -120,6 +127,7 @@ async fn run_job(
     format: Format,
     pipeline: v1::Pipeline,
     secret_variables: BTreeMap<String, String>,
+    interrupts: Interrupts,
 ) -> Result<Exit, Failure> {
     let pipeline = create::create(client, pipeline, false).await?;
     let request = v1::TriggerPipelineRequest {
@@ -137,7 +145,7 @@ async fn run_job(
         raw: args.raw,
         on_interrupt: OnInterrupt::Cancel,
     };
-    follow::from_start(client, &job.id, style).await
+    follow::follow(client, &job.id, JobView::after(0), style, interrupts).await
 }
 
 /// The service of this run, on a port and with a token that no other run has.
@@ -221,5 +229,7 @@ fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
 }
 
 fn no_place(error: io::Error) -> Failure {
-    Failure::Local(format!("cannot run in this directory: {error}"))
+    Failure::Local(format!(
+        "cannot run in the current directory: {error}; change to one that exists"
+    ))
 }

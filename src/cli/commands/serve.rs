@@ -1,6 +1,6 @@
 //! `pipewright serve`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::{
     cli::{
         commands::settings::SettingsArgs,
         exit::{Exit, Failure},
-        interrupt::{Interrupts, reloads},
+        interrupt::Interrupts,
     },
     runner::RunnerError,
     server::{self, Environment, ServeError},
@@ -31,15 +31,13 @@ off a switch that is on by default, write `reflection = false` in the file. Flag
 environment, and the environment overrides the file.
 `pipewright config check` and `pipewright config show` take the same flags.";
 
-/// Serves until SIGINT or SIGTERM; SIGHUP has it read credentials and certificates again.
+/// Serves until SIGINT or SIGTERM, or until its terminal goes away. Any other SIGHUP has it
+/// read credentials and certificates again.
 pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     let (listen, config) = args.settings.load()?.into_config();
     let _telemetry = telemetry::init("info");
-    let mut interrupts = Interrupts::listen()?;
-    let environment = Environment {
-        reload: reloads()?,
-        ..Environment::default()
-    };
+    let environment = Environment::default();
+    let mut interrupts = Interrupts::of_service(Arc::clone(&environment.reload))?;
     let listener = bind(listen).await?;
     let stop = async move { interrupts.next().await };
     let served = server::run_in(environment, config, listener, stop).await;

@@ -82,7 +82,8 @@ pub(crate) async fn from_start(
     job_id: &str,
     style: Style,
 ) -> Result<Exit, Failure> {
-    follow(client, job_id, JobView::after(0), style).await
+    let interrupts = Interrupts::listen()?;
+    follow(client, job_id, JobView::after(0), style, interrupts).await
 }
 
 /// Follows the job from what the view knows to its end; its result is the exit
@@ -92,6 +93,7 @@ pub(crate) async fn follow(
     job_id: &str,
     view: JobView,
     style: Style,
+    interrupts: Interrupts,
 ) -> Result<Exit, Failure> {
     let (screen, writer) = Screen::start();
     let mut following = Following {
@@ -100,12 +102,12 @@ pub(crate) async fn follow(
         watch: Watch::new(client.clone(), job_id.to_owned(), view),
         display: Display::new(client, job_id, screen, style),
         waits: Waits::new(style.format),
-        interrupts: Interrupts::listen()?,
+        interrupts,
         on_interrupt: style.on_interrupt,
     };
     let exit = following.run().await;
     drop(following);
-    finish(writer, exit?).await
+    finish(writer, exit?, style.on_interrupt).await
 }
 
 struct Following<'a> {
@@ -188,18 +190,24 @@ enum Ended {
 }
 
 /// Waits for what is printed; one who wants to leave does not wait long.
-async fn finish(writer: Writer, exit: Exit) -> Result<Exit, Failure> {
+async fn finish(writer: Writer, exit: Exit, on_interrupt: OnInterrupt) -> Result<Exit, Failure> {
     let written = match exit {
         Exit::Interrupted => tokio::time::timeout(LEAVE_WITHIN, writer.finish()).await,
         _ => Ok(writer.finish().await),
     };
+    // The job's result counts, also where its output cannot be written.
+    let is_result = match exit {
+        Exit::Ok => false,
+        // To close the output is to leave, too.
+        Exit::Interrupted => on_interrupt == OnInterrupt::Cancel,
+        _ => true,
+    };
     match written {
-        // A reader such as `head` may have read enough; then only the job's result counts.
+        // A reader that has seen enough, such as `head`, is no failure.
         Ok(Err(failure)) if failure.exit() != Exit::Ok => {
-            if exit == Exit::Ok {
+            if !is_result {
                 return Err(failure);
             }
-            // What became of the job says more than what became of its output.
             failure.message().iter().for_each(|text| out::notice(text));
             Ok(exit)
         }

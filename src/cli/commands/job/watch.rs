@@ -6,6 +6,7 @@ use crate::cli::{
     commands::follow::{self, OnInterrupt, Style},
     connect::client::Client,
     exit::{Exit, Failure},
+    interrupt::Interrupts,
     present::{format::Format, view::JobView},
 };
 
@@ -31,6 +32,6 @@ impl WatchJobArgs {
             on_interrupt: OnInterrupt::Leave,
         };
         let view = self.after.map_or_else(JobView::default, JobView::after);
-        follow::follow(client, &self.job, view, style).await
+        follow::follow(client, &self.job, view, style, Interrupts::listen()?).await
     }
 }

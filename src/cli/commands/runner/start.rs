@@ -99,10 +99,11 @@ impl FromArgMatches for Start {
 }
 
 impl StartArgs {
-    /// Runs stages until SIGINT or SIGTERM.
+    /// Runs stages until SIGINT or SIGTERM, or until its terminal goes away. It has nothing
+    /// to reload at any other SIGHUP.
     pub(super) async fn run(self, service: Connection) -> Result<Exit, Failure> {
         let _telemetry = telemetry::init("info");
-        let mut interrupts = Interrupts::listen()?;
+        let mut interrupts = Interrupts::of_service(Arc::default())?;
         let drain = self.drain;
         let leases = RemoteLeases::new(
             &service.endpoint,
