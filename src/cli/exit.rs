@@ -31,8 +31,6 @@ pub(crate) enum Exit {
     Deadline = 8,
     /// Somebody else cancelled the job.
     CancelledByOther = 9,
-    /// Something on this machine cannot be used: a directory, or the output.
-    Local = 10,
     /// Ctrl-C.
     Interrupted = 130,
 }
