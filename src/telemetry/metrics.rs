@@ -46,7 +46,7 @@ enum Kind {
 }
 
 /// Every number, with what it means and its labels.
-const NUMBERS: [(&str, Kind, &str); 26] = {
+const NUMBERS: [(&str, Kind, &str); 27] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         (
