@@ -1,6 +1,6 @@
-//! Compiles `proto/` into Rust, without protoc, and keeps the encoded
-//! descriptor set for server reflection and for JSON output. Compiles the store's
-//! forms, too, which are in no descriptor set.
+//! Compiles `proto/` to Rust, without protoc, and writes the encoded descriptor set for
+//! server reflection and for JSON output. Also compiles the messages of the store, which are
+//! not in the descriptor set.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -15,9 +15,8 @@ const PROTO_FILES: [&str; 6] = [
     "pipewright/v1/admin_service.proto",
     "pipewright/runner/v1/lease_service.proto",
 ];
-/// Unary methods, by the names of their functions, whose answers are made of parts that are
-/// encoded once.
-const SAME_FOR_MANY: [&str; 4] = [
+/// Unary methods, by function name, whose responses consist of cached encoded parts.
+const CACHED_RESPONSES: [&str; 4] = [
     "create_pipeline",
     "get_pipeline",
     "list_pipelines",
@@ -43,7 +42,7 @@ const SECRET_MESSAGES: [&str; 3] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // tonic-prost-build does not print this when it is given descriptors.
+    // tonic-prost-build does not print this if it compiles descriptors.
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
 
     let mut compiler = protox::Compiler::new([PROTO_ROOT])?;
@@ -70,16 +69,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Maps are ordered, so that equal messages encode to equal bytes.
         .btree_map(".")
         .bytes(".")
-        // They carry secrets; the crate has a `Debug` for them that shows none.
+        // They contain secrets; the crate implements `Debug` for them without the secrets.
         .skip_debug(SECRET_MESSAGES)
-        // That goes for what is inside of them, too.
+        // `skip_debug` also applies to nested types, so this one needs the derive.
         .type_attribute(".pipewright.runner.v1.StageWork.action", "#[derive(Debug)]")
         .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
-    compile_stored_forms()
+    compile_store_messages()
 }
 
-/// A compiler of its own, so that the public descriptor set never has these messages.
-fn compile_stored_forms() -> Result<(), Box<dyn Error>> {
+/// Uses a separate compiler, so that the public descriptor set never has these messages.
+fn compile_store_messages() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={STORE_PROTO_ROOT}");
     let mut compiler = protox::Compiler::new([STORE_PROTO_ROOT])?;
     compiler
@@ -89,7 +88,7 @@ fn compile_stored_forms() -> Result<(), Box<dyn Error>> {
     Config::new()
         .btree_map(["."])
         .bytes(["."])
-        // Some carry secrets, and nothing prints the others either.
+        // Some contain secrets, and no code prints the others.
         .skip_debug(["."])
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
@@ -99,8 +98,8 @@ fn stubs() -> tonic_prost_build::Builder {
     tonic_prost_build::configure().codec_path("crate::proto::Codec")
 }
 
-/// Servers may send messages that are encoded already, where many get the same; all else is
-/// as tonic has it.
+/// Lets servers send encoded messages, for responses that many clients get. Everything else
+/// is generated as tonic does.
 struct Stubs {
     clients: Box<dyn ServiceGenerator>,
     servers: Box<dyn ServiceGenerator>,
@@ -110,7 +109,7 @@ impl ServiceGenerator for Stubs {
     fn generate(&mut self, mut service: Service, code: &mut String) {
         self.clients.generate(service.clone(), code);
         for method in &mut service.methods {
-            if method.server_streaming || SAME_FOR_MANY.contains(&method.name.as_str()) {
+            if method.server_streaming || CACHED_RESPONSES.contains(&method.name.as_str()) {
                 method.output_type = format!("crate::proto::Reply<super::{}>", method.output_type);
             }
         }

@@ -1,7 +1,7 @@
-//! What crowds of clients do to one that only wants its answers, and what an idle
-//! watcher costs beside a stream of a bare tonic server. Each figure is a ratio within
-//! this run, of rounds in turns: alone; while the crowd is at another service on the same
-//! machine, which shows what the crowd takes of the machine; and while it is at this one.
+//! How a crowd of clients affects the latency of one client, and the cost of an idle watcher
+//! compared with a stream of a bare tonic server. Each figure is a ratio within this run, of
+//! alternating rounds: without the crowd; with the crowd at another service on the same
+//! machine, which shows the crowd's load on the machine; and with the crowd at this service.
 
 #![allow(
     missing_docs,
@@ -37,7 +37,7 @@ use server::Server;
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(700);
-/// For what a crowd left behind.
+/// Time for the service to clean up after a crowd.
 const PAUSE: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy)]
@@ -104,7 +104,7 @@ async fn main() {
     }
 }
 
-/// What an idle watcher costs.
+/// Measures the cost of an idle watcher.
 async fn idle() {
     let (own, bare): (Vec<_>, Vec<_>) = watchers::compare(3).await.into_iter().unzip();
     let ratios = own.iter().zip(&bare).map(|(own, bare)| own / bare);
@@ -118,19 +118,19 @@ async fn idle() {
     println!("| {own:.0} bytes | {bare:.0} bytes | {ratio} | 1.3 × |");
 }
 
-/// A job with many events to come, of which none comes yet.
+/// A job with many future events, of which none occurs during the measurement.
 async fn watched(server: &Server) -> v1::Job {
     let stages = (0..150).map(|number| stage(&format!("s{number}"), "true"));
     job(&channel(NEIGHBOUR, server.address), stages.collect()).await
 }
 
-/// In microseconds.
+/// Latencies in microseconds.
 struct Times {
     p50: f64,
     p99: f64,
 }
 
-/// One call after the other on a connection of its own.
+/// Measures sequential calls on a separate connection.
 async fn measure(server: &Server, job: &v1::Job) -> Times {
     let own = channel(NEIGHBOUR, server.address);
     get(&own, job).await.unwrap();
@@ -148,7 +148,7 @@ async fn measure(server: &Server, job: &v1::Job) -> Times {
     }
 }
 
-/// Brings a crowd together, which goes home when this is dropped.
+/// Starts a crowd, which ends when the result is dropped.
 async fn gather(crowd: Crowd, server: &Server, job: &v1::Job) -> JoinSet<()> {
     let address = server.address;
     let mut tasks = JoinSet::new();

@@ -1,6 +1,5 @@
-//! The service beside bare tonic, row by row of what it is meant to reach. Each figure is
-//! a ratio within this run, of rounds in turns: A B A B. docs/PERFORMANCE.md says what each
-//! row does.
+//! Compares the service with bare tonic; each row has a goal. Each figure is a ratio within
+//! this run, of alternating rounds: A B A B. docs/PERFORMANCE.md describes each row.
 
 #![allow(
     missing_docs,
@@ -75,16 +74,17 @@ mod watchers;
 use mode::Mode;
 use report::Row;
 
-/// What can be asked for by `--rows`.
+/// The names that `--rows` accepts.
 const NAMES: [&str; 12] = [
     "get", "create", "update", "trigger", "latency", "fanout", "watchers", "start", "stored",
     "stages", "command", "logs",
 ];
 
 fn names() -> &'static [&'static str] {
-    match std::env::args().any(|argument| argument == "--growth") {
-        true => &growth::NAMES,
-        false => &NAMES,
+    if std::env::args().any(|argument| argument == "--growth") {
+        &growth::NAMES
+    } else {
+        &NAMES
     }
 }
 
@@ -112,8 +112,8 @@ fn main() {
         Some(load::ARGUMENT) => load::serve(),
         _ => match mode::asked(names()) {
             Ok(asked) => run(measure(asked)),
-            Err(mistake) => {
-                eprintln!("{mistake}");
+            Err(problem) => {
+                eprintln!("{problem}");
                 std::process::exit(2);
             }
         },
@@ -121,12 +121,12 @@ fn main() {
 }
 
 fn run(future: impl Future<Output = ()>) {
-    // As `tokio::main` does, which makes as many threads as there are processors to it.
+    // As `tokio::main` does: one thread per processor that is available to this process.
     tokio::runtime::Runtime::new().unwrap().block_on(future);
 }
 
 async fn measure(asked: mode::Asked) {
-    if asked.mode.h2load && !h2load::is_there() {
+    if asked.mode.h2load && !h2load::is_installed() {
         eprintln!("--h2load: it is not installed (nghttp2-client)");
         std::process::exit(2);
     }

@@ -1,4 +1,4 @@
-//! Tonic as it comes, with a stream that waits as a watcher does, and the windows of
+//! A bare tonic server with an idle stream, as a watcher's, and the flow control windows of
 //! the service.
 
 use tokio::net::TcpListener;
@@ -6,7 +6,7 @@ use tonic::transport::{Server, server::TcpIncoming};
 
 pub(crate) const ARGUMENT: &str = "--bare";
 
-/// Serves the health service, whose `Watch` says something and then waits.
+/// Serves the health service, whose `Watch` sends one message and then waits.
 pub(crate) async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     eprintln!("address={}", listener.local_addr().unwrap());

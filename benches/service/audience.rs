@@ -1,4 +1,4 @@
-//! A crowd that watches, and whoever gives it something to see, on one thread.
+//! A crowd of watchers and the publisher of their events, on one thread.
 
 use std::{
     collections::HashMap,
@@ -19,9 +19,9 @@ use crate::{
     server::cpu,
 };
 
-/// Publishing calls that are not answered yet.
-const AT_ONCE: usize = 32;
-/// Without any event for so long, the server is stuck.
+/// Concurrent publishing calls.
+const MAX_UNANSWERED: usize = 32;
+/// Without any event for this time, the server is considered stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Watchers {
@@ -31,9 +31,10 @@ struct Watchers {
 
 struct Audience {
     watchers: Vec<Watchers>,
-    /// From when there is something to publish: a connection that says nothing is closed.
+    /// Opened when there are events to publish, because the server closes a connection
+    /// without requests.
     publisher: Option<Connection>,
-    /// Watchers that have something.
+    /// Watchers that have received a message.
     begun: usize,
     delivered: u64,
     unanswered: usize,
@@ -42,7 +43,7 @@ struct Audience {
 pub(crate) fn watch(show: &Show) -> io::Result<Shown> {
     let mut audience = Audience::open(show)?;
     let crowd = show.connections * show.watchers_per_connection;
-    audience.go_on(PATIENCE, |audience| audience.begun == crowd)?;
+    audience.run_until(PATIENCE, |audience| audience.begun == crowd)?;
     audience.publisher = Some(Connection::open(show.address, &show.publish, None)?);
     let (begin, before) = (Instant::now(), cpu(show.process));
     let mut times = match show.pace {
@@ -79,17 +80,17 @@ impl Audience {
         })
     }
 
-    /// The times until the last watcher had a message's events.
+    /// The times from a message until the last watcher has received its events.
     fn paced(&mut self, show: &Show, crowd: u64, pace: Duration) -> io::Result<Vec<Duration>> {
         let (mut times, mut expected) = (Vec::new(), 0);
         for (message, events) in &show.messages {
             let published = Instant::now();
             self.publish(message);
             expected += events * crowd;
-            self.go_on(PATIENCE, |audience| audience.delivered == expected)?;
+            self.run_until(PATIENCE, |audience| audience.delivered == expected)?;
             times.push(published.elapsed());
             let rest = (published + pace).saturating_duration_since(Instant::now());
-            self.go_on(rest, |_| false)?;
+            self.run_until(rest, |_| false)?;
         }
         Ok(times)
     }
@@ -97,11 +98,11 @@ impl Audience {
     fn burst(&mut self, show: &Show, crowd: u64) -> io::Result<Vec<Duration>> {
         let begin = Instant::now();
         for (message, _) in &show.messages {
-            self.go_on(PATIENCE, |audience| audience.unanswered < AT_ONCE)?;
+            self.run_until(PATIENCE, |audience| audience.unanswered < MAX_UNANSWERED)?;
             self.publish(message);
         }
         let expected = crowd * show.messages.iter().map(|(_, events)| events).sum::<u64>();
-        self.go_on(PATIENCE, |audience| audience.delivered == expected)?;
+        self.run_until(PATIENCE, |audience| audience.delivered == expected)?;
         Ok(vec![begin.elapsed()])
     }
 
@@ -111,20 +112,20 @@ impl Audience {
         self.unanswered += 1;
     }
 
-    /// Sends and receives until something is so, or for as long as said; to wait for
-    /// nothing all that `PATIENCE` is too long.
-    fn go_on(&mut self, time: Duration, is_so: impl Fn(&Self) -> bool) -> io::Result<()> {
+    /// Sends and receives until a condition holds, or for the given time. If the time is
+    /// [`PATIENCE`] and the condition does not hold by then, this is an error.
+    fn run_until(&mut self, time: Duration, is_done: impl Fn(&Self) -> bool) -> io::Result<()> {
         let until = Instant::now() + time;
         loop {
-            if is_so(self) {
+            if is_done(self) {
                 return Ok(());
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return match time < PATIENCE {
-                    true => Ok(()),
-                    false => Err(io::ErrorKind::TimedOut.into()),
-                };
+                if time < PATIENCE {
+                    return Ok(());
+                }
+                return Err(io::ErrorKind::TimedOut.into());
             }
             self.turn(left)?;
         }
@@ -157,16 +158,16 @@ impl Audience {
             Came::End | Came::Reset => ends += 1,
         })?;
         self.unanswered -= ends;
-        // An answer is one message and its end, and both are sent at once.
-        match ends > messages {
-            false => Ok(()),
-            true => Err(io::Error::other("publishing was refused")),
+        // A response is one message and its end, which are sent together.
+        if ends > messages {
+            return Err(io::Error::other("publishing was refused"));
         }
+        Ok(())
     }
 }
 
 impl Watchers {
-    /// The watchers whose first message came, and the events that came to any.
+    /// The number of watchers that received their first message, and of events received.
     fn read(&mut self) -> io::Result<(usize, u64)> {
         let (mut begun, mut delivered, mut ended) = (0, 0, false);
         let readers = &mut self.readers;
@@ -179,10 +180,10 @@ impl Watchers {
             }
             Came::End | Came::Reset => ended = true,
         })?;
-        match ended {
-            false => Ok((begun, delivered)),
-            true => Err(io::Error::other("a watch ended")),
+        if ended {
+            return Err(io::Error::other("a watch ended"));
         }
+        Ok((begun, delivered))
     }
 }
 

@@ -1,5 +1,4 @@
-//! Tonic as it comes, with the codec that comes with it: what a service costs that does
-//! nothing.
+//! A bare tonic server with tonic's codec: the cost of a service that does nothing.
 
 use std::{convert::Infallible, future::Ready, task};
 
@@ -36,7 +35,7 @@ pub(crate) async fn serve() {
         .unwrap();
 }
 
-/// As generated code would have it.
+/// Written as tonic's generated code would be.
 #[derive(Clone)]
 struct Bare(Broadcast);
 

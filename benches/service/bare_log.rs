@@ -1,5 +1,5 @@
-//! Tonic as it comes, streaming a file: chunks of the size of the service's, each read
-//! when the one before it was sent.
+//! A bare tonic server that streams a file in chunks of the same size as the service's. Each
+//! chunk is read when the previous one was sent.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use pipewright::proto::v1::{
 use tokio::{fs::File, io::AsyncReadExt};
 use tonic::{Request, Response, Status, server::ServerStreamingService};
 
-/// The request's job names the file.
+/// The request's job id is the path of the file.
 pub(crate) const FILE: &str = "/bench.Bare/File";
 
 const CHUNK: usize = 64 * 1024;

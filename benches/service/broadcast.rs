@@ -1,5 +1,5 @@
-//! Fan-out by what tokio and tonic have: each subscriber of a broadcast gets each event as
-//! a message, which the usual codec encodes.
+//! Fan-out with tokio's broadcast channel and bare tonic: each subscriber gets each event as
+//! a message, which tonic's codec encodes.
 
 use std::pin::Pin;
 
@@ -15,7 +15,7 @@ use tonic::{
     server::{ServerStreamingService, UnaryService},
 };
 
-/// More than ever waits.
+/// More events than ever wait.
 const CAPACITY: usize = 1_024;
 
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl Broadcast {
     }
 }
 
-/// Begins with an empty message, as a watch begins with what there is.
+/// Begins with an empty message, as a watch begins with a snapshot.
 pub(crate) struct Subscribe(pub(crate) Broadcast);
 
 impl ServerStreamingService<GetPipelineRequest> for Subscribe {
@@ -43,8 +43,8 @@ impl ServerStreamingService<GetPipelineRequest> for Subscribe {
     }
 }
 
-/// Publishes the events of a batch one by one, each when all have the last one: what is
-/// sent faster than the slowest receives is lost to it.
+/// Publishes the events of a batch one by one, each when all subscribers have received the
+/// previous one: otherwise the slowest subscriber would lose events.
 pub(crate) struct Publish(pub(crate) Broadcast);
 
 impl UnaryService<JobEventBatch> for Publish {

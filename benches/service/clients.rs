@@ -1,4 +1,4 @@
-//! What is put into a service before it is measured, and the two sides to measure.
+//! Sets up the data of a service before a measurement, and the two sides to measure.
 
 use std::{cell::OnceCell, process::Command, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) const TRIGGER: &str = "/pipewright.v1.PipelineService/TriggerPipeline";
-/// Flags of a service that takes as many jobs as it can be told to.
+/// Flags of a service with the highest limits of jobs.
 pub(crate) const ANY_NUMBER_OF_JOBS: [&str; 4] = [
     "--max-active-jobs",
     "1000000",
@@ -24,7 +24,7 @@ pub(crate) const ANY_NUMBER_OF_JOBS: [&str; 4] = [
     "10000000",
 ];
 
-/// A service, and how to be let in.
+/// A service, with the credentials for it.
 pub(crate) struct Ours {
     pub(crate) server: Server,
     pub(crate) authorization: Option<String>,
@@ -33,7 +33,7 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Open to anybody who reaches it.
+    /// A service without authentication.
     pub(crate) fn open(flags: &[&str]) -> Self {
         Self {
             server: Server::pipewright(flags),
@@ -43,7 +43,7 @@ impl Ours {
         }
     }
 
-    /// As a team runs it: all its layers, with callers who are known by a token.
+    /// A service with all its layers, and with authentication by token, as a team runs it.
     pub(crate) fn guarded(flags: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
         let file = directory.path().join("credentials.toml");
@@ -138,7 +138,7 @@ pub(crate) fn echo(server: &Server, like: &Plan) -> Plan {
     }
 }
 
-/// Calls for a pipeline that is there.
+/// Calls that get an existing pipeline.
 pub(crate) async fn get(ours: &Ours, mode: Mode) -> Plan {
     let request = v1::GetPipelineRequest {
         pipeline_id: ours.create(pipeline("service")).await.id,
@@ -156,7 +156,7 @@ pub(crate) fn trigger(pipeline: &v1::Pipeline) -> Vec<u8> {
     request.encode_to_vec()
 }
 
-/// One as teams have it.
+/// A typical pipeline of a team.
 pub(crate) fn pipeline(name: &str) -> v1::Pipeline {
     let mut test = stage("test", "cargo test --locked --all-targets");
     test.needs = vec!["build".to_owned()];

@@ -1,4 +1,4 @@
-//! From a trigger to the first act of its command.
+//! The time from a trigger to the start of its command.
 
 use std::{
     fs::{File, OpenOptions},
@@ -113,7 +113,7 @@ async fn loaded(mode: Mode, service: &Triggered) -> Row {
         while !load.is_finished() {
             ours.push(service.once().await);
         }
-        // It was over before the last one was.
+        // The load ended during the last round, so that round is dropped.
         ours.pop();
         reached.push(load.await.unwrap().per_second());
         all.push(p99s(ours, baseline));
@@ -145,7 +145,7 @@ fn p99(mut times: Vec<Duration>) -> f64 {
     times[times.len() * 99 / 100].as_secs_f64() * 1e6
 }
 
-/// A service with a pipeline whose command says at once that it runs.
+/// A service with a pipeline whose command immediately signals that it runs.
 struct Triggered {
     server: Server,
     client: Client,
@@ -170,7 +170,7 @@ impl Triggered {
         triggered
     }
 
-    /// Time from a trigger to the command's first act; nothing is left of the job after it.
+    /// The time from a trigger to the command's signal. Returns when the job has ended.
     async fn once(&self) -> Duration {
         let signal = Arc::clone(&self.signal);
         let seen = spawn_blocking(move || signal.seen());
@@ -181,7 +181,7 @@ impl Triggered {
         seen - began
     }
 
-    /// Calls for the pipeline, at a rate that leaves something of the machine.
+    /// Calls that get the pipeline, at a rate that does not use the whole machine.
     fn load(&self, mode: Mode) -> Plan {
         let request = v1::GetPipelineRequest {
             pipeline_id: self.pipeline.clone(),
@@ -200,7 +200,7 @@ impl Triggered {
         }
     }
 
-    /// Stores pipelines until the service has so many bytes of memory.
+    /// Stores pipelines until the service uses this many bytes of memory.
     async fn fill(&self, bytes: u64) {
         let command = "x".repeat(64 * 1024);
         for number in 0.. {
@@ -223,8 +223,8 @@ async fn by_hand(raw: &Raw, signal: &Arc<Signal>) -> Duration {
     seen.await.unwrap() - began
 }
 
-/// A named pipe into which a command writes. Both of its ends are open here, so that
-/// nobody waits for the other.
+/// A named pipe to which a command writes. Both of its ends are open here, so that neither
+/// side blocks on opening it.
 struct Signal {
     path: PathBuf,
     pipe: File,
@@ -244,7 +244,7 @@ impl Signal {
         }
     }
 
-    /// A shell does it by itself.
+    /// A shell builtin, so that no further process is started.
     fn command(&self) -> String {
         format!("echo >'{}'", self.path.display())
     }

@@ -1,6 +1,6 @@
-//! A connection of HTTP/2 that does as little as it can, so that the load is not what is
-//! measured: a call is two frames made before, of an answer only the frames' heads are
-//! read. It is for servers that behave; a test of the protocol it is not.
+//! A minimal HTTP/2 client connection, so that the cost of the load generator is not measured:
+//! a call is two prepared frames, and of a response only the frame headers are read. It
+//! requires a well-behaved server and does not test the protocol.
 
 use std::{
     io::{self, Read, Write},
@@ -18,13 +18,14 @@ const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
-/// Bytes of a frame, as it is until a server allows more.
-const MOST: usize = 16_384;
-/// More than is ever sent on one connection or stream, so that none is told twice.
+/// The default maximum frame size of HTTP/2, in bytes.
+const MAX_FRAME_SIZE: usize = 16_384;
+/// More than is ever received on one connection or stream, so that only one WINDOW_UPDATE is
+/// sent for each.
 const WINDOW: u32 = (1 << 31) - 1;
 const USUAL_WINDOW: u32 = 65_535;
 
-/// What came on a stream.
+/// What was received on a stream.
 pub(crate) enum Came<'a> {
     Data(&'a [u8]),
     End,
@@ -41,7 +42,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// For calls of one method by one caller.
+    /// Opens a connection for calls of one method by one caller.
     pub(crate) fn open(
         address: SocketAddr,
         path: &str,
@@ -68,7 +69,7 @@ impl Connection {
         })
     }
 
-    /// Begins a call with a message, and says which stream it is.
+    /// Begins a call with a message. Returns the id of its stream.
     pub(crate) fn call(&mut self, message: &[u8]) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
@@ -80,7 +81,7 @@ impl Connection {
         put(&mut self.waiting, HEADERS, END_HEADERS, stream, &[block]);
         let length = u32::try_from(message.len()).unwrap().to_be_bytes();
         let whole = [&[0][..], &length, message].concat();
-        let mut pieces = whole.chunks(MOST).peekable();
+        let mut pieces = whole.chunks(MAX_FRAME_SIZE).peekable();
         while let Some(piece) = pieces.next() {
             let flags = if pieces.peek().is_none() {
                 END_STREAM
@@ -96,7 +97,7 @@ impl Connection {
         !self.waiting.is_empty()
     }
 
-    /// Sends what waits, as far as the socket takes it.
+    /// Sends the buffered data, as far as the socket accepts it.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while !self.waiting.is_empty() {
             match self.socket.write(&self.waiting) {
@@ -108,11 +109,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads once, and tells what came.
-    pub(crate) fn read(&mut self, tell: impl FnMut(u32, Came<'_>)) -> io::Result<()> {
-        const AT_ONCE: usize = 256 * 1024;
+    /// Reads once, and calls `handle` for what was received.
+    pub(crate) fn read(&mut self, handle: impl FnMut(u32, Came<'_>)) -> io::Result<()> {
+        const MAX_READ: usize = 256 * 1024;
         let begin = self.received.len();
-        self.received.resize(begin + AT_ONCE, 0);
+        self.received.resize(begin + MAX_READ, 0);
         let read = match self.socket.read(&mut self.received[begin..]) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -120,10 +121,10 @@ impl Connection {
         };
         self.received.truncate(begin + *read.as_ref().unwrap_or(&0));
         read?;
-        self.frames(tell)
+        self.frames(handle)
     }
 
-    fn frames(&mut self, mut tell: impl FnMut(u32, Came<'_>)) -> io::Result<()> {
+    fn frames(&mut self, mut handle: impl FnMut(u32, Came<'_>)) -> io::Result<()> {
         let mut rest = &self.received[..];
         while let Some((head, after)) = rest.split_first_chunk::<9>() {
             let [a, b, c, kind, flags, stream @ ..] = *head;
@@ -135,15 +136,15 @@ impl Connection {
             rest = after;
             let stream = u32::from_be_bytes(stream);
             match kind {
-                DATA => tell(stream, Came::Data(payload)),
-                RST_STREAM => tell(stream, Came::Reset),
+                DATA => handle(stream, Came::Data(payload)),
+                RST_STREAM => handle(stream, Came::Reset),
                 SETTINGS if flags & ACK == 0 => put(&mut self.waiting, SETTINGS, ACK, 0, &[]),
                 PING if flags & ACK == 0 => put(&mut self.waiting, PING, ACK, 0, &[payload]),
                 GOAWAY => return Err(sent_away(payload)),
                 _ => {}
             }
             if matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0 {
-                tell(stream, Came::End);
+                handle(stream, Came::End);
             }
         }
         let left = rest.len();
@@ -173,8 +174,8 @@ fn put(to: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[&[u8]]) {
     payload.iter().for_each(|part| to.extend_from_slice(part));
 }
 
-/// The headers of the first call, which the server is to remember, and of all after it,
-/// which say no more than where they are remembered (RFC 7541, 2.3.3 and 6.2.1).
+/// The encoded headers of the first call, which the server adds to its dynamic table, and of
+/// all later calls, which only reference the table (RFC 7541, 2.3.3 and 6.2.1).
 fn headers(authority: &str, path: &str, authorization: Option<&str>) -> (Vec<u8>, Vec<u8>) {
     const POST: u8 = 0x83;
     const HTTP: u8 = 0x86;
@@ -192,7 +193,7 @@ fn headers(authority: &str, path: &str, authorization: Option<&str>) -> (Vec<u8>
         assert!(length < 127, "a longer text has a longer length");
         [&[length], text.as_bytes()].concat()
     };
-    // The latest is the first in the server's memory.
+    // The latest entry is the first one of the dynamic table.
     for ((name, value), behind) in all.iter().zip((0..all.len()).rev()) {
         first.extend([vec![0x40], text(name), text(value)].concat());
         later.push(0x80 | (FIRST_REMEMBERED + u8::try_from(behind).unwrap()));

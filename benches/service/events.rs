@@ -1,4 +1,4 @@
-//! Counts the events in what a watcher gets, and reads no more of them.
+//! Counts the events that a watcher receives, without decoding them.
 
 use prost::encoding::decode_varint;
 
@@ -6,7 +6,7 @@ use prost::encoding::decode_varint;
 const EVENTS: u64 = 2 << 3 | 2;
 const EVENT: u64 = 1 << 3 | 2;
 
-/// One watcher's.
+/// Counts the events of one watcher.
 #[derive(Default)]
 pub(crate) struct Reader {
     received: Vec<u8>,
@@ -14,13 +14,13 @@ pub(crate) struct Reader {
 }
 
 pub(crate) struct Counted {
-    /// The watcher has its first message.
+    /// The data contains the watcher's first message.
     pub(crate) is_first: bool,
     pub(crate) events: u64,
 }
 
 impl Reader {
-    /// Messages begin and end anywhere in what comes.
+    /// Messages may begin and end anywhere in `data`.
     pub(crate) fn take(&mut self, data: &[u8]) -> Counted {
         self.received.extend_from_slice(data);
         let had_begun = self.has_begun;
@@ -50,7 +50,7 @@ fn count(message: &[u8]) -> u64 {
     batches.map(events).sum()
 }
 
-/// The fields of a message that has only fields with a length.
+/// The fields of a message that has only length-delimited fields.
 fn fields(mut message: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     std::iter::from_fn(move || {
         let tag = decode_varint(&mut message).ok()?;

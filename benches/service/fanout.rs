@@ -1,4 +1,4 @@
-//! One job and a thousand who watch it, beside a broadcast of tokio on tonic as it comes.
+//! One job with a thousand watchers, compared with tokio's broadcast channel on bare tonic.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::{
 };
 
 const CONNECTIONS: usize = 10;
-/// Longer than the service lets events gather.
+/// Longer than the service batches events.
 const PACE: Duration = Duration::from_millis(25);
 const BASELINE: &str = "tokio broadcast on stock tonic";
 
 pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
-    // Whoever renews the leases is not always at it.
+    // The leases are renewed only from time to time.
     let ours = Ours::open(&["--lease-ttl", "10m"]);
     let bare = Server::bare();
     let running = Running::begin(&ours).await;
@@ -54,7 +54,7 @@ fn table(paced: &[[Shown; 2]], bursts: &[[Shown; 2]], watchers: usize) -> Vec<Ro
     let what =
         |what: &str| format!("fan-out to {watchers} watchers on {CONNECTIONS} connections, {what}");
     let per_cpu_second = |shown: &Shown| {
-        // A tick of the clock that counts it is the least.
+        // At least one tick of the clock that counts it.
         shown.delivered as f64 / shown.cpu.as_secs_f64().max(0.01)
     };
     let per_second = |shown: &Shown| shown.delivered as f64 / shown.elapsed.as_secs_f64();
@@ -154,7 +154,7 @@ fn show(
     }
 }
 
-/// As many events as large as those of the service.
+/// A batch of this many events, each as large as the service's.
 fn batch(events: u64) -> (Vec<u8>, u64) {
     let event = v1::JobEvent {
         sequence: 1_000,

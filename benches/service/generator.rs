@@ -1,4 +1,4 @@
-//! Makes a load: one thread over all connections.
+//! Generates a load, with one thread for all connections.
 
 use std::{
     collections::HashMap,
@@ -20,8 +20,8 @@ use crate::{
 };
 
 /// Fewer than the service allows on a connection, so that calls wait here.
-const MOST_STREAMS: usize = 200;
-/// Without any answer for so long, the server is stuck.
+const MAX_STREAMS: usize = 200;
+/// Without any response for this time, the server is considered stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Flight {
@@ -36,7 +36,7 @@ struct Lane {
 
 struct Generator<'a> {
     plan: &'a Plan,
-    /// Each with the place of its number.
+    /// Each with the offset of its number.
     messages: Vec<(Vec<u8>, Option<usize>)>,
     lanes: Vec<Lane>,
     begin: Instant,
@@ -84,7 +84,7 @@ impl Generator<'_> {
         }
     }
 
-    /// Begins all calls whose time has come, and says when the next one is due, if any is.
+    /// Begins all calls that are due. Returns when the next one is due, if any.
     fn begin_calls(&mut self) -> Option<Instant> {
         let now = Instant::now();
         match self.plan.pace {
@@ -106,7 +106,7 @@ impl Generator<'_> {
                 if !self.goes_on(due) {
                     return None;
                 }
-                if self.lanes[lane].flights.len() >= MOST_STREAMS {
+                if self.lanes[lane].flights.len() >= MAX_STREAMS {
                     return Some(now + PATIENCE);
                 }
                 if due > now {
@@ -128,7 +128,7 @@ impl Generator<'_> {
         let position = self.begun as usize % self.messages.len();
         let (message, number) = &mut self.messages[position];
         if let Some(at) = *number {
-            // Of one process after the other, too.
+            // Unique across processes, too.
             let number = format!("{:08x}{:08x}", process::id(), self.begun);
             message[at..at + NUMBER.len()].copy_from_slice(number.as_bytes());
         }
@@ -144,7 +144,7 @@ impl Generator<'_> {
         self.begun += 1;
     }
 
-    /// For an answer, or the next call's time.
+    /// Waits for a response or until the next call is due.
     fn wait(&self, until: Option<Instant>) -> io::Result<()> {
         let patience = until.map_or(PATIENCE, |until| {
             until.saturating_duration_since(Instant::now())
@@ -192,7 +192,7 @@ impl Lane {
                 }
             }
             Came::End => {
-                // An answer without a message is a refusal.
+                // A response without a message is an error.
                 match flights.remove(&stream) {
                     Some(flight) if flight.answered => times.push(now - flight.due),
                     _ => failed = true,
@@ -200,9 +200,9 @@ impl Lane {
             }
             Came::Reset => failed = true,
         })?;
-        match failed {
-            false => Ok(()),
-            true => Err(io::Error::other("a call was refused")),
+        if failed {
+            return Err(io::Error::other("a call was refused"));
         }
+        Ok(())
     }
 }

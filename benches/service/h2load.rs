@@ -1,4 +1,4 @@
-//! nghttp2's h2load in place of the load that is made here, to check it by.
+//! Runs nghttp2's h2load instead of this bench's load generator, to verify its figures.
 
 use std::{fs, io::ErrorKind, process::Command};
 
@@ -6,8 +6,7 @@ use tempfile::NamedTempFile;
 
 use crate::load::{Pace, Plan, Until};
 
-/// Whether it is installed.
-pub(crate) fn is_there() -> bool {
+pub(crate) fn is_installed() -> bool {
     match Command::new("h2load").arg("--version").output() {
         Ok(_) => true,
         Err(error) if error.kind() == ErrorKind::NotFound => false,
@@ -15,7 +14,7 @@ pub(crate) fn is_there() -> bool {
     }
 }
 
-/// Whether it can make a load, which it cannot when calls have to differ.
+/// Whether it can generate a load. It cannot if each call must be different.
 pub(crate) fn can(plan: &Plan) -> bool {
     match &plan.messages[..] {
         [message] => Plan::number_at(message).is_none(),
@@ -23,7 +22,7 @@ pub(crate) fn can(plan: &Plan) -> bool {
     }
 }
 
-/// The calls that were answered, and how many a second.
+/// The number of calls, and calls per second.
 pub(crate) fn run(plan: &Plan) -> (f64, f64) {
     let (
         Pace::Closed {

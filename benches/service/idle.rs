@@ -1,4 +1,4 @@
-//! A service of which nobody wants anything: its watchers, and its start.
+//! An idle service: its watchers, and its start.
 
 use std::time::{Duration, Instant};
 
@@ -64,7 +64,7 @@ pub(crate) fn start(mode: Mode) -> Vec<Row> {
     }]
 }
 
-/// The time until a server answers its first call, and the KiB that it has then.
+/// The time until a server responds to its first call, and its memory then, in KiB.
 fn answered(server: &Server, plan: &Plan, begin: Instant) -> (Duration, f64) {
     let one_call = Plan {
         connections: 1,

@@ -1,4 +1,4 @@
-//! Pipelines and jobs, as a client has them.
+//! A client for pipelines and jobs.
 
 use std::net::SocketAddr;
 
@@ -24,12 +24,12 @@ impl Client {
         }
     }
 
-    /// With a connection of its own, made when it is first used.
+    /// Uses a separate connection, which is opened at its first use.
     pub(crate) fn connect(address: SocketAddr) -> Self {
         Self::of(channel(CROWD, address))
     }
 
-    /// Makes a pipeline and answers with its id.
+    /// Creates a pipeline and returns its id.
     pub(crate) async fn create(&self, name: &str, stages: Vec<v1::Stage>) -> String {
         let pipeline = v1::Pipeline {
             name: name.to_owned(),
@@ -49,7 +49,7 @@ impl Client {
         created.unwrap().into_inner().pipeline.unwrap().id
     }
 
-    /// The id of a pipeline.
+    /// Finds the id of a pipeline by name.
     pub(crate) async fn find(&self, name: String) -> String {
         let request = v1::ListPipelinesRequest {
             name,
@@ -60,7 +60,7 @@ impl Client {
         listed.unwrap().into_inner().pipelines.remove(0).id
     }
 
-    /// Ids of the jobs that were triggered last.
+    /// The ids of the newest jobs.
     pub(crate) async fn newest_jobs(&self, count: i32) -> Vec<String> {
         let request = v1::ListJobsRequest {
             page_size: count,
@@ -71,7 +71,7 @@ impl Client {
         jobs.map(|job| job.id).collect()
     }
 
-    /// Starts a job and answers with its id.
+    /// Starts a job and returns its id.
     pub(crate) async fn trigger(&self, pipeline_id: &str) -> String {
         let request = v1::TriggerPipelineRequest {
             pipeline_id: pipeline_id.to_owned(),
@@ -81,7 +81,7 @@ impl Client {
         triggered.unwrap().into_inner().job.unwrap().id
     }
 
-    /// Waits for a job's end, which has to be a good one.
+    /// Waits until a job has succeeded; panics if it ends otherwise.
     pub(crate) async fn succeeded(&self, job_id: &str) -> v1::Job {
         let request = v1::WatchJobRequest {
             job_id: job_id.to_owned(),

@@ -1,4 +1,4 @@
-//! How long a call takes: alone, and among 20,000 in a second.
+//! The latency of a call: alone, and at 20,000 calls per second.
 
 use crate::{
     clients::{self, Ours, echo},

@@ -1,5 +1,5 @@
-//! A load, made by a process of its own: what to do goes in as JSON, what came of it
-//! comes out.
+//! A load generator in a separate process. It reads its task as JSON and writes the result as
+//! JSON.
 
 use std::{
     env, io,
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{audience, generator};
 
 pub(crate) const ARGUMENT: &str = "--load";
-/// In a message, it becomes a number that no other call has.
+/// A placeholder in a message, which is replaced by a number that is unique for each call.
 pub(crate) const NUMBER: &str = "################";
 
-/// What the process is to do.
+/// The task of the process.
 #[derive(Serialize, Deserialize)]
 enum Task {
     Calls(Plan),
@@ -27,7 +27,7 @@ enum Task {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Show {
     pub(crate) address: SocketAddr,
-    /// Of the server, to see what it has of the processors.
+    /// The server's process id, to read its processor time.
     pub(crate) process: u32,
     pub(crate) watch: (String, Vec<u8>),
     pub(crate) connections: usize,
@@ -35,18 +35,18 @@ pub(crate) struct Show {
     /// The method that publishes, and each message with the number of events in it.
     pub(crate) publish: String,
     pub(crate) messages: Vec<(Vec<u8>, u64)>,
-    /// From one message to the next; as fast as they are taken where there is none.
+    /// Time between two messages; if none, messages are sent as fast as they are accepted.
     pub(crate) pace: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Shown {
-    /// Events that watchers got, each counted for each of them.
+    /// Events that watchers received, counted once per watcher.
     pub(crate) delivered: u64,
     pub(crate) elapsed: Duration,
-    /// From a message until its last watcher had its events, the median.
+    /// The median time from a message until the last watcher has received its events.
     pub(crate) until_last: Duration,
-    /// Of the server.
+    /// Processor time of the server.
     pub(crate) cpu: Duration,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Shown {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
-    /// As `/pipewright.v1.PipelineService/GetPipeline`.
+    /// Such as `/pipewright.v1.PipelineService/GetPipeline`.
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     /// Encoded messages, sent in turn.
@@ -66,10 +66,10 @@ pub(crate) struct Plan {
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Pace {
-    /// The next call on a stream when the last is answered.
+    /// Closed loop: a stream's next call begins when the previous one has ended.
     Closed { streams_per_connection: usize },
-    /// Calls at fixed times, whether or not the earlier ones are answered; a time is taken
-    /// from when the call was due.
+    /// Open loop: calls begin at fixed times, whether or not earlier ones have ended. The
+    /// latency is measured from when a call was due.
     Open { per_second: f64 },
 }
 
@@ -83,15 +83,15 @@ pub(crate) enum Until {
 pub(crate) struct Outcome {
     pub(crate) calls: u64,
     pub(crate) elapsed: Duration,
-    /// Of the time of a call.
+    /// Percentiles of the latency.
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// What the load itself had of its processor.
+    /// The load generator's share of its processor.
     pub(crate) cpu: Duration,
 }
 
 impl Plan {
-    /// Where in a message its number goes.
+    /// The offset of the number's placeholder in a message.
     pub(crate) fn number_at(message: &[u8]) -> Option<usize> {
         let mut windows = message.windows(NUMBER.len());
         windows.position(|window| window == NUMBER.as_bytes())
@@ -104,7 +104,7 @@ impl Outcome {
     }
 }
 
-/// A load that is being made.
+/// A running load generator.
 pub(crate) struct Load(Child);
 
 impl Load {
@@ -123,11 +123,11 @@ impl Load {
     }
 
     pub(crate) fn finish(self) -> Outcome {
-        self.told()
+        self.result()
     }
 
-    /// Waits for its end. A call that failed fails the bench.
-    fn told<T: DeserializeOwned>(self) -> T {
+    /// Waits for the result. A failed call fails the bench.
+    fn result<T: DeserializeOwned>(self) -> T {
         let output = self.0.wait_with_output().unwrap();
         assert!(output.status.success(), "the load failed");
         serde_json::from_slice(&output.stdout).unwrap()
@@ -139,10 +139,10 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
 }
 
 pub(crate) fn show(show: &Show) -> Shown {
-    Load::of(&Task::Show(show.clone())).told()
+    Load::of(&Task::Show(show.clone())).result()
 }
 
-/// The process that makes it.
+/// The main function of the load generator's process.
 pub(crate) fn serve() {
     let output = io::stdout().lock();
     match serde_json::from_reader(io::stdin().lock()).unwrap() {

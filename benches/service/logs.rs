@@ -1,4 +1,4 @@
-//! A large log: from the command to the service's files, and from there to a reader.
+//! A large log: from the command to the service's files, and from there to a client.
 
 use std::{
     fs::{self, File},
@@ -30,15 +30,15 @@ const NOTE: &str = "CPU per MiB; memory at the most beyond idle, 32,768 KiB are 
 pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
     let (rounds, mebibytes) = mode.of((5, 1024), (1, 32));
     let log = Log::new(mebibytes).await;
-    // The last of the logs that were stored is the one that is read.
+    // The last stored log is the one that is read.
     let (stored, job) = log.store(rounds).await;
     vec![stored, log.read(rounds, job).await]
 }
 
-/// A file that a command writes as its log, and a service that keeps it.
+/// A file that a command writes as its log, and a service that stores the log.
 struct Log {
     mebibytes: usize,
-    /// Ends before its files go.
+    /// Declared first, so that it is stopped before its files are removed.
     server: Server,
     directory: TempDir,
     client: Client,
@@ -51,7 +51,7 @@ impl Log {
         let file = directory.path().join("log");
         write_lines(&file, mebibytes);
         let (one, all) = (format!("{mebibytes}MiB"), format!("{}MiB", 2 * mebibytes));
-        // Killed at the end, so it would leave its own behind.
+        // The service is killed at the end, so it would not remove a temporary directory.
         let kept = directory.path().join("kept").display().to_string();
         let sizes = ["--max-stage-log", &one, "--max-log-total", &all];
         let flags = [&sizes[..], &["--log-dir", &kept]].concat();
@@ -107,7 +107,7 @@ impl Log {
     }
 
     async fn read(&self, rounds: usize, job_id: String) -> Row {
-        // As the service, which has a runner, so that it is on all cores.
+        // On all cores, as the service is, because it has a runner.
         let bare = pin::nowhere(Server::bare);
         let (stage_name, file) = ("s".to_owned(), self.file().display().to_string());
         let ours = self.plan(&self.server, METHOD, job_id, stage_name.clone());
@@ -175,8 +175,8 @@ impl Log {
         }
     }
 
-    /// What a log costs without a service: the command's output goes through a pipe to
-    /// a process that writes it to a file.
+    /// The cost of a log without a service: the command's output goes through a pipe to a
+    /// process that writes it to a file.
     fn copy_by_pipe(&self) {
         let copy = self.directory.path().join("copy");
         let (from, to) = (self.file(), copy.display());
@@ -191,13 +191,13 @@ impl Log {
     }
 }
 
-/// What a process used for one log.
+/// The resources that a process used for one log.
 #[derive(Clone, Copy)]
 struct Used {
     elapsed: Duration,
-    /// With what the processes had that it started.
+    /// Includes its child processes.
     cpu: Duration,
-    /// KiB at the most, beyond those that it had before.
+    /// Peak memory in KiB, minus the memory before.
     memory: f64,
 }
 
@@ -227,7 +227,7 @@ impl Meter {
     }
 }
 
-/// Lines as of a build, no two of them the same.
+/// Writes lines such as those of a build, all different.
 fn write_lines(path: &Path, mebibytes: usize) {
     let mut file = BufWriter::new(File::create(path).unwrap());
     let mut left = mebibytes << 20;

@@ -1,11 +1,11 @@
-//! What the figures are of.
+//! Describes the machine of the measurement.
 
 use std::fs;
 
-/// In one paragraph.
+/// A description in one paragraph.
 pub(crate) fn words() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    // Of the machine: this process has pinned itself to one of them.
+    // Those of the machine: this process has pinned itself to one core.
     let cores = info
         .lines()
         .filter(|line| line.starts_with("processor"))
@@ -25,7 +25,7 @@ pub(crate) fn words() -> String {
     )
 }
 
-/// A crate, with the version that is built.
+/// A crate with its version in Cargo.lock.
 fn locked(name: &&str) -> String {
     let lock = include_str!("../../Cargo.lock");
     let begin = format!("name = \"{name}\"\nversion = \"");

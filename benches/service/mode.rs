@@ -1,27 +1,27 @@
-//! What was asked for on the command line.
+//! The command line arguments.
 
 use std::{env, time::Duration};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Mode {
-    /// That everything runs, and no figures to believe.
+    /// Only checks that everything runs; the figures are not reliable.
     pub(crate) quick: bool,
-    /// By nghttp2's h2load where it can, as a check of the load that is made here.
+    /// Use nghttp2's h2load where possible, to verify this bench's load generator.
     pub(crate) h2load: bool,
 }
 
 impl Mode {
-    /// `full`, or `quick` where nobody will believe the figure.
+    /// `quick` in quick mode, else `full`.
     pub(crate) fn of<T>(self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }
 
-    /// Of each side, in turns.
+    /// Rounds of each side; the sides alternate.
     pub(crate) fn rounds(self) -> usize {
         self.of(5, 1)
     }
 
-    /// Of one side.
+    /// The duration of a round of one side.
     pub(crate) fn round(self) -> Duration {
         self.of(Duration::from_millis(1_500), Duration::from_millis(200))
     }
@@ -30,9 +30,9 @@ impl Mode {
 pub(crate) struct Asked {
     pub(crate) mode: Mode,
     pub(crate) rows: Vec<String>,
-    /// The table into docs/PERFORMANCE.md.
+    /// Write the table to docs/PERFORMANCE.md.
     pub(crate) write: bool,
-    /// What operations cost as more is stored, instead of the table.
+    /// Measure the cost of operations as the stored data grows, instead of the table.
     pub(crate) growth: bool,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn asked(names: &[&str]) -> Result<Asked, String> {
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            // Cargo says so to each bench.
+            // Cargo passes it to every bench.
             "--bench" => {}
             "--quick" => asked.mode.quick = true,
             "--h2load" => asked.mode.h2load = true,

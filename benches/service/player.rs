@@ -1,4 +1,4 @@
-//! A runner that runs nothing: it says of each stage that it was started and is over.
+//! A simulated runner, which runs no command: it reports each stage as started and ended.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Player {
         }
     }
 
-    /// A stage that waits, if one comes in so long.
+    /// Acquires the lease of a stage, if one is ready within this time.
     pub(crate) async fn acquire(&self, wait: Duration) -> Option<Lease> {
         let request = AcquireLeaseRequest {
             runner_id: self.runner_id.clone(),
@@ -47,7 +47,7 @@ impl Player {
         acquired.unwrap().into_inner().lease
     }
 
-    /// Says that the stage runs, and how far it is.
+    /// Reports the progress of a running stage.
     pub(crate) async fn progress(&self, lease: &Lease, percent: i32) {
         let request = RenewLeaseRequest {
             proof: Some(proof(lease)),
@@ -67,7 +67,7 @@ impl Player {
         self.leases.clone().complete_lease(request).await.unwrap();
     }
 
-    /// Takes so many of the stages that wait, a few at a time.
+    /// Completes this many waiting stages, with limited concurrency.
     pub(crate) async fn play(&self, stages: usize, at_once: usize) {
         let each = (0..at_once).map(async |_| {
             for _ in 0..stages / at_once {

@@ -1,4 +1,4 @@
-//! What was measured, as a table.
+//! Formats the measurements as a table.
 
 use std::{fmt, fs, time::Duration};
 
@@ -32,7 +32,7 @@ impl Pair {
     }
 }
 
-/// Of the ratio of ours to the baseline, or of ours where there is no baseline.
+/// A goal for the ratio of ours to the baseline, or for ours if there is no baseline.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     AtLeast {
@@ -43,7 +43,7 @@ pub(crate) enum Goal {
         goal: f64,
         stretch: f64,
     },
-    /// For what is only told.
+    /// The row is only informative.
     None,
 }
 
@@ -51,22 +51,25 @@ pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) baseline: String,
     pub(crate) unit: &'static str,
-    /// In turns, first ours and then the baseline.
+    /// Each round has first ours, then the baseline.
     pub(crate) rounds: Vec<Pair>,
     pub(crate) goal: Goal,
     /// µs of processor time of the server per operation.
     pub(crate) cpu: Option<Pair>,
-    /// KiB of the server.
+    /// Memory of the server in KiB.
     pub(crate) memory: Option<Pair>,
     pub(crate) note: Option<String>,
 }
 
 impl Row {
-    /// What the goal is about, in each round.
+    /// The value that is compared with the goal, in each round.
     fn judged(&self) -> Vec<f64> {
-        let judged = |pair: &Pair| match pair.baseline.is_nan() {
-            true => pair.ours,
-            false => pair.ours / pair.baseline,
+        let judged = |pair: &Pair| {
+            if pair.baseline.is_nan() {
+                pair.ours
+            } else {
+                pair.ours / pair.baseline
+            }
         };
         self.rounds.iter().map(judged).collect()
     }
@@ -113,9 +116,10 @@ impl fmt::Display for Row {
             note.collect::<String>(),
             self.baseline,
             number(ours),
-            match baseline.is_nan() {
-                true => "–".to_owned(),
-                false => format!("{} {unit}", number(baseline)),
+            if baseline.is_nan() {
+                "–".to_owned()
+            } else {
+                format!("{} {unit}", number(baseline))
             },
             self.ratio(),
             self.met(),
@@ -133,7 +137,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
     format!("{head}\n{rule}\n{}", rows.collect::<String>())
 }
 
-/// Puts a table into the page that says how it was made.
+/// Writes the table into docs/PERFORMANCE.md.
 pub(crate) fn write(table: &str) {
     const BEGIN: &str = "<!-- measured: begin -->";
     const END: &str = "<!-- measured: end -->";
@@ -156,7 +160,7 @@ fn pair(pair: Option<Pair>, unit: &str) -> String {
     }
 }
 
-/// With three digits that count, or all before the point.
+/// Formats a value with three significant digits, or with all digits before the point.
 pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
         0.0..1.0 => 3,

@@ -1,4 +1,5 @@
-//! A runner that runs nothing: it takes all stages of a job, and tells of them.
+//! A simulated runner, which runs no command: it acquires all stages of a job and reports
+//! their progress.
 
 use pipewright::proto::{
     runner_v1::{
@@ -16,7 +17,7 @@ pub(crate) const RENEW: &str = "/pipewright.runner.v1.LeaseService/RenewLease";
 /// As many as a pipeline may have.
 pub(crate) const STAGES: usize = 200;
 
-/// A job whose stages all run.
+/// A job with all its stages running.
 pub(crate) struct Running {
     pub(crate) job: v1::Job,
     leases: Vec<LeaseProof>,
@@ -68,7 +69,7 @@ impl Running {
         }
     }
 
-    /// What to tell of its stages, each of which is an event of its own: all at 1 %, then
+    /// Progress reports for its stages, each of which results in one event: all at 1 %, then
     /// all at 2 %, and so on.
     pub(crate) fn progress(&self) -> impl Iterator<Item = Vec<u8>> {
         (1..=100).flat_map(|percent| {

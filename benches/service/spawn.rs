@@ -1,5 +1,5 @@
-//! Commands that are started without the service: its supervisor, driven as its runner
-//! drives it, and the shell by itself.
+//! Starts commands without the service: with its supervisor, driven as the runner does, and
+//! with the shell alone.
 
 use std::{
     ffi::OsString,
@@ -29,7 +29,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// Finds the guards in the way the runner does: it asks a supervisor.
+    /// Finds the guards as the runner does: with a supervisor's probe.
     pub(crate) fn running(script: &str) -> Self {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("script"), script).unwrap();
@@ -57,13 +57,13 @@ impl Raw {
         }
     }
 
-    /// What holds the stages, in words.
+    /// A description of the guards.
     pub(crate) fn guards(&self) -> String {
         let limit = self.limits.processes.map_or("no limit", |_| "a limit");
         format!("guards: {:?}, {limit} of processes", self.mode)
     }
 
-    /// Supervisor, shell, script; to the end of all of them.
+    /// Runs supervisor, shell and script, and waits for the end of all of them.
     pub(crate) fn supervised(&self) {
         let spec = Spec {
             mode: self.mode,
@@ -89,7 +89,7 @@ impl Raw {
         drain(output);
     }
 
-    /// Shell, script.
+    /// Runs shell and script.
     pub(crate) fn plain(&self) {
         let (output, writer) = io::pipe().unwrap();
         let mut command = Command::new("/bin/sh");
@@ -99,7 +99,7 @@ impl Raw {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(writer).spawn().unwrap();
         assert!(child.wait().unwrap().success());
-        // Or this process's own end would keep the output open.
+        // Otherwise this process would keep the writing end of the output open.
         drop(command);
         drain(output);
     }
@@ -109,7 +109,7 @@ impl Raw {
     }
 }
 
-/// Does something so often, so many at once.
+/// Runs `act` this many times, `at_once` of them concurrently.
 pub(crate) fn repeat(times: usize, at_once: usize, act: impl Fn() + Sync) {
     thread::scope(|scope| {
         for _ in 0..at_once {
@@ -127,7 +127,7 @@ fn start(task: &impl Serialize) -> (Child, PipeReader) {
     let mut child = command.stderr(writer).process_group(0).spawn().unwrap();
     let mut line = serde_json::to_vec(task).unwrap();
     line.push(b'\n');
-    // Kept open by the child: the supervisor kills when it closes.
+    // `child` keeps it open: the supervisor kills the command when it closes.
     child.stdin.as_mut().unwrap().write_all(&line).unwrap();
     (child, output)
 }

@@ -1,5 +1,5 @@
-//! Stages that do nothing, as many as there can be, against what each of them is at
-//! the least: a supervisor, a shell and the command, started by hand.
+//! The throughput of no-op stages, compared with the minimum for each of them: a supervisor, a
+//! shell and the command, started directly.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::{
     usage,
 };
 
-const AT_ONCE: usize = 2;
+const CONCURRENCY: usize = 2;
 
 pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
     let raw = Raw::running("true");
@@ -24,7 +24,7 @@ pub(crate) async fn rows(mode: Mode) -> Vec<Row> {
 async fn throughput(mode: Mode, raw: &Raw) -> Row {
     let (rounds, jobs, stages) = mode.of((7, 5, 200), (1, 1, 60));
     let all = jobs * stages;
-    let workers = AT_ONCE.to_string();
+    let workers = CONCURRENCY.to_string();
     let server = pin::nowhere(|| Server::with_runner(&["--workers", &workers]));
     let client = Client::connect(server.address);
     let each = (0..stages).map(|number| stage(&format!("s{number}"), "true"));
@@ -40,7 +40,7 @@ async fn throughput(mode: Mode, raw: &Raw) -> Row {
 
         let used = usage::with_children(std::process::id());
         let began = Instant::now();
-        pin::nowhere(|| repeat(all, AT_ONCE, || raw.supervised()));
+        pin::nowhere(|| repeat(all, CONCURRENCY, || raw.supervised()));
         rates.push(Pair {
             ours,
             baseline: all as f64 / began.elapsed().as_secs_f64(),
@@ -52,7 +52,7 @@ async fn throughput(mode: Mode, raw: &Raw) -> Row {
         });
     }
     Row {
-        what: "no-op stages, one runner, 2 at once".into(),
+        what: "no-op stages, one runner, 2 at a time".into(),
         baseline: "raw spawn of supervisor → sh → true".into(),
         unit: "stages/s",
         rounds: rates,
@@ -66,7 +66,7 @@ async fn throughput(mode: Mode, raw: &Raw) -> Row {
     }
 }
 
-/// Triggers so many jobs and waits for the last.
+/// Triggers this many jobs and waits for the last one.
 async fn run(client: &Client, pipeline: &str, jobs: usize) {
     let mut triggered = Vec::new();
     for _ in 0..jobs {
@@ -104,7 +104,7 @@ fn supervisor(mode: Mode, raw: &Raw) -> Row {
     }
 }
 
-/// Answers with how many in a second, and with the CPU time of each in µs.
+/// Returns the rate per second, and the CPU time of each run in µs.
 fn one_by_one(times: usize, raw: &Raw, run: fn(&Raw)) -> (f64, f64) {
     let used = usage::with_children(std::process::id());
     let began = Instant::now();

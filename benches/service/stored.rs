@@ -1,4 +1,4 @@
-//! What a service costs that has much: its lists, and its memory.
+//! The cost of a service with much stored data: its lists, and its memory.
 
 use pipewright::proto::v1;
 use prost::Message;
@@ -96,7 +96,7 @@ fn list(method: &str, request: &[u8], [much, few]: [&Ours; 2], many: u64, mode: 
     }
 }
 
-/// Queues jobs of one stage, of 100 pipelines, and says what they take.
+/// Queues jobs of one stage, of 100 pipelines, and measures their memory.
 async fn queue(ours: &Ours, jobs: u64, mode: Mode) -> Row {
     let mut messages = Vec::new();
     for number in 0..100 {

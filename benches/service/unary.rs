@@ -1,4 +1,4 @@
-//! Calls with one answer, beside an echo of tonic as it comes.
+//! Unary calls, compared with an echo of bare tonic.
 
 use pipewright::proto::v1;
 use prost::Message;
@@ -57,7 +57,7 @@ pub(crate) async fn update(mode: Mode) -> Vec<Row> {
         let pipeline = pipeline(&format!("service-{number}"));
         ids.push(ours.create(pipeline).await.id);
     }
-    // What a pipeline has from the last time is another ref.
+    // The refs alternate, so that every update changes the pipeline.
     let messages = ["stable", "next"].iter().flat_map(|git_ref| {
         ids.iter().map(|id| {
             let request = v1::UpdatePipelineRequest {
@@ -94,7 +94,7 @@ pub(crate) async fn trigger(mode: Mode) -> Vec<Row> {
     )]
 }
 
-/// Calls a second, in turns with the echo.
+/// Calls per second, in alternating rounds with the echo.
 fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> Row {
     let bare = Server::bare();
     let echoes = echo(&bare, plan);
@@ -125,7 +125,7 @@ fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> 
         goal,
         cpu: Some(Pair::medians(&cpu)),
         memory: None,
-        // Where it is far from 100 %, the server was not what was measured.
+        // If it is far below 100 %, the server was not the bottleneck.
         note: Some(format!(
             "server busy {:.0} % / {:.0} %{}",
             shares.ours,
@@ -137,7 +137,7 @@ fn beside_echo(what: &str, ours: &Ours, plan: &Plan, goal: Goal, mode: Mode) -> 
 
 struct Round {
     per_second: f64,
-    /// µs of the server per call.
+    /// Processor time of the server per call, in µs.
     cpu: f64,
 }
 
@@ -155,7 +155,7 @@ impl Round {
     }
 }
 
-/// What came of a load, and the µs of processor time that its server spent on each call.
+/// The result of a load, and the server's processor time per call in µs.
 pub(crate) fn measured(server: &Server, plan: &Plan) -> (Outcome, f64) {
     let before = server.cpu();
     let outcome = load::run(plan);

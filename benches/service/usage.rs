@@ -1,10 +1,10 @@
-//! What a process uses, as the kernel counts it.
+//! The resource usage of a process, from the kernel.
 
 use std::{fs, time::Duration};
 
 use nix::{time::clock_getcpuclockid, unistd::Pid};
 
-/// The kernel tells times of processes in hundredths of a second, on every machine.
+/// The kernel reports process times in hundredths of a second, on every machine.
 const TICKS: u64 = 100;
 
 /// CPU time of a process and of the children that it has waited for; in steps of 10 ms.
@@ -17,18 +17,18 @@ pub(crate) fn with_children(pid: u32) -> Duration {
     Duration::from_millis(ticks * 1_000 / TICKS)
 }
 
-/// CPU time of a process by itself, exactly.
+/// CPU time of a process without its children, exact.
 pub(crate) fn own(pid: u32) -> Duration {
     let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed())).unwrap();
     clock.now().unwrap().into()
 }
 
-/// Bytes of memory that a process has now.
+/// The current memory of a process in bytes.
 pub(crate) fn memory(pid: u32) -> u64 {
     status(pid, "VmRSS:")
 }
 
-/// The most bytes of memory that a process has had since [`forget_peak`].
+/// The peak memory of a process since [`forget_peak`], in bytes.
 pub(crate) fn peak(pid: u32) -> u64 {
     status(pid, "VmHWM:")
 }

@@ -1,4 +1,4 @@
-//! Server and load on a processor each, so that neither takes of the other's.
+//! Pins server and load to a processor each, so that they do not compete.
 
 use std::{sync::OnceLock, thread};
 
@@ -12,10 +12,11 @@ struct Cores {
     server: usize,
 }
 
-/// Where there is one for each.
+/// Unset if there is no core for each.
 static CORES: OnceLock<Cores> = OnceLock::new();
 
-/// Pins this process to the load's core, and says so or why not. What it starts inherits it.
+/// Pins this process to the load's core; child processes inherit that. Returns a description
+/// of the result.
 pub(crate) fn begin() -> String {
     let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
     let cores: Vec<_> = (0..CpuSet::count())
@@ -36,7 +37,7 @@ pub(crate) fn begin() -> String {
     }
 }
 
-/// Does what starts a server, so that the server is on its core.
+/// Runs a function that starts a server, so that the server is on its core.
 pub(crate) fn server<T>(start: impl FnOnce() -> T + Send) -> T
 where
     T: Send,
@@ -44,7 +45,7 @@ where
     let Some(cores) = CORES.get() else {
         return start();
     };
-    // A thread of its own: a runtime's could go on to other work in between.
+    // A new thread: a thread of a runtime could switch to other work in between.
     thread::scope(|scope| {
         let started = scope.spawn(|| {
             set(cores.server).unwrap();
@@ -54,7 +55,7 @@ where
     })
 }
 
-/// Does what uses all cores: a server that starts commands, or the same by hand.
+/// Runs a function with all cores: for a server that starts commands, or its baseline.
 pub(crate) fn nowhere<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     let Some(cores) = CORES.get() else {
         return act();
@@ -68,7 +69,7 @@ pub(crate) fn nowhere<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// For the calling thread and what it starts.
+/// Applies to the calling thread and its children.
 fn set(core: usize) -> nix::Result<()> {
     let mut only = CpuSet::new();
     only.set(core)?;

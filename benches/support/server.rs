@@ -1,4 +1,4 @@
-//! Servers in processes of their own.
+//! Servers in separate processes.
 
 use std::{
     env,
@@ -19,7 +19,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A service that refuses no rate, with what else is given it as flags.
+    /// A service without a rate limit, with further flags.
     pub(crate) fn pipewright(flags: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--no-embedded-runner"]);
@@ -27,7 +27,7 @@ impl Server {
         Self::start(command.args(flags).env_remove("PIPEWRIGHT_BINARY"))
     }
 
-    /// The same with the runner that it has in its process.
+    /// The same with the embedded runner.
     pub(crate) fn with_runner(flags: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0"]);
@@ -39,10 +39,10 @@ impl Server {
         Self::start(Command::new(env::current_exe().unwrap()).arg(bare::ARGUMENT))
     }
 
-    /// Starts a server that tells its address on standard error.
+    /// Starts a server that prints its address to standard error.
     fn start(command: &mut Command) -> Self {
         command.stderr(Stdio::piped());
-        // And not what reads what it says.
+        // Only the server is pinned, not the thread that reads its output.
         let mut process = pin::server(|| command.spawn().unwrap());
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let address = lines.find_map(|line| {
@@ -61,7 +61,7 @@ impl Server {
         self.process.id()
     }
 
-    /// What the process has had of the processors so far.
+    /// The processor time of the process so far.
     pub(crate) fn cpu(&self) -> Duration {
         cpu(self.id())
     }
@@ -74,16 +74,16 @@ impl Drop for Server {
     }
 }
 
-/// This build's, or another one to compare with.
+/// The binary of this build, or another one to compare with.
 pub(crate) fn binary() -> OsString {
     let other = env::var_os("PIPEWRIGHT_BINARY");
     other.unwrap_or(env!("CARGO_BIN_EXE_pipewright").into())
 }
 
-/// What a process has had of the processors so far.
+/// The processor time of a process so far.
 pub(crate) fn cpu(process: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name before it may have spaces.
+    // The process name, which comes first, may have spaces.
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     let ticks = |field: usize| -> u64 {
         let value = fields.split_whitespace().nth(field);

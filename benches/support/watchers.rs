@@ -1,4 +1,4 @@
-//! What a stream costs that waits.
+//! The cost of an idle stream.
 
 use futures_util::future::join_all;
 use tonic::Streaming;
@@ -12,8 +12,8 @@ use crate::{
 pub(crate) const CONNECTIONS: usize = 100;
 pub(crate) const EACH: usize = 100;
 
-/// What an idle watcher takes of the service, and an idle stream of a bare server, in
-/// bytes, in as many rounds.
+/// The memory of an idle watcher in the service, and of an idle stream in a bare server, in
+/// bytes, for each round.
 pub(crate) async fn compare(rounds: usize) -> Vec<(f64, f64)> {
     let mut all = Vec::new();
     for _ in 0..rounds {
@@ -53,7 +53,7 @@ async fn watch_health(server: &Server, connections: usize) -> Vec<Streaming<Heal
     streams
 }
 
-/// Bytes of one stream, where all take so many KiB.
+/// Bytes of one stream, if all streams together take `kibibytes`.
 fn each(kibibytes: u64) -> f64 {
     (kibibytes * 1024) as f64 / (CONNECTIONS * EACH) as f64
 }

@@ -1,5 +1,6 @@
-//! Who may call what: the one table of methods. A method that is not in it is
-//! refused, whoever calls; a test holds it against what reflection lists.
+//! Authorization: the single table of methods and the role that each needs. A method that
+//! is not in it is refused for every caller. A test compares it with the methods that
+//! reflection lists.
 
 use std::{fmt, sync::Arc};
 
@@ -9,54 +10,53 @@ use crate::auth::{Authority, Principal, Role};
 
 use super::status;
 
-/// What a method needs of its caller.
+/// What a method requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     /// Nothing: a health check has no credentials.
     Open,
-    /// To be known.
-    Known,
-    /// The role in the project that the call concerns, which the engine checks.
+    /// Authentication, but no role.
+    Authenticated,
+    /// The role in the project that the call concerns. The engine checks it.
     InProject(Role),
     /// The role in all projects: the call concerns what they share.
     Everywhere(Role),
 }
 
-/// A method as the gate knows it.
+/// A row of the table, for the middleware.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Method {
     /// `/package.Service/Method`.
     pub(super) path: &'static str,
-    /// Who may call it.
     pub(super) rule: Rule,
-    /// It changes something that people ask after: who did this?
+    /// Whether calls are written to the audit log, because they change something.
     pub(super) is_audited: bool,
-    /// Most bytes of a request message, where less than elsewhere is enough.
+    /// Most bytes of a request message, if less than the setting is enough.
     pub(super) max_message: Option<u64>,
 }
 
 /// Enough for ids, names, filters and reasons.
 const SMALL: u64 = 64 * 1024;
-/// Enough for the variables of a trigger, twice 64 KiB with what is around them.
+/// Enough for the variables of a trigger: twice 64 KiB, plus the other fields.
 const TRIGGER: u64 = 256 * 1024;
-/// Enough for a chunk of a log, 256 KiB with what is around it.
+/// Enough for a chunk of a log: 256 KiB, plus the other fields.
 const LOG_CHUNK: u64 = 260 * 1024;
 /// Enough for the ids of 10,000 held jobs.
 const HELD_JOBS: u64 = 512 * 1024;
 
 const METHODS: [Method; 32] = {
     use Role::{Admin, Developer, Runner, Viewer};
-    use Rule::{Everywhere, InProject, Known, Open};
+    use Rule::{Authenticated, Everywhere, InProject, Open};
     [
         reads("/grpc.health.v1.Health/Check", Open),
         reads("/grpc.health.v1.Health/Watch", Open),
         reads(
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-            Known,
+            Authenticated,
         ),
         reads(
             "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-            Known,
+            Authenticated,
         ),
         changes(
             "/pipewright.v1.PipelineService/CreatePipeline",
@@ -102,7 +102,7 @@ const METHODS: [Method; 32] = {
             InProject(Developer),
             Some(SMALL),
         ),
-        // What a runner runs is of any project.
+        // A runner runs stages of any project.
         reads("/pipewright.v1.RunnerService/GetRunner", Everywhere(Viewer)),
         reads(
             "/pipewright.v1.RunnerService/ListRunners",
@@ -141,7 +141,7 @@ const METHODS: [Method; 32] = {
             InProject(Admin),
             Some(SMALL),
         ),
-        // What the service does by itself concerns all projects.
+        // Background tasks concern all projects.
         reads("/pipewright.v1.AdminService/ListTasks", Everywhere(Admin)),
         changes(
             "/pipewright.runner.v1.LeaseService/RegisterRunner",
@@ -178,7 +178,8 @@ const fn changes(path: &'static str, rule: Rule, max_message: Option<u64>) -> Me
     }
 }
 
-/// A runner's work shows in the jobs' events, many times a second.
+/// A method of a runner's work. Not audited: the calls come many times a second, and their
+/// effects are in the jobs' events.
 const fn works(path: &'static str, max_message: u64) -> Method {
     Method {
         path,
@@ -188,7 +189,6 @@ const fn works(path: &'static str, max_message: u64) -> Method {
     }
 }
 
-/// The method of a row.
 pub(super) fn at(row: usize) -> &'static Method {
     &METHODS[row]
 }
@@ -199,35 +199,37 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     METHODS.iter().filter_map(names)
 }
 
-/// Which row a method has; none for one that there is not.
+/// The row of a method; none if there is no such method.
 pub(super) fn row(path: &str) -> Option<usize> {
     METHODS.iter().position(|method| method.path == path)
 }
 
-/// What a method needs of its caller, in words; none for a method that there is not.
+/// The requirement of a method in words; none if there is no such method.
 pub fn needs(path: &str) -> Option<String> {
     row(path).map(|row| at(row).rule.to_string())
 }
 
 impl Method {
-    /// Whether a call asks and is answered again and again, at its client's pace.
-    pub(super) fn is_conversation(&self) -> bool {
+    /// Whether a call is a bidirectional stream, in which the client sends messages at its
+    /// own pace.
+    pub(super) fn is_bidirectional(&self) -> bool {
         self.path.starts_with("/grpc.reflection.")
     }
 }
 
 impl Rule {
-    /// Lets a known caller through, with the role that the rest of its way needs.
-    pub(super) fn admit(self, principal: &Arc<Principal>) -> Result<Authority, Status> {
+    /// Authorizes an authenticated caller, as far as the method alone decides it. The result
+    /// has the role that the engine must still check.
+    pub(super) fn authorize(self, principal: &Arc<Principal>) -> Result<Authority, Status> {
         let authority = |needed| Authority {
             principal: Arc::clone(principal),
             needed,
         };
         let grants = &principal.grants;
         match self {
-            Self::Open | Self::Known => Ok(authority(Role::Viewer)),
-            // Which project it is about is known once the request is read. Who has a
-            // role in none, a runner for one, need not get that far.
+            Self::Open | Self::Authenticated => Ok(authority(Role::Viewer)),
+            // The project is known only once the request is read. A caller without a role
+            // in any project, such as a runner, is refused before that.
             Self::InProject(needed) if grants.allow_somewhere(Role::Viewer) => {
                 Ok(authority(needed))
             }
@@ -242,7 +244,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open => out.write_str("nothing"),
-            Self::Known => out.write_str("credentials"),
+            Self::Authenticated => out.write_str("credentials"),
             Self::InProject(role) => write!(out, "{role} in the project"),
             Self::Everywhere(role) => write!(out, "{role} in all projects"),
         }
@@ -259,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    /// Every method that the service serves, as reflection tells of it.
+    /// Every method that the service serves, by reflection.
     fn served() -> BTreeSet<String> {
         let mut pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
         for set in [
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_row_is_for_nobody() {
+    fn a_path_without_a_row_is_no_method() {
         assert!(row("/pipewright.v1.PipelineService/EatPipeline").is_none());
         assert!(row("/pipewright.v1.PipelineService/GetPipeline/").is_none());
     }

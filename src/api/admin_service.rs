@@ -16,7 +16,6 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The service of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }

@@ -1,4 +1,5 @@
-//! Pipelines as clients see them, encoded once for each revision: a revision never changes.
+//! A cache of encoded pipelines, one entry per revision. A revision is immutable, so no entry
+//! is ever invalidated.
 
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
@@ -8,15 +9,14 @@ use crate::{
     proto::pipeline_entry,
 };
 
-/// Bytes of encoded pipelines that are kept: 32 MiB. Beyond it those go that are asked for
-/// least.
+/// The capacity of the cache. Beyond it, the entries that are read least are evicted.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// What an encoded pipeline takes besides its bytes, about.
+/// Bytes of an entry besides the encoded pipeline, approximately.
 const OVERHEAD: u64 = 128;
 
 type Revision = (PipelineId, i64);
 
-/// The encoded revisions that somebody asked for lately.
+/// The encoded revisions that were recently read.
 pub(super) struct EncodedPipelines(Cache<Revision, Bytes, Size>);
 
 #[derive(Clone)]
@@ -34,14 +34,14 @@ impl EncodedPipelines {
         Self(Cache::with_weighter(EXPECTED, MAX_BYTES, Size))
     }
 
-    /// A revision that was just created, as [`entry`](Self::entry). It is not cached before
-    /// it is read: under a load of creates every insertion is an eviction, too.
+    /// Encodes a revision that was just created, as [`entry`](Self::entry) does. It is cached
+    /// only once it is read: under a load of creates, every insertion also evicts an entry.
     pub(super) fn created(pipeline: &Pipeline) -> Bytes {
         pipeline_entry(pipeline)
     }
 
-    /// The pipeline as field 1 of a message: the response to a get, a create and an update,
-    /// and a part of a page.
+    /// The pipeline encoded as field 1 of a message: the response to a get, a create or an
+    /// update, or one item of a page.
     pub(super) fn entry(&self, pipeline: &Pipeline) -> Bytes {
         let key = (pipeline.id, pipeline.revision);
         self.0.get(&key).unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! Doors for `fuzz/`.
+//! Entry points for `fuzz/`.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
     proto::{pipeline_from_proto, v1},
 };
 
-/// Reads the paging of a list's call, as each list of things with ids does.
+/// Parses the paging fields of a list call whose items have ids.
 ///
 /// # Errors
 /// If the page is refused.
@@ -31,7 +31,7 @@ pub fn page(
     Ok(Page(PageRequest::new(method, size, token, filters)?))
 }
 
-/// As [`page`], for things with names.
+/// As [`page`], for items with names.
 ///
 /// # Errors
 /// If the page is refused.
@@ -44,18 +44,17 @@ pub fn page_of_names(
     Ok(Page(PageRequest::new(method, size, token, filters)?))
 }
 
-/// A page that a call asks for.
 pub struct Page<K>(PageRequest<K>);
 
 macro_rules! page {
     ($key:ty) => {
         impl Page<$key> {
-            /// The last item of the page before.
+            /// The key of the previous page's last item.
             pub fn after(&self) -> Option<$key> {
                 self.0.after.clone()
             }
 
-            /// Cuts a list to the page, and gives the token of the page after it.
+            /// Cuts a list to one page. Also returns the token of the next page.
             pub fn cut<T: Message>(
                 &self,
                 items: impl IntoIterator<Item = ($key, T)>,
@@ -74,11 +73,10 @@ pub fn timeout(value: &HeaderValue) -> Option<Duration> {
     deadline::timeout(value)
 }
 
-/// What an update with a mask of these paths makes of a pipeline, as the service
-/// does it.
+/// Applies an update with a mask of these paths to a pipeline, as the service does.
 ///
 /// # Errors
-/// If the mask, the message or what becomes of the pipeline is refused.
+/// If the mask, the message or the resulting pipeline is invalid.
 pub fn updated(
     paths: Vec<String>,
     mut pipeline: v1::Pipeline,

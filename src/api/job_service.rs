@@ -17,7 +17,7 @@ use crate::{
 use super::{
     middleware::audit::Audit,
     page::PageRequest,
-    request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside},
+    request::{Repeatable, filter, id, non_negative, open, open_repeatable, yield_to_others},
     status::{invalid, invalid_field},
     streams,
     views::job_view_to_proto,
@@ -31,7 +31,6 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// The service of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
@@ -62,7 +61,7 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
-        step_aside().await;
+        yield_to_others().await;
         let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
@@ -209,7 +208,7 @@ fn read_states(states: &[i32]) -> Result<Vec<JobState>, Status> {
             Violation::new(format!("states[{position}]"), description)
         })
     };
-    // Each once: every job of the page is looked for among them.
+    // A set removes duplicates: every job of the page is compared with each state.
     let states: Result<BTreeSet<_>, _> = states.iter().enumerate().map(read).collect();
     let states = states.map_err(|violation| invalid(vec![violation]))?;
     Ok(states.into_iter().collect())

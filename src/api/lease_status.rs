@@ -1,4 +1,4 @@
-//! The part of the table from errors to `tonic::Status` that is about leases.
+//! Maps lease errors to `tonic::Status`.
 
 use std::collections::HashMap;
 

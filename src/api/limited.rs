@@ -1,4 +1,4 @@
-//! Refusals because of a limit, which name its setting.
+//! Refusals because of a limit. Each names the limit's setting.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,7 +8,7 @@ use tonic_types::{ErrorDetails, QuotaViolation};
 
 use super::{reason::Reason, status::refuse_with};
 
-/// What was over which limit.
+/// A limit that was exceeded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
     pub(super) reason: Reason,
@@ -17,12 +17,12 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// A refusal that says of whom or what there is too much.
+    /// A refusal with a quota violation for `subject`.
     pub(super) fn refuse(self, subject: &str, message: &str) -> Status {
         self.with(self.details(subject), message)
     }
 
-    /// As [`refuse`](Self::refuse), telling when to come back.
+    /// As [`refuse`](Self::refuse), with the time after which to retry.
     pub(super) fn refuse_for(self, subject: &str, message: &str, wait: Duration) -> Status {
         let mut details = self.details(subject);
         details.set_retry_info(Some(wait));
@@ -44,7 +44,7 @@ impl Limit {
     }
 }
 
-/// A refusal by what is in front of the services, as the headers of its response.
+/// A refusal by the HTTP layer, as the headers of a trailers-only response.
 pub fn refused_in_front(reason: Reason, message: &str, setting: &str) -> HeaderMap {
     let facts = HashMap::from([("setting".to_owned(), setting.to_owned())]);
     let status = refuse_with(reason, message.to_owned(), ErrorDetails::new(), facts);

@@ -1,4 +1,5 @@
-//! The gRPC services: parse, check, call the engine, answer.
+//! The gRPC services and their middleware. A handler parses and validates the request, calls
+//! the engine, and encodes the response.
 
 mod access;
 mod admin_service;

@@ -1,4 +1,4 @@
-//! Pages of lists.
+//! Pagination of lists.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
@@ -10,17 +10,16 @@ use super::status::{invalid_field, page_token_mismatch};
 
 const DEFAULT_SIZE: usize = 50;
 const MAX_SIZE: usize = 1000;
-/// A page ends early once it is about this long.
+/// A page is cut at about this many encoded bytes, even if it has fewer items than asked for.
 const MAX_BYTES: usize = 1024 * 1024;
 const VERSION: u8 = 1;
-/// Bytes of the filters' hash that a token carries.
+/// Length of the hash of the method and filters in a token.
 const BINDING: usize = 8;
 
-/// What tells the items of a list apart, and where a page ends.
+/// The sort key of a list's items. A token contains the key of its page's last item.
 pub(super) trait Key: Sized {
-    /// The end of a token.
     fn bytes(&self) -> &[u8];
-    /// None for bytes that are no key.
+    /// None for bytes that are not a valid key.
     fn read(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -46,19 +45,20 @@ impl Key for String {
     }
 }
 
-/// Which page a request asks for.
+/// The page that a request asks for.
 #[derive(Debug)]
 pub(super) struct PageRequest<K> {
-    /// Items on the page, at most.
+    /// Most items on the page.
     pub(super) size: usize,
-    /// The last item of the page before.
+    /// The key of the previous page's last item; none for the first page.
     pub(super) after: Option<K>,
+    /// Binds tokens to the method and its filters.
     binding: [u8; BINDING],
 }
 
 impl<K: Key> PageRequest<K> {
-    /// Reads the paging of a call of `method`. `filters` is the request without its
-    /// paging: a token is good only for the list that it came from.
+    /// Parses the paging fields of a call of `method`. `filters` is the request without its
+    /// paging fields: a token is valid only for the list that it came from.
     pub(super) fn new(
         method: &str,
         size: i32,
@@ -90,12 +90,13 @@ impl<K: Key> PageRequest<K> {
         })
     }
 
-    /// Items to ask the store for: one more than fits tells whether a page follows.
+    /// Items to read from the store: one more than the page has, to see whether a next page
+    /// exists.
     pub(super) fn lookahead(&self) -> usize {
         self.size + 1
     }
 
-    /// Cuts a list to the page, and gives the token of the page after it.
+    /// Cuts a list to one page. Also returns the token of the next page, empty for none.
     pub(super) fn cut<T>(
         &self,
         items: impl IntoIterator<Item = (K, T)>,

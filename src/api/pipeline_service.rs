@@ -19,12 +19,14 @@ use super::{
     mask::{Mask, PipelineField},
     middleware::audit::Audit,
     page::PageRequest,
-    request::{Repeatable, filter, id, non_negative, open, open_repeatable, step_aside, within},
+    request::{
+        Repeatable, filter, id, non_negative, open, open_repeatable, within, yield_to_others,
+    },
     status::{invalid, invalid_field},
 };
 
 const DEFAULT_PROJECT: &str = "default";
-/// What a pipeline may encode to: 1 MiB.
+/// Most bytes of an encoded pipeline: 1 MiB.
 const MAX_PIPELINE_BYTES: usize = 1024 * 1024;
 
 /// `pipewright.v1.PipelineService`.
@@ -34,7 +36,6 @@ pub struct Pipelines {
 }
 
 impl Pipelines {
-    /// The service of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
         Self {
             engine,
@@ -56,14 +57,15 @@ impl PipelineService for Pipelines {
             request_id: _,
             validate_only,
         } = message;
-        audit.only_checks(validate_only);
+        audit.validate_only(validate_only);
         let mut draft = read(required(pipeline)?)?;
-        // Of what is not there, an empty value removes nothing.
+        // An empty value means "remove this secret", and a new pipeline has none to remove.
         draft.spec.secret_variables = Secrets::default().changed(&draft.spec.secret_variables);
         check_size(&draft.spec).map_err(|violations| invalid(within("pipeline", violations)))?;
-        let project = match draft.project.is_empty() {
-            true => DEFAULT_PROJECT.to_owned(),
-            false => draft.project,
+        let project = if draft.project.is_empty() {
+            DEFAULT_PROJECT.to_owned()
+        } else {
+            draft.project
         };
         audit.about("project", &project);
         let created = self
@@ -74,15 +76,14 @@ impl PipelineService for Pipelines {
         if !validate_only {
             audit.about("pipeline", &created.id.to_string());
         }
-        Ok(Response::new(match validate_only {
-            false => Reply::Encoded(EncodedPipelines::created(&created)),
-            true => {
-                let mut pipeline = only_checked(&created);
-                pipeline.id.clear();
-                pipeline.create_time = None;
-                let pipeline = Some(pipeline);
-                Reply::Message(v1::CreatePipelineResponse { pipeline })
-            }
+        Ok(Response::new(if validate_only {
+            let mut pipeline = validated(&created);
+            pipeline.id.clear();
+            pipeline.create_time = None;
+            let pipeline = Some(pipeline);
+            Reply::Message(v1::CreatePipelineResponse { pipeline })
+        } else {
+            Reply::Encoded(EncodedPipelines::created(&created))
         }))
     }
 
@@ -108,7 +109,7 @@ impl PipelineService for Pipelines {
         &self,
         request: Request<v1::ListPipelinesRequest>,
     ) -> Result<Response<Reply<v1::ListPipelinesResponse>>, Status> {
-        step_aside().await;
+        yield_to_others().await;
         let (call, mut message) = open(request);
         let page_size = std::mem::take(&mut message.page_size);
         let page_token = std::mem::take(&mut message.page_token);
@@ -152,7 +153,7 @@ impl PipelineService for Pipelines {
         } = message;
         let mut pipeline = required(pipeline)?;
         audit.about("pipeline", &pipeline.id);
-        audit.only_checks(validate_only);
+        audit.validate_only(validate_only);
         let mask = Mask::<PipelineField>::new(update_mask, &pipeline)?;
         mask.leave_only_its_fields(&mut pipeline);
         let draft = read(pipeline)?;
@@ -168,12 +169,11 @@ impl PipelineService for Pipelines {
         };
         let updated = self.engine.pipelines().update(&call, update);
         let updated = updated.await.map_err(within_pipeline)?;
-        Ok(Response::new(match validate_only {
-            false => Reply::Encoded(self.encoded.entry(&updated)),
-            true => {
-                let pipeline = Some(only_checked(&updated));
-                Reply::Message(v1::UpdatePipelineResponse { pipeline })
-            }
+        Ok(Response::new(if validate_only {
+            let pipeline = Some(validated(&updated));
+            Reply::Message(v1::UpdatePipelineResponse { pipeline })
+        } else {
+            Reply::Encoded(self.encoded.entry(&updated))
         }))
     }
 
@@ -213,7 +213,7 @@ impl PipelineService for Pipelines {
             secret_variables,
         } = message;
         audit.about("pipeline", &pipeline_id);
-        audit.only_checks(validate_only);
+        audit.validate_only(validate_only);
         let trigger = TriggerRequest {
             pipeline_id: id("pipeline_id", &pipeline_id)?,
             revision: read_revision(revision)?,
@@ -273,8 +273,8 @@ fn read_revision(revision: i64) -> Result<Option<i64>, Status> {
     Ok(non_negative("revision", revision)?.map(|_| revision))
 }
 
-/// A pipeline that was only checked, which has no version of its own.
-fn only_checked(pipeline: &Pipeline) -> v1::Pipeline {
+/// The result of a `validate_only` call. It has no version, because nothing was stored.
+fn validated(pipeline: &Pipeline) -> v1::Pipeline {
     v1::Pipeline {
         etag: String::new(),
         update_time: None,
@@ -283,13 +283,15 @@ fn only_checked(pipeline: &Pipeline) -> v1::Pipeline {
 }
 
 fn check_size(spec: &PipelineSpec) -> Result<(), Vec<Violation>> {
-    match spec_fits(spec, MAX_PIPELINE_BYTES) {
-        true => Ok(()),
-        false => Err(vec![Violation::new("", "must encode to at most 1 MiB")]),
+    if spec_fits(spec, MAX_PIPELINE_BYTES) {
+        Ok(())
+    } else {
+        Err(vec![Violation::new("", "must encode to at most 1 MiB")])
     }
 }
 
-/// The engine names fields of the pipeline; callers sent a request around it.
+/// Prefixes the paths of violations: the engine's paths begin at the pipeline, and a
+/// caller's at the request.
 fn within_pipeline(error: Error) -> Status {
     match error {
         Error::Invalid(violations) => invalid(within("pipeline", violations)),

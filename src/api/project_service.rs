@@ -16,7 +16,7 @@ use super::{
     mask::{Mask, ProjectField},
     middleware::audit::Audit,
     page::PageRequest,
-    request::{Repeatable, open, open_repeatable, step_aside, within},
+    request::{Repeatable, open, open_repeatable, within, yield_to_others},
     status::{invalid, invalid_field},
 };
 
@@ -26,7 +26,6 @@ pub struct Projects {
 }
 
 impl Projects {
-    /// The service of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
@@ -52,7 +51,7 @@ impl ProjectService for Projects {
             annotations,
         } = required(project)?;
         audit.about("project", &name);
-        audit.only_checks(validate_only);
+        audit.validate_only(validate_only);
         let draft = ProjectDraft {
             name,
             description,
@@ -86,7 +85,7 @@ impl ProjectService for Projects {
         &self,
         request: Request<v1::ListProjectsRequest>,
     ) -> Result<Response<v1::ListProjectsResponse>, Status> {
-        step_aside().await;
+        yield_to_others().await;
         let (call, message) = open(request);
         let v1::ListProjectsRequest {
             page_size,
@@ -123,7 +122,7 @@ impl ProjectService for Projects {
         } = message;
         let project = project.unwrap_or_default();
         audit.about("project", &project.name);
-        audit.only_checks(validate_only);
+        audit.validate_only(validate_only);
         let mask = Mask::<ProjectField>::new(update_mask, &project)?;
         let sent = required(Some(project))?;
         let update = ProjectUpdate {
@@ -184,7 +183,8 @@ fn required(project: Option<v1::Project>) -> Result<SentProject, Status> {
     Ok(project_from_proto(project))
 }
 
-/// A name that no project can have is like one that none has.
+/// Requires a name. An invalid name needs no check: it returns NOT_FOUND, as no project can
+/// have it.
 fn check_name(field: &str, name: &str) -> Result<(), Status> {
     if name.is_empty() {
         return Err(invalid_field(field, "is required; give the project's name"));
@@ -199,7 +199,8 @@ fn shown(entry: &ProjectEntry) -> v1::Project {
     }
 }
 
-/// The engine names fields of the project; callers sent a request around it.
+/// Prefixes the paths of violations: the engine's paths begin at the project, and a
+/// caller's at the request.
 fn within_project(error: Error) -> Status {
     match error {
         Error::Invalid(violations) => invalid(within("project", violations)),

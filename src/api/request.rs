@@ -1,4 +1,4 @@
-//! What requests have in common: ids, who calls, and whether it is a repetition.
+//! Helpers for all requests: ids, the caller, and the idempotency key.
 
 use std::str::FromStr;
 
@@ -14,29 +14,29 @@ use crate::{
     engine::{Call, RequestIdentity},
 };
 
-use super::{middleware::Passage, status::invalid_field};
+use super::{middleware::CallContext, status::invalid_field};
 
-/// A message whose call may be repeated under a request id.
+/// A request with an idempotency key, the `request_id`.
 pub(super) trait Repeatable: Message {
-    /// The id that the caller chose, empty for none; none for a call that only
-    /// checks, whose id is neither read nor kept.
+    /// The key that the caller chose, empty for none. None for a `validate_only` call, whose
+    /// key is neither read nor stored.
     fn request_id(&self) -> Option<&str>;
 }
 
-/// Lets others on the connection have their turn, before work that takes longer than they
-/// should wait: a call that waits once becomes a task of its own. One that is already is put
-/// behind the others.
-pub(super) async fn step_aside() {
+/// Yields before expensive work, so that other calls of the connection run first. A call
+/// that runs in the connection's task becomes a task of its own when it waits; a call that
+/// already is a task goes to the end of the scheduler's queue.
+pub(super) async fn yield_to_others() {
     task::yield_now().await;
 }
 
-/// Takes a request apart into who calls and what is asked.
+/// Splits a request into its caller's context and its message.
 pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
     let (_, mut extensions, message) = request.into_parts();
-    let passage = extensions.remove::<Passage>();
-    let (authority, trace) = passage.map_or((None, None), |it| (it.authority, it.trace));
+    let context = extensions.remove::<CallContext>();
+    let (authority, trace) = context.map_or((None, None), |it| (it.authority, it.trace));
     let call = Call {
-        // What did not pass the gate may do nothing.
+        // A call that did not pass the middleware is authorized for nothing.
         authority: authority.unwrap_or_else(Authority::of_nobody),
         request: None,
         trace,
@@ -44,7 +44,7 @@ pub(super) fn open<M>(request: Request<M>) -> (Call, M) {
     (call, message)
 }
 
-/// As [`open`], for a call that a request id makes safe to repeat.
+/// As [`open`], for a call with an idempotency key.
 pub(super) fn open_repeatable<M: Repeatable>(request: Request<M>) -> Result<(Call, M), Status> {
     let (call, message) = open(request);
     let request = match message.request_id() {
@@ -57,7 +57,7 @@ pub(super) fn open_repeatable<M: Repeatable>(request: Request<M>) -> Result<(Cal
     Ok((Call { request, ..call }, message))
 }
 
-/// Reads an id that must be there.
+/// Parses a required id.
 pub(super) fn id<Id: FromStr>(field: &str, text: &str) -> Result<Id, Status> {
     if text.is_empty() {
         return Err(invalid_field(field, "is required; give the id, a UUID"));
@@ -66,7 +66,7 @@ pub(super) fn id<Id: FromStr>(field: &str, text: &str) -> Result<Id, Status> {
         .map_err(|_| invalid_field(field, "is not a UUID"))
 }
 
-/// Reads a number that must not be negative; none for 0.
+/// Checks that a number is not negative; none for 0.
 pub(super) fn non_negative(field: &str, number: i64) -> Result<Option<u64>, Status> {
     match u64::try_from(number) {
         Ok(0) => Ok(None),
@@ -78,7 +78,7 @@ pub(super) fn non_negative(field: &str, number: i64) -> Result<Option<u64>, Stat
     }
 }
 
-/// Puts the path of the message before the paths of its fields.
+/// Prefixes the field paths of violations with the path of their message.
 pub(super) fn within(prefix: &str, violations: Vec<Violation>) -> Vec<Violation> {
     let named = |violation: Violation| Violation {
         field: match violation.field.as_str() {
@@ -90,7 +90,7 @@ pub(super) fn within(prefix: &str, violations: Vec<Violation>) -> Vec<Violation>
     violations.into_iter().map(named).collect()
 }
 
-/// Text of an optional filter; none when it is empty.
+/// The value of an optional filter; none if it is empty.
 pub(super) fn filter(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }

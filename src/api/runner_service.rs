@@ -12,7 +12,7 @@ use crate::{
 use super::{
     middleware::audit::Audit,
     page::PageRequest,
-    request::{id, step_aside},
+    request::{id, yield_to_others},
     views::runner_to_proto,
 };
 
@@ -22,7 +22,6 @@ pub struct Runners {
 }
 
 impl Runners {
-    /// The service of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
@@ -60,7 +59,7 @@ impl RunnerService for Runners {
         &self,
         request: Request<v1::ListRunnersRequest>,
     ) -> Result<Response<v1::ListRunnersResponse>, Status> {
-        step_aside().await;
+        yield_to_others().await;
         let v1::ListRunnersRequest {
             page_size,
             page_token,

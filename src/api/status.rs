@@ -1,7 +1,7 @@
-//! The one table from errors to `tonic::Status`.
+//! Maps errors to `tonic::Status`.
 //!
-//! Every refusal carries an `ErrorInfo` of the domain `pipewright` whose reason a
-//! program can match on, and the detail that fits it.
+//! Every error status has an `ErrorInfo` of the domain `pipewright` with a machine-readable
+//! reason, and the error details that fit the reason.
 
 use std::collections::HashMap;
 
@@ -22,8 +22,8 @@ const EXISTING_ID: &str = "existing_id";
 /// What all violations of a refusal may have, in bytes: more than about 4 KiB of
 /// details break clients.
 const MAX_VIOLATIONS: usize = 3 * 1024;
-/// A field's path, a description, a name or a message may repeat text of the caller;
-/// each is cut to so many bytes.
+/// Most bytes of each field path, description, name and message. They may repeat text of
+/// the caller.
 const MAX_TEXT: usize = 256;
 
 impl From<Error> for Status {
@@ -33,7 +33,7 @@ impl From<Error> for Status {
         let (reason, details) = classify(error);
         let name = reason.name();
         match reason.code() {
-            // As a field, and so quoted: it may repeat names of the caller's.
+            // The message is a field, and so quoted: it may repeat the caller's text.
             Some(Code::Internal) => {
                 tracing::error!(reason = name, error = message, "call failed");
             }
@@ -59,12 +59,12 @@ pub(super) fn invalid(violations: Vec<Violation>) -> Status {
     Error::Invalid(violations).into()
 }
 
-/// A refusal because of one field.
+/// INVALID_ARGUMENT because of one field.
 pub(super) fn invalid_field(field: &str, description: impl Into<String>) -> Status {
     invalid(vec![Violation::new(field, description)])
 }
 
-/// A refusal of a page token that is not for this list.
+/// INVALID_ARGUMENT for a page token of another list.
 pub(super) fn page_token_mismatch() -> Status {
     let description = "is not from a page of a list with these filters; leave it empty to start";
     let mut details = ErrorDetails::new();
@@ -73,9 +73,9 @@ pub(super) fn page_token_mismatch() -> Status {
     refuse(Reason::PageTokenMismatch, message, details)
 }
 
-/// A refusal of a caller who is not known. It is the same for all that is wrong with
+/// The status of a failed authentication. It does not reveal what is wrong with the
 /// credentials.
-pub(super) fn not_known(error: AuthError) -> Status {
+pub(super) fn unauthenticated(error: AuthError) -> Status {
     match error {
         AuthError::Missing | AuthError::Invalid => {
             let message = "the call has no valid credentials; send 'authorization: Bearer TOKEN', \
@@ -99,16 +99,16 @@ pub(super) fn not_known(error: AuthError) -> Status {
     }
 }
 
-/// The end of a call whose caller's credentials were taken away or changed meanwhile.
+/// The status that ends an open call whose credentials were revoked, changed or expired.
 pub(super) fn credentials_ended() -> Status {
     refuse(
         Reason::CredentialsEnded,
-        "the credentials of this call were taken away, changed, or are over".to_owned(),
+        "the credentials of this call were revoked, changed, or have expired".to_owned(),
         ErrorDetails::new(),
     )
 }
 
-/// A refusal of a caller who lacks a role.
+/// PERMISSION_DENIED for a caller who lacks a role.
 pub(super) fn role_required(needed: Role, place: &str) -> Status {
     refuse(
         Reason::RoleRequired,
@@ -117,32 +117,32 @@ pub(super) fn role_required(needed: Role, place: &str) -> Status {
     )
 }
 
-/// A refusal of a call of a method that there is not.
+/// UNIMPLEMENTED for a method that does not exist.
 pub(super) fn method_unknown(path: &str) -> Status {
     refuse(
         Reason::MethodUnknown,
-        format!("there is no method {path}; reflection lists those there are"),
+        format!("the method {path} does not exist; reflection lists all methods"),
         ErrorDetails::new(),
     )
 }
 
-/// A refusal that came without details, from below the services. `path` is the
-/// method that was called.
-pub(super) fn of_the_transport(told: &Status, path: &str) -> Status {
-    let message = told.message().to_owned();
-    let reason = match told.code() {
-        // The codec's word for an encoding that it does not have.
+/// Adds details to a status of the transport below the services, which has none. `path` is
+/// the method that was called.
+pub(super) fn from_transport(received: &Status, path: &str) -> Status {
+    let message = received.message().to_owned();
+    let reason = match received.code() {
+        // tonic's codec: an encoding that it does not support.
         Code::Unimplemented if message.contains("compressed") => Reason::EncodingUnsupported,
         Code::Unimplemented => return method_unknown(path),
-        // The codec's words for a message over the limit, and for bytes that are no message.
+        // tonic's codec: a message over the limit, and bytes that cannot be decoded.
         Code::OutOfRange => Reason::MessageTooLarge,
         Code::Internal if message.contains("decode") => Reason::MessageMalformed,
         _ => Reason::Transport,
     };
-    let code = reason.code().unwrap_or(told.code());
+    let code = reason.code().unwrap_or(received.code());
     let mut status = status(code, reason, message, ErrorDetails::new(), HashMap::new());
     if reason == Reason::EncodingUnsupported {
-        // As the protocol asks for: the client may choose another one.
+        // Required by the gRPC protocol, so that the client can choose another encoding.
         let metadata = status.metadata_mut();
         metadata.insert("grpc-accept-encoding", MetadataValue::from_static("gzip"));
     }
@@ -153,7 +153,7 @@ fn refuse(reason: Reason, message: String, details: ErrorDetails) -> Status {
     refuse_with(reason, message, details, HashMap::new())
 }
 
-/// A refusal with facts for programs in its `ErrorInfo`.
+/// A status whose `ErrorInfo` has `facts` as its metadata.
 pub(super) fn refuse_with(
     reason: Reason,
     message: String,
@@ -192,7 +192,7 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
             (Reason::ProjectNotEmpty, precondition("PROJECT", name, must))
         }
         Error::ProjectPermanent(name) => {
-            let must = "the project must be another than this one";
+            let must = "the project must not be the default project";
             (
                 Reason::ProjectPermanent,
                 precondition("PROJECT", name, must),
@@ -280,7 +280,7 @@ fn resource(kind: &str, name: String) -> ErrorDetails {
     ErrorDetails::with_resource_info(format!("pipewright.v1.{kind}"), shown(&name), "", "")
 }
 
-/// Text of the caller, no longer than it may be repeated.
+/// Text of the caller, cut to [`MAX_TEXT`].
 pub(super) fn shown(text: &str) -> String {
     match cut(text, MAX_TEXT) {
         whole if whole.len() == text.len() => whole.to_owned(),
@@ -304,11 +304,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_fails_is_told_without_what_it_said_in_details() {
+    fn a_store_failure_is_internal_and_a_conflict_is_aborted() {
         let failed = Error::from(StoreError::transient("the disk is on fire"));
-        let told = Status::from(failed);
-        assert_eq!(told.code(), Code::Internal);
-        let details = told.get_error_details();
+        let status = Status::from(failed);
+        assert_eq!(status.code(), Code::Internal);
+        let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "STORE_FAILED");
         let contended = Status::from(Error::Contended);
         assert_eq!(contended.code(), Code::Aborted);

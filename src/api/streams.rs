@@ -1,4 +1,4 @@
-//! What streams send, in which order.
+//! The response streams of WatchJob and ReadStageLog: what they send, and in which order.
 
 use std::{
     mem,
@@ -20,11 +20,11 @@ use crate::{
 
 use super::views::job_view_to_proto;
 
-/// Silence on a followed log after which a heartbeat is sent.
+/// A followed log sends a heartbeat after this time without other messages.
 const LOG_HEARTBEAT: Duration = Duration::from_secs(15);
 
 pin_project! {
-    /// A stream that is ended when it has to end, if it does not do so by itself.
+    /// A stream that ends with the status of the future `end`, unless it ends before.
     struct Until<S, E> {
         #[pin]
         stream: S,
@@ -46,7 +46,7 @@ where
         if *this.is_over {
             return Poll::Ready(None);
         }
-        // What can still be sent is sent first.
+        // Items that are ready are sent before the end.
         if let Poll::Ready(item) = this.stream.poll_next(cx) {
             return Poll::Ready(item);
         }
@@ -56,7 +56,7 @@ where
     }
 }
 
-/// Ends a stream with UNAVAILABLE once the service stops: its reader resumes.
+/// Ends a stream with UNAVAILABLE when the service stops. The client can resume it.
 pub(super) fn until_closing<T>(
     engine: Arc<Engine>,
     stream: impl Stream<Item = Result<T, Status>>,
@@ -72,8 +72,9 @@ pub(super) fn until_closing<T>(
     }
 }
 
-/// The rules of WatchJob: the snapshot if there is one, the backlog, a heartbeat,
-/// then events as they come and heartbeats in silence, until the job has ended.
+/// The stream of WatchJob: the snapshot if there is one, the backlog of events, one
+/// heartbeat, then events as they occur, until the job has ended. A heartbeat is sent after
+/// each period of `silence`.
 pub(super) fn watch(
     opening: Opening,
     watch: Watch,
@@ -84,35 +85,34 @@ pub(super) fn watch(
         is_behind: true,
         watch,
         silence,
-        spoke: Instant::now(),
+        last_sent: Instant::now(),
         alarm: Box::pin(sleep(silence)),
     };
     stream::try_unfold(watcher, |mut watcher| async move {
         let message = watcher.next().await?;
-        watcher.spoke = Instant::now();
+        watcher.last_sent = Instant::now();
         Ok::<_, Status>(message.map(|message| (message, watcher)))
     })
 }
 
 type WatchMessage = Reply<v1::WatchJobResponse>;
 
-/// One that watches a job. There may be many thousands that wait, and each is as large
-/// as its largest wait: no message is held across one.
+/// The state of one WatchJob stream. Many thousands may wait at a time, and a future is as
+/// large as its largest state: so no message is held across an await.
 struct Watcher {
-    /// What it is told first; none once it was told.
+    /// Sent first; none once it was sent.
     opening: Option<Opening>,
     /// There may be events from before the watch began.
     is_behind: bool,
     watch: Watch,
     silence: Duration,
-    /// When it was told something last.
-    spoke: Instant,
-    /// Set anew only when it goes off: most of the time somebody has spoken since.
+    last_sent: Instant,
+    /// The heartbeat timer. It is reset only when it fires, not after each message.
     alarm: Pin<Box<Sleep>>,
 }
 
 impl Watcher {
-    /// What it is told next; none after the job's last event.
+    /// The next message; none after the job's last event.
     async fn next(&mut self) -> Result<Option<WatchMessage>, Error> {
         if let Some(snapshot) = self.opening.take().and_then(snapshot) {
             return Ok(Some(snapshot.into()));
@@ -130,7 +130,7 @@ impl Watcher {
         }
     }
 
-    /// Waits for a change; false if there is only silence.
+    /// Waits for a change; false if none occurs for the time of `silence`.
     async fn changed(&mut self) -> bool {
         loop {
             tokio::select! {
@@ -138,7 +138,7 @@ impl Watcher {
                 () = self.watch.changed() => return true,
                 () = &mut self.alarm => {}
             }
-            let due = self.spoke + self.silence;
+            let due = self.last_sent + self.silence;
             if due <= Instant::now() {
                 return false;
             }
@@ -147,8 +147,8 @@ impl Watcher {
     }
 }
 
-/// The log from the reader's offset on, to its present end or, following, until
-/// the stage is over.
+/// The log from the client's offset to its current end or, if it is followed, until the
+/// stage is over.
 pub(super) fn stage_log(
     log: StageLog,
 ) -> impl Stream<Item = Result<Reply<v1::ReadStageLogResponse>, Status>> {
@@ -165,13 +165,13 @@ pub(super) fn stage_log(
 
 struct LogReader {
     log: StageLog,
-    /// It was told that it has all there is so far.
+    /// A heartbeat was sent that marks the current end of the log.
     has_caught_up: bool,
     is_over: bool,
 }
 
 impl LogReader {
-    /// What it is told next; none after the end.
+    /// The next message; none after the end.
     async fn next(&mut self) -> Result<Option<v1::ReadStageLogResponse>, Error> {
         use v1::read_stage_log_response::Payload;
         while !self.is_over {
@@ -266,9 +266,9 @@ mod tests {
         size_of::<S>()
     }
 
-    /// Ten thousand of them wait at a time.
+    /// Ten thousand streams may wait at a time.
     #[test]
-    fn a_stream_that_waits_is_small() {
+    fn a_waiting_stream_is_small() {
         let watching = size(|(engine, opening, watching, silence)| {
             until_closing(engine, watch(opening, watching, silence))
         });

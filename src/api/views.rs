@@ -1,4 +1,5 @@
-//! What is known of jobs, runners and tasks only at the moment they are read.
+//! Converts the engine's views of jobs, runners and tasks, which have state that exists only
+//! when they are read.
 
 use crate::{
     engine::{JobView, RunnerView, RunningStage, TaskState, TaskStatus},
@@ -8,7 +9,7 @@ use crate::{
     },
 };
 
-/// A job with its stage runs as they are now.
+/// A job with the current state of its stage runs.
 pub(super) fn job_view_to_proto(view: &JobView) -> v1::Job {
     let mut message = job_to_proto(&view.job);
     for (run, view) in message.stage_runs.iter_mut().zip(&view.stages) {
@@ -19,7 +20,6 @@ pub(super) fn job_view_to_proto(view: &JobView) -> v1::Job {
     message
 }
 
-/// A runner as clients see it.
 pub(super) fn runner_to_proto(runner: RunnerView) -> v1::Runner {
     use v1::runner::State;
     let RunnerView {
@@ -35,9 +35,10 @@ pub(super) fn runner_to_proto(runner: RunnerView) -> v1::Runner {
         register_time,
         last_seen_time,
     } = runner;
-    let state = match is_online {
-        true => State::Online,
-        false => State::Offline,
+    let state = if is_online {
+        State::Online
+    } else {
+        State::Offline
     };
     v1::Runner {
         id: id.to_string(),
@@ -69,7 +70,6 @@ fn stage_to_proto(stage: RunningStage) -> v1::runner::RunningStage {
     }
 }
 
-/// A background task as operators see it.
 pub(super) fn task_to_proto(task: TaskStatus) -> v1::Task {
     use v1::task::State;
     let TaskStatus {

@@ -1,4 +1,4 @@
-//! Lengths of time as people write them.
+//! Parses and formats durations.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const UNITS: [(&str, u128); 7] = [
     ("ns", 1),
 ];
 
-/// Reads `500` and `1.5` as seconds, and `500s`, `8m` or `1h 30m`.
+/// Parses `500` and `1.5` as seconds, and `500s`, `8m` or `1h 30m`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok();
     let duration = match seconds {
@@ -24,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Writes a length in the largest unit that it is a whole number of, as [`parse`] reads it.
+/// Formats a duration in the largest unit of which it is a whole number. [`parse`] reads it.
 pub(crate) fn write(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let fits = |(_, unit): &&(&str, u128)| nanos != 0 && nanos.is_multiple_of(*unit);
@@ -47,14 +47,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_length_of_time() {
+    fn refuses_invalid_durations() {
         for text in ["", "-1", "-1s", "soon", "5 parsecs", "inf", "NaN", "1e30"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn formatted_durations_are_parsed_again() {
         for (millis, text) in [
             (0, "0s"),
             (1_500, "1500ms"),

@@ -1,13 +1,13 @@
-//! What is refused so that the rest goes on.
+//! Limits that protect the service from overload.
 
 use std::time::Duration;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What is refused so that the rest goes on. Each refusal names its limit.
+/// Limits that protect the service from overload. Each refusal names its limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request message; some methods take less.
+    /// Bytes of a request message; some methods have a lower limit.
     pub max_message: u64,
     /// Bytes of a request's headers.
     pub max_headers: u32,
@@ -15,31 +15,32 @@ pub struct Limits {
     pub max_connections: usize,
     /// Open connections of one IP address.
     pub max_connections_per_address: usize,
-    /// Open calls of one connection; a client waits before it begins another one.
+    /// Open calls of one connection; beyond it, the client waits.
     pub max_streams_per_connection: u32,
-    /// Open calls of one principal; those of nobody, health checks, of one IP address.
+    /// Open calls of one principal; of one IP address for unauthenticated calls, which are
+    /// health checks.
     pub max_streams_per_principal: usize,
-    /// Calls of one principal in a second, on average and at once; none for no limit.
+    /// Calls of one principal per second, as the rate and the burst size; unlimited if none.
     pub max_requests_per_second: Option<u32>,
-    /// Wrong credentials of one IP address in a minute, on average and at once.
+    /// Failed logins of one IP address per minute, as the rate and the burst size.
     pub max_failed_logins_per_minute: u32,
     /// Stages that wait for a runner.
     pub max_queued_stages: usize,
     /// Jobs of a pipeline that have not ended.
     pub max_active_jobs: usize,
-    /// Runners that are known, the lost ones of the last hour among them.
+    /// Known runners, including those lost in the last hour.
     pub max_runners: usize,
     /// Longest TLS handshake.
     pub handshake_timeout: Duration,
-    /// Longest wait for a connection's first request, and for the headers of any.
+    /// Longest wait for a connection's first request, and for the headers of any request.
     pub request_timeout: Duration,
-    /// Longest wait for the whole of a call's request.
+    /// Longest wait for the whole request of a call.
     pub message_timeout: Duration,
-    /// Silence after which a client has to answer.
+    /// Idle time after which the service sends a keepalive ping.
     pub keepalive_interval: Duration,
-    /// Longest wait for that answer.
+    /// Longest wait for the response to a ping.
     pub keepalive_timeout: Duration,
-    /// How long a stream may stay open; none for as long as it likes. Its reader resumes.
+    /// How long a stream may stay open; unlimited if none. Its client resumes it.
     pub max_stream_age: Option<Duration>,
 }
 

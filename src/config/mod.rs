@@ -1,4 +1,4 @@
-//! The settings of a service, as one plain struct, and how it is filled.
+//! The configuration of a service, and how it is loaded.
 
 pub(crate) mod duration;
 mod http;
@@ -19,34 +19,34 @@ pub use tls::Tls;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Settings of one service; [`Config::default`] has the documented defaults.
+/// The configuration of one service; [`Config::default`] has the documented defaults.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who may call.
+    /// How callers authenticate.
     pub access: Access,
-    /// How connections are encrypted; in the clear when unset.
+    /// The TLS files; connections are in plaintext if unset.
     pub tls: Option<Tls>,
-    /// What browsers and other HTTP clients may do.
+    /// Allowed origins and hosts.
     pub http: Http,
-    /// What is refused so that the rest goes on.
+    /// Limits that protect the service from overload.
     pub limits: Limits,
-    /// Serve the reflection service, which tells callers what the API has.
+    /// Serve the gRPC reflection service, which describes the API to clients.
     pub reflection: bool,
-    /// The runner in the service's own process; none when other processes run the stages.
+    /// The runner in the service's own process; none if only other processes run stages.
     pub runner: Option<EmbeddedRunner>,
-    /// Where stage logs go; a temporary directory, removed at the end, when unset.
+    /// Directory of stage logs; if unset, a temporary directory, removed at the end.
     pub log_dir: Option<PathBuf>,
-    /// Bytes that are kept of the log of a stage run, at least 2: beyond it its first
-    /// and its last half.
+    /// Most bytes stored of the log of a stage run, at least 2. Of a longer log, the first
+    /// and the last part are stored, each of half this size.
     pub max_stage_log: u64,
-    /// Bytes that all logs may take together: beyond it the logs go whose stages ended
-    /// first, but never that of a running stage.
+    /// Most bytes of all logs together. Beyond it, the logs of the stages that ended first
+    /// are removed, but never that of a running stage.
     pub max_log_total: u64,
-    /// Ended jobs that are kept; beyond it the oldest go first.
+    /// Most ended jobs that are stored; beyond it, the oldest are removed first.
     pub retain_jobs: usize,
-    /// How long an ended job is kept at least, whatever their number.
+    /// Shortest time that an ended job is stored, whatever the number of jobs.
     pub retain_jobs_for: Duration,
-    /// Time between the polite and the sure kill of a stage.
+    /// Time between SIGTERM and SIGKILL for a stage.
     pub kill_grace: Duration,
     /// Lifetime of a runner's lease on a stage.
     pub lease_ttl: Duration,
@@ -75,13 +75,13 @@ impl Default for Config {
     }
 }
 
-/// Who may call the service.
+/// How callers of the service authenticate.
 #[derive(Clone, Debug)]
 pub enum Access {
-    /// Anybody who reaches the listener, as the principal `anonymous`.
+    /// No authentication: every client is the principal `anonymous`.
     Open,
-    /// Whoever sends this bearer token, as the principal `local`.
+    /// With this bearer token, as the principal `local`.
     Token(SecretString),
-    /// Whoever is in this credentials file; read again when it changes.
+    /// With the credentials in this file, which is reloaded when it changes.
     File(PathBuf),
 }

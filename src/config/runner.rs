@@ -1,4 +1,4 @@
-//! How stages are run in the service's own process, or in a runner's.
+//! The configuration of the embedded runner, and of how a runner executes stages.
 
 use std::{
     fmt,
@@ -8,11 +8,11 @@ use std::{
 /// Settings of the embedded runner.
 #[derive(Clone, Debug)]
 pub struct EmbeddedRunner {
-    /// Stages at once, at least 1.
+    /// Concurrent stages, at least 1.
     pub workers: usize,
-    /// How commands are run.
+    /// Where commands run.
     pub execution: Execution,
-    /// What holds them within bounds.
+    /// How commands are supervised and limited.
     pub supervision: Supervision,
 }
 
@@ -29,27 +29,27 @@ impl Default for EmbeddedRunner {
     }
 }
 
-/// Where a stage's command runs and what it sees.
+/// Where a stage's command runs, and with which environment.
 #[derive(Clone, Debug)]
 pub enum Execution {
-    /// In a fresh directory a job, with a checkout of the repository and a
-    /// short list of environment variables.
+    /// In a new directory per job, with a checkout of the repository and a minimal
+    /// environment.
     Isolated {
-        /// Parent of the workspaces; a temporary directory when unset.
+        /// Parent of the workspaces; a temporary directory if unset.
         workspace_dir: Option<PathBuf>,
-        /// Leave workspaces behind when their job is over, for debugging.
+        /// Do not remove workspaces when their job is over, for debugging.
         keep_workspaces: bool,
     },
-    /// In a directory of the caller's and with the caller's environment, as if
-    /// the caller had typed the command. No checkout.
+    /// In a directory of the user and with the user's environment, as if the user had run
+    /// the command in a shell. No checkout.
     InPlace {
-        /// Where commands start.
+        /// The working directory of commands.
         directory: PathBuf,
     },
 }
 
 impl Execution {
-    /// Parent of the workspaces, if it is not a temporary one.
+    /// Parent of the workspaces, if it is not a temporary directory.
     pub fn workspace_dir(&self) -> Option<&Path> {
         match self {
             Self::Isolated { workspace_dir, .. } => workspace_dir.as_deref(),
@@ -57,7 +57,7 @@ impl Execution {
         }
     }
 
-    /// Whether workspaces are left behind when their job is over.
+    /// Whether workspaces are kept when their job is over.
     pub fn keeps_workspaces(&self) -> bool {
         match self {
             Self::Isolated {
@@ -68,16 +68,16 @@ impl Execution {
     }
 }
 
-/// What holds the processes of a stage within bounds.
+/// How the processes of a stage are supervised and limited.
 #[derive(Clone, Debug)]
 pub struct Supervision {
-    /// Path of this crate's binary, which supervises; the running program when unset.
+    /// Path of this crate's binary, which is the supervisor; the running program if unset.
     pub program: Option<PathBuf>,
-    /// How processes are held together.
+    /// How processes are tracked.
     pub guard: Guard,
-    /// Processes and threads of a stage at once, where control groups allow a limit.
+    /// Concurrent processes and threads of a stage, where control groups can limit them.
     pub max_processes: u64,
-    /// Bytes of memory of a stage, where control groups allow a limit.
+    /// Bytes of memory of a stage, where control groups can limit it.
     pub max_memory: Option<u64>,
 }
 
@@ -92,10 +92,10 @@ impl Default for Supervision {
     }
 }
 
-/// How the processes of a stage are held together.
+/// How the processes of a stage are tracked, so that none outlives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// The best that works.
+    /// The best one that works.
     Auto,
     /// A PID namespace, which needs `CAP_SYS_ADMIN`.
     PidNamespace,
@@ -104,7 +104,7 @@ pub enum Guard {
 }
 
 impl Guard {
-    /// Every guard.
+    /// All guards.
     pub const ALL: [Self; 3] = [Self::Auto, Self::PidNamespace, Self::Subreaper];
 
     /// Its name in settings.

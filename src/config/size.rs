@@ -1,6 +1,6 @@
-//! Sizes as people write them.
+//! Parses and formats sizes in bytes.
 
-/// Least memory that a stage can be limited to, in bytes: a shell needs about as much.
+/// The lowest memory limit of a stage, in bytes: a shell needs about that much.
 pub(crate) const LEAST_MEMORY: u64 = 1 << 20;
 
 const UNITS: [(&str, u64); 5] = [
@@ -11,14 +11,14 @@ const UNITS: [(&str, u64); 5] = [
     ("B", 1),
 ];
 
-/// Reads `1000000` as bytes, and `64MiB`, `1.5GiB` or `10 KiB`.
+/// Parses `1000000` as bytes, and `64MiB`, `1.5GiB` or `10 KiB`.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     bytes(text.trim()).ok_or_else(|| {
         format!("`{text}` is not a size; write bytes, as 1000000, or 512KiB, 64MiB, 2GiB")
     })
 }
 
-/// Writes a size in the largest unit that it is a whole number of, as [`parse`] reads it.
+/// Formats a size in the largest unit of which it is a whole number. [`parse`] reads it.
 pub(crate) fn write(size: u64) -> String {
     let fits = |(_, factor): &&(&str, u64)| size != 0 && size.is_multiple_of(*factor);
     let (unit, factor) = UNITS.iter().find(fits).unwrap_or(&("B", 1));
@@ -33,7 +33,7 @@ fn bytes(text: &str) -> Option<u64> {
     if let Ok(whole) = number.parse::<u64>() {
         return whole.checked_mul(factor);
     }
-    // Only what is written with a point is a fraction: not "inf", not "1e3".
+    // Only digits and a decimal point are accepted: not "inf", not "1e3".
     let is_decimal = number
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_size() {
+    fn refuses_invalid_sizes() {
         for text in [
             "",
             "-1",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn formatted_sizes_are_parsed_again() {
         for (size, text) in [
             (0, "0B"),
             (1000, "1000B"),

@@ -31,27 +31,27 @@ macro_rules! id {
 }
 
 id! {
-    /// Names a pipeline. A UUIDv7, so that ids sort by time of creation.
+    /// A UUIDv7, so that ids sort by creation time.
     PipelineId
 }
 id! {
-    /// Names a job. A UUIDv7, so that ids sort by time of creation.
+    /// A UUIDv7, so that ids sort by creation time.
     JobId
 }
 id! {
-    /// Names a lease. A UUIDv7.
+    /// A UUIDv7.
     LeaseId
 }
 id! {
-    /// Names a runner. A UUIDv7.
+    /// A UUIDv7.
     RunnerId
 }
 id! {
-    /// Names a process of a runner. A UUID of its own choice.
+    /// Identifies a runner process. A UUID that the process chooses.
     SessionId
 }
 
-/// Goes up with every lease that is handed out; a write under an older one is
-/// refused, so that a runner that was thought dead cannot change anything.
+/// Increases with every lease that is issued. Writes with an older token are refused, so
+/// that a runner that was considered lost cannot change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FencingToken(pub i64);

@@ -1,4 +1,4 @@
-//! The bounds of what a client may send. Each is told in the refusal that it causes.
+//! The limits of client requests. Each error message names the limit that was exceeded.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 pub const MAX_VARIABLES: usize = 256;
 /// Bytes of one variable's value: 32 KiB.
 pub const MAX_VARIABLE_VALUE: usize = 32 * 1024;
-/// Bytes of all secret variables of a pipeline, names and values: 64 KiB. What masks
-/// them in a log is many times as large.
+/// Bytes of all secret variables of a pipeline, names and values: 64 KiB. The automaton that
+/// masks them in a log is many times as large.
 pub const MAX_SECRET_VARIABLES: usize = 64 * 1024;
 /// Bytes of all variables of a trigger, names and values, secret ones too: 64 KiB.
 pub const MAX_TRIGGER_VARIABLES: usize = 64 * 1024;
@@ -29,21 +29,21 @@ pub const MAX_TRIGGER_VARIABLES: usize = 64 * 1024;
 pub const MAX_ANNOTATIONS: usize = 16 * 1024;
 /// Characters of a project's description.
 pub const MAX_DESCRIPTION: usize = 1_024;
-/// Labels that a stage may ask for.
+/// Labels of a runner, or labels that a stage requires.
 pub const MAX_LABELS: usize = 64;
 /// Characters of a label's key or value.
 pub const MAX_LABEL: usize = 63;
-/// Actions that a runner may name.
+/// Actions that a runner may offer.
 pub const MAX_ACTIONS: usize = 64;
 /// Characters of a runner's name.
 pub const MAX_RUNNER_NAME: usize = 128;
 /// Characters of the version of a runner's program.
 pub const MAX_RUNNER_VERSION: usize = 64;
-/// Stages that a runner may offer to run at once.
+/// Stages that a runner may run concurrently.
 pub const MAX_CAPACITY: i32 = 10_000;
-/// Jobs of which a runner may say that it holds a workspace.
+/// Jobs of which a runner may report a workspace.
 pub const MAX_HELD_JOBS: usize = 10_000;
-/// Longest that a call for work is held.
+/// Longest time that a call for work may wait.
 pub const MAX_WORK_WAIT: Duration = Duration::from_secs(50);
 /// Bytes of one append to a log: 256 KiB.
 pub const MAX_LOG_CHUNK: usize = 256 * 1024;
@@ -66,11 +66,12 @@ pub const MAX_PRIORITY: i32 = 100;
 pub const MAX_CANCEL_REASON: usize = 512;
 /// Bytes of a failure's message: 2 KiB.
 pub const MAX_FAILURE_MESSAGE: usize = 2048;
-/// Violations told of one request; more than about 4 KiB of details break clients.
+/// Violations reported for one request; more than about 4 KiB of details break clients.
 pub const MAX_VIOLATIONS: usize = 20;
-/// Newest revisions kept of a pipeline; those of kept jobs are kept besides.
+/// Newest revisions of a pipeline that are stored. Revisions of stored jobs are stored in
+/// addition.
 pub const MAX_REVISIONS: usize = 1_000;
-/// How often runners may give a stage back without starting it before it fails.
+/// How often runners may release a stage without starting it before it fails.
 pub const MAX_RETURNS: u8 = 5;
-/// Attempts at a stage that was lost with its runner; one at a DEPLOY stage.
+/// Attempts at a stage whose runner is lost. A DEPLOY stage has only one attempt.
 pub const MAX_ATTEMPTS: u32 = 2;

@@ -1,7 +1,7 @@
 //! Pipelines and jobs as values and pure functions.
 //!
-//! Nothing here awaits, reads a clock, touches a file or knows protobuf: time
-//! and ids come in as arguments, effects go out as values.
+//! No code here awaits, reads a clock, accesses a file or uses protobuf. Times and ids are
+//! arguments, and effects are return values.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod ids;

@@ -2,23 +2,20 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// Names to values that nobody may see but the command that they are for: neither
-/// `Debug` nor a message of the contract shows them. Cheap to clone.
+/// Secret variables: names and values. Only the stage's command gets the values: neither
+/// `Debug` nor any API message contains them. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<BTreeMap<String, SecretString>>);
 
 impl Secrets {
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether there is one of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -40,15 +37,16 @@ impl Secrets {
         self.iter().map(size).sum()
     }
 
-    /// With each of the changes: it sets the value of its name, or removes the name if
-    /// it is empty. Names that no change is of stay.
+    /// Applies changes: each sets the value of its name, or removes the name if the value is
+    /// empty. Other names stay unchanged.
     pub fn changed(&self, changes: &Self) -> Self {
         let mut changed = BTreeMap::clone(&self.0);
         for (name, value) in changes.iter() {
-            match value.expose_secret().is_empty() {
-                true => changed.remove(name),
-                false => changed.insert(name.clone(), value.clone()),
-            };
+            if value.expose_secret().is_empty() {
+                changed.remove(name);
+            } else {
+                changed.insert(name.clone(), value.clone());
+            }
         }
         Self(Arc::new(changed))
     }
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_names_alone() {
+    fn debug_shows_only_names() {
         let shown = format!("{:?}", secrets(&[("TOKEN", "hunter2-pass")]));
         assert!(
             shown.contains("TOKEN") && !shown.contains("hunter2"),

@@ -1,6 +1,6 @@
-/// The longest beginning of a text that has at most so many bytes.
-pub fn cut(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
+/// The longest prefix of a text that has at most `max` bytes and ends at a character boundary.
+pub fn cut(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -1,17 +1,17 @@
-/// Where in a distributed trace something belongs, by W3C Trace Context
-/// (<https://www.w3.org/TR/trace-context/>), as its headers tell it.
+/// The position in a distributed trace, as the headers of W3C Trace Context
+/// (<https://www.w3.org/TR/trace-context/>) encode it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     parent: String,
     state: String,
 }
 
-/// Bytes of the state that are passed on, at most.
+/// Most bytes of a state that is passed on.
 const MAX_STATE: usize = 512;
 
 impl TraceContext {
-    /// Reads the headers `traceparent` and `tracestate`; none if the first is not
-    /// valid, as then both are to be ignored.
+    /// Parses the headers `traceparent` and `tracestate`. None if `traceparent` is invalid:
+    /// the specification then requires both to be ignored.
     pub fn read(parent: &str, state: &str) -> Option<Self> {
         let parts: Vec<&str> = parent.split('-').collect();
         let [version, trace, span, flags, later @ ..] = parts.as_slice() else {
@@ -24,7 +24,7 @@ impl TraceContext {
         let is_set = |id: &str| id.bytes().any(|byte| byte != b'0');
         let is_valid = is_hex(version, 2)
             && *version != "ff"
-            // A later version may say more, and is read as far as it is known.
+            // A later version may have more fields; the known ones are read.
             && (later.is_empty() || *version != "00")
             && is_hex(trace, 32)
             && is_set(trace)
@@ -63,20 +63,20 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     #[test]
-    fn a_valid_context_is_passed_on_as_it_is() {
+    fn a_valid_context_is_passed_on_unchanged() {
         let context = TraceContext::read(PARENT, "vendor=a, other=b").unwrap();
         assert_eq!(context.parent(), PARENT);
         assert_eq!(context.state(), "vendor=a, other=b");
     }
 
     #[test]
-    fn a_later_version_is_read_as_the_one_that_is_known() {
+    fn a_later_version_is_read_as_version_00() {
         let later = PARENT.replacen("00", "cc", 1) + "-what-the-future-will-be";
         assert_eq!(TraceContext::read(&later, "").unwrap().parent(), PARENT);
     }
 
     #[test]
-    fn what_is_not_valid_is_no_context() {
+    fn an_invalid_traceparent_is_ignored() {
         for wrong in [
             "",
             "00",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_is_too_long_or_not_plain_is_left_out() {
+    fn a_tracestate_that_is_too_long_or_not_plain_is_dropped() {
         for wrong in ["a=\n", &"x".repeat(513)] {
             assert_eq!(TraceContext::read(PARENT, wrong).unwrap().state(), "");
         }

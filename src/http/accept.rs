@@ -1,4 +1,4 @@
-//! The accept loop, which nothing that a client does may hold up or end.
+//! The accept loop. Nothing that a client does may block or end it.
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -28,30 +28,29 @@ use super::{
     router::{Calls, Router},
 };
 
-/// Pause after a failed accept: what it lacks, such as files, comes back with the end
-/// of other connections.
+/// Pause after a failed accept: the missing resource, such as a file descriptor, becomes
+/// free when other connections end.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the connections of a listener are held to.
+/// The settings of a listener and its connections.
 pub struct Settings {
-    /// How many there may be and how long they may take.
     pub limits: Limits,
-    /// Names and origins.
+    /// Allowed hosts and origins.
     pub http: Http,
-    /// Whether anybody may call, without credentials.
+    /// Whether the service accepts calls without credentials.
     pub is_open: bool,
-    /// The certificate; connections are not encrypted without.
+    /// Without it, connections are not encrypted.
     pub certificates: Option<Arc<Certificates>>,
-    /// Says refusals of this layer in gRPC.
+    /// Encodes a refusal of this layer as a gRPC response.
     pub refuse: Refuse,
-    /// Whether the service wants requests.
+    /// The result of the readiness probe.
     pub ready: watch::Receiver<bool>,
-    /// The page of metrics.
+    /// The metrics page.
     pub metrics: Option<Page>,
 }
 
-/// Serves on a listener until `close` ends and every connection after it. Connections
-/// are cut off when this is dropped.
+/// Serves on a listener until `close` completes, then until every open connection has
+/// ended. Dropping this future cuts off the connections.
 pub async fn serve<S>(
     listener: TcpListener,
     settings: Settings,
@@ -82,7 +81,7 @@ pub async fn serve<S>(
                     connections.spawn(connection::serve(shared, accepted, closes.clone()));
                 }
             }
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if affects_one_connection(&error) => {}
             Err(error) => {
                 if let Some(before) = failures.now() {
                     tracing::error!(%error, before, "cannot accept connections");
@@ -132,8 +131,9 @@ fn admit(
     })
 }
 
-/// A connection that was gone before it was accepted is nobody's loss.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether only this connection failed, because the client closed it before it was
+/// accepted. Such an error needs no pause and no log line.
+fn affects_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! Which connections are let in: so many in all, so many of an address.
+//! Limits the number of open connections, in total and per address.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -16,13 +16,13 @@ use crate::{
 
 use super::refusal::Refusal;
 
-/// Connections at once that are told why they are refused; more are closed unheard.
+/// Concurrent connections that get a response with the reason for their refusal. Further
+/// ones are closed without a response.
 const MAX_REFUSING: usize = 64;
 
-/// Counts the connections.
 pub(super) struct Admission {
     max_open: usize,
-    max_of_an_address: usize,
+    max_per_address: usize,
     counts: Mutex<Counts>,
 }
 
@@ -30,24 +30,23 @@ pub(super) struct Admission {
 struct Counts {
     open: usize,
     refusing: usize,
-    of_an_address: HashMap<IpAddr, usize>,
+    per_address: HashMap<IpAddr, usize>,
     warned: LogThrottle,
 }
 
-/// What happens to a connection.
 pub(super) enum Verdict {
-    /// It is served for as long as the guard is held.
+    /// The connection is counted for as long as the guard is held.
     Admitted(Guard),
-    /// It is told why it is not served.
+    /// The client gets a response with the reason.
     Refused(Refusal, Guard),
-    /// Too many are being told already.
+    /// [`MAX_REFUSING`] is reached: closed without a response.
     Dropped,
 }
 
-/// Holds the place of a connection.
+/// Keeps a connection counted until it is dropped.
 pub(super) struct Guard {
     admission: Arc<Admission>,
-    /// None for one that is refused.
+    /// None for a refused connection.
     address: Option<IpAddr>,
 }
 
@@ -55,7 +54,7 @@ impl Admission {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             max_open: limits.max_connections,
-            max_of_an_address: limits.max_connections_per_address,
+            max_per_address: limits.max_connections_per_address,
             counts: Mutex::default(),
         })
     }
@@ -67,17 +66,17 @@ impl Admission {
             address,
         };
         let mut counts = self.counts.lock();
-        let of_it = counts.of_an_address.get(&address).copied().unwrap_or(0);
+        let of_address = counts.per_address.get(&address).copied().unwrap_or(0);
         let refusal = if counts.open >= self.max_open {
             Refusal::too_many_connections("", "max_connections", self.max_open)
-        } else if of_it >= self.max_of_an_address {
-            let (setting, limit) = ("max_connections_per_address", self.max_of_an_address);
+        } else if of_address >= self.max_per_address {
+            let (setting, limit) = ("max_connections_per_address", self.max_per_address);
             Refusal::too_many_connections(" of one address", setting, limit)
         } else {
             counts.open += 1;
             gauge!(CONNECTIONS).increment(1.0);
             counter!(CONNECTIONS_ACCEPTED).increment(1);
-            counts.of_an_address.insert(address, of_it + 1);
+            counts.per_address.insert(address, of_address + 1);
             return Verdict::Admitted(guard(Some(address)));
         };
         if let Some(before) = counts.warned.now() {
@@ -101,10 +100,10 @@ impl Drop for Guard {
         };
         counts.open -= 1;
         gauge!(CONNECTIONS).decrement(1.0);
-        if let Some(of_it) = counts.of_an_address.get_mut(&address) {
-            *of_it -= 1;
-            if *of_it == 0 {
-                counts.of_an_address.remove(&address);
+        if let Some(of_address) = counts.per_address.get_mut(&address) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                counts.per_address.remove(&address);
             }
         }
     }
@@ -131,23 +130,24 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_again_when_its_connection_ends() {
+    fn a_connection_that_ends_frees_its_slot() {
         let admission = admission(2, 1);
         let first = admitted(&admission, "10.0.0.1").unwrap();
-        let of_the_address = Err("max_connections_per_address");
-        assert_eq!(admitted(&admission, "10.0.0.1").map(drop), of_the_address);
+        let over_address_limit = Err("max_connections_per_address");
+        let again = admitted(&admission, "10.0.0.1").map(drop);
+        assert_eq!(again, over_address_limit);
         let mapped = admitted(&admission, "::ffff:10.0.0.1").map(drop);
-        assert_eq!(mapped, of_the_address);
+        assert_eq!(mapped, over_address_limit);
         let _second = admitted(&admission, "10.0.0.2").unwrap();
-        let in_all = Err("max_connections");
-        assert_eq!(admitted(&admission, "10.0.0.3").map(drop), in_all);
+        let over_total_limit = Err("max_connections");
+        assert_eq!(admitted(&admission, "10.0.0.3").map(drop), over_total_limit);
         drop(first);
         admitted(&admission, "10.0.0.1").unwrap();
-        assert_eq!(admission.counts.lock().of_an_address.len(), 1);
+        assert_eq!(admission.counts.lock().per_address.len(), 1);
     }
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_address() {
+    fn an_ipv6_network_counts_as_one_address() {
         let admission = admission(9, 1);
         let _first = admitted(&admission, "2001:db8::1").unwrap();
         assert!(admitted(&admission, "2001:db8::ffff:1").is_err());
@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_told_why() {
+    fn refusals_beyond_the_limit_are_dropped() {
         let admission = admission(0, 0);
         let address = "10.0.0.1".parse().unwrap();
-        let told: Vec<_> = (0..MAX_REFUSING)
+        let refused: Vec<_> = (0..MAX_REFUSING)
             .map(|_| admission.admit(address))
             .collect();
         assert!(matches!(admission.admit(address), Verdict::Dropped));
-        drop(told);
+        drop(refused);
         assert!(matches!(admission.admit(address), Verdict::Refused(..)));
     }
 }

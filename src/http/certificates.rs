@@ -1,4 +1,4 @@
-//! The certificate in use, which follows its files.
+//! The certificate in use. It is reloaded when its files change.
 
 use std::{
     sync::Arc,
@@ -17,25 +17,23 @@ use super::{
     tls::{self, Loaded, Stamp, TlsError},
 };
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const REMIND_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const EXPIRY_WARNING_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The certificate, its key and the authorities of clients, as they were last read.
-/// Those who connect get what is current; open connections keep what they began with.
+/// The certificate, its key and the client CA, as they were last read. New connections
+/// use the current ones; open connections keep those they began with.
 pub struct Certificates {
     files: Tls,
-    /// As the files were just before they were first read.
+    /// The files' metadata just before they were first read.
     first: Stamp,
     current: ArcSwap<Loaded>,
-    /// Held through a reading, so that an older one never replaces a newer one.
-    reading: Mutex<()>,
+    /// Held during a reload, so that an older version never replaces a newer one.
+    reloading: Mutex<()>,
 }
 
 impl Certificates {
-    /// Reads the files.
-    ///
     /// # Errors
-    /// If one cannot be used.
+    /// If a file cannot be used.
     pub fn load(files: Tls) -> Result<Self, TlsError> {
         let first = Stamp::of(&files);
         let loaded = tls::load(&files)?;
@@ -44,27 +42,27 @@ impl Certificates {
             files,
             first,
             current: ArcSwap::from_pointee(loaded),
-            reading: Mutex::default(),
+            reloading: Mutex::default(),
         })
     }
 
     /// Reads the files again, whether or not they changed.
     ///
     /// # Errors
-    /// If one cannot be used: what was read before stays in use.
+    /// If a file cannot be used. The previous certificate stays in use.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let _alone = self.reading.lock();
+        let _guard = self.reloading.lock();
         let loaded = tls::load(&self.files)?;
         expiry::warn(loaded.ends, SystemTime::now());
         self.current.store(Arc::new(loaded));
-        tracing::info!("using the certificate that was read again");
+        tracing::info!("reloaded the certificate");
         Ok(())
     }
 
-    /// Follows the files, for ever.
+    /// Polls the files and reloads them when they change. Runs until it is dropped.
     pub(super) async fn follow(self: Arc<Self>) {
         let mut tried = self.first.clone();
-        let mut reminded = time::Instant::now();
+        let mut warned = time::Instant::now();
         loop {
             let files = Arc::clone(&self);
             let followed = task::spawn_blocking(move || files.follow_once(tried)).await;
@@ -72,22 +70,22 @@ impl Certificates {
                 return;
             };
             tried = followed;
-            if reminded.elapsed() >= REMIND_EVERY {
-                reminded = time::Instant::now();
+            if warned.elapsed() >= EXPIRY_WARNING_INTERVAL {
+                warned = time::Instant::now();
                 expiry::warn(self.current.load().ends, SystemTime::now());
             }
-            time::sleep(LOOK_EVERY).await;
+            time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Reads the files again if they are not as they were when it was last tried.
+    /// Reloads the files if they changed since the last attempt, whose stamp is `tried`.
     fn follow_once(&self, tried: Stamp) -> Stamp {
-        // Before the files are read: a change in between is seen the next time.
+        // Taken before the files are read: the next poll sees a change in between.
         let stamp = Stamp::of(&self.files);
         if stamp != tried
             && let Err(error) = self.reload()
         {
-            tracing::error!(%error, "the certificate changed; keeping the one in use");
+            tracing::error!(%error, "cannot reload the changed certificate; keeping the one in use");
         }
         stamp
     }
@@ -104,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_used_leaves_what_is_in_use() {
+    fn an_invalid_file_keeps_the_certificate_in_use() {
         let directory = tempfile::tempdir().unwrap();
         let files = Tls {
             certificate: directory.path().join("cert.pem"),

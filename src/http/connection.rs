@@ -1,4 +1,4 @@
-//! One connection, from its acceptance to its end.
+//! The lifecycle of one connection.
 
 use std::{
     convert::Infallible,
@@ -32,16 +32,17 @@ use super::{
     inline::Inline,
     refusal::Refusal,
     response::AnyBody,
-    router::{Answering, Calls, Router},
+    router::{Calls, ResponseFuture, Router},
     socket::{self, Socket},
 };
 
-/// How long a refused connection may take to hear that it is.
+/// How long a refused connection may stay open to receive the refusal.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
-/// How much of a refused request is read, so that its sender reads the refusal.
+/// Bytes of a refused request's body that are read. A close with unread data would reset
+/// the connection before the client reads the refusal.
 const REFUSED_BODY: usize = 64 * 1024;
 
-/// What all connections have in common.
+/// State shared by all connections.
 pub(super) struct Shared<S> {
     pub(super) builder: Builder<Inline>,
     pub(super) router: Arc<Router<S>>,
@@ -49,18 +50,17 @@ pub(super) struct Shared<S> {
     pub(super) limits: Limits,
 }
 
-/// A connection that was accepted.
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
-    /// Why it is not served, if it is not.
+    /// If set, every request gets this refusal.
     pub(super) refusal: Option<Refusal>,
-    /// Its place among the others.
+    /// Keeps the connection counted.
     pub(super) guard: Guard,
 }
 
-/// Serves a connection until its client ends it, or for as long as its calls take once
-/// `closing` says so.
+/// Serves a connection until its client ends it. Once `closing` is true, no new calls are
+/// accepted and the connection ends after its open calls.
 pub(super) async fn serve<S>(
     shared: Arc<Shared<S>>,
     accepted: Accepted,
@@ -76,9 +76,10 @@ pub(super) async fn serve<S>(
     } = accepted;
     let is_refused = refusal.is_some();
     let end_refused = async {
-        match is_refused {
-            true => time::sleep(REFUSAL_TIME).await,
-            false => pending().await,
+        if is_refused {
+            time::sleep(REFUSAL_TIME).await;
+        } else {
+            pending::<()>().await;
         }
     };
     let mut end_refused = pin!(end_refused);
@@ -101,7 +102,7 @@ pub(super) async fn serve<S>(
     let io = TokioIo::new(Deferred::new(socket));
     let mut connection = pin!(shared.builder.serve_connection(io, session));
     let mut too_late = pin!(time::sleep(shared.limits.request_timeout));
-    let (mut waits, mut stays) = (true, true);
+    let (mut awaits_request, mut is_open) = (true, true);
     loop {
         tokio::select! {
             biased;
@@ -111,25 +112,25 @@ pub(super) async fn serve<S>(
                 }
                 return;
             }
-            () = first.came.notified(), if waits => {
-                waits = false;
+            () = first.arrived.notified(), if awaits_request => {
+                awaits_request = false;
                 if is_refused {
                     connection.as_mut().graceful_shutdown();
                 }
             }
-            () = &mut too_late, if waits => {
-                return tracing::debug!(%address, "connection closed: no request came");
+            () = &mut too_late, if awaits_request => {
+                return tracing::debug!(%address, "connection closed: no request arrived in time");
             }
             () = &mut end_refused => return,
-            _ = closing.wait_for(|closing| *closing), if stays => {
-                stays = false;
+            _ = closing.wait_for(|closing| *closing), if is_open => {
+                is_open = false;
                 connection.as_mut().graceful_shutdown();
             }
         }
     }
 }
 
-/// Makes of an accepted socket one on which HTTP is spoken.
+/// Sets the socket options and does the TLS handshake, if there is a certificate.
 async fn open<S>(
     shared: &Shared<S>,
     stream: TcpStream,
@@ -151,23 +152,25 @@ async fn open<S>(
     Ok((Socket::Tls(Box::new(stream)), peer(certificate)))
 }
 
-/// Whether the client has said what it wants.
+/// Whether the connection has received a request.
 #[derive(Default)]
 struct FirstRequest {
-    has_come: AtomicBool,
-    came: Notify,
+    has_arrived: AtomicBool,
+    arrived: Notify,
 }
 
 impl FirstRequest {
     fn mark(&self) {
-        // Read first: every request of the connection comes here.
-        if !self.has_come.load(Ordering::Relaxed) && !self.has_come.swap(true, Ordering::Relaxed) {
-            self.came.notify_one();
+        // Load before the swap: every request of the connection runs this.
+        if !self.has_arrived.load(Ordering::Relaxed)
+            && !self.has_arrived.swap(true, Ordering::Relaxed)
+        {
+            self.arrived.notify_one();
         }
     }
 }
 
-/// What answers the requests of one connection.
+/// The HTTP service of one connection.
 struct Session<S> {
     router: Arc<Router<S>>,
     peer: Peer,
@@ -178,21 +181,21 @@ struct Session<S> {
 impl<S: Calls> hyper::service::Service<Request<Incoming>> for Session<S> {
     type Response = Response<AnyBody<S::Body>>;
     type Error = Infallible;
-    type Future = Answering<S::Body>;
+    type Future = ResponseFuture<S::Body>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let Some(refusal) = self.refusal.clone() else {
             self.first.mark();
-            return self.router.answer(request, &self.peer);
+            return self.router.handle(request, &self.peer);
         };
         let refuse = self.router.refuse;
         let first = Arc::clone(&self.first);
         Box::pin(async move {
             let (parts, body) = request.into_parts();
-            // A socket that is closed with unread data takes the answer with it.
+            // Closing a socket with unread data discards the response.
             let _ = Limited::new(body, REFUSED_BODY).collect().await;
             first.mark();
-            Ok(refusal.answer(&parts.headers, refuse))
+            Ok(refusal.response(&parts.headers, refuse))
         })
     }
 }

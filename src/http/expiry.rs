@@ -1,21 +1,21 @@
-//! When a certificate ends, and saying so in time.
+//! Warns before a certificate expires.
 
 use std::time::{Duration, SystemTime};
 
 use x509_cert::{Certificate, der::Decode};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long before its end a certificate is warned of.
+/// How long before the expiry the warnings begin.
 const NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// The end of a certificate; none if it cannot be told.
+/// When a certificate expires; none if it cannot be parsed.
 pub(super) fn end(certificate: &[u8]) -> Option<SystemTime> {
     let certificate = Certificate::from_der(certificate).ok()?;
     let end = certificate.tbs_certificate().validity().not_after;
     Some(end.to_system_time())
 }
 
-/// Says that the certificate has ended or soon will.
+/// Logs a warning if the certificate has expired or soon will.
 pub(super) fn warn(ends: Option<SystemTime>, now: SystemTime) {
     match ends.map(|ends| ends.duration_since(now)) {
         Some(Err(_)) => tracing::warn!("the certificate has expired; clients will refuse it"),
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_certificate_is_read() {
+    fn the_expiry_of_a_certificate_is_read() {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::default();
         params.not_after = rcgen::date_time_ymd(2030, 1, 1);

@@ -1,22 +1,21 @@
-//! Doors for `fuzz/`.
+//! Entry points for `fuzz/`.
 
 use http::{HeaderMap, Request};
 
 use super::{Refusal, host::Hosts, origin::Origins};
 
-/// Checks under which name a request calls the service; `open` is access without
-/// credentials.
+/// Checks the host of a request; `open` is access without credentials.
 ///
 /// # Errors
-/// If none may call it so.
+/// If the host is not allowed.
 pub fn check_host(listed: &[String], open: bool, request: &Request<()>) -> Result<(), Refusal> {
     Hosts::new(listed, open).check(request)
 }
 
-/// Checks of which pages a request is.
+/// Checks the origin of a request.
 ///
 /// # Errors
-/// If those may not call.
+/// If the origin is not allowed.
 pub fn check_origin(allowed: &[String], headers: &HeaderMap) -> Result<(), Refusal> {
     Origins::new(allowed).check(headers)
 }

@@ -1,6 +1,6 @@
-//! Under which names the service is called. A page of a browser can let a name of its
-//! own lead to an address of ours, and is then of the same origin; but its requests
-//! carry that name.
+//! The host names that requests may use. This prevents DNS rebinding: a web page can make a
+//! host name of its own resolve to an address of this service, and then has the same origin;
+//! but its requests still carry that host name.
 
 use std::net::IpAddr;
 
@@ -8,13 +8,13 @@ use http::{Request, header, uri::Authority};
 
 use super::refusal::{Refusal, Rule};
 
-/// What is called by its address, whatever names there are: probes know no name.
+/// Paths that are served under any host name: health probes use the address.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/grpc.health.v1.Health/"];
 
 /// The names that are accepted.
 pub(super) enum Hosts {
     Any,
-    /// Names that nobody else can give out.
+    /// IP addresses and localhost: names that no other DNS zone can define.
     OwnOnly,
     Listed(Vec<String>),
 }
@@ -41,7 +41,7 @@ impl Hosts {
         }
         let in_uri = request.uri().authority().map(|authority| authority.host());
         let headers = request.headers().get_all(header::HOST).iter();
-        // What is no authority is no name either, and refused.
+        // A header that is not an authority counts as an empty name, which is refused.
         let parsed: Vec<_> = headers
             .map(|value| Authority::try_from(value.as_bytes()))
             .collect();
@@ -67,8 +67,8 @@ impl Hosts {
     }
 }
 
-/// No request may carry user information in its authority (RFC 9113, 8.3.1): what reads the
-/// host up to an `@` takes another one for it.
+/// No request may carry user information in its authority (RFC 9113, 8.3.1): a parser that
+/// reads the host up to an `@` would see a different host.
 fn check_user_information<B>(request: &Request<B>) -> Result<(), Refusal> {
     let in_uri = request.uri().authority();
     let in_uri = in_uri.is_some_and(|authority| authority.as_str().contains('@'));
@@ -85,7 +85,7 @@ fn check_user_information<B>(request: &Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Without the brackets of an IPv6 address and the dot of an absolute name.
+/// Strips the brackets of an IPv6 address and the trailing dot of an absolute name.
 fn bare(name: &str) -> &str {
     let name = name.strip_suffix('.').unwrap_or(name);
     let inside = name
@@ -94,7 +94,7 @@ fn bare(name: &str) -> &str {
     inside.unwrap_or(name)
 }
 
-/// Browsers and resolvers keep these names on the machine (RFC 6761).
+/// Browsers and resolvers resolve these names to the loopback address (RFC 6761).
 fn is_localhost(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
@@ -104,7 +104,7 @@ fn refusal(name: &str) -> Refusal {
     Refusal {
         rule: Rule::Hosts,
         message: format!(
-            "the service is not to be called as '{}'; the setting is allowed_hosts",
+            "the host '{}' is not allowed; the setting is allowed_hosts",
             name.escape_debug()
         ),
         setting: "allowed_hosts",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn without_credentials_only_names_of_nobody_else() {
+    fn without_credentials_only_addresses_and_localhost_are_accepted() {
         let own = Hosts::new(&[], true);
         for good in [
             "127.0.0.1:50051",
@@ -147,7 +147,7 @@ mod tests {
         assert!(!accepted(&own, "/p.S/M", None));
         assert!(accepted(&own, "http://127.0.0.1:1/p.S/M", None));
         assert!(!accepted(&own, "http://evil.example/p.S/M", None));
-        // Both must do: which one counts is for nobody to choose.
+        // Both must be accepted, so that a client cannot choose which one is checked.
         assert!(!accepted(
             &own,
             "http://127.0.0.1/p.S/M",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_names_are_the_only_ones() {
+    fn only_listed_names_are_accepted() {
         let listed = Hosts::new(&["ci.example.com".into(), "[::1]".into()], true);
         assert!(accepted(&listed, "/p.S/M", Some("CI.example.com.:443")));
         assert!(accepted(&listed, "/p.S/M", Some("[::1]:443")));

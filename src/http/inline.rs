@@ -1,4 +1,4 @@
-//! Calls that are answered where they are read.
+//! Runs calls inside the task of their connection.
 
 use std::{
     future::Future,
@@ -10,12 +10,12 @@ use futures_util::FutureExt;
 use hyper::rt::Executor;
 use tokio::task::coop;
 
-/// Runs what hyper has to do for a request. Most calls never wait: such a one is done
-/// here, in the connection's task, and costs no task of its own. One that waits becomes
-/// a task.
+/// Executes hyper's future for a request. Most calls never wait: such a call completes in
+/// the connection's task, without the cost of a task of its own. A call that waits is
+/// spawned as a task.
 ///
-/// As much is done here at a time as the scheduler lets a task do before others have their
-/// turn; from then on each call is a task from its beginning, and other workers help.
+/// Calls run inline until the connection's task has used up its cooperative budget. From
+/// then on each call is spawned from the start, so that other workers can run it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inline;
 
@@ -24,16 +24,16 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, request: F) {
-        // A task's panic is its own, and ends no other call of the connection.
+        // A panic must not end the other calls of the connection, as if this were a task.
         let mut request = Box::pin(AssertUnwindSafe(request).catch_unwind());
-        // Nobody is woken by this look: if it is not the last one, the task looks again
-        // when it begins.
+        // This poll needs no waker: if the future is pending, the new task polls it again
+        // when it starts.
         let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(turn) = coop::poll_proceed(&mut context) else {
+        let Poll::Ready(budget) = coop::poll_proceed(&mut context) else {
             tokio::spawn(request);
             return;
         };
-        turn.made_progress();
+        budget.made_progress();
         if request.as_mut().poll(&mut context).is_pending() {
             tokio::spawn(request);
         }

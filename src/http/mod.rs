@@ -1,5 +1,5 @@
-//! Connections and what HTTP is about: who may connect, TLS, which names and origins
-//! are served, gRPC-Web and the few plain pages. What a call does is not known here.
+//! Connections and HTTP: connection limits, TLS, allowed hosts and origins, gRPC-Web and the
+//! plain HTTP pages. This layer does not know what a call does.
 
 mod accept;
 mod admission;

@@ -1,10 +1,10 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What the store, the logs and the stages may have open beside the connections.
+/// Files that the store, the logs and the stages may open besides the connections.
 const OTHERS: u64 = 512;
 
-/// Raises the soft limit of open files to what so many connections need, as far as
-/// the hard limit lets it.
+/// Raises the soft limit of open files to what this many connections need, at most to the
+/// hard limit.
 pub(super) fn allow_connections(connections: usize) {
     let wanted = (connections as u64).saturating_add(OTHERS);
     if let Err(error) = raise(wanted) {

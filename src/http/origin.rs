@@ -1,4 +1,4 @@
-//! Which pages of browsers may call.
+//! Which browser origins may call (CORS).
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::refusal::{Refusal, Rule};
 
-/// How long a browser may remember that it is allowed to call.
+/// How long a browser may cache a preflight response.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// What gRPC-Web clients send, and what of a response they must be able to read.
+/// Request headers that gRPC-Web clients send, and response headers that they must be able
+/// to read.
 const SENT: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
@@ -26,10 +27,9 @@ const READ: [HeaderName; 3] = [
     HeaderName::from_static("grpc-status-details-bin"),
 ];
 
-/// The origins that are accepted.
 pub(super) struct Origins {
     allowed: Vec<String>,
-    /// What tells browsers of it; only for requests that passed [`Origins::check`].
+    /// Adds the CORS headers; only for requests that passed [`Origins::check`].
     pub(super) cors: CorsLayer,
 }
 
@@ -47,19 +47,20 @@ impl Origins {
         }
     }
 
-    /// Only browsers send an origin, and it is the page's.
+    /// Only browsers send an origin: that of the page. A request without one passes.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let sent = headers.get_all(header::ORIGIN).iter();
         let mut refused = sent.filter(|origin| {
-            let is = |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
-            !self.allowed.iter().any(is)
+            let matches =
+                |allowed: &String| allowed == "*" || allowed.as_bytes() == origin.as_bytes();
+            !self.allowed.iter().any(matches)
         });
         match refused.next() {
             None => Ok(()),
             Some(origin) => Err(Refusal {
                 rule: Rule::Origins,
                 message: format!(
-                    "pages of {origin:?} may not call; the setting is allowed_origins"
+                    "the origin {origin:?} is not allowed; the setting is allowed_origins"
                 ),
                 setting: "allowed_origins",
             }),

@@ -1,4 +1,4 @@
-//! The few pages of plain HTTP.
+//! The plain HTTP pages: health, readiness and metrics.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,7 @@ use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use super::response::{AnyBody, text};
 
-/// A page that something else makes, and may refuse.
+/// A page that another module renders. It may also refuse the request.
 pub type Page = BoxCloneSyncService<Request<()>, Response<String>, Infallible>;
 
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
@@ -16,14 +16,14 @@ const WHAT_THIS_IS: &str = "This is Pipewright, a gRPC service. Call it with a g
     `grpcurl HOST:PORT list`, with gRPC-Web, or with `pipewright --server URL`. \
     In plain HTTP there are /healthz, /readyz and /metrics.\n";
 
-/// Answers what is no call.
+/// Handles requests that are not gRPC calls.
 pub(super) struct Plain {
     pub(super) ready: watch::Receiver<bool>,
     pub(super) metrics: Option<Page>,
 }
 
 impl Plain {
-    pub(super) async fn answer<B>(&self, request: Parts) -> Response<AnyBody<B>> {
+    pub(super) async fn handle<B>(&self, request: Parts) -> Response<AnyBody<B>> {
         let is_head = request.method == Method::HEAD;
         if request.method != Method::GET && !is_head {
             return refuse_method(&request.method, &request.headers);
@@ -43,22 +43,23 @@ impl Plain {
 
     async fn metrics<B>(&self, request: Parts) -> Response<AnyBody<B>> {
         let Some(page) = self.metrics.clone() else {
-            return text(StatusCode::NOT_FOUND, "the service gives no metrics\n");
+            return text(StatusCode::NOT_FOUND, "the service exposes no metrics\n");
         };
         let request = Request::from_parts(request, ());
-        let Ok(made) = page.oneshot(request).await;
-        let (parts, body) = made.into_parts();
+        let Ok(rendered) = page.oneshot(request).await;
+        let (parts, body) = rendered.into_parts();
         let mut response = text(parts.status, body);
-        let has_kind = parts.headers.contains_key(header::CONTENT_TYPE);
+        let has_content_type = parts.headers.contains_key(header::CONTENT_TYPE);
         response.headers_mut().extend(parts.headers);
-        if !has_kind {
+        if !has_content_type {
             response.headers_mut().insert(header::CONTENT_TYPE, METRICS);
         }
         response
     }
 }
 
-/// Says that gRPC goes otherwise: with another content type, or as POST.
+/// Explains how to send a gRPC call: a POST needs a gRPC content type, and other methods are
+/// not allowed.
 fn refuse_method<B>(method: &Method, headers: &HeaderMap) -> Response<AnyBody<B>> {
     if method == Method::POST {
         let sent = headers.get(header::CONTENT_TYPE);

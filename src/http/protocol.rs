@@ -1,4 +1,4 @@
-//! How HTTP is spoken on a connection.
+//! The HTTP/1 and HTTP/2 settings of a connection.
 
 use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
 
@@ -6,18 +6,18 @@ use crate::config::Limits;
 
 use super::inline::Inline;
 
-/// A stalled stream takes so much at most of what the connection may have in flight.
+/// Flow control windows. A stalled stream takes at most its window of the connection's.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-/// Bytes of a stream that wait to be sent; the rest waits where it is made.
+/// Bytes of a stream that are buffered for sending; then the service's stream waits.
 const SEND_BUFFER: usize = 128 * 1024;
-/// Streams that a client reset before they were looked at, and those that it made the
-/// service reset; a connection that has more of either is closed (rapid reset).
+/// Streams that a client reset before they were accepted, and streams that it made the
+/// service reset. A connection with more of either is closed (rapid reset attack).
 const MAX_PENDING_RESETS: usize = 128;
 const MAX_LOCAL_RESETS: usize = 256;
-/// What hyper demands at least of a buffer for the headers of HTTP/1.
+/// The least buffer size that hyper accepts for the headers of HTTP/1.
 const MIN_BUFFER: usize = 8_192;
-/// Headers of a request.
+/// Most headers of a request, for HTTP/1.
 const MAX_HEADERS: usize = 100;
 
 pub(super) fn builder(limits: &Limits) -> Builder<Inline> {

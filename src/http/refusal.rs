@@ -8,19 +8,16 @@ use super::{
     router::{Kind, kind},
 };
 
-/// What in front of the services refuses requests.
+/// The rules by which this layer refuses requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// How many connections there may be.
     Connections,
-    /// Under which names the service is called.
     Hosts,
-    /// Which pages of browsers may call.
     Origins,
 }
 
 impl Rule {
-    /// What a program can match on.
+    /// The machine-readable reason of a refusal.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Connections => "TOO_MANY_CONNECTIONS",
@@ -29,7 +26,7 @@ impl Rule {
         }
     }
 
-    /// What a refusal says in plain HTTP.
+    /// The status of a refusal in plain HTTP.
     fn status(self) -> StatusCode {
         match self {
             Self::Connections => StatusCode::SERVICE_UNAVAILABLE,
@@ -39,18 +36,16 @@ impl Rule {
     }
 }
 
-/// Why a request is not passed on.
+/// Why a request is refused before it reaches the services.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// What refuses it.
     pub rule: Rule,
-    /// What a person reads.
     pub message: String,
-    /// The setting that decides it.
+    /// The name of the setting that controls the rule.
     pub setting: &'static str,
 }
 
-/// Says a refusal in gRPC: the headers of a response that has nothing else.
+/// Encodes a refusal in gRPC, as the headers of a trailers-only response.
 pub type Refuse = fn(&Refusal) -> HeaderMap;
 
 impl Refusal {
@@ -64,8 +59,8 @@ impl Refusal {
         }
     }
 
-    /// The answer, in the terms of the request: gRPC, gRPC-Web or plain HTTP.
-    pub(super) fn answer<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<AnyBody<B>> {
+    /// The response, in the protocol of the request: gRPC, gRPC-Web or plain HTTP.
+    pub(super) fn response<B>(&self, request: &HeaderMap, refuse: Refuse) -> Response<AnyBody<B>> {
         counter!(REFUSALS, "reason" => self.rule.reason()).increment(1);
         let content_type = request.get(header::CONTENT_TYPE);
         let Some(content_type) = content_type.filter(|value| kind(Some(value)) != Kind::Other)

@@ -8,12 +8,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
-/// The body of a response: the inner service's, or text of this layer's.
+/// The body of a response: the inner service's, or text of this layer.
 #[derive(Debug)]
 pub enum AnyBody<B> {
-    /// What the inner service says.
     Inner(B),
-    /// What is said here.
     Text(Full<Bytes>),
 }
 
@@ -54,12 +52,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for AnyBody<B> {
     }
 }
 
-/// A plain page.
+/// A response in plain text.
 pub(super) fn text<B>(status: StatusCode, text: impl Into<String>) -> Response<AnyBody<B>> {
     let body = AnyBody::Text(Full::new(Bytes::from(text.into())));
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }

@@ -1,5 +1,4 @@
-//! What is done with a request: checked, then given to the gRPC service or to the
-//! plain pages.
+//! Checks a request and routes it to the gRPC service or to the plain HTTP pages.
 
 use std::{convert::Infallible, error::Error, sync::Arc};
 
@@ -20,21 +19,21 @@ use super::{
     response::{AnyBody, text},
 };
 
-/// The calls of gRPC and of gRPC-Web.
+/// Serves gRPC and gRPC-Web calls.
 pub trait Calls: Send + Sync + 'static {
-    /// What the answer to a call has in its body.
+    /// The body of a response.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
         + Send
         + Unpin
         + 'static;
 
-    /// The answer to a call of gRPC.
+    /// Serves a gRPC call.
     fn grpc(
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 
-    /// The answer to a call of gRPC-Web, whose bodies are base64 if it is text.
+    /// Serves a gRPC-Web call. `is_text` means that the bodies are base64.
     fn grpc_web(
         &self,
         request: Request<Incoming>,
@@ -42,10 +41,11 @@ pub trait Calls: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
-/// An answer to come. On the heap, as what waits for it is larger than what sends it.
-pub(super) type Answering<B> = BoxFuture<'static, Result<Response<AnyBody<B>>, Infallible>>;
+/// The future of a response. Boxed, because the state of a waiting call is larger than the
+/// state that sends its response.
+pub(super) type ResponseFuture<B> = BoxFuture<'static, Result<Response<AnyBody<B>>, Infallible>>;
 
-/// What all connections have in common.
+/// The router that all connections share.
 pub(super) struct Router<S> {
     pub(super) calls: S,
     pub(super) hosts: Hosts,
@@ -55,14 +55,14 @@ pub(super) struct Router<S> {
 }
 
 impl<S: Calls> Router<S> {
-    pub(super) fn answer(
+    pub(super) fn handle(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
         peer: &Peer,
-    ) -> Answering<S::Body> {
+    ) -> ResponseFuture<S::Body> {
         if let Err(refusal) = self.check(&request) {
-            let answer = refusal.answer(request.headers(), self.refuse);
-            return Box::pin(async { Ok(answer) });
+            let response = refusal.response(request.headers(), self.refuse);
+            return Box::pin(async { Ok(response) });
         }
         request.extensions_mut().insert(peer.clone());
         if !request.headers().contains_key(header::ORIGIN) {
@@ -78,34 +78,35 @@ impl<S: Calls> Router<S> {
         self.origins.check(request.headers())
     }
 
-    fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> Answering<S::Body> {
-        let wrong = match kind(request.headers().get(header::CONTENT_TYPE)) {
+    fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> ResponseFuture<S::Body> {
+        let refusal = match kind(request.headers().get(header::CONTENT_TYPE)) {
             Kind::Other => {
                 let router = Arc::clone(self);
                 let (parts, _) = request.into_parts();
-                return Box::pin(async move { Ok(router.plain.answer(parts).await) });
+                return Box::pin(async move { Ok(router.plain.handle(parts).await) });
             }
             Kind::Grpc | Kind::GrpcWeb | Kind::GrpcWebText if request.method() != Method::POST => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "a gRPC call is a POST\n")
             }
             Kind::Grpc if request.version() != Version::HTTP_2 => text(
                 StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-                "gRPC needs HTTP/2, and this came as HTTP/1; is there a proxy that cannot? \
-                 gRPC-Web does with HTTP/1\n",
+                "gRPC needs HTTP/2, but this request is HTTP/1; is there a proxy without HTTP/2? \
+                 gRPC-Web works with HTTP/1\n",
             ),
             Kind::Grpc => return boxed(self.calls.grpc(request)),
             Kind::GrpcWeb => return boxed(self.calls.grpc_web(request, false)),
             Kind::GrpcWebText => return boxed(self.calls.grpc_web(request, true)),
         };
-        Box::pin(async { Ok(wrong) })
+        Box::pin(async { Ok(refusal) })
     }
 }
 
-/// Maps what comes, where an async block would have a place for the call's future twice.
+/// Maps the response with a combinator: an async block would reserve space for the call's
+/// future twice.
 fn boxed<B: Send + 'static>(
-    answer: impl Future<Output = Response<B>> + Send + 'static,
-) -> Answering<B> {
-    Box::pin(answer.map(|response| Ok(response.map(AnyBody::Inner))))
+    call: impl Future<Output = Response<B>> + Send + 'static,
+) -> ResponseFuture<B> {
+    Box::pin(call.map(|response| Ok(response.map(AnyBody::Inner))))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +118,8 @@ pub(super) enum Kind {
     Other,
 }
 
-/// What the content type says that the request is. Media types are the same in any case,
-/// and with parameters (RFC 9110, 8.3.1).
+/// The protocol of a request, by its content type. Media types are case-insensitive, and
+/// parameters are ignored (RFC 9110, 8.3.1).
 pub(super) fn kind(content_type: Option<&HeaderValue>) -> Kind {
     let content_type = content_type.map_or(&b""[..], HeaderValue::as_bytes);
     let end = content_type.iter().position(|byte| *byte == b';');
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_type_tells_what_it_is() {
+    fn the_content_type_selects_the_protocol() {
         for (sent, expected) in [
             ("application/grpc", Kind::Grpc),
             ("application/grpc+proto", Kind::Grpc),

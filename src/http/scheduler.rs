@@ -1,4 +1,4 @@
-//! When the scheduler's passes end, and what tells of it. `model/` has its own of these.
+//! Notification of the end of a scheduler pass. `model/` replaces this module with its own.
 
 use std::{
     future::Future,
@@ -9,10 +9,10 @@ use std::{
 pub(super) use futures_util::task::AtomicWaker;
 pub(super) use std::sync::atomic::AtomicBool;
 
-/// Has `waker` woken when the worker that runs this has no task left to run, or has run so
-/// many that it looks at its sockets again.
+/// Has `waker` woken when the current worker has no task left to run, or has run so many
+/// that it polls its sockets again.
 pub(super) fn defer(waker: &Waker) {
-    // The first poll is what hands the waker to the scheduler; to drop the rest takes
-    // nothing back.
+    // The first poll registers the waker with the scheduler. Dropping the future does not
+    // deregister it.
     let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(waker));
 }

@@ -1,4 +1,4 @@
-//! The accepted socket, the one place where writes to a client pass.
+//! The accepted socket. All reads and writes of a connection go through it.
 
 use std::{
     io::{self, IoSlice},
@@ -17,38 +17,38 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::Limits;
 
-/// Bytes that count as one of the 128 steps a task has before it lets others go on: 64 KiB
-/// at once of one client.
-const BYTES_OF_A_TURN: usize = 512;
+/// Bytes that count as one of the 128 steps of a task's cooperative budget: a task reads at
+/// most 64 KiB of one client before others run.
+const BYTES_PER_STEP: usize = 512;
 
-/// The shortest and the longest time that TCP's keepalive can be told. The system refuses
-/// others, of which it counts whole seconds.
-const LEAST_KEEPALIVE: Duration = Duration::from_secs(1);
-const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
+/// The range of the TCP keepalive times. The system counts whole seconds, and refuses
+/// values outside this range.
+const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
 /// A connection, encrypted or not.
 pub(super) enum Socket {
     Plain(TcpStream),
-    /// Large, and there are fewer of these.
+    /// Boxed because it is large; there are fewer of these.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Sets what finds out that the other side is gone: HTTP/1 has no pings of its own,
-/// and nothing else tells of a peer that lost its power while it was owed data.
+/// Sets the socket options that detect a dead peer: HTTP/1 has no pings, and no other
+/// mechanism detects a peer that lost power while data was being sent to it.
 pub(super) fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    let told = |time: Duration| time.clamp(LEAST_KEEPALIVE, MOST_KEEPALIVE);
+    let clamp = |time: Duration| time.clamp(MIN_KEEPALIVE, MAX_KEEPALIVE);
     let keepalive = TcpKeepalive::new()
-        .with_time(told(limits.keepalive_interval))
-        .with_interval(told(limits.keepalive_timeout));
+        .with_time(clamp(limits.keepalive_interval))
+        .with_interval(clamp(limits.keepalive_timeout));
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(limits.keepalive_interval + limits.keepalive_timeout))?;
     Ok(())
 }
 
-/// Calls the same method of whichever socket it is.
+/// Calls the same method of either variant.
 macro_rules! either {
     ($socket:expr, $stream:ident => $call:expr) => {
         match $socket.get_mut() {
@@ -73,9 +73,9 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let polled = either!(self, stream => stream.poll_read(cx, buffer));
         let read = buffer.filled().len().saturating_sub(before);
-        // Tokio lets a task make so many reads before the others have their turn, however
-        // large they are; and 1 MiB of the smallest frames is several thousand calls.
-        for _ in 0..read / BYTES_OF_A_TURN {
+        // Tokio's budget counts reads, whatever their size, and 1 MiB of the smallest frames
+        // is several thousand calls. So large reads consume more of the budget.
+        for _ in 0..read / BYTES_PER_STEP {
             match coop::poll_proceed(cx) {
                 Poll::Ready(step) => step.made_progress(),
                 Poll::Pending => break,

@@ -1,4 +1,4 @@
-//! Reads what TLS needs from files.
+//! Loads the TLS certificate, key and client CA from files.
 
 use std::{
     fs,
@@ -23,22 +23,19 @@ use crate::{
 
 use super::expiry;
 
-/// What is wrong with a file of a certificate.
+/// A TLS file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the {what} {} cannot be used: {problem}", path.display())]
 pub struct TlsError {
-    /// What the file is.
+    /// The kind of file: certificate, private key or client CA.
     what: &'static str,
-    /// Where it is.
     path: PathBuf,
-    /// What is wrong with it.
     problem: String,
 }
 
-/// What was read.
 pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
-    /// When the certificate ends, if it tells.
+    /// When the certificate expires, if that can be read.
     pub(super) ends: Option<SystemTime>,
 }
 
@@ -50,7 +47,7 @@ pub(super) fn load(files: &Tls) -> Result<Loaded, TlsError> {
     let chain = certificates(CERTIFICATE, &files.certificate)?;
     let ends = chain.first().and_then(|leaf| expiry::end(leaf));
     let key = key(&files.key)?;
-    // Never the process's default: who links this crate may have installed another.
+    // Not the process default: a program that links this crate may have installed another.
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -98,11 +95,11 @@ fn verifier(
         .map_err(|error| wrong(CLIENT_CA, path)(error.to_string()))
 }
 
-/// The certificates of a file, at least one.
+/// Reads the certificates of a PEM file, at least one.
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read(what, path)?;
     let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    let found = found.map_err(|error| wrong(what, path)(format!("it is no PEM: {error}")))?;
+    let found = found.map_err(|error| wrong(what, path)(format!("it is not PEM: {error}")))?;
     if found.is_empty() {
         return Err(wrong(what, path)(
             "there is no certificate in it".to_owned(),
@@ -134,7 +131,8 @@ fn wrong(what: &'static str, path: &Path) -> impl FnOnce(String) -> TlsError {
     }
 }
 
-/// What of the files changes when they are written or replaced.
+/// Metadata that changes when the files are written or replaced: device, inode, size and
+/// modification time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp(Vec<Option<[i128; 4]>>);
 

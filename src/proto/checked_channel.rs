@@ -25,8 +25,8 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most characters of a page that an error quotes.
 const MAX_QUOTE: usize = 80;
 
-/// A channel to a service. What answers in its place, such as a proxy with a page of HTML or
-/// a captive portal, is reported with its HTTP status and host. Without this check, tonic
+/// A channel to a service. A response that is not gRPC, such as the HTML page of a proxy or a
+/// captive portal, is reported with its HTTP status and host. Without this check, tonic
 /// reports the first byte of such a page as an invalid compression flag.
 #[derive(Clone, Debug)]
 pub struct CheckedChannel {
@@ -76,7 +76,8 @@ impl Service<Request<Body>> for CheckedChannel {
     }
 }
 
-/// A service answers every call with 200, whatever its status, and with its content type.
+/// A gRPC response always has the HTTP status 200, whatever its gRPC status, and a gRPC
+/// content type.
 fn is_grpc(status: StatusCode, headers: &HeaderMap) -> bool {
     let kind = content_type(headers).to_ascii_lowercase();
     let is_kind = kind

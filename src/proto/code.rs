@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-/// A code as the specification of gRPC writes it.
+/// The name of a code in the gRPC specification.
 pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",

@@ -8,39 +8,39 @@ use tonic::{
 };
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-/// Enough for a heartbeat, or for a request that names something by its id.
+/// Enough for a heartbeat, or for a request with an id.
 const BUFFER: usize = 64;
-/// Once so much is encoded, it is sent without waiting for more.
+/// Once this many bytes are encoded, they are sent without waiting for more messages.
 const YIELD_THRESHOLD: usize = 32 * 1024;
 
 fn buffers() -> BufferSettings {
     BufferSettings::new(BUFFER, YIELD_THRESHOLD)
 }
 
-/// What can be sent.
+/// A message that can be sent.
 pub trait Outgoing: Send + 'static {
-    /// Encodes it.
+    /// Encodes the message.
     ///
     /// # Errors
-    /// If it does not fit into a buffer that grows, which no message is known to do.
+    /// If it does not fit into the buffer; as the buffer grows, this is not expected.
     fn write(self, buffer: &mut EncodeBuf<'_>) -> Result<(), EncodeError>;
 }
 
 impl<M: Message + 'static> Outgoing for M {
     fn write(self, buffer: &mut EncodeBuf<'_>) -> Result<(), EncodeError> {
-        // At once, as a buffer that grows with the message is copied each time.
+        // Reserved in one step: each time that a buffer grows, it is copied.
         buffer.reserve(self.encoded_len());
         self.encode(buffer)
     }
 }
 
-/// What a server sends: build.rs puts it in the place of a message, where that may be one
-/// that is encoded already.
+/// A response of a server. For methods whose responses may already be encoded, build.rs
+/// generates this type in place of the message.
 #[derive(Debug)]
 pub enum Reply<M> {
-    /// A message for one reader.
+    /// A message for one client.
     Message(M),
-    /// A message that was encoded once for many.
+    /// An encoded message, which many clients get.
     Encoded(Bytes),
 }
 
@@ -63,8 +63,8 @@ impl<M: Message + 'static> Outgoing for Reply<M> {
     }
 }
 
-/// As tonic's codec for prost, except that a call's buffer is as large as its messages:
-/// tonic begins with 8 KiB for each call, which a watcher that waits would hold on to.
+/// tonic's prost codec, except that a call's buffer is only as large as its messages: tonic
+/// allocates 8 KiB for each call, which an idle watch would keep.
 #[derive(Debug)]
 pub struct Codec<T, U>(PhantomData<(T, U)>);
 
@@ -93,7 +93,7 @@ where
     }
 }
 
-/// Encodes messages into as many bytes as they take.
+/// Encodes messages into a buffer of exactly their size.
 #[derive(Debug)]
 pub struct Exact<T>(PhantomData<T>);
 

@@ -1,6 +1,5 @@
-//! Messages that are put together of parts that were encoded once. The entries of a repeated
-//! field may be put one behind the other, so those that follow each other make a message
-//! wherever they are cut out.
+//! Messages that are assembled from encoded parts. The encoded entries of a repeated field can
+//! be concatenated, so any consecutive entries are a valid message.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::{Message, encode_length_delimiter, length_delimiter_len};
@@ -9,10 +8,10 @@ use crate::domain::Pipeline;
 
 use super::{Reply, pipeline_to_proto, v1};
 
-/// What stands before an entry of `JobEventBatch.events`, of `ListPipelinesResponse.pipelines`
-/// and before the pipeline of any other answer: field 1, with a length.
+/// The tag of an entry of `JobEventBatch.events` and of `ListPipelinesResponse.pipelines`, and
+/// of the pipeline in any other response: field 1, length-delimited.
 const FIRST: u8 = 1 << 3 | 2;
-/// What stands before `WatchJobResponse.events`: field 2, with a length.
+/// The tag of `WatchJobResponse.events`: field 2, length-delimited.
 const SECOND: u8 = 2 << 3 | 2;
 
 /// Adds an event to an encoded `JobEventBatch`.
@@ -23,7 +22,7 @@ pub fn write_entry(event: &v1::JobEvent, batch: &mut Vec<u8>) {
         .expect("a vector has room");
 }
 
-/// A `WatchJobResponse`, encoded, with an encoded `JobEventBatch`.
+/// An encoded `WatchJobResponse` with an encoded `JobEventBatch`.
 pub fn batch_message(batch: &[u8]) -> Bytes {
     let length = batch.len();
     let mut message = Vec::with_capacity(1 + length_delimiter_len(length) + length);
@@ -33,7 +32,7 @@ pub fn batch_message(batch: &[u8]) -> Bytes {
     message.into()
 }
 
-/// A pipeline as clients see it, encoded as field 1 of a message.
+/// A pipeline, encoded as field 1 of a message.
 pub fn pipeline_entry(pipeline: &Pipeline) -> Bytes {
     let message = pipeline_to_proto(pipeline);
     let length = message.encoded_len();
@@ -45,7 +44,7 @@ pub fn pipeline_entry(pipeline: &Pipeline) -> Bytes {
     entry.into()
 }
 
-/// A page of pipelines.
+/// A page of pipelines, from encoded entries.
 pub fn pipelines_page(
     entries: &[Bytes],
     next_page_token: String,
@@ -72,9 +71,9 @@ mod tests {
 
     use super::*;
 
-    /// The generated types say whether the tags are right.
+    /// The tags above must be those of the generated types.
     #[test]
-    fn entries_in_a_message_are_what_the_contract_says() {
+    fn assembled_messages_equal_encoded_messages() {
         let event = |sequence| v1::JobEvent {
             sequence,
             ..Default::default()
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_the_answer_that_has_the_pipeline() {
+    fn an_entry_is_a_response_with_the_pipeline() {
         let pipeline = pipeline("one");
         let message = Some(pipeline_to_proto(&pipeline));
         let entry = pipeline_entry(&pipeline);
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_a_page() {
+    fn concatenated_entries_are_a_page() {
         let pipelines = [pipeline("one"), pipeline("two")];
         let expected = v1::ListPipelinesResponse {
             pipelines: pipelines.iter().map(pipeline_to_proto).collect(),

@@ -8,7 +8,7 @@ use super::{
     v1,
 };
 
-/// An event as watchers see it. `job` is the job after the event.
+/// Converts an event. `job` is the job after the event.
 pub fn event_to_proto(job: &Job, event: &Event) -> v1::JobEvent {
     use v1::job_event::Change as Wire;
     let Event {

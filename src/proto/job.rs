@@ -7,7 +7,7 @@ use crate::domain::{
 
 use super::{pipeline::type_to_proto, time::time_to_proto, v1};
 
-/// A job with its stage runs, as events have them.
+/// Converts a job with its stage runs, without the state that exists only when it is read.
 pub fn job_to_proto(job: &Job) -> v1::Job {
     let stage_runs = job.stage_runs.iter();
     v1::Job {
@@ -70,7 +70,7 @@ pub fn job_summary_to_proto(job: &Job) -> v1::Job {
     }
 }
 
-/// A stage run as events have it: without the views of the moment.
+/// Converts a stage run, without the state that exists only when it is read.
 pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
     let stage = job.stage(run);
     let StageRun {
@@ -108,7 +108,7 @@ pub(super) fn stage_run_to_proto(job: &Job, run: &StageRun) -> v1::StageRun {
     }
 }
 
-/// The state that a filter names; none for one that no job can be in.
+/// Converts the state in a filter; none for one that no job can be in.
 pub fn state_from_proto(state: i32) -> Option<JobState> {
     match v1::job::State::try_from(state).ok()? {
         v1::job::State::Unspecified => None,
@@ -147,7 +147,7 @@ fn stage_state_to_proto(state: StageState) -> (v1::stage_run::State, v1::stage_r
     }
 }
 
-/// Why a stage run has not started.
+/// Converts the reason why a stage run has not started.
 pub fn pending_to_proto(reason: Option<PendingReason>) -> v1::stage_run::PendingReason {
     use v1::stage_run::PendingReason as Wire;
     match reason {
@@ -240,7 +240,7 @@ fn optional_id(id: Option<&impl ToString>) -> String {
     id.map(ToString::to_string).unwrap_or_default()
 }
 
-/// A number of bytes.
+/// Converts a number of bytes.
 pub fn bytes_to_proto(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

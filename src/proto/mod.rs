@@ -1,6 +1,6 @@
-//! The generated messages and stubs, and the conversions between them and the
-//! domain. Messages are taken apart field by field, so that a new field of the
-//! contract does not compile until somebody has decided what becomes of it.
+//! The generated messages and stubs, and the conversions between them and the domain. The
+//! conversions destructure messages, so that a new field of the API does not compile until it
+//! is handled.
 
 mod checked_channel;
 mod code;

@@ -12,21 +12,20 @@ use super::{
     v1,
 };
 
-/// What a client sent of a pipeline: what it may set, and what it claims of the
-/// pipeline that it means.
+/// A pipeline in a client's create or update.
 #[derive(Clone, Debug)]
 pub struct PipelineDraft {
-    /// The pipeline meant; empty in a create.
+    /// The pipeline to update; empty in a create.
     pub id: String,
     /// The project; empty for the default one.
     pub project: String,
-    /// The etag of what the client has read; empty for any.
+    /// The etag that the client has read; empty to update any version.
     pub etag: String,
-    /// What clients may change; of the secret variables the changes, not the result.
+    /// The mutable fields. The secret variables are changes, not the result.
     pub spec: PipelineSpec,
 }
 
-/// Reads a pipeline that a client sent. Output-only fields are ignored.
+/// Decodes a client's pipeline. Output-only fields are ignored.
 pub fn pipeline_from_proto(pipeline: v1::Pipeline) -> Result<PipelineDraft, Vec<Violation>> {
     let v1::Pipeline {
         id,
@@ -68,15 +67,15 @@ pub fn pipeline_from_proto(pipeline: v1::Pipeline) -> Result<PipelineDraft, Vec<
         .map_or_else(Default::default, policy_from_proto),
         annotations,
     };
-    match violations.is_empty() {
-        true => Ok(PipelineDraft {
-            id,
-            project,
-            etag,
-            spec,
-        }),
-        false => Err(violations),
+    if !violations.is_empty() {
+        return Err(violations);
     }
+    Ok(PipelineDraft {
+        id,
+        project,
+        etag,
+        spec,
+    })
 }
 
 fn stage_from_proto(position: usize, stage: v1::Stage, violations: &mut Vec<Violation>) -> Stage {
@@ -107,7 +106,7 @@ fn stage_from_proto(position: usize, stage: v1::Stage, violations: &mut Vec<Viol
             .map_or_else(Default::default, type_from_proto),
         action: match action {
             Some(v1::stage::Action::Command(script)) => StageAction::Command(script),
-            // Refused with the rest of the stage, as an empty script.
+            // Validated with the rest of the stage, and refused as an empty script.
             None => StageAction::Command(String::new()),
         },
         timeout,
@@ -166,7 +165,7 @@ fn condition_from_proto(condition: v1::RunCondition) -> RunCondition {
     }
 }
 
-/// A pipeline as clients see it.
+/// Converts a pipeline.
 pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
     let etag = pipeline.etag();
     let Pipeline {
@@ -191,21 +190,21 @@ pub fn pipeline_to_proto(pipeline: &Pipeline) -> v1::Pipeline {
     }
 }
 
-/// Whether what clients may change of a pipeline encodes to so many bytes at most.
+/// Whether the mutable fields of a pipeline encode to at most `most` bytes.
 pub fn spec_fits(spec: &PipelineSpec, most: usize) -> bool {
-    // To encode it, only to know how long it is, takes as long as to answer with it.
+    // The upper bound is checked first: the exact length takes as long as an encoding.
     len_at_most(spec) <= most || spec_to_proto(spec).encoded_len() <= most
 }
 
-/// What a spec encodes to at most, from the lengths of its texts.
+/// An upper bound of a spec's encoded length, from the lengths of its texts.
 fn len_at_most(spec: &PipelineSpec) -> usize {
-    /// What stands before a text: a tag of two bytes at most, a length of five.
+    /// Overhead of a text: at most two bytes of tag and five of length.
     const TEXT: usize = 7;
-    /// What stands in an entry of a map besides its texts.
+    /// Overhead of a map entry.
     const ENTRY: usize = 3 * TEXT;
-    /// All of a stage that is no text.
+    /// A stage without its texts.
     const STAGE: usize = 64;
-    /// The same of a pipeline.
+    /// A pipeline without its texts and stages.
     const PIPELINE: usize = 32;
     let text = |text: &String| TEXT + text.len();
     let texts = |texts: &[&String]| texts.iter().map(|one| text(one)).sum::<usize>();
@@ -248,7 +247,7 @@ fn len_at_most(spec: &PipelineSpec) -> usize {
         + secret_variables.names().map(text).sum::<usize>()
 }
 
-/// A pipeline with only what clients may change.
+/// A pipeline with only its mutable fields.
 fn spec_to_proto(spec: &PipelineSpec) -> v1::Pipeline {
     let PipelineSpec {
         name,
@@ -335,7 +334,7 @@ mod tests {
     use super::*;
 
     fn text() -> impl Strategy<Value = String> {
-        // Lengths of one, two and three bytes.
+        // Texts whose length prefix has one, two or three bytes.
         prop_oneof![
             Just(String::new()),
             "[a-z]{1,5}",

@@ -4,21 +4,20 @@ use crate::domain::{Project, Variables};
 
 use super::{time::time_to_proto, v1};
 
-/// What a client sent of a project: what it may set, and what it claims of the
-/// project that it means.
+/// A project in a client's create or update.
 #[derive(Clone, Debug)]
 pub struct SentProject {
-    /// The project meant.
+    /// The project to create or update.
     pub name: String,
-    /// The etag of what the client has read; empty for any.
+    /// The etag that the client has read; empty to update any version.
     pub etag: String,
-    /// For people.
+    /// Free text.
     pub description: String,
-    /// Data of the client.
+    /// Client data, never interpreted.
     pub annotations: Variables,
 }
 
-/// Reads a project that a client sent. Output-only fields are ignored.
+/// Decodes a client's project. Output-only fields are ignored.
 pub fn project_from_proto(project: v1::Project) -> SentProject {
     let v1::Project {
         name,
@@ -37,7 +36,7 @@ pub fn project_from_proto(project: v1::Project) -> SentProject {
     }
 }
 
-/// A project as clients see it, but for its etag, which is of its stored version.
+/// Converts a project, without its etag, which depends on the stored version.
 pub fn project_to_proto(project: &Project) -> v1::Project {
     let Project {
         name,

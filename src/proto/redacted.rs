@@ -1,5 +1,5 @@
-//! `Debug` of the messages that carry secrets: it shows their names. The macro
-//! destructures, so that a new field of the contract has to be told here.
+//! `Debug` of the messages that contain secrets: it shows only the secrets' names. The macro
+//! destructures, so that a new field of the API does not compile until it is listed here.
 
 use std::{collections::BTreeMap, fmt};
 

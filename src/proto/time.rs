@@ -22,16 +22,16 @@ pub fn duration_from_proto(duration: prost_types::Duration) -> Result<Duration, 
     Ok(Duration::new(seconds, nanos.unsigned_abs()))
 }
 
-/// A duration of the domain, as messages have it.
+/// Converts a duration of the domain.
 pub fn duration_to_proto(duration: Duration) -> prost_types::Duration {
-    // Durations of the domain are bounded by hours.
+    // The domain's durations are at most hours.
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
     }
 }
 
-/// A time, as messages have it.
+/// Converts a time.
 pub fn time_to_proto(time: SystemTime) -> prost_types::Timestamp {
     prost_types::Timestamp::from(time)
 }

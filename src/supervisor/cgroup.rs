@@ -1,4 +1,4 @@
-//! The limits of a stage, as control groups of its own.
+//! Enforces the limits of a stage with control groups.
 
 use std::{
     fs, io,
@@ -8,14 +8,14 @@ use std::{
 
 use super::{CgroupVersion, Clock, Limits, hierarchy::Hierarchy};
 
-/// What the names of groups begin with; the number of their supervisor follows.
+/// Prefix of group names, followed by the supervisor's process id.
 const PREFIX: &str = "pipewright-";
 
-/// Groups with limits, removed when dropped; nothing may be in them by then.
+/// Control groups with limits. Dropping this removes them, so they must be empty then.
 #[derive(Default)]
 pub(super) struct Cgroup {
     directories: Vec<PathBuf>,
-    /// Where the kernel counts what it killed for want of memory.
+    /// The file in which the kernel counts OOM kills.
     kills: Option<PathBuf>,
 }
 
@@ -23,7 +23,7 @@ impl Cgroup {
     /// Creates groups for the limits that are set.
     ///
     /// # Errors
-    /// For people: a limit cannot be had here.
+    /// If a limit is not available here; the message is for users.
     pub(super) fn create(limits: Limits) -> io::Result<Self> {
         let mut cgroup = Self::default();
         let name = format!("{PREFIX}{}-{}", process::id(), Clock::Wall.now());
@@ -38,12 +38,12 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// Creates the group `name` under a controller, if it is not there yet.
+    /// Creates the group `name` under a controller, if it does not exist yet.
     fn join(&mut self, controller: &str, name: &str) -> io::Result<(CgroupVersion, PathBuf)> {
         let Hierarchy { version, directory } = Hierarchy::of(controller)?;
         let group = directory.join(name);
         if !self.directories.contains(&group) {
-            fs::create_dir(&group).map_err(told("create", &group))?;
+            fs::create_dir(&group).map_err(describe("create", &group))?;
             self.directories.push(group.clone());
         }
         Ok((version, group))
@@ -51,7 +51,7 @@ impl Cgroup {
 
     /// Moves this process into the groups.
     pub(super) fn enter(&self) -> io::Result<()> {
-        // Zero is whoever writes it, by whatever number this process goes.
+        // Zero means the writing process, whatever its process id in this namespace is.
         let mut entrances = self
             .directories
             .iter()
@@ -59,7 +59,7 @@ impl Cgroup {
         entrances.try_for_each(|entrance| set(&entrance, 0))
     }
 
-    /// Whether the kernel killed a process in it for want of memory.
+    /// Whether the kernel killed a process of the group for lack of memory.
     pub(super) fn ran_out_of_memory(&self) -> bool {
         let counts = self.kills.as_deref().map(fs::read_to_string);
         let counts = counts.and_then(Result::ok).unwrap_or_default();
@@ -70,7 +70,7 @@ impl Cgroup {
     }
 }
 
-/// Removes what supervisors left that were killed. A group in use cannot be removed.
+/// Removes the groups of supervisors that were killed. A group in use cannot be removed.
 pub(super) fn remove_abandoned(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -86,16 +86,16 @@ pub(super) fn remove_abandoned(directory: &Path) {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         for group in &self.directories {
-            // An empty group that stays costs nothing but its name.
+            // Failure is harmless: an empty group costs only its name.
             let _ = fs::remove_dir(group);
         }
     }
 }
 
-/// Sets the limit; answers with the file that counts kills.
+/// Sets the limit. Returns the file that counts OOM kills.
 fn limit_memory(version: CgroupVersion, group: &Path, bytes: u64) -> io::Result<PathBuf> {
     let (limit, swap, most_swap, counts) = match version {
-        // Of memory and swap together, and only after the first.
+        // `memsw` limits memory and swap together, and must be set after the memory limit.
         CgroupVersion::V1 => (
             "memory.limit_in_bytes",
             "memory.memsw.limit_in_bytes",
@@ -114,9 +114,9 @@ fn limit_memory(version: CgroupVersion, group: &Path, bytes: u64) -> io::Result<
 }
 
 fn set(file: &Path, value: u64) -> io::Result<()> {
-    fs::write(file, value.to_string()).map_err(told("write", file))
+    fs::write(file, value.to_string()).map_err(describe("write", file))
 }
 
-fn told(what: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+fn describe(what: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::other(format!("cannot {what} {}: {error}", path.display()))
 }

@@ -3,20 +3,20 @@
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// Which clock a lease is counted on.
+/// The clock of a lease's deadline.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Clock {
-    /// Goes on while the machine is suspended, as the clock of a service elsewhere does:
-    /// a runner that wakes up late finds its lease over.
+    /// Includes the time that the machine is suspended, as the clock of a service on another
+    /// machine does: after a long suspend, a runner's lease has expired.
     #[default]
     Wall,
-    /// Stands still while the machine is suspended, as the service does when it is on
-    /// the same machine: both wake up where they were.
+    /// Excludes the time that the machine is suspended. For a service on the same machine,
+    /// which is suspended, too: the remaining time of a lease is the same after the suspend.
     Awake,
 }
 
 impl Clock {
-    /// Nanoseconds since some point before this machine's start; the same in all
+    /// Nanoseconds since an unspecified time before the machine's start; the same in all
     /// processes.
     pub fn now(self) -> u64 {
         let now = clock_gettime(self.id()).expect("the kernel has this clock");
@@ -32,7 +32,7 @@ impl Clock {
         }
     }
 
-    /// There is one clock for both, which goes on while macOS sleeps.
+    /// macOS has one clock for both, which includes the time that it is suspended.
     #[cfg(not(target_os = "linux"))]
     fn id(self) -> ClockId {
         ClockId::CLOCK_MONOTONIC

@@ -13,27 +13,28 @@ use nix::{
 
 use super::{Command, Mode, Report, Spec, cgroup::Cgroup, control, system};
 
-/// Starts the command as the leader of a process group of its own inside `cgroup`,
-/// with this process's standard error for both of its outputs.
+/// Starts the command as the leader of a new process group inside `cgroup`, with this
+/// process's standard error as its standard output and standard error.
 ///
-/// Answers when the program runs: until then a signal to the group could miss it.
+/// Returns once the program runs: before that, a signal to the group could miss it.
 pub(super) fn start(spec: &Spec, cgroup: &Cgroup) -> io::Result<Pid> {
-    // Both ends close on exec, so the reader's end of file means that it runs.
+    // The writer closes on exec, so an end of file without data means that the program runs.
     let (mut reader, writer) = io::pipe()?;
     let child = match system::fork()? {
         ForkResult::Parent { child } => child,
         ForkResult::Child => become_command(spec, cgroup, writer),
     };
     drop(writer);
-    let mut complaint = String::new();
-    reader.read_to_string(&mut complaint)?;
-    match complaint.is_empty() {
-        true => Ok(child),
-        false => Err(io::Error::other(complaint)),
+    let mut error = String::new();
+    reader.read_to_string(&mut error)?;
+    if error.is_empty() {
+        Ok(child)
+    } else {
+        Err(io::Error::other(error))
     }
 }
 
-fn become_command(spec: &Spec, cgroup: &Cgroup, mut complaints: PipeWriter) -> ! {
+fn become_command(spec: &Spec, cgroup: &Cgroup, mut errors: PipeWriter) -> ! {
     let prepared = || {
         lead_a_group(spec.mode)?;
         cgroup.enter()
@@ -42,21 +43,21 @@ fn become_command(spec: &Spec, cgroup: &Cgroup, mut complaints: PipeWriter) -> !
         Ok(()) => exec(&spec.command),
         Err(error) => error,
     };
-    // If it cannot be told, it can only be seen.
-    let _ = write!(complaints, "{error}");
+    // If the error cannot be sent, only the exit status shows it.
+    let _ = write!(errors, "{error}");
     process::exit(127)
 }
 
-/// The runner hears of the group before the command runs: it has to kill it if the
-/// supervisor is killed, which may be at any moment.
+/// Reports the process group to the runner before the command runs: the runner must kill it
+/// if the supervisor is killed, which may be at any time.
 fn lead_a_group(mode: Mode) -> io::Result<()> {
     let own = Pid::this();
     setpgid(own, own)?;
     match mode {
-        // The number means another process to the runner, and the kernel ends a
-        // namespace with its init.
+        // Not needed: the kernel ends a namespace with its init. And in the runner's
+        // namespace, the process id would be another process.
         Mode::PidNamespace => Ok(()),
-        Mode::Subreaper | Mode::ProcessGroup => control::tell(&Report::Started {
+        Mode::Subreaper | Mode::ProcessGroup => control::send(&Report::Started {
             group: own.as_raw(),
         }),
     }
@@ -65,7 +66,7 @@ fn lead_a_group(mode: Mode) -> io::Result<()> {
 fn exec(command: &Command) -> io::Error {
     let exec = || -> io::Result<io::Error> {
         let output = io::stderr().as_fd().try_clone_to_owned()?;
-        // A program takes over the mask, and few think of changing it.
+        // A program inherits the signal mask, and few programs reset it.
         SigSet::empty().thread_set_mask()?;
         Ok(process::Command::new(&command.program)
             .args(&command.args)

@@ -1,4 +1,4 @@
-//! The runner's lines as they come in, and what is said back.
+//! The pipes to and from the runner.
 
 use std::{
     fs::File,
@@ -8,9 +8,9 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The reading end of the runner's pipe, and what was read of it.
+/// The reading end of the runner's pipe, with a buffer.
 ///
-/// Not a `BufReader`: whoever polls has to know what is still in the buffer.
+/// Not a `BufReader`: before a poll, the caller must know whether the buffer has a message.
 pub(super) struct Control {
     pipe: File,
     read: Vec<u8>,
@@ -39,7 +39,7 @@ impl Control {
         }
     }
 
-    /// The next message of what was read; `None` if there is no whole one.
+    /// The next message of the buffer; `None` if there is no complete one.
     pub(super) fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let Some(end) = self.read.iter().position(|byte| *byte == b'\n') else {
             return Ok(None);
@@ -48,7 +48,7 @@ impl Control {
         Ok(Some(serde_json::from_slice(&line)?))
     }
 
-    /// Reads once, which waits if there is nothing.
+    /// Reads once into the buffer; blocks if the pipe is empty.
     pub(super) fn fill(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1024];
         let read = self.pipe.read(&mut buffer)?;
@@ -66,8 +66,8 @@ impl AsFd for Control {
     }
 }
 
-/// Says a line to the runner.
-pub(super) fn tell(message: &impl Serialize) -> io::Result<()> {
+/// Sends a message to the runner, as a line.
+pub(super) fn send(message: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     io::stdout().write_all(&line)?;

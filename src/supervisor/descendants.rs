@@ -1,4 +1,4 @@
-//! Finds and kills what descends from this process.
+//! Finds and kills the descendants of this process.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,11 +10,11 @@ use nix::{
     unistd::Pid,
 };
 
-/// Kills every descendant that can be found. Some may be born meanwhile, so it takes
-/// as many calls as it takes.
+/// Kills every descendant that is found. New ones may be forked meanwhile, so the caller
+/// repeats this until none is left.
 pub(super) fn kill_all() {
     let mut stopped = BTreeSet::new();
-    // Stopped first: they would fork faster than they can be looked for.
+    // Stop them first: otherwise they could fork faster than they are found.
     loop {
         let new: Vec<i32> = living().difference(&stopped).copied().collect();
         if new.is_empty() {
@@ -31,7 +31,7 @@ pub(super) fn kill_all() {
 }
 
 fn signal(pid: i32, signal: Signal) {
-    // Gone already, or another user's: then only that user can end it.
+    // Fails if the process is gone, or belongs to another user; then only that user can end it.
     let _ = kill(Pid::from_raw(pid), signal);
 }
 
@@ -69,7 +69,7 @@ fn processes() -> impl Iterator<Item = Process> {
     })
 }
 
-/// Reads `pid (name) state parent …`; the name may be any bytes, parentheses too.
+/// Parses `pid (name) state parent …`; the name may have any bytes, including parentheses.
 fn parse(pid: i32, stat: &[u8]) -> Option<Process> {
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = str::from_utf8(&stat[name_end + 1..]).ok()?;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_may_be_anything() {
+    fn a_process_name_may_have_any_bytes() {
         let process = parse(7, b"7 (a) Z 1 (\xff) S 42 7 7 0 -1").unwrap();
         assert_eq!((process.parent, process.is_zombie), (42, false));
         assert!(parse(7, b"7 (sh) Z 1 7 7").unwrap().is_zombie);

@@ -1,4 +1,4 @@
-//! What a supervisor has to act on, in the order in which it matters.
+//! The events that a supervisor handles, in order of priority.
 
 use std::{
     io, mem,
@@ -8,15 +8,14 @@ use std::{
 
 use super::{Clock, Cut, Order, control::Control, wake::Wake};
 
-/// Something to act on.
 pub(super) enum Event {
     /// A child has changed its state.
     Children,
-    /// End the command politely.
+    /// Send the command SIGTERM, and SIGKILL after the grace time.
     Stop,
-    /// End it at once.
+    /// Send the command SIGKILL.
     Kill(Cut),
-    /// Nothing happened until the time that was asked.
+    /// No event occurred until the given time.
     Timeout,
 }
 
@@ -25,7 +24,7 @@ pub(super) struct Events {
     wake: Wake,
     control: Control,
     parent: Option<UnixStream>,
-    /// A child has changed its state, and nobody was told.
+    /// A child has changed its state, and the event was not returned yet.
     children: bool,
 }
 
@@ -49,13 +48,13 @@ impl Events {
 
     /// Waits for an event, no longer than `until`.
     pub(super) fn next(&mut self, until: Option<Instant>) -> Event {
-        // Whatever fails here leaves the command without supervision.
+        // After a failure the command would run without supervision.
         self.try_next(until).unwrap_or(Event::Kill(Cut::Asked))
     }
 
     fn try_next(&mut self, until: Option<Instant>) -> io::Result<Event> {
         loop {
-            if let Some(event) = self.heed()? {
+            if let Some(event) = self.next_order()? {
                 return Ok(event);
             }
             if mem::take(&mut self.children) {
@@ -73,7 +72,7 @@ impl Events {
                 return Ok(Event::Kill(Cut::Deadline));
             }
             match woken.others[..] {
-                // It says nothing, so this is its end.
+                // The parent sends no data, so this is its end of file.
                 [_, true] => return Ok(Event::Kill(Cut::Asked)),
                 [true, ..] => self.control.fill()?,
                 _ => {}
@@ -81,8 +80,8 @@ impl Events {
         }
     }
 
-    /// Acts on what the runner said, up to what has to be acted on elsewhere.
-    fn heed(&mut self) -> io::Result<Option<Event>> {
+    /// Handles the runner's orders, up to the first one that is an event.
+    fn next_order(&mut self) -> io::Result<Option<Event>> {
         while let Some(order) = self.control.next()? {
             match order {
                 Order::Deadline(deadline) => self.wake.set_deadline(deadline)?,

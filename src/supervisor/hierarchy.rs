@@ -1,4 +1,4 @@
-//! Where in the kernel's cgroup hierarchies this process is, for one controller.
+//! Locates this process in the kernel's cgroup hierarchies, for one controller.
 
 use std::{
     fs, io,
@@ -15,10 +15,10 @@ pub(super) struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Finds a controller, by version 2 if it is there.
+    /// Finds a controller; version 2 is preferred.
     ///
     /// # Errors
-    /// For people: there is no such controller, or it cannot be used from here.
+    /// If the controller does not exist or cannot be used here; the message is for users.
     pub(super) fn of(controller: &str) -> io::Result<Self> {
         let mounts = fs::read_to_string("/proc/self/mountinfo")?;
         let groups = fs::read_to_string("/proc/self/cgroup")?;
@@ -37,17 +37,17 @@ impl Hierarchy {
     }
 }
 
-/// Where groups of version 2 get the controller: below `own`, or beside it where an
-/// administrator has prepared that.
+/// The directory in which groups of version 2 get the controller: `own` or, if an
+/// administrator has prepared it, its parent.
 ///
-/// The kernel gives no controllers to the children of a group that has processes of
-/// its own, unless it is the root; systemd's `DelegateSubgroup=` leads to the second case.
+/// The kernel enables no controllers for the children of a group that itself has processes,
+/// unless it is the root group. systemd's `DelegateSubgroup=` results in the second case.
 fn enabled(own: &Path, controller: &str) -> io::Result<PathBuf> {
     let switch = own.join("cgroup.subtree_control");
     if lists(&switch, controller) {
         return Ok(own.to_owned());
     }
-    // A slice is the service manager's: it would neither limit nor end what is there.
+    // A slice belongs to the service manager, which would neither limit nor end groups in it.
     if let Some(parent) = own.parent()
         && parent.extension().is_none_or(|kind| kind != "slice")
         && lists(&parent.join("cgroup.subtree_control"), controller)
@@ -68,7 +68,7 @@ fn lists(file: &Path, controller: &str) -> bool {
     list.split_ascii_whitespace().any(|item| item == controller)
 }
 
-/// This process's own group: of version 1 with a controller, of version 2 with none.
+/// This process's own group: of version 1 if there is a controller, else of version 2.
 fn locate(mounts: &str, groups: &str, controller: Option<&str>) -> Option<PathBuf> {
     let named = |list: &str| match controller {
         Some(controller) => list.split(',').any(|item| item == controller),
@@ -81,16 +81,16 @@ fn locate(mounts: &str, groups: &str, controller: Option<&str>) -> Option<PathBu
     })?;
     // "39 31 0:36 /root /mount/point rw - cgroup cgroup rw,pids".
     mounts.lines().find_map(|line| {
-        let (place, kind) = line.split_once(" - ")?;
-        let mut place = place.split(' ').skip(3);
-        let (root, point) = (place.next()?, place.next()?);
+        let (mount, kind) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let (root, point) = (mount.next()?, mount.next()?);
         let mut kind = kind.split(' ');
         let is_wanted = match kind.next()? {
             "cgroup2" => controller.is_none(),
             "cgroup" => controller.is_some() && named(kind.nth(1)?),
             _ => false,
         };
-        // A container may see a part of the hierarchy only, and not its own name in it.
+        // A container may see only a part of the hierarchy, in which its own path is missing.
         let inside = Path::new(path).strip_prefix(root).ok()?;
         is_wanted.then(|| Path::new(point).join(inside))
     })

@@ -1,11 +1,11 @@
-//! A process of its own for each stage, which sees to it that nothing that the
+//! The supervisor: a separate process for each stage. It ensures that no process that the
 //! stage's command starts outlives the stage.
 //!
-//! It is this binary again, small because [`dispatch`] runs before any runtime or
-//! thread. The runner speaks to it by two pipes, in the lines of `protocol`; when the
-//! runner's end closes, for whatever reason, it kills and ends. What it does is a
-//! story of `stage`, on top of a [`Mode`]'s way to find every process:
-//! `namespace`, `descendants`, or no more than the process group.
+//! The supervisor is this binary, started again. It uses little memory, because [`dispatch`]
+//! runs before any runtime or thread is started. The runner communicates with it over two
+//! pipes, in the messages of `protocol`. When the runner's end closes, for any reason, the
+//! supervisor kills the command and exits. `stage` supervises the command. Each [`Mode`] has
+//! a way to find every process of it: `namespace`, `descendants`, or only the process group.
 
 mod cgroup;
 mod clock;
@@ -36,13 +36,13 @@ pub use protocol::{
 /// The first argument that makes this binary a supervisor.
 pub const ARGUMENT: &str = "supervise-stage";
 
-/// Supervises a stage if this process was started to do so; the answer is its exit
-/// code. Has to be called before any thread is started, for it forks.
+/// Supervises a stage if this process was started for that, and returns its exit code. It
+/// must be called before any thread is started, because it forks.
 pub fn dispatch() -> Option<ExitCode> {
     let wanted = env::args_os().nth(1).is_some_and(|first| first == ARGUMENT);
     wanted.then(|| match serve::serve() {
         Ok(()) => ExitCode::SUCCESS,
-        // Nobody listens any more; the code is for who looks at the process.
+        // The runner is gone; the exit code is only for diagnosis.
         Err(_) => ExitCode::FAILURE,
     })
 }

@@ -1,5 +1,5 @@
-//! A PID namespace a stage. Its init supervises from inside; this process waits
-//! outside until the kernel has let go of the last process in it.
+//! A PID namespace for each stage. Its init supervises from inside; this process waits
+//! outside until the kernel has removed the last process of the namespace.
 
 use std::{
     io::{self, Read, Write},
@@ -19,9 +19,9 @@ use nix::{
 
 use super::{Report, system};
 
-/// Runs `body` as the init of a new namespace, with a stream that closes when this
-/// process is gone. Answers when nothing in the namespace is left; `None` if init was
-/// killed from outside.
+/// Runs `body` as the init of a new namespace, with a stream that closes when this process
+/// ends. Returns when the namespace has no process left; `None` if init was killed from
+/// outside.
 pub(super) fn run(body: impl FnOnce(UnixStream) -> Report) -> io::Result<Option<Report>> {
     let (mut ours, theirs) = UnixStream::pair()?;
     unshare(CloneFlags::CLONE_NEWPID)?;
@@ -32,12 +32,13 @@ pub(super) fn run(body: impl FnOnce(UnixStream) -> Report) -> io::Result<Option<
     drop(theirs);
     let mut line = String::new();
     ours.read_to_string(&mut line)?;
-    // The kernel kills what is left when init ends, and gives its status out only then.
+    // When init ends, the kernel kills the remaining processes, and init can be reaped only
+    // after that.
     while system::reap(WaitPidFlag::empty()).is_ok() {}
-    match line.is_empty() {
-        true => Ok(None),
-        false => Ok(Some(serde_json::from_str(&line)?)),
+    if line.is_empty() {
+        return Ok(None);
     }
+    Ok(Some(serde_json::from_str(&line)?))
 }
 
 fn be_init(mut parent: UnixStream, body: impl FnOnce(UnixStream) -> Report) -> ! {
@@ -46,13 +47,13 @@ fn be_init(mut parent: UnixStream, body: impl FnOnce(UnixStream) -> Report) -> !
         Ok::<_, io::Error>(body(parent.try_clone()?))
     };
     let report = supervised().unwrap_or_else(|error| Report::NotStarted(error.to_string()));
-    // In one piece, as it would be two dozen system calls otherwise. A parent that is
-    // gone needs no answer.
+    // Written in one call; otherwise it would take two dozen system calls. If the parent is
+    // gone, no report is needed.
     let _ = serde_json::to_vec(&report).map(|line| parent.write_all(&line));
     process::exit(0)
 }
 
-/// Mounts a /proc that shows this namespace, seen by nobody outside.
+/// Mounts a /proc that shows this namespace; the mount is private.
 fn own_proc() -> nix::Result<()> {
     const NONE: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS)?;
@@ -62,8 +63,8 @@ fn own_proc() -> nix::Result<()> {
     mount(Some("proc"), "/proc", Some("proc"), flags, NONE)
 }
 
-/// Kills everything in the namespace but its init, which has to be the caller.
+/// Kills all processes of the namespace except its init, which must be the caller.
 pub(super) fn kill_all() {
-    // Every process that this one may signal, itself excepted; fails if there is none.
+    // -1 means every process that this one may signal, except itself; fails if there is none.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
 }

@@ -1,4 +1,4 @@
-//! Finds out what can be guarded here, by doing it.
+//! Finds out which modes and limits work here, by trying them.
 
 use std::{io, process};
 
@@ -11,7 +11,7 @@ use super::{
     system,
 };
 
-/// Tries each guard in turn.
+/// Tries each limit, then the modes.
 pub(super) fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
     let processes = limits.processes.map(|most| {
         let limits = Limits {
@@ -28,7 +28,7 @@ pub(super) fn probe(mode: Option<Mode>, limits: Limits) -> Findings {
         limited("memory", limits)
     });
     Findings {
-        // Last: after it, this process has no children in its own namespace.
+        // Last: after `unshare`, this process cannot fork children in its own namespace.
         mode: find_mode(mode),
         processes,
         memory,
@@ -45,7 +45,7 @@ fn limited(controller: &str, limits: Limits) -> Result<CgroupVersion, String> {
     tried().map_err(|error| error.to_string())
 }
 
-/// In a child, since the group can be removed only when nobody is in it.
+/// Enters the group in a child process, because only an empty group can be removed.
 fn enter_and_leave(cgroup: &Cgroup) -> io::Result<()> {
     if let ForkResult::Child = system::fork()? {
         process::exit(cgroup.enter().map_or(1, |()| 0));

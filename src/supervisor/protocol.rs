@@ -1,4 +1,4 @@
-//! What runner and supervisor say to each other: JSON, a line a message.
+//! The protocol between runner and supervisor: one JSON message per line.
 
 use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
@@ -6,133 +6,128 @@ use serde::{Deserialize, Serialize};
 
 use super::Clock;
 
-/// The runner's first line.
+/// The runner's first message.
 #[derive(Deserialize, Serialize)]
 pub enum Task {
-    /// Find out what can be guarded; answered with [`Findings`].
+    /// Find out which modes and limits work. The response is [`Findings`].
     Probe {
-        /// The mode that has to work; the best one when none.
+        /// The required mode; the best one that works if none.
         mode: Option<Mode>,
-        /// The limits that are wanted.
         limits: Limits,
     },
-    /// Run a command; answered with [`Report`]s.
+    /// Run a command. The responses are [`Report`]s.
     Run(Box<Spec>),
 }
 
-/// What to run and how.
+/// A command and how to supervise it.
 #[derive(Deserialize, Serialize)]
 pub struct Spec {
-    /// How its processes are held together.
     pub mode: Mode,
-    /// The command.
     pub command: Command,
-    /// Time between the polite and the sure kill.
+    /// Time between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// What its deadlines are counted on.
+    /// The clock of the deadlines.
     pub clock: Clock,
-    /// When it is killed come what may.
+    /// When the command is killed, in nanoseconds of `clock`.
     pub deadline: Option<u64>,
-    /// What all its processes together may use.
     pub limits: Limits,
 }
 
-/// A command, complete: nothing of it is looked up or inherited. Its environment may
-/// hold secrets, so there is no `Debug`.
+/// A complete command: nothing is looked up in `PATH` or inherited. Its environment may
+/// contain secrets, so it has no `Debug`.
 #[derive(Deserialize, Serialize)]
 pub struct Command {
     /// Path of the program.
     pub program: OsString,
-    /// Its arguments.
     pub args: Vec<OsString>,
-    /// Where it starts.
+    /// The working directory.
     pub directory: PathBuf,
-    /// All of its environment.
+    /// The complete environment.
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// How the processes of a stage are held together.
+/// How the processes of a stage are tracked.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Mode {
-    /// A PID namespace each: the kernel ends all of it with its init.
+    /// A PID namespace per stage: the kernel ends all its processes with its init.
     PidNamespace,
-    /// The supervisor adopts what loses its parent, and looks for descendants.
+    /// The supervisor adopts orphaned processes, and searches for descendants.
     Subreaper,
-    /// What leaves the process group gets away.
+    /// A process that leaves the process group escapes.
     ProcessGroup,
 }
 
-/// What all processes of a stage together may use; what is none is not limited.
+/// Limits for all processes of a stage together; unlimited if none.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Limits {
-    /// Processes and threads at once.
+    /// Concurrent processes and threads.
     pub processes: Option<u64>,
     /// Bytes of memory.
     pub memory: Option<u64>,
 }
 
-/// A later line of the runner's.
+/// A later message of the runner.
 #[derive(Debug, Deserialize, Serialize)]
 pub enum Order {
-    /// The deadline is another.
+    /// Replaces the deadline.
     Deadline(u64),
-    /// End the command politely, then surely.
+    /// Send SIGTERM, and SIGKILL after the grace time.
     Stop,
-    /// End it surely.
+    /// Send SIGKILL.
     Kill,
 }
 
-/// The supervisor's word on a command.
+/// The supervisor's report on a command.
 #[derive(Debug, Deserialize, Serialize)]
 pub enum Report {
-    /// It is about to run; the process group to kill if the supervisor is lost.
+    /// The command is about to run.
     Started {
-        /// As the runner sees it.
+        /// The process group to kill if the supervisor is lost, in the runner's namespace.
         group: i32,
     },
-    /// It was not started; why, for people.
+    /// The reason why the command was not started, for users.
     NotStarted(String),
-    /// It is over, and no process of it is left.
+    /// The command has ended, and none of its processes is left.
     Ended(Ended),
 }
 
-/// How a command ended.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Ended {
-    /// As `waitpid` has it.
+    /// The raw status of `waitpid`.
     pub status: i32,
-    /// Set when it was made to end.
+    /// Set if the supervisor ended the command.
     pub cut: Option<Cut>,
-    /// Whether the kernel killed a process for the memory limit.
+    /// Whether the kernel killed a process because of the memory limit.
     pub out_of_memory: bool,
 }
 
 /// Why the supervisor ended a command.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Cut {
-    /// The runner said so, or is gone.
+    /// The runner requested it, or is gone.
     Asked,
     /// The deadline passed.
     Deadline,
 }
 
-/// What can be guarded here.
+/// The modes and limits that work here.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Findings {
-    /// The mode that works, or why the one that has to does not.
+    /// The mode that works, or why the required mode does not.
     pub mode: Result<Mode, String>,
-    /// What the limit of processes rests on, or why there is none; none if not wanted.
+    /// The cgroup version that enforces the limit of processes, or why it cannot be enforced;
+    /// none if there is no such limit.
     pub processes: Option<Result<CgroupVersion, String>>,
     /// The same for memory.
     pub memory: Option<Result<CgroupVersion, String>>,
 }
 
-/// Which of the kernel's two interfaces a limit rests on.
+/// The version of the kernel's cgroup interface.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum CgroupVersion {
-    /// A hierarchy a controller.
+    /// One hierarchy per controller.
     V1,
-    /// One hierarchy.
+    /// One hierarchy for all controllers.
     V2,
 }
 

@@ -1,4 +1,4 @@
-//! The supervisor's one task, from the runner's first line to the answer.
+//! Runs the supervisor's task, from the runner's first line to the result.
 
 use std::io;
 
@@ -7,22 +7,23 @@ use nix::sys::signal::SigSet;
 use super::{
     Mode, Report, Spec, Task,
     cgroup::Cgroup,
-    control::{Control, tell},
+    control::{Control, send},
     probe, stage, system,
 };
 
-/// Does what the runner's first line says.
+/// Runs the task in the runner's first line.
 ///
 /// # Errors
-/// The runner is gone, or init was killed: there is nobody to tell, or nothing.
+/// If the runner is gone, so no result can be sent, or if init was killed, so there is none.
 pub(super) fn serve() -> io::Result<()> {
-    // Blocked and not ignored, which the command would inherit. SIGCHLD waits for its reader.
+    // Blocked and not ignored, because the command would inherit ignored signals. SIGCHLD
+    // stays pending until it is read.
     SigSet::all().thread_block()?;
     system::close_inherited_on_exec();
     let mut control = Control::inherited()?;
     match control.wait()? {
-        Task::Probe { mode, limits } => tell(&probe::probe(mode, limits)),
-        Task::Run(spec) => tell(&run(&spec, control)?),
+        Task::Probe { mode, limits } => send(&probe::probe(mode, limits)),
+        Task::Run(spec) => send(&run(&spec, control)?),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One command, from its start to the last of its processes.
+//! Supervises one command, from its start until its last process has ended.
 
 use std::{
     io,
@@ -24,10 +24,10 @@ use super::{
     system,
 };
 
-/// Time between two looks at a process group whose members are not children here.
-const LOOK: Duration = Duration::from_millis(50);
+/// Poll interval for a process group whose members are not children of this process.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Runs the command and answers when it is over and no process of it is left.
+/// Runs the command. Returns when it has ended and none of its processes is left.
 pub(super) fn supervise(
     spec: &Spec,
     cgroup: &Cgroup,
@@ -45,7 +45,7 @@ struct Stage {
     leader: Pid,
     grace: Duration,
     events: Events,
-    /// The leader's, once it is reaped.
+    /// The leader's status, once it is reaped.
     status: Option<i32>,
 }
 
@@ -76,7 +76,7 @@ impl Stage {
         }
     }
 
-    /// Waits for the leader's end, or begins to bring it about.
+    /// Waits until the leader has ended or has to be killed.
     fn watch(&mut self) -> Option<Cut> {
         loop {
             self.reap();
@@ -91,16 +91,16 @@ impl Stage {
         }
     }
 
-    /// Asks the processes to end and gives them time for it: the leader may die at
-    /// once while what it started is still tidying up.
+    /// Sends SIGTERM and waits for the grace time until all processes have ended: the leader
+    /// may end immediately while its children still clean up.
     fn stop(&mut self) -> Cut {
         self.signal(Signal::SIGTERM);
-        // What stands still would not notice.
+        // A stopped process would not handle SIGTERM.
         self.signal(Signal::SIGCONT);
         let end = Instant::now() + self.grace;
         while self.is_alive() && Instant::now() < end {
             let until = match self.mode {
-                Mode::ProcessGroup => end.min(Instant::now() + LOOK),
+                Mode::ProcessGroup => end.min(Instant::now() + POLL_INTERVAL),
                 Mode::PidNamespace | Mode::Subreaper => end,
             };
             if let Event::Kill(cut) = self.events.next(Some(until)) {
@@ -110,15 +110,16 @@ impl Stage {
         Cut::Asked
     }
 
-    /// Kills until nothing is left.
+    /// Kills until no process is left.
     fn sweep(&mut self) {
         if self.mode == Mode::ProcessGroup {
-            // Its other members are nobody's children here, so nothing tells of them.
-            // If none are left, the number would have to be another's within moments.
+            // The other members are not children of this process, so their end is not
+            // reported. If none is left, the signal fails: the group's id is hardly reused
+            // this soon.
             self.signal(Signal::SIGKILL);
         }
-        // A process that loses its parent is adopted here, so no child means no
-        // process. One that dies may have left some to be adopted: look again.
+        // Orphaned processes are adopted by this process, so no child means no process. The
+        // end of a process may orphan others: check again.
         while self.reap() {
             match self.mode {
                 #[cfg(target_os = "linux")]
@@ -135,7 +136,7 @@ impl Stage {
         self.reap() || (self.mode == Mode::ProcessGroup && killpg(self.leader, None).is_ok())
     }
 
-    /// Reaps all children that have ended; whether there are others.
+    /// Reaps all children that have ended. Returns whether others are left.
     fn reap(&mut self) -> bool {
         while let Some(ended) = self.reap_one(WaitPidFlag::WNOHANG) {
             if !ended {
@@ -145,7 +146,7 @@ impl Stage {
         false
     }
 
-    /// Reaps a child; `None` if there is none, and whether one has ended.
+    /// Reaps a child, if one has ended. Returns whether one has; `None` if there is no child.
     fn reap_one(&mut self, flags: WaitPidFlag) -> Option<bool> {
         match system::reap(flags) {
             Ok(Some((pid, status))) => {
@@ -156,12 +157,12 @@ impl Stage {
             }
             Ok(None) => Some(false),
             Err(Errno::ECHILD) => None,
-            Err(error) => unreachable!("waitpid is called as it should be: {error}"),
+            Err(error) => unreachable!("waitpid failed with valid arguments: {error}"),
         }
     }
 
     fn signal(&self, signal: Signal) {
-        // Fails only when there is nobody to hit, or nobody whom this user may.
+        // Fails only if the group has no process, or none that this user may signal.
         let _ = killpg(self.leader, signal);
     }
 }

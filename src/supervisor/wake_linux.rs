@@ -1,4 +1,4 @@
-//! What wakes the supervisor, on Linux: no tick, and a timer on either clock.
+//! Waits for events, on Linux: without polling, and with a timer on either clock.
 
 use std::{
     io,
@@ -19,24 +19,22 @@ use nix::{
 
 use super::Clock;
 
-/// Ended children and the deadline.
+/// Waits for ended children and the deadline.
 pub(super) struct Wake {
     children: SignalFd,
     deadline: TimerFd,
 }
 
-/// What happened.
 pub(super) struct Woken {
     /// A child has changed its state.
     pub(super) children: bool,
-    /// The deadline has passed.
     pub(super) deadline: bool,
-    /// For each of the others: there is something to read, or its end.
+    /// For each other source: it has data to read, or is at its end.
     pub(super) others: Vec<bool>,
 }
 
 impl Wake {
-    /// Needs SIGCHLD to be blocked already, lest one be lost.
+    /// SIGCHLD must already be blocked, so that none is lost.
     pub(super) fn new(clock: Clock) -> io::Result<Self> {
         let mask = SigSet::from(Signal::SIGCHLD);
         let clock = match clock {
@@ -49,15 +47,14 @@ impl Wake {
         })
     }
 
-    /// Sets the deadline.
     pub(super) fn set_deadline(&mut self, deadline: u64) -> io::Result<()> {
-        // Zero would be no deadline at all.
+        // Zero would disarm the timer.
         let at = TimeSpec::from_duration(Duration::from_nanos(deadline.max(1)));
         let absolute = TimerSetTimeFlags::TFD_TIMER_ABSTIME;
         Ok(self.deadline.set(Expiration::OneShot(at), absolute)?)
     }
 
-    /// Waits for something to happen, at most for `timeout`.
+    /// Waits for an event, at most for `timeout`.
     pub(super) fn wait(
         &mut self,
         others: &[BorrowedFd<'_>],
@@ -68,7 +65,7 @@ impl Wake {
         let mut polled: Vec<_> = all
             .map(|source| PollFd::new(*source, PollFlags::POLLIN))
             .collect();
-        // Rounded up: a wait that ends early would be followed by a busy one.
+        // Rounded up: a wait that ends early would lead to busy waiting.
         let timeout = timeout.map_or(PollTimeout::NONE, |timeout| {
             let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
             PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)

@@ -1,4 +1,4 @@
-//! What wakes the supervisor where there are no signal and timer descriptors.
+//! Waits for events on systems without signalfd and timerfd.
 
 use std::{
     io::{self, PipeReader, Read, Write},
@@ -15,26 +15,24 @@ use nix::{
 
 use super::Clock;
 
-/// Ended children and the deadline.
+/// Waits for ended children and the deadline.
 pub(super) struct Wake {
     children: PipeReader,
     clock: Clock,
     deadline: Option<u64>,
 }
 
-/// What happened.
 pub(super) struct Woken {
     /// A child has changed its state.
     pub(super) children: bool,
-    /// The deadline has passed.
     pub(super) deadline: bool,
-    /// For each of the others: there is something to read, or its end.
+    /// For each other source: it has data to read, or is at its end.
     pub(super) others: Vec<bool>,
 }
 
 impl Wake {
-    /// Needs SIGCHLD to be blocked already, lest one be lost. Starts a thread, so
-    /// nothing may be forked any more.
+    /// SIGCHLD must already be blocked, so that none is lost. Starts a thread, so the process
+    /// must not fork after this.
     pub(super) fn new(clock: Clock) -> io::Result<Self> {
         let (children, mut signalled) = io::pipe()?;
         let mask = SigSet::from(Signal::SIGCHLD);
@@ -46,13 +44,12 @@ impl Wake {
         })
     }
 
-    /// Sets the deadline.
     pub(super) fn set_deadline(&mut self, deadline: u64) -> io::Result<()> {
         self.deadline = Some(deadline);
         Ok(())
     }
 
-    /// Waits for something to happen, at most for `timeout`.
+    /// Waits for an event, at most for `timeout`.
     pub(super) fn wait(
         &mut self,
         others: &[BorrowedFd<'_>],
@@ -67,7 +64,7 @@ impl Wake {
             .map(|source| PollFd::new(*source, PollFlags::POLLIN))
             .collect();
         let shortest = [timeout, left].into_iter().flatten().min();
-        // Rounded up: a wait that ends early would be followed by a busy one.
+        // Rounded up: a wait that ends early would lead to busy waiting.
         let timeout = shortest.map_or(PollTimeout::NONE, |timeout| {
             let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
             PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)

@@ -1,4 +1,4 @@
-//! Where lines of the log go on their way out.
+//! Batches the lines of the log.
 
 use std::{
     io::{self, Write},
@@ -11,17 +11,18 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long a line waits for others. Each that left by itself would cost as much as a
-/// call does, since it wakes whoever reads it.
-const GATHER: Duration = Duration::from_millis(5);
-/// Bytes that leave without waiting for more.
-const MOST_HELD: usize = 64 * 1024;
+/// How long a line waits for others. To write each line separately would cost as much as a
+/// call does, since each write wakes the reader of the log.
+const BATCH_DELAY: Duration = Duration::from_millis(5);
+/// A batch of this many bytes is written without a delay.
+const MAX_HELD: usize = 64 * 1024;
 
-/// Lines that leave together, in order. A warning leaves at once, with all before it.
+/// A batching writer that keeps the order of lines. A warning is written immediately, with
+/// all lines before it.
 #[derive(Clone)]
 pub(super) struct Lines(Arc<Shared>);
 
-/// Sends the last lines when it is dropped.
+/// Writes the last lines when it is dropped.
 pub(super) struct LastLines {
     lines: Lines,
     sender: Option<JoinHandle<()>>,
@@ -29,7 +30,7 @@ pub(super) struct LastLines {
 
 struct Shared {
     held: Mutex<Held>,
-    /// Told when there is something to send, and of the end.
+    /// Notified when there are lines to write, and at the end.
     wake: Condvar,
 }
 
@@ -40,10 +41,10 @@ struct Held {
 }
 
 impl Held {
-    /// Sends what is held. Who writes meanwhile waits: a reader that is slow slows the
-    /// log and loses nothing of it.
+    /// Writes the batch. Other writers wait for the lock meanwhile (backpressure): a slow
+    /// reader slows down the log, but no line is lost.
     fn send(&mut self) {
-        // Of a log that nobody takes there is nobody to tell.
+        // An error of the log itself cannot be logged.
         let _ = self
             .out
             .write_all(&self.bytes)
@@ -53,7 +54,7 @@ impl Held {
 }
 
 impl Lines {
-    /// Lines to somewhere, and what sends the last of them.
+    /// A writer to `out`, and a guard that writes the last lines.
     pub(super) fn to(out: impl Write + Send + 'static) -> (Self, LastLines) {
         let held = Held {
             bytes: Vec::new(),
@@ -85,9 +86,11 @@ impl Lines {
             self.0
                 .wake
                 .wait_while(&mut held, |held| held.bytes.is_empty() && !held.is_over);
-            // The lock is free meanwhile; a warning or the end may send first.
-            let over = |held: &mut Held| !held.is_over;
-            self.0.wake.wait_while_for(&mut held, over, GATHER);
+            // The lock is released during the wait; a warning or the end may write first.
+            let is_running = |held: &mut Held| !held.is_over;
+            self.0
+                .wake
+                .wait_while_for(&mut held, is_running, BATCH_DELAY);
             held.send();
         }
     }
@@ -96,7 +99,7 @@ impl Lines {
         let mut held = self.0.held.lock();
         let was_empty = held.bytes.is_empty();
         held.bytes.extend_from_slice(line);
-        if is_urgent || held.is_over || held.bytes.len() >= MOST_HELD {
+        if is_urgent || held.is_over || held.bytes.len() >= MAX_HELD {
             held.send();
         } else if was_empty {
             self.0.wake.notify_one();
@@ -104,7 +107,6 @@ impl Lines {
     }
 }
 
-/// One line on its way.
 pub(super) struct Line<'a> {
     lines: &'a Lines,
     is_urgent: bool,
@@ -142,7 +144,7 @@ impl Write for Line<'_> {
 impl Drop for LastLines {
     fn drop(&mut self) {
         {
-            // Here, as the thread may not have begun yet, and then never looks.
+            // Written here: if the thread has not started its loop yet, it exits immediately.
             let mut held = self.lines.0.held.lock();
             held.is_over = true;
             held.send();
@@ -158,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// Passes on each piece that is written.
+    /// Sends each write to a channel.
     struct Pieces(mpsc::Sender<String>);
 
     impl Write for Pieces {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_leave_by_themselves_and_in_order() {
+    fn lines_are_written_after_the_delay_in_order() {
         let (lines, _last, pieces) = lines();
         let mut got = String::new();
         for number in 0..100 {
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_leaves_at_once_with_what_was_before_it() {
+    fn a_warning_is_written_immediately_with_the_lines_before_it() {
         let (lines, _last, pieces) = lines();
         lines.write(b"first\n", false);
         lines.write(b"warning\n", true);
@@ -203,17 +205,17 @@ mod tests {
     }
 
     #[test]
-    fn much_leaves_at_once() {
+    fn a_full_batch_is_written_immediately() {
         let (lines, _last, pieces) = lines();
-        lines.write(&[b'a'; MOST_HELD], false);
+        lines.write(&[b'a'; MAX_HELD], false);
         assert_eq!(
             pieces.try_iter().map(|piece| piece.len()).sum::<usize>(),
-            MOST_HELD
+            MAX_HELD
         );
     }
 
     #[test]
-    fn the_end_loses_nothing_and_what_comes_later_leaves_at_once() {
+    fn no_line_is_lost_at_the_end_and_later_lines_are_written_immediately() {
         let (lines, last, pieces) = lines();
         lines.write(b"before\n", false);
         drop(last);

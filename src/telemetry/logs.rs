@@ -13,9 +13,9 @@ use super::{
     traces::{self, TARGET, Traces},
 };
 
-/// Writes readable logs to standard error. `RUST_LOG` says what is told, by the
-/// syntax of `tracing_subscriber::EnvFilter`; `default` does where it is unset. Sends
-/// traces to where the environment says, until the answer is dropped.
+/// Starts logging to standard error, and the export of traces if the environment configures
+/// it. `RUST_LOG` filters the log, in the syntax of `tracing_subscriber::EnvFilter`;
+/// `default` is the filter if it is unset. Dropping the result stops the export.
 pub fn init(default: &str) -> Telemetry {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let (out, last_lines) = Lines::to(io::stderr());
@@ -31,16 +31,16 @@ pub fn init(default: &str) -> Telemetry {
     }
 }
 
-/// Sends what is left of traces, then of the log, when it is dropped.
+/// Flushes the traces, then the log, when it is dropped.
 pub struct Telemetry {
     _traces: Traces,
     _last_lines: LastLines,
 }
 
-/// What filters here has to say how much it lets through at most, all of it: else
-/// the spans that HTTP/2 has for each frame are made, only to be thrown away.
+/// Every filter here must have a maximum level hint. Otherwise the spans that HTTP/2 creates
+/// for each frame are created, only to be discarded.
 fn lines(filter: EnvFilter, out: Lines) -> impl Layer<Registry> {
-    // The spans of traces are for the collector.
+    // The spans of traces go to the collector, not to the log.
     let no_traces = filter_fn(|metadata| metadata.target() != TARGET);
     fmt::layer()
         .with_target(false)
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_told_is_not_made() {
+    fn the_subscriber_has_a_max_level_hint() {
         let (spans, _traces) = traces::start();
         let (out, _last_lines) = Lines::to(io::sink());
         let subscriber = tracing_subscriber::registry()

@@ -1,5 +1,5 @@
-//! The numbers that `/metrics` tells, in one place: their names, by the conventions
-//! of Prometheus (<https://prometheus.io/docs/practices/naming/>), and what they mean.
+//! All metrics of `/metrics`: their names, by the conventions of Prometheus
+//! (<https://prometheus.io/docs/practices/naming/>), and their descriptions.
 
 use std::sync::OnceLock;
 
@@ -34,19 +34,16 @@ pub(crate) const OUTBOX_MESSAGES: &str = "pipewright_outbox_messages_total";
 pub(crate) const DIRECTORIES_LEFT: &str = "pipewright_directories_left_total";
 pub(crate) const BUILD_INFO: &str = "pipewright_build_info";
 
-/// What a number does.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// It only goes up.
     Counter,
-    /// It goes up and down.
     Gauge,
-    /// It counts measurements by their size, in seconds.
+    /// Of durations in seconds.
     Histogram,
 }
 
-/// Every number, with what it means and its labels.
-const NUMBERS: [(&str, Kind, &str); 27] = {
+/// The name, kind and description of every metric. The descriptions name the labels.
+const METRICS: [(&str, Kind, &str); 27] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         (
@@ -155,27 +152,27 @@ const NUMBERS: [(&str, Kind, &str); 27] = {
     ]
 };
 
-/// Bounds for what callers wait for, in seconds.
+/// Histogram buckets for the latency of calls, in seconds.
 const CALLS: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0,
 ];
-/// Bounds for what background tasks take, in seconds.
+/// Histogram buckets for the duration of background tasks, in seconds.
 const TASKS: [f64; 10] = [
     0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 600.0,
 ];
-/// Bounds for what stages and jobs take, in seconds.
+/// Histogram buckets for the duration of stages and jobs, in seconds.
 const WORK: [f64; 12] = [
     0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 180.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 86_400.0,
 ];
 
-/// Begins to count, in the whole process; a second time, goes on with the first.
+/// Installs the metrics recorder of the process. Further calls return the first handle.
 ///
 /// # Errors
-/// If something else counts already.
+/// If another recorder is installed.
 pub(crate) fn install() -> Result<&'static PrometheusHandle, BuildError> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     static INSTALL: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
-    let _one_at_a_time = INSTALL.lock();
+    let _guard = INSTALL.lock();
     if let Some(handle) = HANDLE.get() {
         return Ok(handle);
     }
@@ -193,11 +190,11 @@ pub(crate) fn install() -> Result<&'static PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    for (name, kind, meaning) in NUMBERS {
+    for (name, kind, description) in METRICS {
         match kind {
-            Kind::Counter => describe_counter!(name, meaning),
-            Kind::Gauge => describe_gauge!(name, meaning),
-            Kind::Histogram => describe_histogram!(name, meaning),
+            Kind::Counter => describe_counter!(name, description),
+            Kind::Gauge => describe_gauge!(name, description),
+            Kind::Histogram => describe_histogram!(name, description),
         }
     }
 }
@@ -207,8 +204,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_what_the_numbers_are() {
-        for (name, kind, _) in NUMBERS {
+    fn metric_names_have_the_suffix_of_their_kind() {
+        for (name, kind, _) in METRICS {
             let is_total = name.ends_with("_total");
             assert_eq!(is_total, matches!(kind, Kind::Counter), "{name}");
             let is_histogram = matches!(kind, Kind::Histogram);

@@ -1,4 +1,4 @@
-//! What the process tells of itself: logs, numbers and traces.
+//! Telemetry: logs, metrics and traces.
 
 mod lines;
 mod log_throttle;

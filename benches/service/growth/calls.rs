@@ -1,4 +1,4 @@
-//! Calls of one method, and what each of them costs the service.
+//! Calls of one method, and the cost of each to the service.
 
 use std::{mem, time::Instant};
 
@@ -14,7 +14,7 @@ use crate::{
 use super::Cost;
 
 const ROUNDS: usize = 3;
-/// Calls that are made ready at a time.
+/// Calls that are prepared at a time.
 const BATCH: usize = 50_000;
 
 pub(super) const CREATE: &str = "/pipewright.v1.PipelineService/CreatePipeline";
@@ -26,7 +26,7 @@ pub(super) const LIST: &str = "/pipewright.v1.PipelineService/ListPipelines";
 pub(super) const GET_JOB: &str = "/pipewright.v1.JobService/GetJob";
 pub(super) const LIST_JOBS: &str = "/pipewright.v1.JobService/ListJobs";
 
-/// Makes each of the calls once.
+/// Makes each call once.
 pub(super) fn all(ours: &Ours, path: &str, messages: impl Iterator<Item = impl Message>) {
     let mut batch = Vec::new();
     let send = |batch: &mut Vec<Vec<u8>>| {
@@ -43,7 +43,7 @@ pub(super) fn all(ours: &Ours, path: &str, messages: impl Iterator<Item = impl M
     send(&mut batch);
 }
 
-/// Makes the calls a few times, each time those that `messages` gives.
+/// Measures the cost of calls in several rounds; `messages` returns the calls of a round.
 pub(super) fn cost<M: Message>(
     ours: &Ours,
     path: &str,
@@ -63,7 +63,7 @@ pub(super) fn cost<M: Message>(
     medians(&rounds.collect::<Vec<_>>())
 }
 
-/// What so many of something cost that is not one call.
+/// Measures the cost of an operation that consists of several calls, done `times` times.
 pub(super) async fn cost_of(ours: &Ours, times: usize, mut act: impl AsyncFnMut()) -> Cost {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {

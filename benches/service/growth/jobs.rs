@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Jobs of a pipeline, where the number of jobs grows with that of pipelines.
-const OF_A_PIPELINE: usize = 100;
+const PER_PIPELINE: usize = 100;
 /// More than any of this needs.
 const FLAGS: [&str; 4] = [
     "--max-queued-stages",
@@ -19,7 +19,7 @@ const FLAGS: [&str; 4] = [
     "--max-active-jobs",
     "1000000",
 ];
-const AT_ONCE: usize = 16;
+const CONCURRENCY: usize = 16;
 
 pub(super) async fn queued(sizes: &[usize], mode: Mode) -> Group {
     let mut world = World::new().await;
@@ -42,8 +42,8 @@ pub(super) async fn ended(sizes: &[usize], mode: Mode) -> Group {
         calls::all(&world.ours, DELETE, gone.into_iter().map(delete));
         over = size;
         group.memory.push(world.memory_each(size));
-        // Some that wait, for who wants to claim them.
-        world.queue(10 * OF_A_PIPELINE).await;
+        // Some waiting jobs, to measure claims.
+        world.queue(10 * PER_PIPELINE).await;
         world.measure(&mut group, mode).await;
     }
     group
@@ -64,7 +64,7 @@ pub(super) async fn of_one_pipeline(sizes: &[usize], mode: Mode) -> Group {
     group
 }
 
-/// A service with jobs, and a runner that is played.
+/// A service with jobs, and a simulated runner.
 struct World {
     ours: Ours,
     client: Client,
@@ -79,7 +79,7 @@ impl World {
         let ours = Ours::open(&FLAGS);
         let client = Client::of(ours.channel());
         let player = Player::register(ours.channel(), 64).await;
-        // Whatever is made once is made by now.
+        // Lazily created state now exists.
         client.create("first", vec![stage("s", "true")]).await;
         Self {
             idle: usage::memory(ours.server.id()),
@@ -99,18 +99,18 @@ impl World {
         let client = &self.client;
         let names = (self.made..self.made + count).map(super::pipelines::name);
         let created = names.map(async |name| client.create(&name, vec![stage("s", "true")]).await);
-        let created: Vec<_> = stream::iter(created).buffered(AT_ONCE).collect().await;
+        let created: Vec<_> = stream::iter(created).buffered(CONCURRENCY).collect().await;
         self.pipelines.extend(created);
         self.made += count;
     }
 
-    /// Brings the jobs of the pipelines there are to so many in all.
+    /// Queues jobs until there are `jobs` in all.
     async fn queue(&mut self, jobs: usize) {
         let known = self.pipelines.len();
-        self.add_pipelines(jobs.div_ceil(OF_A_PIPELINE) - known)
+        self.add_pipelines(jobs.div_ceil(PER_PIPELINE) - known)
             .await;
         let new = &self.pipelines[known..];
-        let each = (0..OF_A_PIPELINE).flat_map(|_| new).map(|id| trigger(id));
+        let each = (0..PER_PIPELINE).flat_map(|_| new).map(|id| trigger(id));
         calls::all(&self.ours, TRIGGER, each);
     }
 
@@ -154,8 +154,8 @@ impl World {
         );
         let new = || sample(few).iter().map(|id| trigger(id)).collect();
         group.add("TriggerPipeline", calls::cost(ours, TRIGGER, new));
-        // As many as were triggered.
-        let cost = calls::cost_of(ours, few, async || player.play(few, AT_ONCE).await).await;
+        // As many stages as were triggered.
+        let cost = calls::cost_of(ours, few, async || player.play(few, CONCURRENCY).await).await;
         group.add("claim, confirm and complete a stage", cost);
     }
 }

@@ -1,5 +1,5 @@
-//! What operations cost as what is stored grows: at best, the same. In processor time of
-//! the service, which nothing else on the machine changes much.
+//! The cost of operations as the stored data grows; at best, it stays the same. The cost is
+//! the processor time of the service, which other load on the machine hardly affects.
 
 mod calls;
 mod jobs;
@@ -11,28 +11,28 @@ mod watchers;
 
 use crate::mode::{Asked, Mode};
 
-/// What grows, and what happens to the cost of the operations.
+/// The costs of operations while one kind of data grows.
 pub(crate) struct Group {
-    /// As in a file's name.
+    /// Part of a file name.
     name: &'static str,
-    /// What there are more and more of.
+    /// The kind of data that grows.
     grows: &'static str,
     sizes: Vec<usize>,
     series: Vec<Series>,
-    /// Bytes of the service for each of what grows, at each size.
+    /// The service's bytes of memory per item, at each size.
     memory: Vec<f64>,
 }
 
 /// An operation.
 pub(crate) struct Series {
     what: &'static str,
-    /// One a size.
+    /// One per size.
     points: Vec<Cost>,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Cost {
-    /// Of the service, in µs per operation.
+    /// Processor time of the service, in µs per operation.
     cpu: f64,
     per_second: f64,
 }
@@ -48,7 +48,7 @@ impl Group {
         }
     }
 
-    /// Adds what an operation costs at the next size.
+    /// Adds the cost of an operation at the next size.
     fn add(&mut self, what: &'static str, cost: Cost) {
         eprintln!("{what}: {:.1} µs, {:.0}/s", cost.cpu, cost.per_second);
         match self.series.iter_mut().find(|series| series.what == what) {
@@ -61,7 +61,7 @@ impl Group {
     }
 }
 
-/// What can be asked for by `--growth --rows`.
+/// The names that `--growth --rows` accepts.
 pub(crate) const NAMES: [&str; 6] = [
     "pipelines",
     "queued",

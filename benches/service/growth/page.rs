@@ -1,4 +1,4 @@
-//! A table and a plot of each group, in docs/PERFORMANCE.md and beside it.
+//! Writes a table and a plot of each group, in docs/PERFORMANCE.md and beside it.
 
 use std::fs;
 

@@ -15,7 +15,7 @@ use super::{
     calls::{self, CREATE, GET, LIST, UPDATE},
 };
 
-/// Pipelines that are asked for and changed, spread over all.
+/// Pipelines that are read and changed, spread over all.
 const ASKED_FOR: usize = 500;
 
 pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {

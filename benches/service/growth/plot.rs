@@ -1,5 +1,5 @@
-//! Cost over size. Both are drawn by their logarithms, by which a line that goes up one
-//! for one is a cost that grows as fast as what is stored.
+//! Plots cost over size. Both axes are logarithmic: a line with slope 1 is a cost that grows
+//! linearly with the stored data.
 
 use plotters::prelude::*;
 

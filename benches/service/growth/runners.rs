@@ -1,4 +1,4 @@
-//! Runners that wait for work which is none of theirs.
+//! Runners that wait for work that does not match them.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use super::{
     calls::{self, GET_JOB, TRIGGER},
 };
 
-/// Longer than the measuring takes.
+/// Longer than the measurement takes.
 const PATIENCE: Duration = Duration::from_secs(50);
 /// Fewer than the service allows on a connection.
-const OF_A_CONNECTION: usize = 100;
+const PER_CONNECTION: usize = 100;
 
 pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {
     let mut group = Group::new("runners", "runners that wait for other work", sizes);
@@ -37,7 +37,7 @@ pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {
         let mut waiting = JoinSet::new();
         let mut channel = ours.channel();
         for number in 0..size {
-            if number % OF_A_CONNECTION == 0 {
+            if number % PER_CONNECTION == 0 {
                 channel = crowds::channel(CROWD, ours.server.address);
             }
             let player = Player::register(channel.clone(), 1).await;

@@ -1,4 +1,4 @@
-//! Watchers of one job, and what an event costs that each of them gets.
+//! Watchers of one job, and the cost of an event that each of them receives.
 
 use std::{
     sync::{
@@ -22,8 +22,8 @@ use crate::{
 
 use super::{Group, calls};
 
-/// At the most.
-const OF_A_CONNECTION: usize = 100;
+/// Most watchers of a connection.
+const PER_CONNECTION: usize = 100;
 
 pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {
     let mut group = Group::new("watchers", "watchers of one job", sizes);
@@ -34,7 +34,7 @@ pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {
         let lease = player.acquire(Duration::ZERO).await.expect("the stage");
         player.progress(&lease, 0).await;
         let idle = usage::memory(ours.server.id());
-        let connections = size.div_ceil(OF_A_CONNECTION);
+        let connections = size.div_ceil(PER_CONNECTION);
         let each = size / connections;
         let streams = idle_watchers(ours.server.address, &job, connections, each).await;
         let memory = usage::memory(ours.server.id()) - idle;
@@ -55,7 +55,7 @@ pub(super) async fn grow(sizes: &[usize], mode: Mode) -> Group {
     group
 }
 
-/// Clients that read what comes.
+/// Clients that read and count messages.
 struct Watchers {
     missing: Arc<AtomicUsize>,
     complete: Arc<Notify>,

@@ -1,4 +1,4 @@
-//! Which fields an update changes.
+//! Update masks: the fields that an update changes.
 
 mod pipeline;
 mod project;
@@ -13,12 +13,11 @@ use super::status::{invalid, invalid_field};
 pub(super) use pipeline::PipelineField;
 pub(super) use project::ProjectField;
 
-/// More than a message has fields, so that a repetition is no mistake.
+/// More than the fields of any message, so that repeated paths are accepted.
 const MAX_PATHS: usize = 20;
 
-/// A field that an update may change.
+/// A mutable field of a message.
 pub(super) trait Field: Copy + Eq + 'static {
-    /// The message that it is of.
     type Message;
     const ALL: &'static [Self];
     /// The message's other fields.
@@ -28,15 +27,16 @@ pub(super) trait Field: Copy + Eq + 'static {
     fn is_populated(self, message: &Self::Message) -> bool;
 }
 
-/// Which fields an update changes.
+/// The fields that an update changes.
 pub(super) struct Mask<F> {
     fields: Vec<F>,
-    /// The client sent back the whole of what it had read.
+    /// The path is `*`: the client replaces the whole resource.
     is_replacement: bool,
 }
 
 impl<F: Field> Mask<F> {
-    /// The fields that a mask names; without paths those that the message populates.
+    /// The fields that a mask names. Without paths, the fields that are populated in the
+    /// message.
     pub(super) fn new(mask: Option<FieldMask>, message: &F::Message) -> Result<Self, Status> {
         let paths = mask.map(|mask| mask.paths).unwrap_or_default();
         if paths.is_empty() {

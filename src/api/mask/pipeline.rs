@@ -95,7 +95,8 @@ impl PipelineField {
             Self::Stages => to.stages.clone_from(&from.stages),
             Self::Parallel => to.parallel = from.parallel,
             Self::Variables => to.variables.clone_from(&from.variables),
-            // Who has read the pipeline has not read them, and cannot send them back.
+            // Merged, not replaced: a read does not return secrets, so a client cannot send
+            // back the current ones.
             Self::SecretVariables => {
                 to.secret_variables = to.secret_variables.changed(&from.secret_variables);
             }
@@ -106,14 +107,14 @@ impl PipelineField {
 }
 
 impl Mask<PipelineField> {
-    /// The current spec with the mask's fields taken from the draft.
+    /// Copies the mask's fields from the draft to the current spec.
     pub(in crate::api) fn apply(
         &self,
         draft: &PipelineDraft,
         current: &Pipeline,
     ) -> Result<PipelineSpec, Vec<Violation>> {
-        let moves = !draft.project.is_empty() && draft.project != current.project;
-        if self.is_replacement && moves {
+        let changes_project = !draft.project.is_empty() && draft.project != current.project;
+        if self.is_replacement && changes_project {
             let description = format!("is immutable; it is '{}'", current.project);
             return Err(vec![Violation::new("project", description)]);
         }
@@ -124,7 +125,7 @@ impl Mask<PipelineField> {
         Ok(spec)
     }
 
-    /// Empties what an update does not look at, so that nothing in it is refused.
+    /// Clears the fields that are not in the mask, so that they are not validated.
     pub(in crate::api) fn leave_only_its_fields(&self, pipeline: &mut v1::Pipeline) {
         for field in PipelineField::ALL {
             if !self.fields.contains(field) {

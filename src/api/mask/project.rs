@@ -35,7 +35,7 @@ impl Field for ProjectField {
 }
 
 impl Mask<ProjectField> {
-    /// The current project with the mask's fields taken from what was sent.
+    /// Copies the mask's fields from the sent project to the current one.
     pub(in crate::api) fn apply(&self, sent: &SentProject, current: &Project) -> ProjectDraft {
         let mut draft = ProjectDraft {
             name: current.name.clone(),

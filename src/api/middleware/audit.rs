@@ -1,5 +1,5 @@
-//! The log of changes, under the target `audit`: who asked for what, of what, from where,
-//! and what came of it.
+//! The audit log of changes, under the target `audit`: the principal, the method, its
+//! subjects, the peer and the outcome.
 
 use std::sync::Arc;
 
@@ -10,41 +10,40 @@ use crate::auth::{Authority, Peer};
 
 use super::{
     super::{access::Method, status::shown},
-    Passage,
+    CallContext,
 };
 
-/// What a change is about; its handler says so.
+/// The resources that a change concerns. Its handler adds them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subjects(Arc<Mutex<Vec<String>>>);
 
-/// Notes what a call is about. Nothing, if the call is not audited.
+/// Records the subjects of a call; does nothing if the call is not audited.
 pub(in crate::api) struct Audit(Option<Subjects>);
 
 impl Audit {
-    /// Of a call.
     pub(in crate::api) fn of<M>(request: &tonic::Request<M>) -> Self {
-        let passage = request.extensions().get::<Passage>();
-        Self(passage.and_then(|passage| passage.subjects.clone()))
+        let context = request.extensions().get::<CallContext>();
+        Self(context.and_then(|context| context.subjects.clone()))
     }
 
-    /// Notes one thing: its kind and its name or id. These come before anything else is
-    /// known of the call: a caller who may do nothing cannot fill the log with them.
+    /// Records the kind of a resource and its name or id. The name is not validated yet, so
+    /// it is cut: a caller who is refused cannot fill the log with it.
     pub(in crate::api) fn about(&self, kind: &str, name: &str) {
         if let Some(subjects) = &self.0 {
             subjects.0.lock().push(format!("{kind} {}", shown(name)));
         }
     }
 
-    /// Notes that a call only checks what it asks for, and changes nothing.
-    pub(in crate::api) fn only_checks(&self, validate_only: bool) {
+    /// Records that a call only validates its request, and changes nothing.
+    pub(in crate::api) fn validate_only(&self, validate_only: bool) {
         if validate_only {
             self.about("validate_only", "true");
         }
     }
 }
 
-/// Tells of a change that somebody asked for, and of its outcome.
-pub(super) fn tell(
+/// Logs a requested change and its outcome.
+pub(super) fn log(
     method: &Method,
     authority: Option<&Authority>,
     peer: Option<&Peer>,
@@ -54,7 +53,7 @@ pub(super) fn tell(
     let (_, name) = method.path.rsplit_once('/').unwrap_or_default();
     tracing::info!(
         target: "audit",
-        // Names and ids are the caller's: quoted, so that none looks like a line.
+        // Names and ids are the caller's text. They are quoted, to prevent log injection.
         principal = ?authority.map_or("", |authority| &authority.principal.name),
         method = name,
         subject = ?subjects.0.lock().join(", "),
@@ -69,12 +68,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_call_is_about_is_cut() {
+    fn subjects_are_cut() {
         let audit = Audit(Some(Subjects::default()));
         audit.about("job", "a");
         audit.about("pipeline", &"\u{1b}".repeat(4 * 1024 * 1024));
         let Audit(Some(Subjects(subjects))) = audit else {
-            unreachable!("it was made with them");
+            unreachable!("it was created with subjects");
         };
         let subjects = subjects.lock();
         assert_eq!(subjects[0], "job a");

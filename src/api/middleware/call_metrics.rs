@@ -1,5 +1,5 @@
-//! Counts of calls: how many, how they ended, how long until they were answered, and how
-//! many are open.
+//! Metrics of calls: the number of calls by method and code, their latency, and the number of
+//! open calls.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -18,14 +18,15 @@ use crate::{
 
 use super::super::access;
 
-/// Where the code of a call's end is.
+/// The header or trailer with the status code of a call.
 const STATUS: &str = "grpc-status";
 
-/// The numbers of all methods: one a row of the table of methods, and one for what is not
-/// in it, as callers cannot make up series.
-pub(super) struct CallMetrics(Arc<[OnceLock<OfMethod>]>);
+/// The metrics of all methods: one element per row of the table of methods, and a last one
+/// for all other paths, so that clients cannot create time series.
+pub(super) struct CallMetrics(Arc<[OnceLock<MethodMetrics>]>);
 
-/// Counts by what is installed when calls come.
+/// The elements are created lazily, with the metrics recorder that is installed when calls
+/// arrive.
 impl Default for CallMetrics {
     fn default() -> Self {
         let rows = access::names().map(|_| OnceLock::new());
@@ -34,7 +35,7 @@ impl Default for CallMetrics {
 }
 
 impl CallMetrics {
-    /// A call of the method of this row begins.
+    /// Records the start of a call of the method of this row.
     pub(super) fn open(&self, row: Option<usize>) -> OpenCall {
         let call = OpenCall {
             row: row.unwrap_or(self.0.len() - 1),
@@ -46,21 +47,21 @@ impl CallMetrics {
     }
 }
 
-/// The numbers of a method. To find them by their labels takes longer than some calls
-/// do, so it is done once.
-struct OfMethod {
+/// The metrics of a method. They are registered once, because a lookup by labels takes longer
+/// than some calls do.
+struct MethodMetrics {
     service: &'static str,
     method: &'static str,
     open: Gauge,
     duration: Histogram,
-    /// By the code with which they ended.
-    answered: [OnceLock<Counter>; CODES],
+    /// By status code.
+    requests: [OnceLock<Counter>; CODES],
 }
 
 /// From OK, 0, to UNAUTHENTICATED, 16.
 const CODES: usize = 17;
 
-impl OfMethod {
+impl MethodMetrics {
     fn new(row: usize) -> Self {
         let name = access::names().nth(row);
         let (service, method) = name.unwrap_or(("unknown", "unknown"));
@@ -69,30 +70,30 @@ impl OfMethod {
             method,
             open: gauge!(RPC_OPEN, "service" => service, "method" => method),
             duration: histogram!(RPC_DURATION, "service" => service, "method" => method),
-            answered: [const { OnceLock::new() }; CODES],
+            requests: [const { OnceLock::new() }; CODES],
         }
     }
 
     fn count(&self, code: Code) {
         let (service, method) = (self.service, self.method);
-        let answered = self.answered[code as usize].get_or_init(|| {
+        let requests = self.requests[code as usize].get_or_init(|| {
             counter!(RPC_REQUESTS, "service" => service, "method" => method, "code" => code_name(code))
         });
-        answered.increment(1);
+        requests.increment(1);
     }
 }
 
-/// A call, until the last of its answer is sent or nobody wants it any more.
+/// A call, until its response is sent or its client has cancelled it.
 pub(super) struct OpenCall {
-    metrics: Arc<[OnceLock<OfMethod>]>,
+    metrics: Arc<[OnceLock<MethodMetrics>]>,
     row: usize,
-    /// How it ended, once it has.
+    /// None until it is known.
     code: Option<Code>,
 }
 
 impl OpenCall {
-    fn metrics(&self) -> &OfMethod {
-        self.metrics[self.row].get_or_init(|| OfMethod::new(self.row))
+    fn metrics(&self) -> &MethodMetrics {
+        self.metrics[self.row].get_or_init(|| MethodMetrics::new(self.row))
     }
 
     /// Service and method, for a trace.
@@ -101,14 +102,14 @@ impl OpenCall {
         (metrics.service, metrics.method)
     }
 
-    /// The answer begins, after so long.
-    pub(super) fn answered(&self, after: Duration) {
+    /// Records the latency until the response begins.
+    pub(super) fn responded(&self, after: Duration) {
         self.metrics().duration.record(after);
     }
 
-    /// The call ends with the status that these tell of, if they do: headers of an answer
-    /// without messages, or trailers.
-    pub(super) fn look_at(&mut self, headers: &HeaderMap) {
+    /// Records the status in these headers, if any: trailers, or the headers of a
+    /// trailers-only response.
+    pub(super) fn record_status(&mut self, headers: &HeaderMap) {
         let Some(code) = headers.get(STATUS) else {
             return;
         };
@@ -122,7 +123,7 @@ impl OpenCall {
         }
     }
 
-    /// The call ends with this status.
+    /// Records the status with which the call ends.
     pub(super) fn end(&mut self, status: &Status) {
         self.code = Some(status.code());
         let is_refusal = matches!(
@@ -137,7 +138,7 @@ impl OpenCall {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        // Without a status the caller went away first.
+        // Without a status, the client cancelled the call.
         let code = self.code.unwrap_or(Code::Cancelled);
         self.metrics().open.decrement(1.0);
         self.metrics().count(code);

@@ -1,17 +1,17 @@
-//! What a request shows of its caller; the page of metrics asks for it, too.
+//! The credentials of a request. The metrics page uses this module, too.
 
 use http::{Extensions, HeaderMap, header};
 
 use crate::auth::{Peer, Presented};
 
-/// What a request shows of its caller. What is known of the connection is expected as
-/// [`Peer`] in its extensions.
+/// Reads the credentials of a request. The connection's [`Peer`] is expected in its
+/// extensions.
 pub fn presented<'a>(headers: &'a HeaderMap, extensions: &'a Extensions) -> Presented<'a> {
     let mut sent = headers.get_all(header::AUTHORIZATION).iter();
     Presented {
         authorization: match (sent.next(), sent.next()) {
             (one, None) => one.map(|value| value.as_bytes()),
-            // Which of them counts is for nobody to choose: none does.
+            // Several headers are ambiguous, so none is valid.
             (_, Some(_)) => Some(b""),
         },
         peer: extensions.get::<Peer>(),
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_headers_none_counts() {
+    fn several_authorization_headers_are_invalid() {
         let mut headers = HeaderMap::new();
         let sent = |headers: &HeaderMap| {
             let extensions = Extensions::new();

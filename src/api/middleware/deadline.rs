@@ -1,5 +1,4 @@
-//! How long a call may take: as long as its client says, and a stream no longer than
-//! the service lets it.
+//! Deadlines of calls: the client's `grpc-timeout`, and the service's maximum stream age.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,11 +10,10 @@ use tonic_types::{ErrorDetails, FieldViolation};
 use super::super::{reason::Reason, status::refuse_with};
 
 const TIMEOUT: &str = "grpc-timeout";
-/// What nobody waits for; a longer time-out is none.
+/// Longer timeouts are cut to this, so that adding them to the clock cannot overflow.
 pub(super) const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// When the client of a call that began then no longer waits for it; none if it waits for
-/// ever.
+/// The deadline of a call that began at `began`; none if the client set no timeout.
 pub(super) fn of(headers: &HeaderMap, began: Instant) -> Result<Option<Instant>, Status> {
     let Some(value) = headers.get(TIMEOUT) else {
         return Ok(None);
@@ -40,7 +38,7 @@ impl End {
             ),
             Self::Age => (
                 Reason::StreamAged,
-                "the stream is as old as streams become; resume it on a new one; the \
+                "the stream has reached its maximum age; resume it on a new one; the \
                  setting is max_stream_age",
             ),
         };
@@ -49,7 +47,7 @@ impl End {
     }
 }
 
-/// At most eight digits and a unit, as the specification of gRPC has it.
+/// Parses at most eight digits and a unit, as the gRPC specification says.
 pub(in crate::api) fn timeout(value: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = value.as_bytes().split_last()?;
     if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -67,7 +65,7 @@ pub(in crate::api) fn timeout(value: &HeaderValue) -> Option<Duration> {
     })
 }
 
-/// A client that says how long it waits must not be taken for one that waits for ever.
+/// A malformed timeout is refused: if it were ignored, the call would have no deadline.
 fn malformed() -> Status {
     let description = "must be at most eight digits and one of H, M, S, m, u and n";
     let violation = FieldViolation::new(TIMEOUT, description);

@@ -1,5 +1,5 @@
-//! Request bodies that are not plain frames of gRPC: base64 of gRPC-Web text, and messages
-//! that are compressed with gzip. Both are decoded as they arrive.
+//! Decodes request bodies that are not plain gRPC frames: base64 of gRPC-Web text, and
+//! messages that are compressed with gzip. Both are decoded as they arrive.
 
 use std::io::Read;
 
@@ -10,15 +10,15 @@ use tonic::Status;
 
 use super::request_body::{MessageLimit, PREFIX, malformed};
 
-/// Marks a gRPC-Web request as text, in the request's extensions.
+/// A request extension that marks a gRPC-Web request as text.
 #[derive(Clone, Copy, Debug)]
 pub struct WebText;
 
-/// Decodes base64 in pieces. A client may pad each piece that it encodes by itself, as the
-/// gRPC-Web protocol says, so padding may be anywhere at the end of four characters.
+/// Decodes base64 in pieces. The gRPC-Web protocol allows a client to encode and pad each
+/// piece separately, so any group of four characters may end with padding.
 #[derive(Debug, Default)]
 pub(super) struct TextDecoder {
-    /// Fewer than four characters.
+    /// An incomplete group: fewer than four characters.
     rest: Vec<u8>,
 }
 
@@ -52,8 +52,8 @@ impl TextDecoder {
     }
 }
 
-/// Decompresses the messages that are marked as compressed, each once it has arrived. The
-/// limit of a message applies before and after.
+/// Decompresses the messages that are marked as compressed, each when it is complete. The
+/// message limit applies to the compressed and to the decompressed size.
 #[derive(Debug)]
 pub(super) struct Gunzip {
     limit: MessageLimit,
@@ -68,7 +68,7 @@ impl Gunzip {
         }
     }
 
-    /// The messages that are complete, as frames that are not compressed.
+    /// The complete messages, as uncompressed frames.
     pub(super) fn decode(&mut self, data: &[u8]) -> Result<Bytes, Status> {
         self.received.extend_from_slice(data);
         let mut decoded = BytesMut::new();
@@ -89,7 +89,7 @@ impl Gunzip {
         Ok(decoded.freeze())
     }
 
-    /// What the body ended with before a message was complete.
+    /// The bytes of an incomplete message at the end of the body.
     pub(super) fn finish(&mut self) -> Bytes {
         let rest = self.received.remaining();
         self.received.split_to(rest).freeze()
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn text_may_be_padded_anywhere_and_cut_anywhere() {
+    fn text_may_be_padded_and_split_anywhere() {
         assert_eq!(text(&["AAAAAAA="]).unwrap(), [0; 5]);
         let padded = "AAAAAAA=YWJjZA==ZQ==Zmdo";
         for at in 0..=padded.len() {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_is_refused() {
+    fn invalid_base64_is_refused() {
         for bad in ["A", "AAAAA", "A===", "AA=A", "====", "AA\nA", "AAA*"] {
             let refused = text(&[bad]).unwrap_err();
             assert_eq!(refused.code(), Code::InvalidArgument, "{bad}");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn compressed_messages_become_plain_ones_wherever_they_are_cut() {
+    fn compressed_messages_are_decompressed_wherever_they_are_split() {
         let message = [b'a'; 300];
         let stream = [
             frame(1, &gzip(&message)),
@@ -192,14 +192,14 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_that_of_the_decompressed_message() {
+    fn the_limit_applies_to_the_decompressed_message() {
         let bomb = frame(1, &gzip(&vec![0; 1 << 20]));
         assert!(bomb.len() < 4096);
-        let told = gunzip(4096, &[&bomb]).unwrap_err();
-        assert_eq!(told.code(), Code::ResourceExhausted);
-        let told = gunzip(4096, &[&frame(1, b"no gzip")]).unwrap_err();
-        assert_eq!(told.code(), Code::InvalidArgument);
-        let told = gunzip(4, &[&frame(0, b"plain")]).unwrap_err();
-        assert_eq!(told.code(), Code::ResourceExhausted);
+        let status = gunzip(4096, &[&bomb]).unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let status = gunzip(4096, &[&frame(1, b"no gzip")]).unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let status = gunzip(4, &[&frame(0, b"plain")]).unwrap_err();
+        assert_eq!(status.code(), Code::ResourceExhausted);
     }
 }

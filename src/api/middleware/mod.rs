@@ -1,4 +1,5 @@
-//! What every call passes on its way to its service, and its answer on the way back.
+//! The middleware that every call and its response pass through: metrics, tracing, deadlines,
+//! authentication, authorization, quotas, audit and limits.
 
 pub(super) mod audit;
 mod call_metrics;
@@ -36,7 +37,7 @@ use super::{
 use audit::Subjects;
 use call_metrics::CallMetrics;
 use deadline::End;
-use quota::{Place, Quotas};
+use quota::{Permit, Quotas};
 use request_body::{MessageLimit, Reading};
 use response_body::Bounds;
 
@@ -48,11 +49,11 @@ pub use response_body::ResponseBody;
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// The gate in front of the services. Each call is counted, has until its deadline, and is
-/// let in if its caller is known, may call the method and is within its quota; what changes
-/// something is told to the log. The request may be so large and take so long; the answer
-/// ends when its caller's credentials do, and at an age. Refusals have details, whoever
-/// makes them.
+/// The middleware in front of the services. It counts each call, enforces its deadline,
+/// authenticates and authorizes the caller, and enforces the caller's quota. Changes are
+/// written to the audit log. The size and the duration of a request are limited. A response
+/// ends when the caller's credentials end, or at the maximum stream age. Every error status
+/// has details, also those of the transport.
 #[derive(Clone)]
 pub struct Middleware<S> {
     services: S,
@@ -66,40 +67,38 @@ struct Rules {
     limits: MiddlewareLimits,
 }
 
-/// What calls are held to.
 #[derive(Clone, Copy, Debug)]
 pub struct MiddlewareLimits {
-    /// Calls of a principal that are open at once.
+    /// Concurrent calls of a principal.
     pub max_streams_per_principal: usize,
-    /// Calls of a principal in a second; as many as it likes if none.
+    /// Unlimited if none.
     pub max_requests_per_second: Option<u32>,
-    /// How old streams become, from the beginning of their call; as old as they like if none.
+    /// From the beginning of the call; unlimited if none.
     pub max_stream_age: Option<Duration>,
-    /// How long a request may take to arrive.
+    /// Time for the whole request to arrive.
     pub message_timeout: Duration,
-    /// Bytes of a request's message, of methods that allow no less.
+    /// Bytes of a request message, for methods that do not have a lower limit.
     pub max_message: u64,
 }
 
-/// What a call brings along from the gate, in its request's extensions.
+/// A request extension in which the middleware passes a call's context to its handler.
 #[derive(Clone)]
-pub(super) struct Passage {
-    /// None for a caller who did not have to be known.
+pub(super) struct CallContext {
+    /// None for a method that needs no authentication.
     pub(super) authority: Option<Authority>,
     pub(super) trace: Option<Arc<TraceContext>>,
-    /// For a call that is audited.
+    /// None if the call is not audited.
     subjects: Option<Subjects>,
 }
 
-/// An answer of a service, and what was taken up for it.
-struct Answered {
+/// A response of a service, with the session and the quota's permit of its call.
+struct Served {
     response: Response<Body>,
     session: Option<Arc<Session>>,
-    place: Option<Place>,
+    permit: Option<Permit>,
 }
 
 impl<S> Middleware<S> {
-    /// A gate in front of services, which knows callers from this authenticator.
     pub fn new(services: S, authenticator: Arc<Authenticator>, limits: MiddlewareLimits) -> Self {
         let (max_open, per_second) = (
             limits.max_streams_per_principal,
@@ -117,8 +116,7 @@ impl<S> Middleware<S> {
         }
     }
 
-    /// The answer to a call. What is known of its connection is expected as [`Peer`] in the
-    /// request's extensions.
+    /// Serves a call. The connection's [`Peer`] is expected in the request's extensions.
     pub fn call<B>(
         &self,
         request: Request<B>,
@@ -130,7 +128,7 @@ impl<S> Middleware<S> {
         S::Future: Send,
         B: Send,
     {
-        Arc::clone(&self.rules).answer(self.services.clone(), request)
+        Arc::clone(&self.rules).handle(self.services.clone(), request)
     }
 }
 
@@ -157,7 +155,7 @@ where
 }
 
 impl Rules {
-    async fn answer<S, B>(
+    async fn handle<S, B>(
         self: Arc<Self>,
         services: S,
         request: Request<B>,
@@ -173,47 +171,48 @@ impl Rules {
         let span = traces::call(service, name, parent.as_ref());
         let trace = traces::context(&span).or(parent).map(Arc::new);
         let method = row.map(access::at);
-        // Awaited where it is made: one that is moved first has its place twice.
-        let answered = self
-            .in_time(services, request, method, trace, began)
+        // Awaited in the same expression: a future that is moved first takes its space twice.
+        let served = self
+            .with_deadline(services, request, method, trace, began)
             .instrument(span)
             .await;
-        call.answered(began.elapsed());
-        match answered {
+        call.responded(began.elapsed());
+        match served {
             Ok((
-                Answered {
+                Served {
                     response,
                     session,
-                    place,
+                    permit,
                 },
                 end,
             )) => {
-                call.look_at(response.headers());
-                response.map(|body| ResponseBody::new(body, Bounds::new(session, end), place, call))
+                call.record_status(response.headers());
+                response
+                    .map(|body| ResponseBody::new(body, Bounds::new(session, end), permit, call))
             }
             Err(refusal) => {
                 call.end(&refusal);
-                refusal.into_http().map(|()| ResponseBody::nothing(call))
+                refusal.into_http().map(|()| ResponseBody::empty(call))
             }
         }
     }
 
-    /// An answer within the time that its client waits for it, and when it has to end.
-    async fn in_time<S, B>(
+    /// Serves a call within the client's deadline. Also returns when the response must end.
+    async fn with_deadline<S, B>(
         &self,
         services: S,
         request: Request<B>,
         method: Option<&Method>,
         trace: Option<Arc<TraceContext>>,
         began: Instant,
-    ) -> Result<(Answered, Option<(Instant, End)>), Status>
+    ) -> Result<(Served, Option<(Instant, End)>), Status>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<Body>, Error = Infallible>,
     {
         let deadline = deadline::of(request.headers(), began)?;
-        let answered = match deadline {
-            None => self.let_in(services, request, method, trace).await?,
-            Some(deadline) => timeout_at(deadline, self.let_in(services, request, method, trace))
+        let served = match deadline {
+            None => self.serve(services, request, method, trace).await?,
+            Some(deadline) => timeout_at(deadline, self.serve(services, request, method, trace))
                 .await
                 .map_err(|_| End::Deadline.status())??,
         };
@@ -223,76 +222,77 @@ impl Rules {
             .map(|age| (began + age.min(deadline::MAX), End::Age));
         let deadline = deadline.map(|deadline| (deadline, End::Deadline));
         let end = deadline.into_iter().chain(age).min_by_key(|(at, _)| *at);
-        Ok((answered, end))
+        Ok((served, end))
     }
 
-    /// The services' answer to a call that may come to them.
-    async fn let_in<S, B>(
+    /// Authorizes a call, applies its quota and passes it to the services.
+    async fn serve<S, B>(
         &self,
         mut services: S,
         request: Request<B>,
         method: Option<&Method>,
         trace: Option<Arc<TraceContext>>,
-    ) -> Result<Answered, Status>
+    ) -> Result<Served, Status>
     where
         S: Service<Request<RequestBody<B>>, Response = Response<Body>, Error = Infallible>,
     {
         let (mut head, body) = request.into_parts();
-        let (method, authority, session) = self.admit(method, &head).await?;
+        let (method, authority, session) = self.authorize(method, &head).await?;
         let peer = head.extensions.get::<Peer>().cloned();
-        let place = self.quotas.admit(authority.as_ref(), peer.as_ref())?;
-        let passage = Passage {
+        let permit = self.quotas.admit(authority.as_ref(), peer.as_ref())?;
+        let context = CallContext {
             authority,
             trace,
-            // After the quota: whoever is over it cannot fill the log.
+            // After the quota: a caller who exceeds it cannot fill the log.
             subjects: method.is_audited.then(Subjects::default),
         };
-        head.extensions.insert(passage.clone());
-        let is_single = !method.is_conversation();
+        head.extensions.insert(context.clone());
+        let is_single = !method.is_bidirectional();
         let reading = Reading {
             limit: MessageLimit::of(method, self.limits.max_message),
             is_single,
             is_text: head.extensions.remove::<WebText>().is_some(),
-            is_gzip: takes_gzip(&mut head.headers),
+            is_gzip: take_gzip(&mut head.headers),
             timeout: is_single.then_some(self.limits.message_timeout),
         };
         let request = Request::from_parts(head, RequestBody::new(body, reading));
-        let answer = services.call(request);
+        let response = services.call(request);
         let Ok(response) = match &session {
-            None => answer.await,
+            None => response.await,
             Some(session) => tokio::select! {
-                // What is done is told.
+                // Biased: the response to a completed call is sent even if its session ended.
                 biased;
-                answer = answer => answer,
+                response = response => response,
                 () = session.ended.cancelled() => return Err(status::credentials_ended()),
             },
         };
-        // A refusal before any message has its status among the headers.
-        let told = Status::from_header_map(response.headers());
-        if let Some(subjects) = &passage.subjects {
-            let outcome = told.as_ref().map_or(Code::Ok, Status::code);
-            audit::tell(
+        // A trailers-only response has its status in the headers.
+        let status = Status::from_header_map(response.headers());
+        if let Some(subjects) = &context.subjects {
+            let outcome = status.as_ref().map_or(Code::Ok, Status::code);
+            audit::log(
                 method,
-                passage.authority.as_ref(),
+                context.authority.as_ref(),
                 peer.as_ref(),
                 subjects,
                 outcome,
             );
         }
-        match told {
-            Some(told) if told.code() != Code::Ok && told.details().is_empty() => {
-                Err(status::of_the_transport(&told, method.path))
+        match status {
+            Some(status) if status.code() != Code::Ok && status.details().is_empty() => {
+                Err(status::from_transport(&status, method.path))
             }
-            _ => Ok(Answered {
+            _ => Ok(Served {
                 response,
                 session,
-                place,
+                permit,
             }),
         }
     }
 
-    /// Who calls, and what: known, allowed by the table of methods, and for how long.
-    async fn admit<'a>(
+    /// Authenticates the caller and checks the rule of the method. The session says when
+    /// the credentials end; none if the method needs no authentication.
+    async fn authorize<'a>(
         &self,
         method: Option<&'a Method>,
         head: &Parts,
@@ -304,17 +304,18 @@ impl Rules {
         }
         let presented = presented(&head.headers, &head.extensions);
         let session = self.authenticator.authenticate(presented).await;
-        let session = session.map_err(status::not_known)?;
-        // First who calls and then what, so that strangers do not learn which methods
-        // there are.
+        let session = session.map_err(status::unauthenticated)?;
+        // Authentication comes first, so that unauthenticated clients do not learn which
+        // methods exist.
         let method = method.ok_or_else(|| status::method_unknown(head.uri.path()))?;
-        let authority = method.rule.admit(&session.principal)?;
+        let authority = method.rule.authorize(&session.principal)?;
         Ok((method, Some(authority), Some(session)))
     }
 }
 
-/// Whether messages may be compressed with gzip. The services behind see none of it.
-fn takes_gzip(headers: &mut HeaderMap) -> bool {
+/// Whether messages may be compressed with gzip. Removes the header, as the services get
+/// decompressed messages.
+fn take_gzip(headers: &mut HeaderMap) -> bool {
     const ENCODING: &str = "grpc-encoding";
     let is_gzip = headers
         .get(ENCODING)
@@ -325,7 +326,7 @@ fn takes_gzip(headers: &mut HeaderMap) -> bool {
     is_gzip
 }
 
-/// The trace that a call is part of, by its headers.
+/// The trace context in the headers of a call.
 fn trace_context(headers: &HeaderMap) -> Option<TraceContext> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     TraceContext::read(text(TRACEPARENT)?, text(TRACESTATE).unwrap_or_default())

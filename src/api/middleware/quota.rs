@@ -1,4 +1,4 @@
-//! How much a caller may call: so many calls at once, so many in a second.
+//! Quotas of callers: concurrent calls, and calls per second.
 
 use std::{
     borrow::Cow,
@@ -22,16 +22,16 @@ use crate::auth::{Authority, Peer, network};
 
 use super::super::{limited::Limit, reason::Reason};
 
-/// How often callers are forgotten who have not called since the last time.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+/// How often idle callers are evicted.
+const EVICTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Refuses what a principal calls beyond its quota. Those who need not be known have one
-/// quota a network.
+/// Refuses calls of a principal beyond its quota. Unauthenticated callers share one quota per
+/// network.
 pub(super) struct Quotas {
     max_open: usize,
     per_second: Option<NonZeroU32>,
     callers: DashMap<String, Arc<Calls>>,
-    forgot: Mutex<Instant>,
+    last_eviction: Mutex<Instant>,
 }
 
 /// The calls of a caller.
@@ -39,32 +39,31 @@ pub(super) struct Quotas {
 struct Calls {
     open: AtomicUsize,
     rate: Option<DefaultDirectRateLimiter>,
-    /// Whether there was one since it was last thought of forgetting them.
+    /// Whether a call was made since the last eviction.
     is_recent: AtomicBool,
 }
 
 impl Quotas {
-    /// Quotas that allow every caller so many calls at once and in a second.
     pub(super) fn new(max_open: usize, per_second: Option<u32>) -> Self {
         Self {
             max_open,
             per_second: per_second.and_then(NonZeroU32::new),
             callers: DashMap::new(),
-            forgot: Mutex::new(Instant::now()),
+            last_eviction: Mutex::new(Instant::now()),
         }
     }
 
-    /// A place for one more call; none if nothing is known of who makes it.
+    /// A permit for one more call; none if neither principal nor peer is known.
     pub(super) fn admit(
         &self,
         authority: Option<&Authority>,
         peer: Option<&Peer>,
-    ) -> Result<Option<Place>, Status> {
+    ) -> Result<Option<Permit>, Status> {
         let caller = caller(authority, peer);
-        caller.map(|caller| self.place_of(&caller)).transpose()
+        caller.map(|caller| self.acquire(&caller)).transpose()
     }
 
-    fn place_of(&self, caller: &str) -> Result<Place, Status> {
+    fn acquire(&self, caller: &str) -> Result<Permit, Status> {
         let calls = self.calls_of(caller);
         calls.is_recent.store(true, Ordering::Relaxed);
         if let Some(rate) = &calls.rate
@@ -73,19 +72,20 @@ impl Quotas {
             let wait = early.wait_time_from(DefaultClock::default().now());
             return Err(self.too_many_requests(caller, wait));
         }
-        // Counted first, so that no two take the last place.
-        let place = Place(calls);
-        if place.0.open.fetch_add(1, Ordering::Relaxed) >= self.max_open {
+        // Increment before the check, so that two calls cannot both take the last permit. On
+        // refusal the permit's drop decrements the count.
+        let permit = Permit(calls);
+        if permit.0.open.fetch_add(1, Ordering::Relaxed) >= self.max_open {
             return Err(self.too_many_streams(caller));
         }
-        Ok(place)
+        Ok(permit)
     }
 
     fn calls_of(&self, caller: &str) -> Arc<Calls> {
         if let Some(calls) = self.callers.get(caller) {
             return Arc::clone(&calls);
         }
-        self.forget(Instant::now());
+        self.evict_idle(Instant::now());
         let entry = self.callers.entry(caller.to_owned());
         let calls = entry.or_insert_with(|| {
             let rate = self.per_second.map(Quota::per_second);
@@ -98,15 +98,15 @@ impl Quotas {
         Arc::clone(&calls)
     }
 
-    /// Forgets who has no call open and made none for a while. A bucket is full again
-    /// after a second, so nothing is lost. Nobody can be in between finding theirs
-    /// and taking a place in it: whoever has found it holds it.
-    fn forget(&self, now: Instant) {
-        let mut forgot = self.forgot.lock();
-        if now.duration_since(*forgot) < FORGET_EVERY {
+    /// Evicts callers without open or recent calls. A rate limiter's bucket is full again
+    /// after a second, so no state is lost. An entry is not evicted between its lookup and
+    /// the increment of its count: the lookup holds a reference, which is checked below.
+    fn evict_idle(&self, now: Instant) {
+        let mut last_eviction = self.last_eviction.lock();
+        if now.duration_since(*last_eviction) < EVICTION_INTERVAL {
             return;
         }
-        *forgot = now;
+        *last_eviction = now;
         self.callers.retain(|_, calls| {
             let was_recent = calls.is_recent.swap(false, Ordering::Relaxed);
             was_recent || Arc::strong_count(calls) > 1
@@ -119,7 +119,10 @@ impl Quotas {
             setting: "max_streams_per_principal",
             limit: self.max_open as u64,
         };
-        let message = format!("at most {} calls may be open at once", self.max_open);
+        let message = format!(
+            "at most {} calls may be open at the same time",
+            self.max_open
+        );
         limit.refuse(caller, &message)
     }
 
@@ -135,18 +138,18 @@ impl Quotas {
     }
 }
 
-/// The place of one call among the open ones.
+/// Keeps one open call counted until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Calls>);
+pub(super) struct Permit(Arc<Calls>);
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Under which name a call is counted: its principal's, or that of its network if nobody
-/// has to be known for it. No principal has a space in its name.
+/// The name under which a call is counted: its principal's or, for an unauthenticated call,
+/// that of its network. The two never collide, as no principal's name has a space.
 fn caller<'a>(authority: Option<&'a Authority>, peer: Option<&Peer>) -> Option<Cow<'a, str>> {
     match authority {
         Some(authority) => Some(Cow::Borrowed(&authority.principal.name)),
@@ -162,28 +165,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_idle_are_forgotten_and_the_busy_are_not() {
+    fn idle_callers_are_evicted_and_busy_ones_are_not() {
         let quotas = Quotas::new(2, Some(10));
-        let busy = quotas.place_of("busy").ok();
-        drop(quotas.place_of("idle").ok());
+        let busy = quotas.acquire("busy").ok();
+        drop(quotas.acquire("idle").ok());
         let mut now = Instant::now();
         for expected in [2, 1] {
-            now += FORGET_EVERY;
-            quotas.forget(now);
+            now += EVICTION_INTERVAL;
+            quotas.evict_idle(now);
             assert_eq!(quotas.callers.len(), expected);
         }
         drop(busy);
-        quotas.forget(now + FORGET_EVERY);
+        quotas.evict_idle(now + EVICTION_INTERVAL);
         assert!(quotas.callers.is_empty());
     }
 
     #[test]
-    fn a_place_is_free_again_when_its_call_ends() {
+    fn a_call_that_ends_frees_its_permit() {
         let quotas = Quotas::new(1, None);
-        let first = quotas.place_of("a").ok();
-        assert!(quotas.place_of("a").is_err());
-        assert!(quotas.place_of("b").is_ok());
+        let first = quotas.acquire("a").ok();
+        assert!(quotas.acquire("a").is_err());
+        assert!(quotas.acquire("b").is_ok());
         drop(first);
-        assert!(quotas.place_of("a").is_ok());
+        assert!(quotas.acquire("a").is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! A request as it arrives: how large its messages may be, and how long they may take.
+//! Limits the size of a request's messages and the time that they take to arrive.
 
 use std::{
     collections::HashMap,
@@ -24,14 +24,14 @@ use super::{
     encoding::{Gunzip, TextDecoder},
 };
 
-/// A flag, and the length in four bytes.
+/// Length of a message's prefix: a flag, and the message length in four bytes.
 pub(super) const PREFIX: usize = 5;
 
-/// A request's body. A message that is too large is refused when it says how long it is,
-/// before it is received. A request that has not arrived to its end in time is refused,
-/// too: one that dribbles, or is never ended, would occupy its slot indefinitely. So is one
-/// that is cut, or that has no message, or several where the method takes one: tonic calls
-/// these INTERNAL, and they are the client's errors.
+/// A request's body. A message that is too large is refused as soon as its length is read,
+/// before it is received. A request that has not arrived completely in time is refused: a
+/// client that sends slowly, or never ends the request, would occupy its slot indefinitely.
+/// A truncated request, one without a message, and one with several messages where the method
+/// takes one are refused as the client's errors: tonic would return INTERNAL for them.
 pub struct RequestBody<B> {
     inner: B,
     /// For gRPC-Web text.
@@ -40,23 +40,23 @@ pub struct RequestBody<B> {
     gunzip: Option<Box<Gunzip>>,
     measure: Measure,
     timeout: Option<Duration>,
-    /// Made when there is something to wait for: most requests are all there at once.
+    /// Created only when the body has to wait: most requests are complete when they are read.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-/// How a request is read.
+/// The options with which a request is read.
 pub(super) struct Reading {
     pub(super) limit: MessageLimit,
-    /// The method takes one message, and no stream of them.
+    /// The method takes one message, not a stream.
     pub(super) is_single: bool,
     pub(super) is_text: bool,
     pub(super) is_gzip: bool,
-    /// How long to wait for the whole request; none for as long as it takes.
+    /// For the whole request; unlimited if none.
     pub(super) timeout: Option<Duration>,
 }
 
 impl<B> RequestBody<B> {
-    /// The time runs from the first poll that finds nothing.
+    /// The timeout starts at the first poll that returns no data.
     pub(super) fn new(inner: B, reading: Reading) -> Self {
         let Reading {
             limit,
@@ -144,7 +144,7 @@ where
     }
 }
 
-/// A refusal of a body that is not what the protocol says.
+/// The status for a body that violates the protocol.
 pub(super) fn malformed(message: &str) -> Status {
     refuse_with(
         Reason::MessageMalformed,
@@ -165,7 +165,7 @@ fn too_slow() -> Status {
     )
 }
 
-/// Most bytes of a message, and who says so.
+/// Most bytes of a message, and where the limit comes from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MessageLimit {
     Setting(u64),
@@ -173,7 +173,7 @@ pub(super) enum MessageLimit {
 }
 
 impl MessageLimit {
-    /// The setting, or the method's own where it is less.
+    /// The setting, or the method's own limit if it is less.
     pub(super) fn of(method: &Method, setting: u64) -> Self {
         match method.max_message {
             Some(own) if own < setting => Self::OfMethod(own),
@@ -212,16 +212,16 @@ impl MessageLimit {
     }
 }
 
-/// Checks messages as they begin.
+/// Parses the message prefixes in a stream of bytes and checks them.
 struct Measure {
     limit: MessageLimit,
     is_single: bool,
-    /// Messages that have begun.
+    /// Messages whose prefix was read.
     messages: u32,
-    /// What has come of the next message's prefix.
+    /// The first `has` bytes of the next message's prefix.
     prefix: [u8; PREFIX],
     has: usize,
-    /// Bytes that are still to come of the present message.
+    /// Remaining bytes of the current message.
     rest: usize,
 }
 
@@ -266,7 +266,8 @@ impl Measure {
         Ok(())
     }
 
-    /// Compressed messages were decompressed before, if the headers name the encoding.
+    /// If the headers name an encoding, compressed messages were decompressed before this
+    /// check.
     fn check_flag(&self, flag: u8) -> Result<(), Status> {
         match flag {
             0 => Ok(()),
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_found_wherever_they_are_cut() {
+    fn messages_are_found_wherever_they_are_split() {
         let stream = [
             &[0, 0, 0, 0, 3][..],
             b"abc",
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_message_is_whole_and_alone() {
+    fn a_unary_request_has_exactly_one_complete_message() {
         let finished = |body: &[u8]| {
             let mut measure = Measure::new(MessageLimit::Setting(9), true);
             measure.read(body).and_then(|()| measure.finish())

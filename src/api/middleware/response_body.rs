@@ -1,4 +1,5 @@
-//! An answer as it is sent, and its end before its time by a status of its own.
+//! Sends a response, and ends it early with a status when its session ends or its time is
+//! over.
 
 use std::{
     mem,
@@ -17,18 +18,17 @@ use tonic::{Status, body::Body as Inner};
 use crate::auth::Session;
 
 use super::{
-    super::status::credentials_ended, call_metrics::OpenCall, deadline::End, quota::Place,
+    super::status::credentials_ended, call_metrics::OpenCall, deadline::End, quota::Permit,
 };
 
-/// What ends an answer before its time, however much it still has to say.
+/// The conditions that end a response early, even if it has more messages to send.
 #[derive(Default)]
 pub(super) struct Bounds {
-    /// It ends with its caller's session; none for a caller who did not have to be known.
+    /// None for a call without authentication.
     session: Option<Arc<Session>>,
-    /// It ends at a time.
     end: Option<(Instant, End)>,
-    /// These wake it. They are made when there is something to wait for, which no answer of
-    /// a single message has.
+    /// The alarms are created when the response first waits, which a unary response never
+    /// does.
     session_alarm: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     time_alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -42,7 +42,7 @@ impl Bounds {
         }
     }
 
-    /// Whether it has to end.
+    /// The status with which the response must end now, if any.
     fn reached(&self) -> Option<Status> {
         if let Some(session) = &self.session
             && session.ended.is_cancelled()
@@ -53,7 +53,7 @@ impl Bounds {
         (at <= Instant::now()).then(|| end.status())
     }
 
-    /// Waits until it has to end.
+    /// Waits until the response must end.
     fn poll_reached(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
         if let Some(session) = &self.session {
             let wait = || Box::pin(session.ended.clone().cancelled_owned());
@@ -73,23 +73,29 @@ impl Bounds {
     }
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub struct ResponseBody {
     inner: Inner,
     bounds: Bounds,
-    /// Among the calls of its caller, until the answer has ended.
-    place: Option<Place>,
+    /// Counts the call for its caller's quota until the response has ended.
+    permit: Option<Permit>,
     call: OpenCall,
     has_begun: bool,
     is_over: bool,
 }
 
 impl ResponseBody {
-    pub(super) fn new(inner: Inner, bounds: Bounds, place: Option<Place>, call: OpenCall) -> Self {
+    pub(super) fn new(
+        inner: Inner,
+        bounds: Bounds,
+        permit: Option<Permit>,
+        call: OpenCall,
+    ) -> Self {
         Self {
             bounds,
-            // An answer that is all in its headers is never polled.
-            place: place.filter(|_| !inner.is_end_stream()),
+            // The body of a trailers-only response is never polled, so its permit is released
+            // here.
+            permit: permit.filter(|_| !inner.is_end_stream()),
             inner,
             call,
             has_begun: false,
@@ -97,16 +103,16 @@ impl ResponseBody {
         }
     }
 
-    /// Of an answer that is all in its headers.
-    pub(super) fn nothing(call: OpenCall) -> Self {
+    /// The body of a trailers-only response.
+    pub(super) fn empty(call: OpenCall) -> Self {
         Self::new(Inner::empty(), Bounds::default(), None, call)
     }
 
-    /// Ends with a status. Without trailers the client sees a broken stream, which is as
-    /// much an end.
+    /// Ends the response with a status. If the status cannot be encoded as trailers, the
+    /// client sees a broken stream.
     fn end(&mut self, status: &Status) -> Option<Frame<Bytes>> {
         self.is_over = true;
-        self.place = None;
+        self.permit = None;
         self.call.end(status);
         let mut trailers = HeaderMap::new();
         let added = status.add_header(&mut trailers);
@@ -128,10 +134,10 @@ impl Body for ResponseBody {
         }
         let status = match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                // The first message may be the only one, and tell of what was done, whatever the
-                // time is and whoever has gone.
+                // The first message is always sent: it may be the only one, with the result of
+                // a completed call.
                 let is_first = !mem::replace(&mut this.has_begun, true);
-                // A stream that always has something to say ends, too.
+                // Checked for each message, so that a stream that is never pending ends, too.
                 let reached = (!is_first).then(|| this.bounds.reached()).flatten();
                 let Some(status) = reached else {
                     return Poll::Ready(Some(Ok(frame)));
@@ -139,12 +145,13 @@ impl Body for ResponseBody {
                 status
             }
             Poll::Ready(last) => {
-                // Before the client can know of the end, as its next call may come at once.
-                this.place = None;
+                // Released before the client sees the end, as its next call may follow
+                // immediately.
+                this.permit = None;
                 if let Some(Ok(frame)) = &last
                     && let Some(trailers) = frame.trailers_ref()
                 {
-                    this.call.look_at(trailers);
+                    this.call.record_status(trailers);
                 }
                 return Poll::Ready(last);
             }
@@ -213,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_never_pauses_ends_with_its_session() {
+    async fn a_response_that_is_never_pending_ends_with_its_session() {
         let session = session();
         let mut body = sent(endless(), &session, None);
         for _ in 0..2 {
@@ -225,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_answer_ends_with_its_session() {
+    async fn an_idle_response_ends_with_its_session() {
         let session = session();
         let mut body = sent(silent(), &session, None);
         assert!(futures_util::poll!(body.frame()).is_pending());
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_ends_at_its_time_whether_it_pauses_or_not() {
+    async fn idle_and_busy_responses_end_at_the_deadline() {
         let end = (Instant::now() + Duration::from_secs(1), End::Deadline);
         let mut talking = sent(endless(), &session(), Some(end));
         let mut mute = sent(silent(), &session(), Some(end));
@@ -247,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_answer_of_what_was_done_is_told_all_the_same() {
+    async fn the_first_message_is_sent_after_session_and_deadline_ended() {
         let session = session();
         session.ended.cancel();
         let done = Full::new(Bytes::from_static(b"done")).map_err(|never| match never {});
@@ -257,22 +264,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_gives_its_place_back_before_its_end_is_known() {
+    async fn a_response_releases_its_permit_before_the_client_sees_its_end() {
         let quotas = Quotas::new(1, None);
         let authority = Authority::of_nobody();
-        let place = || quotas.admit(Some(&authority), None);
-        let with_place = |inner, place| {
+        let permit = || quotas.admit(Some(&authority), None);
+        let with_permit = |inner, permit| {
             let call = CallMetrics::default().open(None);
-            ResponseBody::new(inner, Bounds::default(), place, call)
+            ResponseBody::new(inner, Bounds::default(), permit, call)
         };
-        let refusal = with_place(Inner::empty(), place().unwrap());
+        let refusal = with_permit(Inner::empty(), permit().unwrap());
         assert!(refusal.is_end_stream());
         let one = Full::new(Bytes::from_static(b"one")).map_err(|never: Infallible| match never {});
-        let mut body = with_place(Inner::new(one), place().unwrap());
+        let mut body = with_permit(Inner::new(one), permit().unwrap());
         assert!(frame(&mut body).await.is_data());
-        assert!(place().is_err());
+        assert!(permit().is_err());
         assert!(body.frame().await.is_none());
-        assert!(place().is_ok());
+        assert!(permit().is_ok());
         drop((refusal, body));
     }
 }

@@ -1,4 +1,4 @@
-//! What settings are read into, before it is known whether they go together.
+//! The values of all settings, before their combination is checked.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -7,11 +7,11 @@ use std::{
 
 use crate::config::{Access, Config, EmbeddedRunner, Execution, Supervision, Tls};
 
-/// The port of the service, unless it is told another.
+/// The default port of the service.
 const PORT: u16 = 50_051;
 
-/// The places of all settings. Those that are no part of a [`Config`], or only together
-/// with others, have their own.
+/// The values of all settings. A setting that is not a field of [`Config`], or only together
+/// with others, has a field here.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(super) listen: SocketAddr,
@@ -23,7 +23,7 @@ pub(crate) struct Draft {
     pub(super) workspace_dir: Option<PathBuf>,
     pub(super) keep_workspaces: bool,
     pub(super) supervision: Supervision,
-    /// All other settings; its `tls` and `runner` are made of the above.
+    /// All other settings; `tls` and `runner` are computed from the fields above.
     pub(super) config: Config,
 }
 
@@ -56,7 +56,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// The service's settings, if they go together.
+    /// The configuration of the service. The combination of settings must have been checked.
     pub(super) fn into_config(self) -> Config {
         let runner = EmbeddedRunner {
             workers: self.workers,

@@ -1,4 +1,4 @@
-//! Reads a TOML file of settings.
+//! Reads settings from a TOML file.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -6,7 +6,7 @@ use toml::{Spanned, Value};
 
 use super::{Origin, Problem, settings, source_value::SourceValue};
 
-/// Reads a file; the outer error is one of the file as a whole.
+/// Reads a file. The outer error is a problem of the file as a whole.
 pub(super) fn read(path: &Path) -> Result<Vec<Result<SourceValue, Problem>>, Problem> {
     let text = fs::read_to_string(path).map_err(|error| {
         Problem::new(
@@ -17,7 +17,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Result<SourceValue, Problem>>, Pro
     parse(path, &text)
 }
 
-/// Reads a file's text.
+/// Parses the text of a file.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<SourceValue, Problem>>, Problem> {
     let at = |offset: usize| {
         let before = text.bytes().take(offset);
@@ -31,9 +31,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<SourceValue, P
         Problem::new(origin, format!("is not TOML: {}", error.message()))
     })?;
     let mut keys: Vec<_> = keys.into_iter().collect();
-    // In the order of the file, not of the names.
+    // In file order, not sorted by name.
     keys.sort_by_key(|(key, _)| key.span().start);
-    let given = keys.into_iter().map(|(key, value)| {
+    let values = keys.into_iter().map(|(key, value)| {
         let origin = at(key.span().start);
         let name = key.into_inner();
         let Some(setting) = settings().find(|setting| setting.name == name) else {
@@ -48,10 +48,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<Result<SourceValue, P
             Err(wrong) => Err(Problem::of(setting, origin, wrong)),
         }
     });
-    Ok(given.collect())
+    Ok(values.collect())
 }
 
-/// A value as it would be written as a flag.
+/// The text of a value, as it would be written in a flag.
 fn as_text(value: Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text),
@@ -69,18 +69,19 @@ fn as_text(value: Value) -> Result<String, String> {
     }
 }
 
-/// What to say of a key that is no setting's.
+/// The message for an unknown key.
 fn unknown(name: &str, value: &Value) -> String {
     if value.is_table() {
-        return format!("[{name}]: settings are in no sections; write them without");
+        return format!("[{name}]: settings are not in sections; remove this line");
     }
     match nearest(name) {
-        Some(near) => format!("{name}: is no setting; did you mean {near}?"),
-        None => format!("{name}: is no setting; `pipewright config show` lists them all"),
+        Some(near) => format!("{name}: is not a setting; did you mean {near}?"),
+        None => format!("{name}: is not a setting; `pipewright config show` lists them all"),
     }
 }
 
-/// The name that a slip of the hand would make of this one, however it is spelled.
+/// The setting with the most similar name, if it is similar enough. Ignores case, `-` for
+/// `_`, and the prefix `no_`.
 fn nearest(name: &str) -> Option<&'static str> {
     let plain = name.to_lowercase().replace('-', "_");
     let plain = plain.strip_prefix("no_").unwrap_or(&plain);

@@ -1,12 +1,12 @@
-//! Where settings come from: a file, then the environment, then flags; later ones win.
+//! Loads settings from a file, the environment and flags; later sources override earlier ones.
 //!
-//! One table ([`table`]) has all settings: their names, help, bounds, and the place that
-//! each has in the [`Draft`]. The file's keys, the variables and the flags are made of it,
-//! so a setting has one name in three spellings: `max_connections`,
+//! One table ([`table`]) defines all settings: their names, help, bounds, and the field of
+//! each in the [`Draft`]. The keys of the file, the environment variables and the flags are
+//! derived from it. So a setting has one name in three spellings: `max_connections`,
 //! `PIPEWRIGHT_MAX_CONNECTIONS` and `--max-connections`. A boolean setting that is on by
-//! default is turned off by `--no-` before its name, and by `false` elsewhere.
+//! default is turned off by `--no-` before its name, and by `false` in the other sources.
 //!
-//! All mistakes are collected, each with where it was made.
+//! All problems are collected, each with its origin.
 
 mod checks;
 mod draft;
@@ -29,14 +29,14 @@ pub(crate) use table::{sections, settings};
 use crate::config::Config;
 use draft::Draft;
 
-/// Settings without a mistake, and where each comes from.
+/// Valid settings, with the origin of each.
 #[derive(Debug)]
 pub(crate) struct Effective {
     draft: Draft,
     origins: Origins,
 }
 
-/// Who said what a setting is; those that nobody named have their defaults.
+/// The origin of each setting, by name; settings without an entry have their defaults.
 type Origins = HashMap<&'static str, Origin>;
 
 impl Effective {
@@ -46,41 +46,38 @@ impl Effective {
     }
 }
 
-/// Reads all settings of all sources.
+/// Loads all settings of all sources.
 ///
 /// # Errors
-/// All mistakes, in the order of the sources; then settings that do not go together.
+/// All problems, in the order of the sources, then those of combinations of settings.
 pub(crate) fn load(source: Source<'_>) -> Result<Effective, Vec<Problem>> {
     let mut draft = Draft::default();
     let mut origins = Origins::new();
-    let mut mistakes = Vec::new();
-    let (file, mut is_whole) = (source.file(), true);
-    let given = match file {
-        Ok(found) => found,
-        Err(mistake) => {
-            is_whole = false;
-            vec![Err(mistake)]
-        }
+    let mut problems = Vec::new();
+    let (from_file, is_file_valid) = match source.file() {
+        Ok(values) => (values, true),
+        Err(problem) => (vec![Err(problem)], false),
     };
-    for given in given
+    for value in from_file
         .into_iter()
         .chain(source.environment())
         .chain(source.flags())
     {
-        let read = given.and_then(|given| {
-            origins.insert(given.setting.name, given.origin.clone());
-            let read = given.setting.read(&mut draft, &given.text);
-            read.map_err(|wrong| Problem::of(given.setting, given.origin, wrong))
+        let read = value.and_then(|value| {
+            origins.insert(value.setting.name, value.origin.clone());
+            let read = value.setting.read(&mut draft, &value.text);
+            read.map_err(|wrong| Problem::of(value.setting, value.origin, wrong))
         });
-        mistakes.extend(read.err());
+        problems.extend(read.err());
     }
-    // Without what the file says, nobody knows what goes together.
-    if is_whole {
-        mistakes.extend(checks::together(&mut draft, &origins));
+    // Combinations cannot be checked if the file's settings are unknown.
+    if is_file_valid {
+        problems.extend(checks::together(&mut draft, &origins));
     }
-    match mistakes.is_empty() {
-        true => Ok(Effective { draft, origins }),
-        false => Err(mistakes),
+    if problems.is_empty() {
+        Ok(Effective { draft, origins })
+    } else {
+        Err(problems)
     }
 }
 

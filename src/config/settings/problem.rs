@@ -1,17 +1,17 @@
-//! What is wrong with a setting, and where it was said.
+//! Problems of settings, with their origins.
 
 use std::{fmt, path::PathBuf};
 
 use super::Setting;
 
-/// Who said what a setting is.
+/// Where the value of a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A line of the file, where it is known.
+    /// A file, and the line if it is known.
     File(PathBuf, Option<usize>),
-    /// This variable.
+    /// The name of a variable.
     Environment(String),
-    /// This flag.
+    /// The flag, with its dashes.
     Flag(String),
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Something that keeps the service from being started.
+/// A problem because of which the service does not start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     origin: Origin,
@@ -39,7 +39,8 @@ impl Problem {
         Self { origin, text }
     }
 
-    /// About a setting; a variable and a flag have its name already.
+    /// A problem of a setting. For a file, the text includes the setting's name; variables and
+    /// flags already have it in their own names.
     pub(super) fn of(setting: &Setting, origin: Origin, text: impl fmt::Display) -> Self {
         let text = match origin {
             Origin::File(..) => format!("{}: {text}", setting.name),

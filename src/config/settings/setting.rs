@@ -1,29 +1,27 @@
-//! A setting: a row of the table.
+//! A setting, which is a row of the table.
 
 use std::fmt;
 
 use super::{draft::Draft, form::Form};
 
-/// Settings of one matter.
+/// Related settings.
 #[derive(Debug)]
 pub(crate) struct Section {
-    /// What they are about, as a heading.
     pub(crate) heading: &'static str,
-    /// The settings.
     pub(crate) settings: Vec<Setting>,
 }
 
-/// One setting, whoever sets it.
+/// One setting, for all sources.
 pub(crate) struct Setting {
-    /// Its name in a file; the variable and the flag are made of it.
+    /// Its key in a file. The names of the variable and the flag are derived from it.
     pub(crate) name: &'static str,
-    /// What it is and what it is without a value, in one sentence.
+    /// What it does, and what happens if it is unset, in one sentence.
     pub(crate) help: &'static str,
-    /// What its flag does, where that turns it off.
+    /// The help of its flag, if the flag turns it off.
     pub(crate) help_off: Option<&'static str>,
     /// A value that is not the default.
     pub(crate) example: &'static str,
-    /// A variable of another program's that sets it too, unless its own is set.
+    /// A variable of other programs that also sets it, unless its own variable is set.
     pub(crate) alias: Option<&'static str>,
     /// The setting without which this one has no effect.
     pub(crate) needs: Option<&'static str>,
@@ -37,14 +35,14 @@ pub(crate) enum Takes {
     Nothing,
     /// `--no-name`: it is on by default.
     Negation,
-    /// `--name VALUE`, where the word says what the value is.
+    /// `--name VALUE`, with the placeholder of the value.
     Value(&'static str),
-    /// `--name VALUE`, several times or with commas.
+    /// `--name VALUE`, repeated or comma-separated.
     Values(&'static str),
 }
 
 impl Setting {
-    /// A setting that a form reads into a place.
+    /// A setting whose form parses the value into a field of the draft.
     pub(super) fn new<F: Form + 'static>(
         name: &'static str,
         help: &'static str,
@@ -92,22 +90,21 @@ impl Setting {
         }
     }
 
-    /// How it is written as a flag.
     pub(crate) fn takes(&self) -> Takes {
         self.value.takes()
     }
 
-    /// Its value as the file has it, when nobody sets it; none if it is unset then.
+    /// Its default, as a TOML value; none if it is unset by default.
     pub(crate) fn default(&self) -> Option<toml::Value> {
         self.show(&mut Draft::default())
     }
 
-    /// Reads its value.
+    /// Parses a value into the draft.
     pub(super) fn read(&self, draft: &mut Draft, text: &str) -> Result<(), String> {
         self.value.read(draft, text)
     }
 
-    /// Its value as the file has it; none if it is unset.
+    /// Its value in the draft, as a TOML value; none if it is unset.
     pub(super) fn show(&self, draft: &mut Draft) -> Option<toml::Value> {
         self.value.show(draft)
     }
@@ -126,7 +123,8 @@ trait Value {
     fn show(&self, draft: &mut Draft) -> Option<toml::Value>;
 }
 
-/// One place for reading and showing, so that they cannot mean two.
+/// A form and a field of the draft. Reading and showing use the same field, so that they
+/// cannot differ.
 struct At<F: Form> {
     form: F,
     place: fn(&mut Draft) -> &mut F::Value,

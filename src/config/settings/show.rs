@@ -1,12 +1,12 @@
-//! The effective settings as a file.
+//! Shows the effective settings as a TOML file.
 
 use std::fmt::Write as _;
 
 use super::{Effective, checks, sections};
 
 impl Effective {
-    /// A file with these settings, which says where each comes from. Those without a value
-    /// or an effect are comments.
+    /// A TOML file with these settings and their origins. Settings without a value or without
+    /// an effect are comments.
     pub(crate) fn to_toml(&self) -> String {
         let mut draft = self.draft.clone();
         let mut text = String::new();
@@ -16,7 +16,7 @@ impl Effective {
             for setting in &section.settings {
                 let name = setting.name;
                 let origin = match self.origins.get(name) {
-                    // A path may have a line's end in it, which would end the comment.
+                    // A path may contain a line break, which would end the comment.
                     Some(origin) => origin.to_string().replace(char::is_control, "?"),
                     None => "default".to_owned(),
                 };

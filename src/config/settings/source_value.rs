@@ -1,6 +1,6 @@
 use super::{Origin, Setting};
 
-/// What somebody said about a setting.
+/// The value of a setting in one source.
 #[derive(Debug)]
 pub(super) struct SourceValue {
     pub(super) setting: &'static Setting,

@@ -1,36 +1,34 @@
-//! What a file, the environment and flags say, as texts.
+//! Reads the texts of settings from a file, the environment and flags.
 
 use std::{ffi::OsString, path::Path};
 
 use super::{Origin, Problem, Setting, file, settings, source_value::SourceValue};
 
-/// Where to look for settings.
+/// The sources of settings.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// A file, if one is named.
     pub(crate) file: Option<&'a Path>,
     /// Looks up a variable.
     pub(crate) environment: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The flags.
     pub(crate) flags: &'a [Flag],
 }
 
-/// A flag that was given, with its value or values.
+/// A flag of the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Flag {
-    /// The setting that it sets.
     pub(crate) setting: &'static Setting,
-    /// What it is set to, where the flag takes a value.
+    /// Its values; for a switch, the value that the flag sets.
     pub(crate) values: Vec<OsString>,
 }
 
 impl Source<'_> {
-    /// What the file says; the outer error is one of the file as a whole.
+    /// The values of the file. The outer error is a problem of the file as a whole.
     pub(super) fn file(&self) -> Result<Vec<Result<SourceValue, Problem>>, Problem> {
         self.file.map_or(Ok(Vec::new()), file::read)
     }
 
-    /// What variables say. One that is empty says nothing: it is how scripts unset them.
+    /// The values of variables. An empty variable counts as unset, as scripts unset variables
+    /// this way.
     pub(super) fn environment(&self) -> Vec<Result<SourceValue, Problem>> {
         let found = settings().filter_map(|setting| {
             let own = setting.variable();
@@ -40,22 +38,26 @@ impl Source<'_> {
                 (!value.is_empty()).then_some((name, value))
             });
             let (name, value) = set.next()?;
-            Some(given(setting, Origin::Environment(name), vec![value]))
+            Some(source_value(
+                setting,
+                Origin::Environment(name),
+                vec![value],
+            ))
         });
         found.collect()
     }
 
-    /// What flags say.
+    /// The values of flags.
     pub(super) fn flags(&self) -> Vec<Result<SourceValue, Problem>> {
         let found = self.flags.iter().map(|flag| {
             let origin = Origin::Flag(format!("--{}", flag.setting.flag()));
-            given(flag.setting, origin, flag.values.clone())
+            source_value(flag.setting, origin, flag.values.clone())
         });
         found.collect()
     }
 }
 
-fn given(
+fn source_value(
     setting: &'static Setting,
     origin: Origin,
     values: Vec<OsString>,

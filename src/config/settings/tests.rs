@@ -1,36 +1,36 @@
-//! The table as a whole, and all sources together.
+//! Tests of the table and of all sources together.
 
 use std::{collections::HashMap, ffi::OsString, fs, path::Path};
 
 use super::*;
 
-/// What the three sources say.
+/// The values of the three sources.
 #[derive(Default)]
-struct Said<'a> {
+struct Inputs<'a> {
     file: Option<&'a str>,
     environment: &'a [(&'a str, &'a str)],
     flags: &'a [(&'a str, &'a str)],
 }
 
-/// The settings, or the mistakes a line each, in which the file is `pipewright.toml`.
-fn load_of(said: &Said<'_>) -> Result<Effective, String> {
+/// The settings, or the problems, one per line. The file is named `pipewright.toml`.
+fn load_of(inputs: &Inputs<'_>) -> Result<Effective, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pipewright.toml");
-    if let Some(text) = said.file {
+    if let Some(text) = inputs.file {
         fs::write(&path, text).unwrap();
     }
-    let variables: HashMap<&str, &str> = said.environment.iter().copied().collect();
-    let flags: Vec<Flag> = said
+    let variables: HashMap<&str, &str> = inputs.environment.iter().copied().collect();
+    let flags: Vec<Flag> = inputs
         .flags
         .iter()
         .map(|(name, value)| flag(name, value))
         .collect();
     let loaded = load(Source {
-        file: said.file.map(|_| path.as_path()),
+        file: inputs.file.map(|_| path.as_path()),
         environment: &|name| variables.get(name).map(OsString::from),
         flags: &flags,
     });
-    loaded.map_err(|mistakes| shown(&mistakes, directory.path()))
+    loaded.map_err(|problems| shown(&problems, directory.path()))
 }
 
 fn flag(name: &str, value: &str) -> Flag {
@@ -39,14 +39,14 @@ fn flag(name: &str, value: &str) -> Flag {
     Flag { setting, values }
 }
 
-fn shown(mistakes: &[Problem], directory: &Path) -> String {
-    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+fn shown(problems: &[Problem], directory: &Path) -> String {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     lines
         .join("\n")
         .replace(&format!("{}/", directory.display()), "")
 }
 
-/// An effective setting is compared by all that it leads to.
+/// The whole resulting configuration, for comparison.
 fn all_of(effective: Effective) -> String {
     format!("{:?}", effective.into_config())
 }
@@ -54,15 +54,15 @@ fn all_of(effective: Effective) -> String {
 fn from_file(text: &str) -> String {
     let file = Some(text);
     all_of(
-        load_of(&Said {
+        load_of(&Inputs {
             file,
-            ..Said::default()
+            ..Inputs::default()
         })
         .unwrap(),
     )
 }
 
-/// The example as a line of a file.
+/// A setting's example as a line of a file.
 fn line(setting: &Setting) -> String {
     let value = match setting.takes() {
         Takes::Nothing | Takes::Negation => setting.example.to_owned(),
@@ -75,7 +75,7 @@ fn line(setting: &Setting) -> String {
     format!("{} = {value}\n", setting.name)
 }
 
-/// A setting, what it needs to have an effect, what that needs, and so on.
+/// A setting, the setting that it needs to have an effect, what that one needs, and so on.
 fn with_needs(setting: &'static Setting) -> Vec<&'static Setting> {
     let mut all = vec![setting];
     while let Some(needed) = all.last().unwrap().needs
@@ -88,14 +88,14 @@ fn with_needs(setting: &'static Setting) -> Vec<&'static Setting> {
 }
 
 #[test]
-fn without_a_word_the_settings_are_the_defaults_of_the_service() {
-    let (listen, config) = load_of(&Said::default()).unwrap().into_config();
+fn without_sources_the_settings_are_the_defaults() {
+    let (listen, config) = load_of(&Inputs::default()).unwrap().into_config();
     assert_eq!(listen.to_string(), "127.0.0.1:50051");
     assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
 }
 
 #[test]
-fn every_setting_is_named_once_and_explained() {
+fn every_setting_has_a_unique_name_and_help() {
     let mut names = std::collections::HashSet::new();
     for setting in settings() {
         let name = setting.name;
@@ -114,7 +114,7 @@ fn every_setting_is_named_once_and_explained() {
 
 #[test]
 fn every_setting_means_the_same_in_a_file_a_variable_and_a_flag() {
-    let default = all_of(load_of(&Said::default()).unwrap());
+    let default = all_of(load_of(&Inputs::default()).unwrap());
     for setting in settings() {
         let all = with_needs(setting);
         let text: String = all.iter().map(|setting| line(setting)).collect();
@@ -125,21 +125,21 @@ fn every_setting_means_the_same_in_a_file_a_variable_and_a_flag() {
             .map(|(name, v)| (name.as_str(), *v))
             .collect();
         let environment = &environment;
-        let in_environment = load_of(&Said {
+        let in_environment = load_of(&Inputs {
             environment,
-            ..Said::default()
+            ..Inputs::default()
         })
         .map(all_of);
         let flags: Vec<_> = all.iter().map(|s| (s.name, s.example)).collect();
         let flags = &flags;
-        let in_flags = load_of(&Said {
+        let in_flags = load_of(&Inputs {
             flags,
-            ..Said::default()
+            ..Inputs::default()
         })
         .map(all_of);
         assert_eq!(in_environment.as_ref(), Ok(&in_file), "{setting:?}");
         assert_eq!(in_flags.as_ref(), Ok(&in_file), "{setting:?}");
-        // Alone, what an address needs to be allowed changes nothing of the service.
+        // `insecure` only allows other settings; it is not part of the configuration.
         if setting.name != "insecure" {
             assert_ne!(in_file, default, "{setting:?}: its example is its default");
         }
@@ -147,7 +147,7 @@ fn every_setting_means_the_same_in_a_file_a_variable_and_a_flag() {
 }
 
 #[test]
-fn what_is_shown_is_read_again_as_the_same() {
+fn shown_settings_are_loaded_again_unchanged() {
     let no_runner = ["embedded_runner"];
     let all: String = settings()
         .filter(|s| !no_runner.contains(&s.name))
@@ -160,9 +160,9 @@ fn what_is_shown_is_read_again_as_the_same() {
         "max_requests_per_second = 0",
     ] {
         let file = Some(text);
-        let shown = load_of(&Said {
+        let shown = load_of(&Inputs {
             file,
-            ..Said::default()
+            ..Inputs::default()
         })
         .unwrap()
         .to_toml();
@@ -171,8 +171,8 @@ fn what_is_shown_is_read_again_as_the_same() {
 }
 
 #[test]
-fn what_is_shown_says_where_it_comes_from() {
-    let shown = load_of(&Said {
+fn shown_settings_have_their_origins() {
+    let shown = load_of(&Inputs {
         file: Some(
             "embedded_runner = false\n\nallowed_origins = [\"https://ci.test\"]\ndrain = 5\n",
         ),
@@ -186,29 +186,29 @@ fn what_is_shown_says_where_it_comes_from() {
 }
 
 #[test]
-fn later_sources_win() {
-    let workers = |said: &Said<'_>| {
-        let (_, config) = load_of(said).unwrap().into_config();
+fn later_sources_override_earlier_ones() {
+    let workers = |inputs: &Inputs<'_>| {
+        let (_, config) = load_of(inputs).unwrap().into_config();
         config.runner.unwrap().workers
     };
     let file = Some("workers = 3");
     let both = &[("JOB_WORKERS", "4"), ("PIPEWRIGHT_WORKERS", "5")];
     let alias = &[("JOB_WORKERS", "4"), ("PIPEWRIGHT_WORKERS", "")];
     let flags = &[("workers", "6")];
-    let said = Said {
+    let inputs = Inputs {
         file,
-        ..Said::default()
+        ..Inputs::default()
     };
-    assert_eq!(workers(&said), 3);
+    assert_eq!(workers(&inputs), 3);
     assert_eq!(
-        workers(&Said {
+        workers(&Inputs {
             environment: alias,
-            ..said
+            ..inputs
         }),
         4
     );
     assert_eq!(
-        workers(&Said {
+        workers(&Inputs {
             file,
             environment: both,
             flags: &[]
@@ -216,7 +216,7 @@ fn later_sources_win() {
         5
     );
     assert_eq!(
-        workers(&Said {
+        workers(&Inputs {
             file,
             environment: both,
             flags
@@ -226,8 +226,8 @@ fn later_sources_win() {
 }
 
 #[test]
-fn all_mistakes_are_told_with_where_they_were_made() {
-    let mistakes = load_of(&Said {
+fn all_problems_are_reported_with_their_origins() {
+    let problems = load_of(&Inputs {
         file: Some(
             "listen = \"0.0.0.0:50051\"\nmax_conections = 7\ngraceful = true\nmax_message = \"1GiB\"\n\
              insecure = \"yes\"\nallowed_hosts = [\"ci.test:443\", 7]\nworkspace_dir = \"/w\"\n\n\
@@ -251,24 +251,24 @@ fn all_mistakes_are_told_with_where_they_were_made() {
             ("tls_require_client_certificate", "true"),
         ],
     });
-    insta::assert_snapshot!(mistakes.unwrap_err());
+    insta::assert_snapshot!(problems.unwrap_err());
 }
 
 #[test]
-fn a_file_that_is_none_is_one_mistake_with_its_line() {
+fn an_invalid_file_is_one_problem_with_its_line() {
     for (name, text) in [
         ("no_toml", "workers = 3\nlisten 127.0.0.1\n"),
         ("twice", "workers = 3\n\nworkers = 4\n"),
     ] {
         let file = Some(text);
-        // What else is wrong is told, but not what the file may have said.
+        // Other problems are reported, except those that depend on the file's settings.
         let flags = &[("drain", "soon"), ("tls_key", "k")];
-        let mistakes = load_of(&Said {
+        let problems = load_of(&Inputs {
             file,
             flags,
-            ..Said::default()
+            ..Inputs::default()
         });
-        insta::assert_snapshot!(format!("a_file_that_is_none_{name}"), mistakes.unwrap_err());
+        insta::assert_snapshot!(format!("an_invalid_file_{name}"), problems.unwrap_err());
     }
     let missing = load(Source {
         file: Some(Path::new("/dev/null/pipewright.toml")),
@@ -279,13 +279,13 @@ fn a_file_that_is_none_is_one_mistake_with_its_line() {
 }
 
 #[test]
-fn names_that_are_nearly_right_are_suggested() {
-    let told = |key: &str| {
+fn similar_names_are_suggested() {
+    let problem = |key: &str| {
         let text = format!("{key} = 1");
         let file = Some(text.as_str());
-        load_of(&Said {
+        load_of(&Inputs {
             file,
-            ..Said::default()
+            ..Inputs::default()
         })
         .unwrap_err()
     };
@@ -295,19 +295,20 @@ fn names_that_are_nearly_right_are_suggested() {
         ("no_reflection", "reflection"),
         ("log_dri", "log_dir"),
     ] {
-        let told = told(key);
-        assert!(told.ends_with(&format!("did you mean {near}?")), "{told}");
+        let problem = problem(key);
+        let suggestion = format!("did you mean {near}?");
+        assert!(problem.ends_with(&suggestion), "{problem}");
     }
-    assert!(!told("graceful").contains("did you mean"));
+    assert!(!problem("graceful").contains("did you mean"));
 }
 
 #[test]
-fn an_address_that_others_reach_needs_a_word() {
+fn an_address_that_others_reach_needs_insecure_or_credentials() {
     let refused = |listen: &str, insecure: &str| {
         let flags = &[("listen", listen), ("insecure", insecure)];
-        load_of(&Said {
+        load_of(&Inputs {
             flags,
-            ..Said::default()
+            ..Inputs::default()
         })
         .err()
     };
@@ -317,8 +318,8 @@ fn an_address_that_others_reach_needs_a_word() {
     insta::assert_snapshot!(refused("0.0.0.0:1", "false").unwrap());
 }
 
-/// `examples/pipewright.toml` is all settings with their defaults; with UPDATE_EXAMPLES
-/// set it is written anew.
+/// `examples/pipewright.toml` has all settings with their defaults. If UPDATE_EXAMPLES is
+/// set, the test writes the file.
 #[test]
 fn the_example_has_all_settings_with_their_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipewright.toml");
@@ -328,7 +329,7 @@ fn the_example_has_all_settings_with_their_defaults() {
     assert_eq!(
         fs::read_to_string(&path).unwrap(),
         example(),
-        "UPDATE_EXAMPLES=1 writes it anew"
+        "UPDATE_EXAMPLES=1 updates it"
     );
     let loaded = load(Source {
         file: Some(&path),
@@ -337,7 +338,7 @@ fn the_example_has_all_settings_with_their_defaults() {
     });
     assert_eq!(
         all_of(loaded.unwrap()),
-        all_of(load_of(&Said::default()).unwrap())
+        all_of(load_of(&Inputs::default()).unwrap())
     );
 }
 

@@ -1,17 +1,18 @@
 use crate::domain::ConcurrencyPolicy;
 
-/// What becomes of a new job, and of those that are active.
+/// How the concurrency policy handles a new job and the active ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It starts at once.
+    /// The new job starts immediately.
     Start,
-    /// It waits until it is the oldest active job of its pipeline.
+    /// The new job waits until it is the oldest active job of its pipeline.
     Wait,
-    /// The active ones are cancelled, and it waits for their end.
+    /// The active jobs are cancelled, and the new job waits until they have ended.
     Supersede,
 }
 
-/// Decides on a new job of a pipeline, given whether another one is active.
+/// Decides how a new job of a pipeline is admitted. `others_active` means that another job
+/// of the pipeline is active.
 pub fn admission(policy: ConcurrencyPolicy, others_active: bool) -> Admission {
     match (policy, others_active) {
         (ConcurrencyPolicy::Allow, _) | (_, false) => Admission::Start,

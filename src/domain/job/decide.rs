@@ -1,7 +1,7 @@
-//! The state machine of a job: which events a command leads to.
+//! The state machine of a job: a command results in events.
 //!
-//! Total: every pair of state and command has an answer, and a pair that must not
-//! happen is a [`Refusal`], never a panic and never a silent nothing.
+//! The transition function is total: it handles every pair of state and command. A pair
+//! that must not occur returns a [`Refusal`]; it never panics and is never ignored silently.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -12,95 +12,81 @@ use crate::domain::{
 
 use super::draft::Draft;
 
-/// What can be asked of a job.
+/// A command to a job's state machine.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// It is the job's turn: stages that wait for nothing become ready.
+    /// The concurrency policy lets the job start: stages without dependencies become ready.
     Admit,
     /// A runner takes a stage that is ready.
     Start {
-        /// Which run.
         run: RunKey,
-        /// Who takes it.
         holder: Holder,
     },
-    /// A runner tells the commit that it checked out; the first report wins.
+    /// A runner reports the commit that it checked out; the first report wins.
     ResolveCommit {
         /// The run that checked it out.
         run: RunKey,
-        /// Token of the runner's lease.
         token: FencingToken,
         /// Full commit id.
         commit_id: String,
     },
-    /// A runner tells how far a stage is.
+    /// A runner reports the progress of a stage.
     Progress {
-        /// Which run.
         run: RunKey,
-        /// Token of the runner's lease.
         token: FencingToken,
-        /// 0 to 100; more counts as 100, and what is not above the last report changes nothing.
+        /// 0 to 100; more counts as 100. A value not above the last report changes nothing.
         percent: u8,
     },
-    /// A runner tells how a stage ended.
+    /// A runner reports the result of a stage.
     Finish {
-        /// Which run.
         run: RunKey,
-        /// Token of the runner's lease.
         token: FencingToken,
-        /// How it ended.
         result: StageResult,
     },
-    /// The lease of a running stage is over without a word from its runner.
+    /// The lease of a running stage expired without a result from its runner.
     Lose {
-        /// Which run.
         run: RunKey,
-        /// Token of the lease.
         token: FencingToken,
         /// What had arrived of its log.
         log: LogSummary,
     },
-    /// A workspace of the job is gone: ready stages that build on what was in it fail.
+    /// A workspace of the job is lost: ready stages that depend on its contents fail.
     LoseWorkspace(LostWorkspace),
-    /// The job has to stop.
     Cancel(Cancellation),
 }
 
-/// A workspace that went away with its runner, or that the runner no longer has.
+/// A workspace that was lost with its runner, or that the runner no longer has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostWorkspace {
-    /// Whose it was.
     pub runner_id: RunnerId,
-    /// What the runner offered: stages that ask for more would have run elsewhere.
+    /// The runner's offer: stages that demand more would have run elsewhere.
     pub offer: Arc<Offer>,
-    /// Leases with this token and later ones are not of that workspace.
+    /// Leases with this token or a later one did not use that workspace.
     pub before: FencingToken,
 }
 
-/// How a stage ended, as its runner tells it.
+/// The result of a stage, as its runner reports it.
 #[derive(Clone, Debug)]
 pub struct StageResult {
-    /// Class of the end.
     pub outcome: Outcome,
-    /// Set when the command ended by itself.
+    /// Set if the command exited with a status, not by a signal.
     pub exit_code: Option<i32>,
-    /// For people.
     pub message: String,
     /// Its log.
     pub log: LogSummary,
 }
 
-/// Why a job does not do what a command asks.
+/// Why a command is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has ended, in this state.
+    /// The job has ended, in this state.
     JobEnded(JobState),
-    /// The writer does not hold the stage, or no longer: the stage is not ready,
-    /// not running, or runs under another token.
+    /// The caller does not hold the stage's lease (any more): the stage is not ready, is not
+    /// running, or runs under another token.
     LeaseLost,
 }
 
-/// What a command leads to: the events, and the job after them.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// In order; none if the command changes nothing.
@@ -109,8 +95,8 @@ pub struct Decision {
     pub job: Job,
 }
 
-/// Decides on a command. Commands of a job that has ended are refused, but for
-/// those that ask for what is already so.
+/// Decides which events a command results in. Commands to a job that has ended are refused,
+/// except those that request a state that already holds.
 pub fn decide(job: &Job, command: Command, now: SystemTime) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(job, now);
     match (job.state, command) {
@@ -177,10 +163,9 @@ pub fn decide(job: &Job, command: Command, now: SystemTime) -> Result<Decision, 
     Ok(draft.into_decision())
 }
 
-/// What a new job is made of.
+/// The parameters of a new job.
 #[derive(Clone, Debug)]
 pub struct NewJob {
-    /// Its id.
     pub id: JobId,
     /// The revision that it runs.
     pub pipeline: Arc<Pipeline>,
@@ -188,23 +173,22 @@ pub struct NewJob {
     pub git_ref: String,
     /// Commit to check out; empty for the ref's.
     pub commit_id: String,
-    /// Why it is started.
     pub trigger: Trigger,
     /// Variables of the trigger.
     pub variables: Variables,
-    /// More variables of the trigger; never shown.
+    /// Secret variables of the trigger; never shown.
     pub secret_variables: Secrets,
-    /// Higher runs earlier.
+    /// Jobs with a higher priority run earlier.
     pub priority: i32,
-    /// The job that this one repeats.
+    /// The job that this one retries.
     pub retried_job_id: Option<JobId>,
-    /// One per stage; not pending where an earlier job's end of it is kept.
+    /// One per stage. A run carried over from the retried job is not pending.
     pub stage_runs: Vec<Arc<StageRun>>,
-    /// What each stage counts for in the job's progress; none: all alike.
+    /// The weight of each stage in the job's progress; empty means equal weights.
     pub weights: Vec<u64>,
 }
 
-/// Makes a job, the `number`th of its pipeline. One that is not admitted waits for
+/// Creates a job, the `number`th of its pipeline. If it is not admitted, it waits for
 /// [`Command::Admit`].
 pub fn create(new: NewJob, number: i64, admitted: bool, now: SystemTime) -> Decision {
     let origin = Origin {

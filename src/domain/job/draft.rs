@@ -1,4 +1,4 @@
-//! How a job changes: events, tried out on a copy of it.
+//! Applies the events of a command to a copy of the job.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -8,7 +8,7 @@ use crate::domain::{
     Verdict, cut, limits, verdict,
 };
 
-/// A job on which events are tried out.
+/// A copy of a job to which the events of a command are applied.
 pub(super) struct Draft {
     pub(super) job: Job,
     pub(super) now: SystemTime,
@@ -19,13 +19,13 @@ impl Draft {
     pub(super) fn new(job: &Job, now: SystemTime) -> Self {
         Self {
             job: job.clone(),
-            // A clock that was set back does not set a job back.
+            // The times of a job's events never decrease, even if the clock was set back.
             now: now.max(job.last_time),
             events: Vec::new(),
         }
     }
 
-    /// A job that is made now: its first event says so.
+    /// A new job, with its first event.
     pub(super) fn made(mut job: Job, now: SystemTime) -> Self {
         job.progress_percent = progress(&job);
         let created = Event {
@@ -56,7 +56,7 @@ impl Draft {
             change,
         };
         self.job.apply(&event);
-        // Kept in the event, so that a replay never has to work it out again.
+        // Stored in the event, so that a replay does not have to compute it.
         event.progress_percent = progress(&self.job);
         self.job.progress_percent = event.progress_percent;
         self.events.push(event);
@@ -84,7 +84,7 @@ impl Draft {
         Ok(())
     }
 
-    /// The run, if it is running under this token.
+    /// The run, if it is running with this token.
     pub(super) fn running(&self, run: RunKey, token: FencingToken) -> Result<&StageRun, Refusal> {
         self.job
             .run(run)
@@ -128,15 +128,16 @@ impl Draft {
     ) -> Result<(), Refusal> {
         let run = self.running(run, token)?.clone();
         if result.outcome == Outcome::Returned && run.returns < limits::MAX_RETURNS {
-            self.take_back(run);
+            self.requeue(run);
             return Ok(());
         }
         let (state, failure) = self.ending(&run, &result);
         self.emit_run(StageRun {
             state,
-            progress_percent: match state == StageState::Succeeded {
-                true => 100,
-                false => run.progress_percent,
+            progress_percent: if state == StageState::Succeeded {
+                100
+            } else {
+                run.progress_percent
             },
             failure,
             exit_code: result.exit_code,
@@ -157,7 +158,7 @@ impl Draft {
             Outcome::CommandFailed => FailureReason::CommandFailed,
             Outcome::TimedOut => FailureReason::TimedOut,
             Outcome::CheckoutFailed => FailureReason::CheckoutFailed,
-            // A runner that stops a stage unasked has broken off its work.
+            // The runner stopped the stage although no cancel was requested.
             Outcome::Cancelled | Outcome::RunnerError | Outcome::Returned => {
                 FailureReason::RunnerError
             }
@@ -181,8 +182,8 @@ impl Draft {
         self.end_if_over();
     }
 
-    /// Moves on every stage whose direct needs are over. In the graph's order, so
-    /// that a stage that is skipped is over before those that need it are looked at.
+    /// Queues or skips every pending stage whose direct needs are over. In topological order,
+    /// so that a skipped stage is over before the stages that need it are checked.
     pub(super) fn advance(&mut self) {
         let pipeline = Arc::clone(&self.job.pipeline);
         for &stage in pipeline.graph.order() {

@@ -1,4 +1,4 @@
-//! What statistics need of a job, once it has ended.
+//! The facts of an ended job, for statistics.
 
 use std::time::SystemTime;
 
@@ -6,67 +6,55 @@ use crate::domain::{
     FailureReason, Job, JobId, JobState, PipelineId, StageRun, StageState, StageType, TriggerSource,
 };
 
-/// One ended job in numbers. Small and free of free text and secrets: it outlives the job.
+/// The statistics record of an ended job. It is stored longer than the job, so it is small
+/// and contains no free text and no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobFacts {
-    /// The job.
     pub job_id: JobId,
-    /// Its pipeline.
     pub pipeline_id: PipelineId,
-    /// The project of the pipeline.
     pub project: String,
-    /// Number of the job within its pipeline.
     pub number: i64,
-    /// How it ended: a terminal state.
+    /// A terminal state.
     pub state: JobState,
-    /// When it was created.
     pub create_time: SystemTime,
     /// When its first stage started; none if no stage did.
     pub start_time: Option<SystemTime>,
-    /// When it ended.
     pub end_time: SystemTime,
     /// Milliseconds from the creation to the start, or to the end if it never started.
     pub wait_ms: u64,
     /// Milliseconds from the start to the end; 0 if it never started.
     pub run_ms: u64,
-    /// Its stages by how the newest attempt at each ended.
+    /// Stages by the outcome of their newest attempt.
     pub stages: StageCounts,
-    /// What its stages took.
     pub times: StageTimes,
-    /// Why it failed, if it did.
     pub failure_reason: Option<FailureReason>,
-    /// What asked for it.
     pub source: TriggerSource,
 }
 
-/// Stages by outcome.
+/// Numbers of stages by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StageCounts {
     /// Succeeded in this job.
     pub succeeded: u32,
-    /// Failed.
     pub failed: u32,
     /// Cancelled after they had started.
     pub cancelled: u32,
     /// Never ran.
     pub skipped: u32,
-    /// Succeeded in an earlier job and were not run again, so they are not in `succeeded`.
+    /// Succeeded in an earlier job and were not run again. Not included in `succeeded`.
     pub carried: u32,
 }
 
-/// Milliseconds that runners spent on stages, all attempts counted, by type of the stage.
+/// Milliseconds that runners spent on stages, all attempts included, by stage type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StageTimes {
-    /// On [`StageType::Run`].
     pub run_ms: u64,
-    /// On [`StageType::Build`].
     pub build_ms: u64,
-    /// On [`StageType::Deploy`].
     pub deploy_ms: u64,
 }
 
 impl JobFacts {
-    /// The facts of a job; none while it has not ended.
+    /// None if the job has not ended.
     pub fn of(job: &Job) -> Option<Self> {
         let end_time = job.end_time.filter(|_| job.state.is_terminal())?;
         Some(Self {
@@ -120,20 +108,20 @@ impl StageTimes {
                 StageType::Build => &mut times.build_ms,
                 StageType::Deploy => &mut times.deploy_ms,
             };
-            *total = total.saturating_add(took(run));
+            *total = total.saturating_add(duration_ms(run));
         }
         times
     }
 }
 
-fn took(run: &StageRun) -> u64 {
+fn duration_ms(run: &StageRun) -> u64 {
     match (run.start_time, run.end_time) {
         (Some(start), Some(end)) => millis(start, end),
         _ => 0,
     }
 }
 
-/// 0 if the clock went back in between.
+/// 0 if the clock was set back in between.
 fn millis(from: SystemTime, to: SystemTime) -> u64 {
     let passed = to.duration_since(from).unwrap_or_default();
     u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)

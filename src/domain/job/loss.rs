@@ -1,4 +1,4 @@
-//! What becomes of stages whose runner, or whose workspace, is gone.
+//! Handles stages whose runner or workspace is lost.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::domain::{
 use super::draft::Draft;
 
 impl Draft {
-    /// The stage waits for a runner again, as if it had not been given out.
-    pub(super) fn take_back(&mut self, run: StageRun) {
+    /// Puts a stage that its runner released unstarted back into the queue.
+    pub(super) fn requeue(&mut self, run: StageRun) {
         if self.job.state == JobState::Cancelling {
             self.skip(&run, SkipReason::Cancelled);
             self.end_if_over();
@@ -26,8 +26,8 @@ impl Draft {
         });
     }
 
-    /// The attempt has failed; the next one, if there may be one, is made in the
-    /// same decision, so that no commit can come between.
+    /// Fails the attempt. The next one, if allowed, is created in the same decision, so that
+    /// no other commit can come in between.
     pub(super) fn lose(
         &mut self,
         run: RunKey,
@@ -35,14 +35,15 @@ impl Draft {
         log: LogSummary,
     ) -> Result<(), Refusal> {
         let lost = self.running(run, token)?.clone();
-        let again = self.may_run_again(&lost);
-        let message = match again {
-            true => "its runner was lost; the stage is tried once more",
-            false => self.why_not_again(&lost),
+        let is_retried = self.may_retry(&lost);
+        let message = if is_retried {
+            "its runner was lost; the stage is retried once"
+        } else {
+            self.no_retry_message(&lost)
         };
         let message = message.to_owned();
         self.fail(&lost, message, log);
-        if again {
+        if is_retried {
             self.emit_run(StageRun {
                 attempt: lost.attempt + 1,
                 state: StageState::Queued,
@@ -54,9 +55,9 @@ impl Draft {
         Ok(())
     }
 
-    /// Fails ready stages that were to go on with what others left in the workspace.
-    /// Those that run on a failure, or always, are there to tell and to tidy up: they
-    /// get a fresh workspace on another runner.
+    /// Fails ready stages that depend on what earlier stages left in the workspace. Stages
+    /// that run on failure, or always, are for notification and cleanup: they get a new
+    /// workspace on another runner.
     pub(super) fn lose_workspace(&mut self, lost: &LostWorkspace) {
         for stage in 0..self.job.pipeline.spec.stages.len() {
             let run = Arc::clone(self.job.newest_run(stage));
@@ -90,21 +91,21 @@ impl Draft {
         });
     }
 
-    fn may_run_again(&self, lost: &StageRun) -> bool {
+    fn may_retry(&self, lost: &StageRun) -> bool {
         self.job.state == JobState::Running
             && lost.attempt < limits::MAX_ATTEMPTS
             && self.job.stage(lost).stage_type != StageType::Deploy
             && !self.builds_on_its_runner(lost)
     }
 
-    fn why_not_again(&self, lost: &StageRun) -> &'static str {
+    fn no_retry_message(&self, lost: &StageRun) -> &'static str {
         if self.job.state != JobState::Running {
             "its runner was lost while the job was being cancelled"
         } else if self.job.stage(lost).stage_type == StageType::Deploy {
-            "its runner was lost; how far it came is not known, so a deployment is not \
-             tried again by itself"
+            "its runner was lost; how far it got is not known, so a deployment is not \
+             retried automatically"
         } else if lost.attempt >= limits::MAX_ATTEMPTS {
-            "its runner was lost, and so was that of the attempt before"
+            "its runner was lost, and so was that of the previous attempt"
         } else {
             "its runner was lost, and with it the workspace in which earlier stages of the \
              job ran; retry the job"
@@ -117,7 +118,7 @@ impl Draft {
         self.builds_on(run, |holder| Some(holder.runner_id) == own)
     }
 
-    /// Whether a stage that this one depends on ran to its end in such a workspace.
+    /// Whether a stage that this one depends on ran in a workspace that matches `in_it`.
     fn builds_on(&self, run: &StageRun, in_it: impl Fn(Holder) -> bool) -> bool {
         let depends_on = self.job.pipeline.graph.depends_on(run.stage);
         depends_on.iter().any(|&stage| {

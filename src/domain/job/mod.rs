@@ -1,4 +1,4 @@
-//! Jobs: what they are, the events that change them, and which events a command leads to.
+//! Jobs: their state, the events that change it, and the commands that result in events.
 
 mod admission;
 mod decide;
@@ -32,15 +32,14 @@ pub use outcome::Outcome;
 pub use retry::{RetryScope, retried_runs};
 pub use weights::{StageDurations, stage_durations, stage_weights};
 
-/// One execution of one revision of a pipeline: what its events add up to.
+/// One execution of one revision of a pipeline: the fold of its events.
 ///
-/// What never changes of it is shared, and so are the stage runs: a job is cheap to
-/// copy while a decision is worked out on it, and small while it waits.
+/// The immutable part and the stage runs are shared. So a job is cheap to copy for a
+/// decision, and small while it waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// What it was made as.
+    /// The immutable part.
     pub origin: Arc<Origin>,
-    /// Where it is in its life.
     pub state: JobState,
     /// Completed share of the work, 0 to 100; never falls; 100 only on success.
     pub progress_percent: u8,
@@ -56,36 +55,32 @@ pub struct Job {
     pub end_time: Option<SystemTime>,
     /// Sequence of its newest event.
     pub last_sequence: i64,
-    /// When its newest event happened. No later event is earlier, whatever the clock does.
+    /// Time of its newest event. Times never decrease, even if the clock is set back.
     pub last_time: SystemTime,
-    /// Why it is being or was cancelled.
     pub cancellation: Option<Arc<Cancellation>>,
 }
 
-/// What a job is from its beginning to its end.
+/// The immutable part of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
-    /// Names the job.
     pub id: JobId,
     /// The revision that it runs.
     pub pipeline: Arc<Pipeline>,
     /// 1 for the pipeline's first job.
     pub number: i64,
-    /// Ref asked for; empty for the remote's HEAD.
+    /// Requested ref; empty for the remote's HEAD.
     pub git_ref: String,
-    /// Why it was started.
     pub trigger: Trigger,
-    /// The job that this one repeats.
+    /// The job that this one retries.
     pub retried_job_id: Option<JobId>,
     /// Variables of the trigger.
     pub variables: Variables,
-    /// More variables of the trigger; never shown.
+    /// Secret variables of the trigger; never shown.
     pub secret_variables: Secrets,
-    /// Higher runs earlier.
+    /// Jobs with a higher priority run earlier.
     pub priority: i32,
-    /// What each stage counts for in the progress; empty: all alike.
+    /// The weight of each stage in the progress; empty means equal weights.
     pub weights: Vec<u64>,
-    /// When it was made.
     pub create_time: SystemTime,
 }
 
@@ -98,14 +93,14 @@ impl Deref for Job {
 }
 
 impl Job {
-    /// A job of which nothing has happened yet but that it was made.
+    /// A job right after its creation, with all stages pending.
     pub(super) fn fresh(origin: Arc<Origin>) -> Self {
         let stages = 0..origin.pipeline.spec.stages.len();
         let stage_runs = stages.map(StageRun::pending).collect();
         Self::with_runs(origin, stage_runs, String::new())
     }
 
-    /// As [`fresh`](Self::fresh), with what it takes over from another job.
+    /// As [`fresh`](Self::fresh), with state carried over from another job.
     pub(super) fn with_runs(
         origin: Arc<Origin>,
         stage_runs: Vec<Arc<StageRun>>,
@@ -127,7 +122,7 @@ impl Job {
         }
     }
 
-    /// Whether it is as [`fresh`](Self::fresh) makes it.
+    /// Whether it equals the result of [`fresh`](Self::fresh).
     pub(super) fn is_fresh(&self) -> bool {
         let Self {
             origin,
@@ -156,7 +151,7 @@ impl Job {
     /// Folds one event into the job.
     ///
     /// # Panics
-    /// If the event is not the next one: a journal with a gap must not be read on.
+    /// If the event is not the next one: a journal with a gap must not be read further.
     pub fn apply(&mut self, event: &Event) {
         assert_eq!(
             event.sequence,
@@ -190,7 +185,7 @@ impl Job {
         }
     }
 
-    /// The job that a list of events, from the first on, adds up to.
+    /// Folds all events of a job, from the first on. None if the first is not `Created`.
     pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Self> {
         let mut events = events.into_iter();
         let Change::Created(made) = &events.next()?.change else {
@@ -203,7 +198,7 @@ impl Job {
 
     /// The newest attempt at a stage, by the stage's position in the pipeline.
     pub fn newest_run(&self, stage: usize) -> &Arc<StageRun> {
-        // Each earlier stage has a run before it, so the search starts close by.
+        // Each earlier stage has at least one run, so the search can start at this index.
         self.stage_runs[stage..]
             .iter()
             .skip_while(|run| run.stage < stage)
@@ -219,19 +214,17 @@ impl Job {
             .filter_map(<[_]>::last)
     }
 
-    /// An attempt at a stage; the newest when `attempt` is none.
+    /// An attempt at a stage; the newest one if `attempt` is none.
     pub fn find_run(&self, stage_name: &str, attempt: Option<u32>) -> Option<&Arc<StageRun>> {
         self.stage_runs.iter().rfind(|run| {
             self.stage(run).name == stage_name && attempt.is_none_or(|wanted| run.attempt == wanted)
         })
     }
 
-    /// The stage that a run is an attempt at.
     pub fn stage(&self, run: &StageRun) -> &Stage {
         &self.pipeline.spec.stages[run.stage]
     }
 
-    /// The attempt that a key names, if the job has it.
     pub fn run(&self, key: RunKey) -> Option<&Arc<StageRun>> {
         self.stage_runs.iter().find(|run| run.key() == key)
     }
@@ -253,25 +246,24 @@ impl Job {
     }
 }
 
-/// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JobState {
     /// No stage has started.
     Queued,
     /// At least one stage has started.
     Running,
-    /// A cancel was asked for; stages are still stopping.
+    /// A cancel was requested; stages are still stopping.
     Cancelling,
-    /// Terminal: every stage that had to run succeeded.
+    /// Terminal: no stage failed.
     Succeeded,
     /// Terminal: a stage failed.
     Failed,
-    /// Terminal: cancelled, and every process of it is gone.
+    /// Terminal: cancelled, and all its processes have ended.
     Cancelled,
 }
 
 impl JobState {
-    /// All states, in the order of a job's life.
+    /// All states, in lifecycle order.
     pub const ALL: [Self; 6] = [
         Self::Queued,
         Self::Running,
@@ -281,7 +273,6 @@ impl JobState {
         Self::Cancelled,
     ];
 
-    /// Nothing changes any more.
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Queued | Self::Running | Self::Cancelling => false,
@@ -297,15 +288,14 @@ pub struct StageRun {
     pub stage: usize,
     /// 1 for the first attempt.
     pub attempt: u32,
-    /// Where it is in its life.
     pub state: StageState,
-    /// As the runner reports it, 0 to 100; never falls; 100 once it has succeeded.
+    /// As the runner reports it, 0 to 100; never decreases; 100 once it has succeeded.
     pub progress_percent: u8,
-    /// Set when the command ended by itself.
+    /// Set if the command exited with a status, not by a signal.
     pub exit_code: Option<i32>,
     /// Set on [`StageState::Failed`].
     pub failure: Option<Arc<Failure>>,
-    /// Runner that holds or held it, and the token of its lease.
+    /// The runner that holds or held it, and the token of its lease.
     pub holder: Option<Holder>,
     /// Its log, once it is over.
     pub log: LogSummary,
@@ -317,13 +307,13 @@ pub struct StageRun {
     pub end_time: Option<SystemTime>,
     /// It succeeded in this earlier job and was not run again.
     pub carried_from: Option<JobId>,
-    /// How often a runner gave it back without starting it.
+    /// How often a runner released it without starting it.
     pub returns: u8,
 }
 
 impl StageRun {
-    /// The first attempt at a stage, before anything is known of it: the same one for
-    /// all jobs, as there may be very many that wait.
+    /// The first attempt at a stage, pending. All jobs share the same value, because very
+    /// many jobs may wait.
     pub fn pending(stage: usize) -> Arc<Self> {
         static PENDING: LazyLock<Vec<Arc<StageRun>>> = LazyLock::new(|| {
             let stages = 0..limits::MAX_STAGES;
@@ -351,7 +341,6 @@ impl StageRun {
         }
     }
 
-    /// Names the run within its job.
     pub fn key(&self) -> RunKey {
         RunKey {
             stage: self.stage,
@@ -360,45 +349,39 @@ impl StageRun {
     }
 }
 
-/// Names a stage run within its job.
+/// Identifies a stage run within its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunKey {
     /// Position of the stage in the pipeline.
     pub stage: usize,
-    /// Attempt at it, from 1.
+    /// From 1.
     pub attempt: u32,
 }
 
-/// Who runs a stage.
+/// The runner that holds the lease of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The runner.
     pub runner_id: RunnerId,
-    /// The token that its writes carry.
+    /// The token that its writes must carry.
     pub token: FencingToken,
 }
 
-/// Where a stage run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageState {
-    /// Waits for the stages that it needs, or for its job's turn.
+    /// Waits for the stages that it needs, or for its job's admission.
     Pending,
     /// Ready; waits for a runner.
     Queued,
     /// A runner holds it.
     Running,
-    /// Terminal.
     Succeeded,
-    /// Terminal.
     Failed,
-    /// Terminal.
     Cancelled,
     /// Terminal: never ran.
     Skipped(SkipReason),
 }
 
 impl StageState {
-    /// Nothing changes any more.
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Pending | Self::Queued | Self::Running => false,
@@ -412,42 +395,39 @@ impl StageState {
 pub enum SkipReason {
     /// A stage that it depends on failed.
     NeedsFailed,
-    /// Its condition asked for a failure and there was none.
+    /// Its condition is `OnFailure`, and no stage failed.
     Condition,
     /// The job was cancelled first.
     Cancelled,
 }
 
-/// Why a stage has not started.
+/// Why a stage has not started yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PendingReason {
     /// Stages that it needs are not over.
     Needs,
     /// Another job of the pipeline is active.
     Concurrency,
-    /// No runner with the labels is connected.
+    /// No runner with the required labels is connected.
     NoMatchingRunner,
     /// Every matching runner is busy.
     RunnersBusy,
-    /// Runners with the labels are connected, and none of them can do the stage's action.
+    /// Runners with the required labels are connected, but none supports the stage's action.
     NoCapableRunner,
 }
 
 /// Why a stage or a job failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Class of failure.
     pub reason: FailureReason,
-    /// For people; at most 2 KiB.
+    /// At most 2 KiB.
     pub message: String,
-    /// The stage that failed.
     pub stage_name: String,
 }
 
-/// Class of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureReason {
-    /// The command exited with another status than 0, or by a signal.
+    /// The command exited with a status other than 0, or was ended by a signal.
     CommandFailed,
     /// The stage's timeout passed.
     TimedOut,
@@ -455,25 +435,23 @@ pub enum FailureReason {
     CheckoutFailed,
     /// The runner could not start the command.
     RunnerError,
-    /// The runner stopped renewing its lease, or its workspace is gone.
+    /// The runner stopped renewing its lease, or its workspace is lost.
     RunnerLost,
 }
 
 /// Why a job is being or was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancellation {
-    /// Cause of the cancel.
     pub cause: CancelCause,
-    /// What the caller gave as its reason.
+    /// The reason that the caller gave.
     pub reason: String,
-    /// Who asked.
+    /// The principal that requested it.
     pub principal: String,
 }
 
-/// Cause of a cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelCause {
-    /// A caller asked for it.
+    /// A caller requested it.
     Requested,
     /// This newer job of the pipeline replaced it.
     Superseded(JobId),
@@ -486,15 +464,14 @@ pub enum CancelCause {
 /// Why a job was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
-    /// What asked.
     pub source: TriggerSource,
-    /// Name of the principal that asked.
+    /// Name of the principal that requested it.
     pub principal: String,
-    /// The trace that the asking was part of; the job's commands go on with it.
+    /// The trace context of the request; the job's commands continue the trace.
     pub trace: Option<Arc<TraceContext>>,
 }
 
-/// What asked for a job.
+/// What started a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TriggerSource {
     /// A call of the API.

@@ -1,4 +1,4 @@
-/// How a runner says that an attempt at a stage ended.
+/// The outcome of an attempt at a stage, as its runner reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Exit status 0.
@@ -7,12 +7,12 @@ pub enum Outcome {
     CommandFailed,
     /// Killed at its timeout.
     TimedOut,
-    /// Killed at the service's word.
+    /// Killed because the service requested it.
     Cancelled,
     /// The source could not be checked out.
     CheckoutFailed,
     /// The command could not be started.
     RunnerError,
-    /// Not started: another runner may have it.
+    /// Not started; another runner may run it.
     Returned,
 }

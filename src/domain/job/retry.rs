@@ -5,23 +5,24 @@ use crate::domain::{Job, SkipReason, StageRun, StageState};
 /// Which stages a retry runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryScope {
-    /// All of them.
     AllStages,
-    /// Those that did not succeed, and all that depend on one of those.
+    /// The stages that did not succeed, and all stages that depend on them.
     FailedStages,
 }
 
-/// The stage runs that a retry of an ended job starts with; none if that leaves
-/// no stage to run.
+/// The stage runs with which a retry of an ended job starts; none if no stage would run.
 pub fn retried_runs(job: &Job, scope: RetryScope) -> Option<Vec<Arc<StageRun>>> {
     let stages = 0..job.pipeline.spec.stages.len();
     match scope {
         RetryScope::AllStages => Some(stages.map(StageRun::pending).collect()),
         RetryScope::FailedStages => {
             let again: Vec<bool> = stages.clone().map(|stage| runs_again(job, stage)).collect();
-            let run = |stage: usize| match again[stage] {
-                true => StageRun::pending(stage),
-                false => carried(job, stage),
+            let run = |stage: usize| {
+                if again[stage] {
+                    StageRun::pending(stage)
+                } else {
+                    carried_over(job, stage)
+                }
             };
             again.contains(&true).then(|| stages.map(run).collect())
         }
@@ -36,7 +37,7 @@ fn runs_again(job: &Job, stage: usize) -> bool {
         .any(|&stage| is_unfinished(job.newest_run(stage).state))
 }
 
-/// A stage whose condition did not hold is as it should be, as one that succeeded is.
+/// A stage that was skipped because of its condition counts as finished.
 fn is_unfinished(state: StageState) -> bool {
     match state {
         StageState::Succeeded | StageState::Skipped(SkipReason::Condition) => false,
@@ -49,8 +50,8 @@ fn is_unfinished(state: StageState) -> bool {
     }
 }
 
-/// The earlier run as it was. Its log stays with the job that really ran it.
-fn carried(job: &Job, stage: usize) -> Arc<StageRun> {
+/// The earlier run, unchanged. Its log stays with the job that ran it.
+fn carried_over(job: &Job, stage: usize) -> Arc<StageRun> {
     let run = StageRun::clone(job.newest_run(stage));
     Arc::new(StageRun {
         carried_from: match run.state {

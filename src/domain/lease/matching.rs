@@ -1,29 +1,26 @@
-//! Which runner may have which stage.
+//! Matches stages with runners.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::domain::{ActionKind, PendingReason, RunnerId, Stage, Variables};
 
-/// What a runner offers: a stage is given only to a runner that meets its [`Demand`].
+/// The labels and actions of a runner. A stage is leased only to a runner whose offer meets
+/// the stage's [`Demand`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Offer {
-    /// The runner's labels.
     pub labels: Variables,
-    /// The kinds of actions that it can do.
+    /// The kinds of actions that the runner supports.
     pub actions: BTreeSet<ActionKind>,
 }
 
-/// What a stage asks of the runner that has it.
+/// The labels and the action that a stage requires of its runner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Demand {
-    /// Labels that the runner must have.
     pub labels: Variables,
-    /// The kind of action that it must be able to do.
     pub action: ActionKind,
 }
 
 impl Demand {
-    /// What a stage asks for.
     pub fn of(stage: &Stage) -> Self {
         Self {
             labels: stage.runner_labels.clone(),
@@ -33,47 +30,44 @@ impl Demand {
 }
 
 impl Offer {
-    /// Whether a runner that offers this may have a stage with that demand.
     pub fn meets(&self, demand: &Demand) -> bool {
         self.can_do(demand) && has_labels(&self.labels, &demand.labels)
     }
 
-    /// Whether it can do the action, whatever the labels.
+    /// Whether the runner supports the action, whatever its labels.
     pub fn can_do(&self, demand: &Demand) -> bool {
         self.actions.contains(&demand.action)
     }
 }
 
-/// Whether a runner with the labels `offered` may have a stage that asks for `wanted`.
+/// Whether a runner with the labels `offered` may run a stage that requires `wanted`.
 pub fn has_labels(offered: &Variables, wanted: &Variables) -> bool {
     wanted
         .iter()
         .all(|(key, value)| offered.get(key) == Some(value))
 }
 
-/// The runners that keep a workspace of a job, in the order in which they came to it,
-/// with what they offer.
+/// The runners that have a workspace of a job, with their offers, oldest workspace first.
 pub type Bindings = Vec<(RunnerId, Arc<Offer>)>;
 
-/// The one runner that may have a stage with this demand, if the job's workspace
-/// decides that: stages share the first one that their demands let them share.
+/// The runner whose workspace a stage with this demand must use: the first one whose offer
+/// meets the demand. None if the stage may run in a new workspace.
 pub fn workspace_owner(bound: &Bindings, demand: &Demand) -> Option<RunnerId> {
     let owner = bound.iter().find(|(_, offer)| offer.meets(demand));
     owner.map(|(runner_id, _)| *runner_id)
 }
 
-/// A runner that is connected and has the labels that a stage asks for.
+/// A connected runner that has the labels that a stage requires.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
-    /// The runner.
     pub id: RunnerId,
-    /// It takes only stages of jobs that are bound to it.
+    /// It takes only stages of jobs whose workspace it has.
     pub only_bound: bool,
-    /// It can do the stage's action.
+    /// It supports the stage's action.
     pub is_capable: bool,
 }
 
-/// Why a ready stage waits, by the rule that a claim goes by.
+/// Why a ready stage waits, by the same rules as a claim.
 pub fn waits_for(
     bound: &Bindings,
     demand: &Demand,
@@ -82,8 +76,8 @@ pub fn waits_for(
     let owner = workspace_owner(bound, demand);
     let mut reason = PendingReason::NoMatchingRunner;
     for candidate in candidates {
-        let may_have_it = owner.map_or(!candidate.only_bound, |owner| owner == candidate.id);
-        match (may_have_it, candidate.is_capable) {
+        let is_eligible = owner.map_or(!candidate.only_bound, |owner| owner == candidate.id);
+        match (is_eligible, candidate.is_capable) {
             (true, true) => return PendingReason::RunnersBusy,
             (true, false) => reason = PendingReason::NoCapableRunner,
             (false, _) => {}
@@ -99,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_waits_for_what_no_runner_offers() {
+    fn the_pending_reason_depends_on_the_candidates() {
         let demand = Demand {
             labels: Variables::new(),
             action: ActionKind::Command,
@@ -109,24 +103,24 @@ mod tests {
             only_bound,
             is_capable,
         };
-        let nobody = Bindings::new();
+        let unbound = Bindings::new();
         let reason = |bound: &Bindings, candidates: &[Candidate]| {
             waits_for(bound, &demand, candidates.iter().copied())
         };
-        assert_eq!(reason(&nobody, &[]), PendingReason::NoMatchingRunner);
+        assert_eq!(reason(&unbound, &[]), PendingReason::NoMatchingRunner);
         let incapable = candidate(1, false, false);
         assert_eq!(
-            reason(&nobody, &[incapable]),
+            reason(&unbound, &[incapable]),
             PendingReason::NoCapableRunner
         );
         let draining = candidate(2, true, true);
         assert_eq!(
-            reason(&nobody, &[draining]),
+            reason(&unbound, &[draining]),
             PendingReason::NoMatchingRunner
         );
         let busy = candidate(3, false, true);
         assert_eq!(
-            reason(&nobody, &[incapable, draining, busy]),
+            reason(&unbound, &[incapable, draining, busy]),
             PendingReason::RunnersBusy
         );
         let offer = Arc::new(Offer {
@@ -142,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_meets_a_demand_by_labels_and_by_what_it_can_do() {
+    fn an_offer_meets_a_demand_by_labels_and_actions() {
         let labels = |labels: &[&str]| {
             let entry = |label: &&str| ((*label).to_owned(), "yes".to_owned());
             labels.iter().map(entry).collect::<Variables>()

@@ -1,4 +1,4 @@
-//! The words of a lease: what a runner and whoever hands out the work tell each other.
+//! The messages between a runner and the dispatcher of leases.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -14,18 +14,16 @@ mod rank;
 pub use matching::{Bindings, Candidate, Demand, Offer, has_labels, waits_for, workspace_owner};
 pub use rank::QueueRank;
 
-/// What a runner says of itself.
+/// A runner's registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// For people.
     pub display_name: String,
-    /// A stage is given only to a runner that offers what it asks for.
     pub offer: Arc<Offer>,
-    /// Stages that it runs at once, at least 1.
+    /// Stages that it runs concurrently, at least 1.
     pub capacity: usize,
     /// Version of its program.
     pub version: String,
-    /// This process.
+    /// Identifies the runner's process.
     pub session_id: SessionId,
     /// Its id from an earlier registration; none for a new runner.
     pub runner_id: Option<RunnerId>,
@@ -33,10 +31,9 @@ pub struct Registration {
     pub owner: String,
 }
 
-/// Answer to a registration.
+/// Response to a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// The runner's id from now on.
     pub runner_id: RunnerId,
     /// Lifetime of a lease.
     pub lease_ttl: Duration,
@@ -44,116 +41,106 @@ pub struct Registered {
     pub max_log_chunk: usize,
 }
 
-/// A runner asks for work.
+/// A runner's request for work.
 #[derive(Clone, Debug)]
 pub struct WorkRequest {
-    /// Who asks.
     pub runner_id: RunnerId,
-    /// Which process of it.
     pub session_id: SessionId,
-    /// Tells a repeated request from a new one.
+    /// The idempotency key: a repeated request has the same id.
     pub request_id: Uuid,
-    /// How long to wait for work.
+    /// How long the call may wait for work.
     pub max_wait: Duration,
-    /// Jobs of which the runner keeps a workspace.
+    /// Jobs of which the runner has a workspace.
     pub held_jobs: Vec<JobId>,
-    /// It takes only stages of jobs that it has begun, from now on.
+    /// From now on, the runner takes only stages of jobs that it has begun.
     pub leaving: bool,
 }
 
-/// Answer to a request for work.
+/// Response to a request for work.
 #[derive(Debug, Default)]
 pub struct Acquired {
-    /// None: nothing to do yet, ask again.
+    /// None if there is no work yet; the runner asks again.
     pub lease: Option<Lease>,
-    /// Those of the held jobs that are over: their workspaces can go.
+    /// The held jobs that have ended: their workspaces can be removed.
     pub ended_jobs: Vec<JobId>,
 }
 
 /// The right to run one stage run.
 #[derive(Clone, Debug)]
 pub struct Lease {
-    /// Goes with every write.
     pub proof: LeaseProof,
-    /// Time left, counted from when the request was sent.
+    /// Remaining time, counted from when the request was sent.
     pub ttl: Duration,
-    /// What to run.
     pub work: StageWork,
 }
 
-/// What every write of a runner carries.
+/// Authorizes the writes of a lease's holder. Every write carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseProof {
-    /// The lease.
     pub lease_id: LeaseId,
-    /// Its token.
     pub token: FencingToken,
 }
 
-/// What to run.
+/// The work of a lease.
 #[derive(Clone, Debug)]
 pub struct StageWork {
-    /// The job.
     pub job_id: JobId,
-    /// The stage's name; any text of 1 to 64 characters, so never part of a path.
+    /// Any text of 1 to 64 characters, so it must never be part of a path.
     pub stage_name: String,
-    /// Attempt at the stage, from 1.
+    /// From 1.
     pub attempt: u32,
-    /// What the runner does.
     pub action: StageAction,
     /// Wall-clock limit of the attempt, checkout included.
     pub timeout: Duration,
-    /// Time between the polite and the sure kill.
+    /// Time between SIGTERM and SIGKILL.
     pub kill_grace: Duration,
     /// Repository to check out; empty for none.
     pub git_repository: String,
-    /// Ref to check out when `commit_id` is empty; the remote's HEAD when empty.
+    /// Ref to check out if `commit_id` is empty; empty for the remote's HEAD.
     pub git_ref: String,
-    /// Commit to check out: what an earlier stage resolved; empty for none yet.
+    /// Commit to check out, which an earlier stage resolved; empty for none yet.
     pub commit_id: String,
-    /// Environment of the command, `CI` and `PIPEWRIGHT_*` included, but for
+    /// Environment of the command. It includes `CI` and `PIPEWRIGHT_*`, except
     /// `PIPEWRIGHT_COMMIT_ID` and `PIPEWRIGHT_PROGRESS`, which the runner adds.
     pub variables: BTreeMap<String, String>,
-    /// More of the environment; kept out of everything else.
+    /// Secret part of the environment; never shown.
     pub secret_variables: BTreeMap<String, SecretString>,
-    /// Directory relative to the workspace in which the command starts; empty
-    /// for the workspace itself.
+    /// Directory in which the command starts, relative to the workspace; empty for the
+    /// workspace itself.
     pub working_directory: String,
-    /// An earlier stage of the job ran in this runner's workspace of the job; if that
-    /// is gone, the lease ends as [`Outcome::Returned`].
+    /// An earlier stage of the job ran in this runner's workspace of the job. If the
+    /// workspace is lost, the runner completes the lease as [`Outcome::Returned`].
     pub workspace_exists: bool,
 }
 
-/// What the service wants of the runner.
+/// The service's instruction to the holder of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directive {
-    /// Go on.
     Continue,
     /// Stop the stage, then complete the lease as [`Outcome::Cancelled`].
     Cancel,
 }
 
-/// What a runner tells of a stage that runs; what is none is not told.
+/// A runner's report on a running stage; none means no change.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Commit that was checked out.
     pub commit_id: Option<String>,
-    /// How far the stage is, 0 to 100.
+    /// 0 to 100.
     pub progress_percent: Option<u8>,
 }
 
-/// Answer to a renewal.
+/// Response to a renewal.
 #[derive(Clone, Debug)]
 pub struct Renewed {
-    /// Time left, counted from when the call was sent.
+    /// Remaining time, counted from when the call was sent.
     pub ttl: Duration,
-    /// What to do.
     pub directive: Directive,
     /// The job's commit once a runner has reported one; the first report wins.
     pub commit_id: Option<String>,
 }
 
-/// Bytes for a log.
+/// Bytes to append to a log.
 #[derive(Clone, Debug)]
 pub struct LogAppend {
     /// Offset of the first byte of `data`.
@@ -164,23 +151,21 @@ pub struct LogAppend {
     pub data: Bytes,
 }
 
-/// Answer to bytes for a log.
+/// Response to a log append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Everything below is stored, or known to be missing.
+    /// All bytes below this offset are stored, or known to be missing.
     pub committed: u64,
-    /// What to do.
     pub directive: Directive,
 }
 
-/// How a stage ended.
+/// The result of a stage.
 #[derive(Clone, Debug)]
 pub struct Completion {
-    /// Class of the end.
     pub outcome: Outcome,
-    /// Set when the command ended by itself with a status; none on a signal.
+    /// Set if the command exited with a status; none on a signal.
     pub exit_code: Option<i32>,
-    /// For people: what happened and what to do, at most 2 KiB; empty on success.
+    /// What happened and what to do, at most 2 KiB; empty on success.
     pub message: String,
     /// Size of the whole log in bytes.
     pub log_size: u64,

@@ -2,45 +2,38 @@ use std::collections::HashMap;
 
 use crate::domain::{PipelineSpec, RunCondition, SkipReason};
 
-/// Which stages wait for which, by their positions in the pipeline.
+/// The dependency graph of a pipeline's stages, by their positions in the pipeline.
 ///
-/// The edges of a stage are its `needs` if it has any, else none if the pipeline
-/// is parallel, else the stage before it.
+/// A stage depends on its `needs`, if it has any. Otherwise it depends on no stage if the
+/// pipeline is parallel, and on the previous stage if not.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageGraph {
-    /// Stages that must be over first, by stage.
+    /// The direct dependencies of each stage.
     direct: Vec<Vec<usize>>,
-    /// All that a stage depends on: those, what these depend on, and so on.
+    /// The transitive dependencies of each stage.
     transitive: Vec<Vec<usize>>,
-    /// Every stage after all that it depends on.
+    /// The stages in topological order: each after its dependencies.
     order: Vec<usize>,
 }
 
 /// Why a spec has no graph.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GraphError {
-    /// `stages[stage].needs[need]` names no stage of the pipeline.
-    UnknownNeed {
-        /// Position of the stage.
-        stage: usize,
-        /// Position within its needs.
-        need: usize,
-    },
-    /// The stages wait for each other, in this order, the first one again last.
+    /// `stages[stage].needs[need]` is not the name of a stage of the pipeline.
+    UnknownNeed { stage: usize, need: usize },
+    /// The stages of the cycle, in order. The first one is repeated at the end.
     Cycle(Vec<usize>),
 }
 
-/// What becomes of a stage once its direct needs are over.
+/// Whether a stage runs once its direct needs are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may run.
     Run,
-    /// It is skipped.
     Skip(SkipReason),
 }
 
 impl StageGraph {
-    /// Works out the order of a spec's stages, whose names must be unique.
+    /// Computes the graph of a spec's stages. Their names must be unique.
     pub fn new(spec: &PipelineSpec) -> Result<Self, GraphError> {
         let direct = edges(spec)?;
         let order = topological_order(&direct)?;
@@ -57,18 +50,18 @@ impl StageGraph {
         &self.direct[stage]
     }
 
-    /// All stages that this one depends on.
+    /// All transitive dependencies of a stage.
     pub fn depends_on(&self, stage: usize) -> &[usize] {
         &self.transitive[stage]
     }
 
-    /// Every stage after all that it depends on.
+    /// The stages in topological order: each after its dependencies.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
 }
 
-/// The truth table of conditions, for a job that is not being cancelled.
+/// The truth table of run conditions, for a job that is not being cancelled.
 pub fn verdict(condition: RunCondition, dependency_failed: bool) -> Verdict {
     match (condition, dependency_failed) {
         (RunCondition::OnSuccess, true) => Verdict::Skip(SkipReason::NeedsFailed),
@@ -103,14 +96,17 @@ fn edges(spec: &PipelineSpec) -> Result<Vec<Vec<usize>>, GraphError> {
             .collect()
     };
     (0..spec.stages.len())
-        .map(|stage| match spec.stages[stage].needs.is_empty() {
-            true => Ok(implicit(stage)),
-            false => named(stage),
+        .map(|stage| {
+            if spec.stages[stage].needs.is_empty() {
+                Ok(implicit(stage))
+            } else {
+                named(stage)
+            }
         })
         .collect()
 }
 
-/// Depth-first, on a stack of its own: a chain of stages never deepens ours.
+/// An iterative depth-first search: a long chain of stages cannot overflow the call stack.
 fn topological_order(direct: &[Vec<usize>]) -> Result<Vec<usize>, GraphError> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
@@ -121,7 +117,7 @@ fn topological_order(direct: &[Vec<usize>]) -> Result<Vec<usize>, GraphError> {
     let mut marks = vec![Mark::New; direct.len()];
     let mut order = Vec::with_capacity(direct.len());
     for root in 0..direct.len() {
-        // The path from the root, each with the number of its needs already seen.
+        // The path from the root: each stage with the number of its needs already visited.
         let mut path: Vec<(usize, usize)> = vec![(root, 0)];
         while let Some((stage, seen)) = path.pop() {
             if marks[stage] == Mark::Done {
@@ -144,7 +140,7 @@ fn topological_order(direct: &[Vec<usize>]) -> Result<Vec<usize>, GraphError> {
     Ok(order)
 }
 
-/// The part of the path from `start` on, closed: who needs whom, in that order.
+/// The part of the path from `start` on, closed with `start`: each stage needs the next one.
 fn cycle(path: &[(usize, usize)], start: usize) -> Vec<usize> {
     let stages = path.iter().map(|(stage, _)| *stage);
     stages

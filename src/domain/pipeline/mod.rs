@@ -1,4 +1,4 @@
-//! Pipelines: their revisions, their stages and the order of these.
+//! Pipelines: their revisions, their stages and the graph of the stages.
 
 mod graph;
 
@@ -12,32 +12,31 @@ use super::{PipelineId, Secrets, Violation, validate};
 
 pub use graph::{GraphError, StageGraph, Verdict, verdict};
 
-/// Names to values, in the order of the names.
+/// Names and values, sorted by name.
 pub type Variables = BTreeMap<String, String>;
 
-/// One revision of a pipeline. Immutable: a change makes the next revision.
+/// One revision of a pipeline. Immutable: a change creates the next revision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {
-    /// Names the pipeline through all its revisions.
+    /// The same for all revisions.
     pub id: PipelineId,
     /// The project that owns it.
     pub project: String,
-    /// 1 for a new pipeline; goes up by one with every change.
+    /// 1 for a new pipeline; increases by one with every change.
     pub revision: i64,
-    /// When revision 1 was made.
+    /// When revision 1 was created.
     pub create_time: SystemTime,
-    /// When this revision was made.
+    /// When this revision was created.
     pub update_time: SystemTime,
-    /// Principal that made revision 1.
+    /// Principal that created revision 1.
     pub creator: String,
-    /// What clients may change.
     pub spec: PipelineSpec,
-    /// The order of the stages that the spec leads to.
+    /// Computed from the spec.
     pub graph: Arc<StageGraph>,
 }
 
 impl Pipeline {
-    /// The first revision, or what is wrong with the spec.
+    /// The first revision, or the violations of the spec.
     pub fn new(
         id: PipelineId,
         project: String,
@@ -60,7 +59,7 @@ impl Pipeline {
         })
     }
 
-    /// The next revision, or none if the spec says what this one already says.
+    /// The next revision, or none if the spec is unchanged.
     pub fn revised(
         &self,
         spec: PipelineSpec,
@@ -82,30 +81,30 @@ impl Pipeline {
         }))
     }
 
-    /// Changes with every revision. Carries a part of the id, so that the etag of
-    /// one pipeline never fits another.
+    /// Changes with every revision. Contains a part of the id, so that the etag of one
+    /// pipeline does not match another's.
     pub fn etag(&self) -> String {
         let id = self.id.0.as_u128();
         format!("{:08x}-{}", id & 0xffff_ffff, self.revision)
     }
 }
 
-/// What clients may change of a pipeline.
+/// The fields of a pipeline that clients may change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PipelineSpec {
-    /// Name for people, unique within the project.
+    /// Unique within the project.
     pub name: String,
     /// Repository to check out; empty for none.
     pub git_repository: String,
-    /// Ref to check out when a trigger names none; the remote's HEAD when empty.
+    /// Ref to check out if a trigger names none; empty for the remote's HEAD.
     pub default_ref: String,
-    /// The stages, in pipeline order. Revisions that do not change them share them.
+    /// In pipeline order. Revisions that do not change them share them.
     pub stages: Arc<[Stage]>,
-    /// Stages without `needs` start at once instead of one after the other.
+    /// Stages without `needs` start immediately instead of one after the other.
     pub parallel: bool,
     /// Environment of every stage's command.
     pub variables: Variables,
-    /// More of that environment; never shown.
+    /// Secret part of that environment; never shown.
     pub secret_variables: Secrets,
     /// What a trigger does while another job is active.
     pub concurrency_policy: ConcurrencyPolicy,
@@ -126,25 +125,22 @@ impl PipelineSpec {
 pub struct Stage {
     /// Unique within the pipeline.
     pub name: String,
-    /// What the stage is for.
     pub stage_type: StageType,
-    /// What it does.
     pub action: StageAction,
     /// Wall-clock limit of one attempt, checkout included.
     pub timeout: Duration,
     /// Stages that must be over first, by name.
     pub needs: Vec<String>,
-    /// When it runs, given how the stages that it depends on ended.
     pub run_condition: RunCondition,
-    /// Added to the pipeline's variables; wins over them.
+    /// Added to the pipeline's variables; overrides them.
     pub variables: Variables,
-    /// Labels that a runner must have.
+    /// Labels that the runner must have.
     pub runner_labels: Variables,
     /// Relative to the workspace; empty for the workspace itself.
     pub working_directory: String,
 }
 
-/// What a stage does. Each kind is done by a part of the runner of its own.
+/// What a stage does. The runner has a separate implementation for each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StageAction {
     /// Runs this script with `/bin/sh -e`.
@@ -152,7 +148,6 @@ pub enum StageAction {
 }
 
 impl StageAction {
-    /// Which kind it is: what a runner has to be able to do.
     pub fn kind(&self) -> ActionKind {
         match self {
             Self::Command(_) => ActionKind::Command,
@@ -160,43 +155,39 @@ impl StageAction {
     }
 }
 
-/// A kind of [`StageAction`].
+/// A kind of [`StageAction`], which a runner may support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ActionKind {
-    /// [`StageAction::Command`].
     Command,
 }
 
 impl ActionKind {
-    /// All kinds.
     pub const ALL: [Self; 1] = [Self::Command];
 
-    /// The name by which runners and services tell each other of it.
+    /// The name in the runner protocol.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Command => "command",
         }
     }
 
-    /// The kind of that name; none for one that this version does not know.
+    /// None for a name that this version does not know.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// What a stage is for.
+/// The purpose of a stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StageType {
-    /// Runs a command.
     #[default]
     Run,
-    /// Makes something that can be deployed.
+    /// Creates an artifact that can be deployed.
     Build,
-    /// Puts something where its users are.
     Deploy,
 }
 
-/// When a stage runs, given how the stages that it depends on ended.
+/// Whether a stage runs, given the outcomes of the stages that it depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunCondition {
     /// None of them failed.
@@ -204,18 +195,18 @@ pub enum RunCondition {
     OnSuccess,
     /// At least one of them failed.
     OnFailure,
-    /// However they ended.
+    /// Whatever their outcomes.
     Always,
 }
 
 /// What a trigger or a retry does while another job of the pipeline is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConcurrencyPolicy {
-    /// Both run.
+    /// Both jobs run.
     #[default]
     Allow,
     /// The new job waits until the active ones have ended.
     Queue,
-    /// The active ones are cancelled; the new job starts once they have ended.
+    /// The active jobs are cancelled; the new job starts once they have ended.
     CancelRunning,
 }

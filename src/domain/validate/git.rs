@@ -1,16 +1,15 @@
-//! What git is given: refs and repositories. Each check says of a bad one what would be
-//! right.
+//! Validation of git refs and repositories. Each error says what a valid value is.
 
 use url::Url;
 
 use super::values::{is_invisible, shown};
 use crate::domain::limits;
 
-/// `https://`, `http://`, `ssh://` or `user@host:path`, as git takes them.
+/// `https://`, `http://`, `ssh://` or `user@host:path`, as git accepts them.
 ///
-/// All who may read the pipeline read its repository, so it holds no credentials: no user
-/// information, except the user name of ssh, no query and no fragment. No error quotes the
-/// text, because the part that is wrong may be a secret.
+/// Everyone who may read the pipeline can read its repository, so it must not contain
+/// credentials: no user information, except the user name of ssh, no query and no fragment.
+/// No error quotes the text, because the invalid part may be a secret.
 pub(super) fn git_repository(text: &str) -> Result<(), String> {
     const RIGHT: &str = "give an https://, http:// or ssh:// URL, or user@host:path";
     if text.is_empty() {
@@ -25,11 +24,10 @@ pub(super) fn git_repository(text: &str) -> Result<(), String> {
         ));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return if is_scp_like(text) {
-            Ok(())
-        } else {
-            Err(format!("is not a repository; {RIGHT}"))
-        };
+        if is_scp_like(text) {
+            return Ok(());
+        }
+        return Err(format!("is not a repository; {RIGHT}"));
     };
     if !matches!(scheme, "https" | "http" | "ssh") {
         return Err(format!("has a scheme that is not allowed; {RIGHT}"));
@@ -38,7 +36,7 @@ pub(super) fn git_repository(text: &str) -> Result<(), String> {
     let authority = rest.split('/').next().unwrap_or_default();
     let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
     let host = url.host_str().unwrap_or_default();
-    // The parser is lenient with http:///path and takes the path for the host.
+    // The URL parser accepts http:///path, with the path as the host.
     if rest.starts_with('/')
         || host.is_empty()
         || [host, address, user]
@@ -46,7 +44,7 @@ pub(super) fn git_repository(text: &str) -> Result<(), String> {
             .any(|part| part.starts_with('-'))
         || is_ambiguous(user, address)
     {
-        return Err(format!("names no valid host; {RIGHT}"));
+        return Err(format!("has no valid host; {RIGHT}"));
     }
     let has_credentials = match scheme {
         "ssh" => url.password().is_some() || user.contains(':'),
@@ -69,16 +67,17 @@ pub(super) fn git_repository(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether git, ssh or curl could see another user or host than the parser does: git
-/// decodes all of an ssh URL first, and only a slash ends the host for it.
+/// Whether git, ssh or curl could parse another user or host than the URL parser does: git
+/// percent-decodes the whole ssh URL first, and ends the host only at a slash.
 fn is_ambiguous(user: &str, address: &str) -> bool {
-    // The address of a person may be a user's name.
+    // A user name may be an email address.
     let user = user.replace("%40", "");
     let special = ['%', '@', '?', '#', '\\'];
     user.contains(special) || address.contains(special)
 }
 
-/// `user@host:path`; a path that begins with a colon would be `ext::` and the like.
+/// `user@host:path`. A path that begins with a colon would select a remote helper, such as
+/// `ext::`.
 fn is_scp_like(text: &str) -> bool {
     let word = |part: &str| {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -91,8 +90,8 @@ fn is_scp_like(text: &str) -> bool {
         })
 }
 
-/// The rules of `git check-ref-format`, one level allowed, as branches, tags and
-/// commit ids have it.
+/// The rules of `git check-ref-format --allow-onelevel`: branches, tags and commit ids may
+/// have one level.
 pub(super) fn git_ref_or_empty(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
@@ -100,7 +99,7 @@ pub(super) fn git_ref_or_empty(text: &str) -> Result<(), String> {
     if text.len() > limits::MAX_GIT_REF {
         return Err("must be at most 1024 bytes".into());
     }
-    // For git a plus would say something of how to fetch.
+    // In a refspec, a plus means a forced fetch.
     if text.starts_with(['-', '+']) {
         return Err(format!("'{}' must not start with '-' or '+'", shown(text)));
     }
@@ -113,13 +112,13 @@ pub(super) fn git_ref_or_empty(text: &str) -> Result<(), String> {
         || text.ends_with('.')
         || text == "@"
         || text.split('/').any(bad_part);
-    match bad {
-        true => Err(format!(
+    if bad {
+        return Err(format!(
             "'{}' is not a git ref; give a branch, a tag or a full commit id",
             shown(text)
-        )),
-        false => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -127,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repositories_are_urls_and_places_of_ssh() {
+    fn repositories_are_urls_or_scp_like() {
         for good in [
             "",
             "https://host/path.git",
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_for_ssh_cannot_hide_behind_an_escape() {
+    fn a_percent_encoded_ssh_option_is_refused() {
         for bad in [
             "ssh://%2doProxyCommand=x/path",
             "ssh://%2dx@host/path",
@@ -168,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_the_parser_respells_does_not_begin_with_a_dash() {
+    fn a_host_that_begins_with_a_dash_after_normalization_is_refused() {
         assert!(git_repository("http://-\u{326}0/path").is_err());
         assert!(git_repository("http://\u{ff0d}host/path").is_err());
     }
 
     #[test]
-    fn a_host_cannot_hide_behind_what_ends_it_for_others() {
+    fn a_host_that_git_parses_differently_is_refused() {
         for bad in [
             "ssh://host?x@-other/path",
             "ssh://host#x@-other/path",
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_holds_no_credentials_and_no_error_quotes_them() {
+    fn a_repository_with_credentials_is_refused_and_no_error_quotes_them() {
         for bad in [
             "https://s3cret@host/path",
             "http://s3cret@host/path",
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_cannot_hide_from_the_parser() {
+    fn a_password_that_the_parser_does_not_see_is_refused() {
         for bad in [
             "ssh://user%3Apassword@host/path",
             r"https://user:1\:password@host/path",
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ref_that_the_runner_would_refuse_is_refused_at_once() {
+    fn a_ref_that_the_runner_would_refuse_is_refused() {
         for bad in ["+main", "-x", "a:b", "a..b", "main~1", "a b", "@"] {
             assert!(git_ref_or_empty(bad).is_err(), "{bad}");
         }

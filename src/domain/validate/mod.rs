@@ -1,5 +1,5 @@
-//! What a client may send, checked before anything changes. Each violation says
-//! what is wrong and what would be right.
+//! Validation of client requests, before anything changes. Each violation says what is wrong
+//! and what a valid value is.
 
 mod git;
 mod values;
@@ -21,17 +21,16 @@ use values::{
     variable_name, variable_value, working_directory,
 };
 
-/// One thing that is wrong with a request.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path of the field, such as `stages[2].name`.
     pub field: String,
-    /// What is wrong with it and what would be right.
+    /// What is wrong with it and what a valid value is.
     pub description: String,
 }
 
 impl Violation {
-    /// A violation of the field at a path.
     pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self {
             field: field.into(),
@@ -40,16 +39,16 @@ impl Violation {
     }
 }
 
-/// The violations found so far.
+/// Collects violations.
 struct Check<'a> {
-    /// The stage being looked at, which the fields are then of.
+    /// The stage being checked: fields are then relative to it.
     stage: Option<usize>,
     found: &'a mut Vec<Violation>,
 }
 
 impl Check<'_> {
     fn refuse(&mut self, field: &str, description: impl Into<String>) {
-        // A request can break more rules than anybody wants to read, or to keep.
+        // The number is limited: a hostile request can have very many violations.
         if self.found.len() < limits::MAX_VIOLATIONS {
             let path = match self.stage {
                 None => field.to_owned(),
@@ -66,8 +65,8 @@ impl Check<'_> {
     }
 }
 
-/// Checks a whole spec and gives the graph of its stages. `violations` are those
-/// found before.
+/// Validates a whole spec and returns the graph of its stages. `violations` are those found
+/// before.
 pub(super) fn spec(
     spec: &PipelineSpec,
     mut violations: Vec<Violation>,
@@ -78,7 +77,7 @@ pub(super) fn spec(
         found: &mut violations,
     };
     check_stages(&mut check, &spec.stages);
-    // A graph costs the square of its size, so none is made of what is too large.
+    // The cost of a graph is quadratic, so a spec that is too large gets none.
     if !is_too_large(spec)
         && let Some(graph) = check_graph(spec, &mut violations)
         && violations.is_empty()
@@ -88,21 +87,22 @@ pub(super) fn spec(
     Err(violations)
 }
 
-/// As [`spec`], for the spec of the next revision: stages that it shares with this one were
-/// checked with it.
+/// As [`spec`], for the next revision. Stages that it shares with the previous revision are
+/// not validated again.
 pub(super) fn revised_spec(
     spec: &PipelineSpec,
-    before: &Pipeline,
+    previous: &Pipeline,
 ) -> Result<Arc<StageGraph>, Vec<Violation>> {
-    let old = &before.spec;
+    let old = &previous.spec;
     if !(Arc::ptr_eq(&spec.stages, &old.stages) && spec.parallel == old.parallel) {
         return self::spec(spec, Vec::new());
     }
     let mut violations = Vec::new();
     check_all_but_stages(spec, &mut violations);
-    match violations.is_empty() {
-        true => Ok(Arc::clone(&before.graph)),
-        false => Err(violations),
+    if violations.is_empty() {
+        Ok(Arc::clone(&previous.graph))
+    } else {
+        Err(violations)
     }
 }
 
@@ -140,14 +140,14 @@ fn is_too_large(spec: &PipelineSpec) -> bool {
 const SLUG: &str =
     "must be a slug: a lower-case letter, then at most 62 of a-z, 0-9 and -; not a UUID";
 
-/// Checks a project's slug.
+/// Validates a project's name.
 pub(super) fn project(slug: &str, violations: &mut Vec<Violation>) {
     if !is_project(slug) {
         violations.push(Violation::new("project", SLUG));
     }
 }
 
-/// Whether text can name a project.
+/// Whether a text is a valid project name.
 pub fn is_project(slug: &str) -> bool {
     let mut characters = slug.chars();
     let first = characters.next().is_some_and(|c| c.is_ascii_lowercase());
@@ -155,7 +155,7 @@ pub fn is_project(slug: &str) -> bool {
     first && rest && slug.len() <= 63 && no_id(slug).is_ok()
 }
 
-/// Checks what a client may set of a project.
+/// Validates the fields of a project that a client may set.
 pub fn project_draft(slug: &str, description: &str, annotations: &Variables) -> Vec<Violation> {
     let mut violations = Vec::new();
     if !is_project(slug) {
@@ -174,7 +174,7 @@ pub fn project_draft(slug: &str, description: &str, annotations: &Variables) -> 
     violations
 }
 
-/// Checks what a trigger brings: its ref, its variables and its priority.
+/// Validates the ref, the variables and the priority of a trigger.
 pub fn trigger(
     git_ref: &str,
     variables: &Variables,
@@ -199,14 +199,14 @@ pub fn trigger(
     violations
 }
 
-/// Checks the ref of a trigger against the revision that it runs.
+/// Validates the ref of a trigger against the revision that it runs.
 pub fn trigger_of(git_ref: &str, spec: &PipelineSpec) -> Vec<Violation> {
     let wrong = ref_of_repository(git_ref, spec).err();
     let violation = wrong.map(|description| Violation::new("git_ref", description));
     violation.into_iter().collect()
 }
 
-/// Checks the reason of a cancel.
+/// Validates the reason of a cancel.
 pub fn cancel_reason(reason: &str) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut check = Check {
@@ -220,7 +220,7 @@ pub fn cancel_reason(reason: &str) -> Vec<Violation> {
     violations
 }
 
-/// Checks what a runner says of itself, but for its capacity.
+/// Validates a runner's registration, except its capacity.
 pub fn runner(runner: &Registration) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut check = Check {
@@ -238,12 +238,13 @@ pub fn runner(runner: &Registration) -> Vec<Violation> {
     violations
 }
 
-/// Checks the commit that a runner says it has checked out.
+/// Validates the commit id that a runner reports.
 pub fn commit_id(commit_id: &str) -> Result<(), String> {
     let is_hash = matches!(commit_id.len(), 40 | 64);
-    match is_hash && commit_id.chars().all(|c| c.is_ascii_hexdigit()) {
-        true => Ok(()),
-        false => Err("must be the full id of a commit, 40 or 64 hex digits".to_owned()),
+    if is_hash && commit_id.chars().all(|c| c.is_ascii_hexdigit()) {
+        Ok(())
+    } else {
+        Err("must be the full id of a commit, 40 or 64 hex digits".to_owned())
     }
 }
 
@@ -358,7 +359,7 @@ fn check_variables(check: &mut Check<'_>, field: &str, variables: &Variables) {
     }
 }
 
-/// Checks secret variables, and that none of them is among the others as well.
+/// Validates secret variables, and that none of them is also a plain variable.
 fn check_secrets(check: &mut Check<'_>, secrets: &Secrets, others: &Variables) {
     const FIELD: &str = "secret_variables";
     check_count(check, FIELD, secrets.len());
@@ -380,7 +381,7 @@ fn check_count(check: &mut Check<'_>, field: &str, given: usize) {
     }
 }
 
-/// No violation quotes the value, which may be a secret.
+/// No violation quotes the value, as it may be a secret.
 fn check_variable(check: &mut Check<'_>, field: &str, name: &str, value: &str) {
     for wrong in [variable_name(name), variable_value(value)] {
         if let Err(description) = wrong {

@@ -1,4 +1,4 @@
-//! What single values may be. Each says of a bad one what would be right.
+//! Validation of single values. Each error says what a valid value is.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -52,10 +52,10 @@ fn refuse_invisible(text: &str, allowed: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a character changes how text looks without being seen: control characters, line
+/// Whether a character is invisible but can change how text looks: control characters, line
 /// separators, format characters (bidirectional controls, zero-width characters, tags) and
-/// fillers that are blank. Two names that differ in them look the same, and a name can
-/// reorder the text after it. Variation selectors only choose the glyph of an emoji.
+/// blank fillers. Names that differ only in them look the same, and a name can reorder the
+/// text after it. Variation selectors are allowed: they only select the glyph of an emoji.
 pub(super) fn is_invisible(c: char) -> bool {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
     if c.is_ascii() {
@@ -69,7 +69,7 @@ pub(super) fn is_invisible(c: char) -> bool {
         && !CodePointSetData::new::<VariationSelector>().contains(c)
 }
 
-/// Refuses a name that commands and calls would take for an id.
+/// Refuses a name that commands and calls would interpret as an id.
 pub(super) fn no_id(name: &str) -> Result<(), String> {
     if Uuid::parse_str(name).is_ok() {
         return Err("must not be a UUID, because it would be taken for an id".into());
@@ -79,10 +79,10 @@ pub(super) fn no_id(name: &str) -> Result<(), String> {
 
 /// Text that may be empty.
 pub(super) fn short_text(text: &str, most: usize) -> Result<(), String> {
-    match text.is_empty() {
-        true => Ok(()),
-        false => name(text, most),
+    if text.is_empty() {
+        return Ok(());
     }
+    name(text, most)
 }
 
 pub(super) fn stage_name(text: &str) -> Result<(), String> {
@@ -155,8 +155,7 @@ pub(super) fn working_directory(path: &str) -> Result<(), String> {
     single_line(path)
 }
 
-/// Text of a client as it may stand in a message: escaped, and cut to a length
-/// that keeps a refusal readable.
+/// Text of a client for use in a message: escaped, and cut to keep the message readable.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
     let mut shown = String::new();
@@ -177,7 +176,7 @@ pub(super) fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// One of each kind of character that cannot be seen or that moves others.
+    /// One of each kind of invisible or reordering character.
     const INVISIBLE: [char; 22] = [
         '\0',
         '\n',
@@ -204,7 +203,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_single_line_has_invisible_characters() {
+    fn invisible_characters_are_refused() {
         for c in INVISIBLE {
             let text = format!("a{c}b");
             assert!(name(&text, 50).is_err(), "{text:?}");
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_id_however_that_is_written() {
+    fn a_uuid_in_any_format_is_not_a_name() {
         let id = "0190b2f0-0000-7000-8000-000000000001";
         let simple = id.replace('-', "");
         for text in [

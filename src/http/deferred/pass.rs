@@ -1,4 +1,4 @@
-//! When the scheduler's pass ends, in which many tasks of one connection may run.
+//! Detects the end of a pass of the scheduler, in which many tasks of one connection may run.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -7,20 +7,20 @@ use std::{
 
 use super::super::scheduler::{AtomicBool, AtomicWaker, defer};
 
-/// A connection's waiting for the end of a pass.
+/// Waits for the end of a pass, for one connection.
 pub(super) struct Pass {
     state: State,
     end: Arc<End>,
-    /// Of `end`. Made once, because a connection waits for very many passes.
+    /// The waker of `end`. Created once, because a connection waits for very many passes.
     waker: Waker,
 }
 
 enum State {
-    /// Nothing waits.
+    /// No data is buffered.
     Idle,
     /// The scheduler has the waker, and wakes it once.
     Running,
-    /// What waited is due, until `done`.
+    /// The buffered data is due, until `done` is called.
     Ended,
 }
 
@@ -34,30 +34,30 @@ impl Pass {
         }
     }
 
-    /// Waits for the end of the pass that is running now, unless it does so already.
+    /// Begins to wait for the end of the current pass, unless it already waits.
     pub(super) fn wait(&mut self) {
         if let State::Idle = self.state {
-            self.end.has_come.store(false, Ordering::Relaxed);
+            self.end.ended.store(false, Ordering::Relaxed);
             self.state = State::Running;
-            // Last: outside of a scheduler this wakes at once.
+            // Last: outside a scheduler this wakes the waker immediately.
             defer(&self.waker);
         }
     }
 
-    /// Whether what waits is due. If it is not yet, the task of `context` is woken when it is.
+    /// Whether the buffered data is due. If not, the task of `context` is woken when it is.
     pub(super) fn has_ended(&mut self, context: &Context<'_>) -> bool {
         if let State::Running = self.state {
-            // Before the flag is read: the end sets it before it wakes, so it either wakes
-            // the task that is registered here, or is seen below.
+            // Register before the load: `End::wake` sets the flag before it wakes. So either
+            // it wakes the task that is registered here, or the load below sees the flag.
             self.end.task.register(context.waker());
-            if self.end.has_come.load(Ordering::Acquire) {
+            if self.end.ended.load(Ordering::Acquire) {
                 self.state = State::Ended;
             }
         }
         matches!(self.state, State::Ended)
     }
 
-    /// All that was due is done.
+    /// All due data was sent.
     pub(super) fn done(&mut self) {
         if let State::Ended = self.state {
             self.state = State::Idle;
@@ -65,17 +65,18 @@ impl Pass {
     }
 }
 
-/// What the scheduler wakes. A connection's own waker would not do: it wakes for other
-/// reasons, too, and then does not tell whether the pass has ended.
+/// The target of the waker that the scheduler holds. The connection's own waker is not
+/// enough: it is also woken for other reasons, so a wake-up would not mean that the pass has
+/// ended.
 #[derive(Default)]
 struct End {
-    has_come: AtomicBool,
+    ended: AtomicBool,
     task: AtomicWaker,
 }
 
 impl Wake for End {
     fn wake(self: Arc<Self>) {
-        self.has_come.store(true, Ordering::Release);
+        self.ended.store(true, Ordering::Release);
         self.task.wake();
     }
 }

@@ -1,17 +1,17 @@
-//! `lease_service.proto`, both ways: a runner writes requests and reads answers, the
-//! service the other way round. What a runner sends is checked, as a runner may be
-//! anybody's program; what a service answers is believed.
+//! `lease_service.proto`, for both sides: a runner encodes requests and decodes responses, the
+//! service the reverse. A runner's requests are validated, as a runner is an untrusted client;
+//! the service's responses are trusted.
 
-mod answers;
 mod requests;
+mod responses;
 mod runner_side;
 mod work;
 
-pub use answers::{acquired_to_proto, appended_to_proto, registered_to_proto, renewed_to_proto};
 pub use requests::{
     Renewal, append_from_proto, completion_from_proto, deregistration_from_proto,
     registration_from_proto, renewal_from_proto, work_request_from_proto,
 };
+pub use responses::{acquired_to_proto, appended_to_proto, registered_to_proto, renewed_to_proto};
 pub use runner_side::{
     Acquisition, acquired_from_proto, append_to_proto, appended_from_proto, completion_to_proto,
     deregistration_to_proto, registered_from_proto, registration_to_proto, renewal_to_proto,
@@ -24,7 +24,7 @@ use crate::domain::{Outcome, lease::Directive};
 fn directive_from_proto(directive: i32) -> Directive {
     match v1::Directive::try_from(directive) {
         Ok(v1::Directive::Cancel) => Directive::Cancel,
-        // As the contract says, also of values that are not known yet.
+        // As the API documents, unknown values mean `Continue`.
         Ok(v1::Directive::Unspecified | v1::Directive::Continue) | Err(_) => Directive::Continue,
     }
 }
@@ -36,7 +36,8 @@ fn directive_to_proto(directive: Directive) -> v1::Directive {
     }
 }
 
-/// None: it was not said.
+/// None if it is unspecified. An outcome that this version does not know is a
+/// `RunnerError`.
 fn outcome_from_proto(outcome: i32) -> Option<Outcome> {
     Some(match v1::Outcome::try_from(outcome) {
         Ok(v1::Outcome::Unspecified) => return None,
@@ -62,12 +63,13 @@ fn outcome_to_proto(outcome: Outcome) -> v1::Outcome {
     }
 }
 
-/// Text of a field that is unset when it is empty.
+/// The text of a field; none if it is empty, which means unset.
 fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A size or an offset; those of the domain come of the wire or count bytes on a disk.
+/// Converts a size or an offset. It fits: the domain's values come from the wire or count
+/// bytes on a disk.
 fn offset_to_proto(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
 }

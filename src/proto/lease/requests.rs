@@ -1,4 +1,4 @@
-//! What runners ask, as the service reads it.
+//! Decodes and validates runners' requests, for the service.
 
 use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
@@ -15,16 +15,16 @@ use super::{directive_from_proto, given, outcome_from_proto, v1};
 
 type Read<T> = Result<T, Vec<Violation>>;
 
-/// What a renewal says.
+/// A runner's renewal of a lease.
 #[derive(Clone, Debug)]
 pub struct Renewal {
-    /// The lease.
+    /// Proves that the runner holds the lease.
     pub proof: LeaseProof,
-    /// What is known of the stage.
+    /// The report on the stage.
     pub report: Report,
-    /// The directive that the runner knows.
+    /// The last directive that the runner received.
     pub known: Directive,
-    /// How long the answer may be held back.
+    /// How long the response may wait for a new directive.
     pub max_wait: Duration,
 }
 
@@ -47,12 +47,13 @@ pub fn registration_from_proto(request: v1::RegisterRunnerRequest) -> Read<Regis
     if actions.len() > limits::MAX_ACTIONS {
         fields.refuse("actions", "names more than 64 actions".to_owned());
     }
-    let actions = match actions.is_empty() {
-        true => BTreeSet::from([ActionKind::Command]),
-        false => actions
+    let actions = if actions.is_empty() {
+        BTreeSet::from([ActionKind::Command])
+    } else {
+        actions
             .iter()
             .filter_map(|name| ActionKind::named(name))
-            .collect(),
+            .collect()
     };
     let session_id = fields.id("session_id", &session_id);
     let runner_id = given(runner_id).and_then(|id| fields.id("runner_id", &id));
@@ -129,7 +130,7 @@ pub fn work_request_from_proto(request: v1::AcquireLeaseRequest) -> Read<WorkReq
     })
 }
 
-/// Reads a renewal.
+/// Decodes a renewal.
 pub fn renewal_from_proto(request: v1::RenewLeaseRequest) -> Read<Renewal> {
     let v1::RenewLeaseRequest {
         proof,
@@ -157,7 +158,7 @@ pub fn renewal_from_proto(request: v1::RenewLeaseRequest) -> Read<Renewal> {
     })
 }
 
-/// Reads an append.
+/// Decodes an append.
 pub fn append_from_proto(request: v1::AppendLogRequest) -> Read<(LeaseProof, LogAppend)> {
     let v1::AppendLogRequest {
         proof,
@@ -197,7 +198,7 @@ pub fn append_from_proto(request: v1::AppendLogRequest) -> Read<(LeaseProof, Log
     fields.done((proof, append))
 }
 
-/// Reads a completion.
+/// Decodes a completion.
 pub fn completion_from_proto(request: v1::CompleteLeaseRequest) -> Read<(LeaseProof, Completion)> {
     let v1::CompleteLeaseRequest {
         proof,
@@ -234,7 +235,7 @@ pub fn completion_from_proto(request: v1::CompleteLeaseRequest) -> Read<(LeasePr
     fields.done((proof, completion))
 }
 
-/// What is wrong with the fields that were read so far.
+/// The violations of the fields that were decoded so far.
 #[derive(Default)]
 struct Fields(Vec<Violation>);
 
@@ -246,9 +247,10 @@ impl Fields {
     }
 
     fn done<T>(self, value: T) -> Read<T> {
-        match self.0.is_empty() {
-            true => Ok(value),
-            false => Err(self.0),
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.0)
         }
     }
 

@@ -1,4 +1,4 @@
-//! The same messages as a runner writes and reads them.
+//! Encodes requests and decodes responses, for the runner.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,18 +19,18 @@ use super::{
     work::work_from_proto,
 };
 
-/// What a service offers to a runner.
+/// The result of a request for work.
 #[derive(Debug)]
 pub enum Acquisition {
-    /// Nothing yet.
+    /// There is no work yet.
     Nothing,
-    /// A stage.
+    /// The lease of a stage.
     Stage(Box<Lease>),
-    /// A stage of a kind that this version cannot run.
+    /// The lease of a stage whose action this version does not know.
     Unknown(LeaseProof),
 }
 
-/// Writes a registration.
+/// Encodes a registration.
 pub fn registration_to_proto(registration: Registration) -> v1::RegisterRunnerRequest {
     let Registration {
         display_name,
@@ -53,13 +53,13 @@ pub fn registration_to_proto(registration: Registration) -> v1::RegisterRunnerRe
     }
 }
 
-/// Reads the answer to a registration.
-pub fn registered_from_proto(answer: v1::RegisterRunnerResponse) -> Result<Registered, String> {
+/// Decodes the response to a registration.
+pub fn registered_from_proto(response: v1::RegisterRunnerResponse) -> Result<Registered, String> {
     let v1::RegisterRunnerResponse {
         runner_id,
         lease_ttl,
         max_log_chunk_bytes,
-    } = answer;
+    } = response;
     let max_log_chunk = usize::try_from(max_log_chunk_bytes).ok();
     Ok(Registered {
         runner_id: runner_id
@@ -103,17 +103,17 @@ pub fn work_request_to_proto(request: WorkRequest) -> v1::AcquireLeaseRequest {
     }
 }
 
-/// Reads the answer to a request for work: what is offered, and the jobs whose
-/// workspaces can go.
+/// Decodes the response to a request for work. Also returns the ended jobs, whose workspaces
+/// can be removed.
 pub fn acquired_from_proto(
-    answer: v1::AcquireLeaseResponse,
+    response: v1::AcquireLeaseResponse,
 ) -> Result<(Acquisition, Vec<JobId>), String> {
     let v1::AcquireLeaseResponse {
         lease,
         ended_job_ids,
-    } = answer;
+    } = response;
     let offer = lease.map_or(Ok(Acquisition::Nothing), offer_from_proto)?;
-    // An id that cannot be read is of no workspace here.
+    // An invalid id cannot be that of a workspace here.
     let ended = ended_job_ids.iter().filter_map(|id| id.parse().ok());
     Ok((offer, ended.collect()))
 }
@@ -136,7 +136,7 @@ fn offer_from_proto(lease: v1::Lease) -> Result<Acquisition, String> {
     Ok(Acquisition::Stage(Box::new(Lease { proof, ttl, work })))
 }
 
-/// Writes a renewal.
+/// Encodes a renewal.
 pub fn renewal_to_proto(
     proof: LeaseProof,
     report: Report,
@@ -156,13 +156,13 @@ pub fn renewal_to_proto(
     }
 }
 
-/// Reads the answer to a renewal.
-pub fn renewed_from_proto(answer: v1::RenewLeaseResponse) -> Result<Renewed, String> {
+/// Decodes the response to a renewal.
+pub fn renewed_from_proto(response: v1::RenewLeaseResponse) -> Result<Renewed, String> {
     let v1::RenewLeaseResponse {
         ttl,
         directive,
         commit_id,
-    } = answer;
+    } = response;
     Ok(Renewed {
         ttl: duration_from_proto(ttl.unwrap_or_default())?,
         directive: directive_from_proto(directive),
@@ -170,7 +170,7 @@ pub fn renewed_from_proto(answer: v1::RenewLeaseResponse) -> Result<Renewed, Str
     })
 }
 
-/// Writes an append.
+/// Encodes an append.
 pub fn append_to_proto(proof: LeaseProof, append: LogAppend) -> v1::AppendLogRequest {
     let LogAppend {
         offset,
@@ -185,12 +185,12 @@ pub fn append_to_proto(proof: LeaseProof, append: LogAppend) -> v1::AppendLogReq
     }
 }
 
-/// Reads the answer to an append.
-pub fn appended_from_proto(answer: v1::AppendLogResponse) -> Result<Appended, String> {
+/// Decodes the response to an append.
+pub fn appended_from_proto(response: v1::AppendLogResponse) -> Result<Appended, String> {
     let v1::AppendLogResponse {
         committed_offset,
         directive,
-    } = answer;
+    } = response;
     Ok(Appended {
         committed: u64::try_from(committed_offset)
             .map_err(|_| format!("{committed_offset} is no offset"))?,
@@ -198,7 +198,7 @@ pub fn appended_from_proto(answer: v1::AppendLogResponse) -> Result<Appended, St
     })
 }
 
-/// Writes a completion.
+/// Encodes a completion.
 pub fn completion_to_proto(proof: LeaseProof, completion: Completion) -> v1::CompleteLeaseRequest {
     let Completion {
         outcome,

@@ -1,4 +1,4 @@
-//! What a runner is told to run.
+//! The work of a lease.
 
 use secrecy::{ExposeSecret, SecretString};
 

@@ -1,6 +1,6 @@
-//! Spans of traces: what is called, and what runs. Without the feature `otlp`, and
-//! where the environment names no collector, they are not there, and the context of
-//! a caller's trace is passed on as it came.
+//! Tracing spans of calls and stages. Without the feature `otlp`, or if the environment
+//! configures no collector, there are no spans, and the caller's trace context is propagated
+//! unchanged.
 
 #[cfg_attr(feature = "otlp", path = "otlp.rs")]
 #[cfg_attr(not(feature = "otlp"), path = "none.rs")]
@@ -12,7 +12,7 @@ pub use export::{Traces, call, context, stage};
 /// The target of the spans.
 pub(super) const TARGET: &str = "pipewright::trace";
 
-/// Whether the environment asks for traces, by the names of OpenTelemetry.
+/// Whether OpenTelemetry's environment variables enable traces.
 fn is_wanted() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     is_set("OTEL_EXPORTER_OTLP_ENDPOINT") || is_set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")

@@ -3,12 +3,12 @@ use tracing_subscriber::layer::Identity;
 
 use crate::domain::TraceContext;
 
-/// Sends nothing.
+/// A placeholder that sends no traces.
 #[derive(Debug)]
 pub struct Traces(());
 
 impl Traces {
-    /// Says what is asked for in vain.
+    /// Warns if traces are enabled, as they cannot be sent.
     pub(in crate::telemetry) fn warn(&self) {
         if super::is_wanted() {
             tracing::warn!(
@@ -19,22 +19,19 @@ impl Traces {
     }
 }
 
-/// No layer.
 pub(in crate::telemetry) fn start() -> (Option<Identity>, Traces) {
     (None, Traces(()))
 }
 
-/// The span of a call that the service answers.
 pub fn call(_: &'static str, _: &'static str, _: Option<&TraceContext>) -> Span {
     Span::none()
 }
 
-/// The span of a stage that a runner runs.
 pub fn stage(_: &str, _: &str, _: u32, _: Option<&TraceContext>) -> Span {
     Span::none()
 }
 
-/// The context for what goes on inside a span.
+/// The trace context to propagate from a span.
 pub fn context(_: &Span) -> Option<TraceContext> {
     None
 }

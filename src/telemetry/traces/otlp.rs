@@ -15,7 +15,7 @@ use crate::domain::TraceContext;
 
 use super::TARGET;
 
-/// Sends traces, and the rest of them when it is dropped.
+/// Exports traces, and flushes them when it is dropped.
 #[derive(Debug)]
 pub struct Traces {
     provider: Option<SdkTracerProvider>,
@@ -23,7 +23,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Says what is asked for in vain.
+    /// Warns if traces are enabled and cannot be sent.
     pub(in crate::telemetry) fn warn(&self) {
         if let Some(failure) = &self.failure {
             tracing::warn!(failure, "no traces are sent");
@@ -41,17 +41,18 @@ impl Drop for Traces {
     }
 }
 
-/// A layer that sends the spans of traces to the collector of the environment.
+/// A layer that exports spans to the collector that the environment configures.
 pub(in crate::telemetry) fn start<S>() -> (impl Layer<S>, Traces)
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
 {
-    let (provider, failure) = match super::is_wanted() {
-        false => (None, None),
-        true => match SpanExporter::builder().with_tonic().build() {
+    let (provider, failure) = if super::is_wanted() {
+        match SpanExporter::builder().with_tonic().build() {
             Ok(exporter) => (Some(provider(exporter)), None),
             Err(error) => (None, Some(error.to_string())),
-        },
+        }
+    } else {
+        (None, None)
     };
     let layer = provider.as_ref().map(|provider| {
         let tracer = provider.tracer("pipewright");
@@ -67,7 +68,7 @@ where
 }
 
 fn provider(exporter: SpanExporter) -> SdkTracerProvider {
-    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over this name.
+    // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override this name.
     let resource = Resource::builder()
         .with_attribute(opentelemetry::KeyValue::new(
             "service.version",
@@ -80,7 +81,6 @@ fn provider(exporter: SpanExporter) -> SdkTracerProvider {
         .build()
 }
 
-/// The span of a call that the service answers.
 pub fn call(service: &'static str, method: &'static str, parent: Option<&TraceContext>) -> Span {
     let span = info_span!(
         target: TARGET,
@@ -94,7 +94,6 @@ pub fn call(service: &'static str, method: &'static str, parent: Option<&TraceCo
     adopt(span, parent)
 }
 
-/// The span of a stage that a runner runs.
 pub fn stage(job: &str, name: &str, attempt: u32, parent: Option<&TraceContext>) -> Span {
     let span = info_span!(
         target: TARGET,
@@ -107,7 +106,7 @@ pub fn stage(job: &str, name: &str, attempt: u32, parent: Option<&TraceContext>)
     adopt(span, parent)
 }
 
-/// The context for what goes on inside a span; none if nobody collects it.
+/// The trace context to propagate from a span; none if spans are not collected.
 pub fn context(span: &Span) -> Option<TraceContext> {
     let mut headers = HashMap::new();
     TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
@@ -122,7 +121,7 @@ fn adopt(span: Span, parent: Option<&TraceContext>) -> Span {
             ("tracestate".to_owned(), parent.state().to_owned()),
         ]);
         let context = TraceContextPropagator::new().extract(&headers);
-        // Refused only where nobody collects spans.
+        // Fails only if spans are not collected.
         let _ = span.set_parent(context);
     }
     span

@@ -1,4 +1,4 @@
-//! Numbers, sizes and lengths of time, within bounds.
+//! Numbers, sizes and durations, within bounds.
 
 use std::{fmt::Display, marker::PhantomData, ops::RangeInclusive, time::Duration};
 
@@ -12,13 +12,12 @@ pub(crate) struct Whole<T> {
 }
 
 impl<T> Whole<T> {
-    /// Within bounds, which are within those of `T`, and of the file's numbers.
+    /// The bounds must be within those of `T` and of TOML's integers.
     pub(crate) fn within(bounds: RangeInclusive<u64>) -> Self {
         let number = PhantomData;
         Self { bounds, number }
     }
 
-    /// At least that much.
     pub(crate) fn at_least(least: u64) -> Self {
         Self::within(least..=i64::MAX as u64)
     }
@@ -53,20 +52,19 @@ impl<T: TryFrom<u64> + Display> Form for Whole<T> {
     }
 }
 
-/// A number of bytes, as `4MiB`.
+/// A number of bytes, such as `4MiB`.
 pub(crate) struct Size<T> {
     bounds: RangeInclusive<u64>,
     number: PhantomData<fn() -> T>,
 }
 
 impl<T> Size<T> {
-    /// Within bounds, which are within those of `T`.
+    /// The bounds must be within those of `T`.
     pub(crate) fn within(bounds: RangeInclusive<u64>) -> Self {
         let number = PhantomData;
         Self { bounds, number }
     }
 
-    /// At least that much.
     pub(crate) fn at_least(least: u64) -> Self {
         Self::within(least..=u64::MAX)
     }
@@ -98,7 +96,7 @@ impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Size<T> {
     }
 }
 
-/// A length of time, as `10s`.
+/// A duration, such as `10s`.
 pub(crate) struct Span(pub(crate) RangeInclusive<Duration>);
 
 impl Form for Span {
@@ -110,13 +108,14 @@ impl Form for Span {
 
     fn read(&self, text: &str) -> Result<Duration, String> {
         let span = duration::parse(text)?;
-        match self.0.contains(&span) {
-            true => Ok(span),
-            false => Err(format!(
+        if self.0.contains(&span) {
+            Ok(span)
+        } else {
+            Err(format!(
                 "`{text}` is not from {} to {}",
                 duration::write(*self.0.start()),
                 duration::write(*self.0.end())
-            )),
+            ))
         }
     }
 
@@ -125,7 +124,7 @@ impl Form for Span {
     }
 }
 
-/// The same, or `none` or 0 for no limit.
+/// A value of another form; `none` or 0 means no limit.
 pub(crate) struct OrNone<F>(pub(crate) F);
 
 impl<F: Form> Form for OrNone<F> {

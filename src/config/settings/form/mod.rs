@@ -1,4 +1,4 @@
-//! How values are written: texts that people give, and what the file shows.
+//! Forms: how the values of settings are parsed and shown.
 
 mod amounts;
 mod scalars;
@@ -10,20 +10,20 @@ pub(super) use web::{Hosts, Origins};
 
 use super::Takes;
 
-/// A way to write values of a type.
+/// Parses and shows the values of a type.
 pub(super) trait Form: Send + Sync {
-    /// What is read.
     type Value;
 
-    /// How it is given as a flag, which for a switch depends on the default.
+    /// What the flag takes. For a switch, this depends on the default.
     fn takes(&self, default: &Self::Value) -> Takes;
 
-    /// Reads a text without white space around it.
+    /// Parses a text that is trimmed.
     ///
     /// # Errors
-    /// What is wrong and what would be right, as the rest of a sentence that names the setting.
+    /// What is wrong and what a valid value is, as the rest of a sentence that begins with the
+    /// setting's name.
     fn read(&self, text: &str) -> Result<Self::Value, String>;
 
-    /// The value as a file has it, which [`Form::read`] reads again; none for unset.
+    /// The value for a TOML file; [`Form::read`] parses it again. None if it is unset.
     fn show(&self, value: &Self::Value) -> Option<toml::Value>;
 }

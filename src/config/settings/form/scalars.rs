@@ -5,16 +5,17 @@ use std::{net::SocketAddr, path::PathBuf};
 use super::Form;
 use crate::config::{Guard, settings::Takes};
 
-/// On or off.
+/// A boolean.
 pub(crate) struct Switch;
 
 impl Form for Switch {
     type Value = bool;
 
     fn takes(&self, default: &bool) -> Takes {
-        match default {
-            true => Takes::Negation,
-            false => Takes::Nothing,
+        if *default {
+            Takes::Negation
+        } else {
+            Takes::Nothing
         }
     }
 
@@ -52,7 +53,7 @@ impl Form for Address {
     }
 }
 
-/// Where a file or a directory is; what is there is looked at when it is used.
+/// The path of a file or a directory. Whether it exists is checked only when it is used.
 pub(crate) struct Path(pub(crate) &'static str);
 
 impl Form for Path {
@@ -70,12 +71,12 @@ impl Form for Path {
     }
 
     fn show(&self, value: &Option<PathBuf>) -> Option<toml::Value> {
-        // Made of a text, it is one.
+        // It was parsed from a text, so it is valid UTF-8.
         value.as_ref()?.to_str().map(Into::into)
     }
 }
 
-/// How processes are held together.
+/// The name of a guard.
 pub(crate) struct GuardName;
 
 impl Form for GuardName {

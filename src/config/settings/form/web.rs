@@ -1,11 +1,11 @@
-//! Origins and hosts, as browsers name them.
+//! Origins and hosts.
 
 use url::{Host, Url};
 
 use super::Form;
 use crate::config::settings::Takes;
 
-/// Origins of pages, or `*`.
+/// Origins of web pages, or `*`.
 pub(crate) struct Origins;
 
 impl Form for Origins {
@@ -17,7 +17,7 @@ impl Form for Origins {
 
     fn read(&self, text: &str) -> Result<Vec<String>, String> {
         list(text, |origin| {
-            // As browsers send it: in lower case, without a path or a port that goes without saying.
+            // As browsers send it: in lower case, without a path or the default port.
             let sent = Url::parse(origin).map(|url| url.origin().ascii_serialization());
             match sent {
                 Ok(sent) if sent == origin => Ok(()),
@@ -36,7 +36,7 @@ impl Form for Origins {
     }
 }
 
-/// Names of this service, or `*`.
+/// Host names of this service, or `*`.
 pub(crate) struct Hosts;
 
 impl Form for Hosts {
@@ -60,7 +60,7 @@ impl Form for Hosts {
     }
 }
 
-/// Items between commas; none in an empty text.
+/// Parses comma-separated items; an empty text has none.
 fn list(text: &str, check: fn(&str) -> Result<(), String>) -> Result<Vec<String>, String> {
     let items = text.split(',').map(str::trim);
     let items = items.filter(|_| !text.is_empty());

@@ -1,4 +1,4 @@
-//! Which stages run: the truth table cell by cell, and through whole jobs.
+//! Run conditions: the truth table cell by cell, and in whole jobs.
 
 use proptest::prelude::*;
 
@@ -32,11 +32,11 @@ fn cancellation() -> Cancellation {
     Cancellation {
         cause: CancelCause::Requested,
         reason: String::new(),
-        principal: "somebody".to_owned(),
+        principal: "ada".to_owned(),
     }
 }
 
-/// Runs a job to its end; a stage fails if it is among those named.
+/// Runs a job to its end; the stages named in `failing` fail.
 fn run(job: Job, failing: &[&str]) -> Job {
     let mut job = job;
     while let Some(ready) = job
@@ -73,7 +73,7 @@ fn states(job: &Job) -> Vec<StageState> {
 }
 
 #[test]
-fn the_truth_table_for_jobs_that_go_on() {
+fn the_truth_table_for_running_jobs() {
     let table = [
         (OnSuccess, false, Verdict::Run),
         (OnFailure, false, Verdict::Skip(SkipReason::Condition)),
@@ -92,7 +92,7 @@ fn the_truth_table_for_jobs_that_go_on() {
 }
 
 #[test]
-fn the_truth_table_for_jobs_that_are_cancelled() {
+fn a_cancelled_job_skips_stages_whatever_their_condition() {
     for condition in [OnSuccess, OnFailure, Always] {
         let pipeline = pipeline(spec(
             false,
@@ -148,7 +148,7 @@ fn a_test_a_notification_and_a_deployment() {
 }
 
 #[test]
-fn a_failure_stops_what_depends_on_it_and_not_its_siblings() {
+fn a_failure_skips_dependent_stages_and_not_siblings() {
     let wide = pipeline(spec(
         true,
         vec![
@@ -167,7 +167,7 @@ fn a_failure_stops_what_depends_on_it_and_not_its_siblings() {
             StageState::Succeeded,
             StageState::Skipped(SkipReason::NeedsFailed),
             StageState::Succeeded,
-            // Of all that it depends on, also through others, one failed.
+            // One of its transitive dependencies failed.
             StageState::Succeeded,
         ]
     );
@@ -175,7 +175,7 @@ fn a_failure_stops_what_depends_on_it_and_not_its_siblings() {
 }
 
 #[test]
-fn a_job_failed_for_what_failed_first() {
+fn the_failure_of_a_job_is_that_of_the_first_failed_stage() {
     let wide = pipeline(spec(
         true,
         vec![stage("a", &[], OnSuccess), stage("b", &[], OnSuccess)],
@@ -199,9 +199,9 @@ fn a_job_failed_for_what_failed_first() {
     assert_eq!(job.failure.unwrap().stage_name, "b");
 }
 
-/// What is too large is refused before it costs anything.
+/// A pipeline that is too large is refused before its graph is computed.
 #[test]
-fn huge_pipelines_are_refused_at_once() {
+fn huge_pipelines_are_refused_early() {
     let refused = |spec| {
         let id = crate::domain::PipelineId(uuid::Uuid::nil());
         Pipeline::new(id, "default".into(), spec, String::new(), NOW).unwrap_err()
@@ -218,10 +218,10 @@ fn huge_pipelines_are_refused_at_once() {
 }
 
 proptest! {
-    /// In any pipeline with any failures, each stage ends as the table says, given
-    /// how the stages that it depends on ended.
+    /// In any pipeline with any failures, each stage ends according to the truth table, given
+    /// the outcomes of the stages that it depends on.
     #[test]
-    fn every_stage_ends_as_the_table_says(
+    fn every_stage_ends_according_to_the_truth_table(
         pipeline in any_pipeline(),
         failures in proptest::collection::vec(any::<bool>(), 9),
     ) {

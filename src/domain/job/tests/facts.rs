@@ -1,4 +1,4 @@
-//! What statistics keep of a job.
+//! The facts of an ended job.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ fn at(seconds: u64) -> SystemTime {
     NOW + Duration::from_secs(seconds)
 }
 
-/// Builds, deploys, and tells of a failure.
+/// A job with a build stage, a deploy stage and a stage that notifies of a failure.
 fn new() -> NewJob {
     let typed = |name, stage_type, condition| Stage {
         stage_type,
@@ -29,7 +29,7 @@ fn new() -> NewJob {
     let stages = vec![
         typed("build", StageType::Build, RunCondition::OnSuccess),
         typed("ship", StageType::Deploy, RunCondition::OnSuccess),
-        typed("tell", StageType::Run, RunCondition::OnFailure),
+        typed("notify", StageType::Run, RunCondition::OnFailure),
     ];
     new_job(&pipeline(spec(false, stages)))
 }
@@ -63,7 +63,7 @@ fn failed() -> Job {
 }
 
 #[test]
-fn an_ended_job_is_told_in_numbers() {
+fn an_ended_job_has_facts() {
     let facts = JobFacts::of(&failed()).unwrap();
     assert_eq!((facts.number, facts.state), (4, JobState::Failed));
     assert_eq!((facts.wait_ms, facts.run_ms), (5_000, 28_000));
@@ -83,7 +83,7 @@ fn an_ended_job_is_told_in_numbers() {
 }
 
 #[test]
-fn what_was_carried_over_counts_for_itself_and_takes_no_time() {
+fn carried_over_stages_are_counted_separately_and_take_no_time() {
     let retried = NewJob {
         stage_runs: retried_runs(&failed(), RetryScope::FailedStages).unwrap(),
         ..new()
@@ -109,7 +109,7 @@ fn what_was_carried_over_counts_for_itself_and_takes_no_time() {
 }
 
 #[test]
-fn a_job_that_never_started_only_waited_and_a_clock_that_went_back_counts_as_nothing() {
+fn a_job_that_never_started_has_no_run_time_and_a_negative_duration_is_zero() {
     let mut job = failed();
     job.start_time = None;
     let facts = JobFacts::of(&job).unwrap();

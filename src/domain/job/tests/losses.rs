@@ -1,4 +1,4 @@
-//! What becomes of a stage when its runner is lost, case by case.
+//! The loss of a stage's runner or workspace, case by case.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,8 +31,10 @@ fn run(stage: usize, attempt: u32) -> RunKey {
     RunKey { stage, attempt }
 }
 
-fn asked(job: &Job, command: Command) -> Job {
-    decide(job, command, NOW).expect("the command is right").job
+fn decided(job: &Job, command: Command) -> Job {
+    decide(job, command, NOW)
+        .expect("the command is accepted")
+        .job
 }
 
 /// A runner, by number, takes a run under a token of the same number.
@@ -41,7 +43,7 @@ fn start(job: &Job, run: RunKey, number: u8) -> Job {
         runner_id: RunnerId(Uuid::from_u128(number.into())),
         token: FencingToken(number.into()),
     };
-    asked(job, Command::Start { run, holder })
+    decided(job, Command::Start { run, holder })
 }
 
 fn finish(job: &Job, run: RunKey, token: i64, outcome: Outcome) -> Job {
@@ -52,7 +54,7 @@ fn finish(job: &Job, run: RunKey, token: i64, outcome: Outcome) -> Job {
         log: LogSummary::default(),
     };
     let token = FencingToken(token);
-    asked(job, Command::Finish { run, token, result })
+    decided(job, Command::Finish { run, token, result })
 }
 
 fn lose(job: &Job, run: RunKey, token: i64) -> Job {
@@ -61,7 +63,7 @@ fn lose(job: &Job, run: RunKey, token: i64) -> Job {
         token: FencingToken(token),
         log: LogSummary::from(5),
     };
-    asked(job, lose)
+    decided(job, lose)
 }
 
 fn lose_workspace(job: &Job, number: u8, before: i64) -> Job {
@@ -73,7 +75,7 @@ fn lose_workspace(job: &Job, number: u8, before: i64) -> Job {
         }),
         before: FencingToken(before),
     };
-    asked(job, Command::LoseWorkspace(lost))
+    decided(job, Command::LoseWorkspace(lost))
 }
 
 fn states(job: &Job) -> Vec<StageState> {
@@ -107,7 +109,7 @@ fn a_run_or_build_stage_gets_one_new_attempt() {
 }
 
 #[test]
-fn a_deployment_is_not_tried_again() {
+fn a_lost_deployment_is_not_retried() {
     let job = start(&started(&of_type(StageType::Deploy)), run(0, 1), 1);
     let job = lose(&job, run(0, 1), 1);
     assert_eq!(states(&job), [StageState::Failed]);
@@ -121,7 +123,7 @@ fn a_deployment_is_not_tried_again() {
 }
 
 #[test]
-fn a_stage_that_builds_on_the_lost_workspace_is_not_tried_again() {
+fn a_stage_that_depends_on_the_lost_workspace_is_not_retried() {
     let two = pipeline(spec(
         false,
         vec![
@@ -133,14 +135,14 @@ fn a_stage_that_builds_on_the_lost_workspace_is_not_tried_again() {
     let job = finish(&job, run(0, 1), 1, Outcome::Succeeded);
     let same = lose(&start(&job, run(1, 1), 1), run(1, 1), 1);
     assert_eq!(same.state, JobState::Failed);
-    // On another runner it had a workspace of its own, with nothing of the first in it.
+    // On another runner it had a workspace of its own, without the first stage's files.
     let other = lose(&start(&job, run(1, 1), 2), run(1, 1), 2);
     assert_eq!(other.state, JobState::Running);
     assert_eq!(other.newest_run(1).state, StageState::Queued);
 }
 
 #[test]
-fn what_is_independent_of_the_lost_workspace_goes_on() {
+fn stages_independent_of_the_lost_workspace_continue() {
     let three = pipeline(spec(
         true,
         vec![
@@ -157,7 +159,7 @@ fn what_is_independent_of_the_lost_workspace_goes_on() {
 }
 
 #[test]
-fn a_failure_is_still_told_after_the_workspace_is_lost() {
+fn on_failure_and_always_stages_run_after_the_workspace_is_lost() {
     let stages = vec![
         stage("build", &[], OnSuccess),
         stage("deploy", &[], OnSuccess),
@@ -177,7 +179,7 @@ fn a_failure_is_still_told_after_the_workspace_is_lost() {
 }
 
 #[test]
-fn a_later_workspace_of_the_same_runner_is_not_the_lost_one() {
+fn a_newer_workspace_of_the_same_runner_is_not_lost() {
     let two = pipeline(spec(
         false,
         vec![
@@ -192,7 +194,7 @@ fn a_later_workspace_of_the_same_runner_is_not_the_lost_one() {
 }
 
 #[test]
-fn a_returned_stage_waits_again_but_not_for_ever() {
+fn a_returned_stage_is_requeued_a_limited_number_of_times() {
     let mut job = started(&of_type(StageType::Run));
     for _ in 0..limits::MAX_RETURNS {
         job = finish(&start(&job, run(0, 1), 1), run(0, 1), 1, Outcome::Returned);
@@ -205,14 +207,14 @@ fn a_returned_stage_waits_again_but_not_for_ever() {
 }
 
 #[test]
-fn a_stage_lost_or_returned_in_a_cancel_ends_the_job() {
+fn a_stage_lost_or_returned_during_a_cancel_ends_the_job() {
     let cancelled = |job: &Job| {
         let cancellation = crate::domain::Cancellation {
             cause: crate::domain::CancelCause::Requested,
             reason: String::new(),
             principal: String::new(),
         };
-        asked(job, Command::Cancel(cancellation))
+        decided(job, Command::Cancel(cancellation))
     };
     let job = cancelled(&start(&started(&of_type(StageType::Run)), run(0, 1), 1));
     assert_eq!(lose(&job, run(0, 1), 1).state, JobState::Cancelled);
@@ -225,7 +227,7 @@ fn a_stage_lost_or_returned_in_a_cancel_ends_the_job() {
 }
 
 #[test]
-fn progress_counts_stages_by_how_long_they_took_before() {
+fn progress_weighs_stages_by_their_earlier_durations() {
     let stages = vec![
         stage("short", &[], OnSuccess),
         stage("long", &[], OnSuccess),
@@ -271,7 +273,7 @@ fn progress_counts_stages_by_how_long_they_took_before() {
     let next = start(&next, run(1, 1), 1);
     let (run, token) = (run(1, 1), FencingToken(1));
     let percent = 50;
-    let next = asked(
+    let next = decided(
         &next,
         Command::Progress {
             run,

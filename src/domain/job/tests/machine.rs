@@ -1,5 +1,5 @@
-//! The state machine under any order of commands, those of a confused or hostile
-//! runner among them.
+//! Property tests of the state machine with any sequence of commands, including those of a
+//! faulty or hostile runner.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{
     world::{NOW, any_pipeline, new_job},
 };
 
-/// A command in which stages and tokens are picked when the job is at hand.
+/// A command whose stage is selected when it is applied to the job.
 #[derive(Clone, Debug)]
 enum Step {
     Admit,
@@ -39,7 +39,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::RunnerError),
         2 => Just(Outcome::Returned),
     ];
-    // Few tokens, so that right ones and stale ones are both common.
+    // Few tokens, so that both valid and stale ones are common.
     prop_oneof![
         2 => Just(Step::Admit),
         8 => (any::<Index>(), 1..4i64).prop_map(|(run, token)| Step::Start(run, token)),
@@ -96,12 +96,12 @@ fn command(job: &Job, step: &Step) -> Command {
         Step::Cancel => Command::Cancel(Cancellation {
             cause: CancelCause::Requested,
             reason: String::new(),
-            principal: "somebody".to_owned(),
+            principal: "ada".to_owned(),
         }),
     }
 }
 
-/// What holds of a job at any moment.
+/// The invariants of a job.
 fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
     let all_over = job.newest_runs().all(|run| run.state.is_terminal());
     prop_assert_eq!(job.state.is_terminal(), all_over);
@@ -129,7 +129,7 @@ fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
     for runs in job.stage_runs.chunk_by(|one, next| one.stage == next.stage) {
         let attempts: Vec<u32> = runs.iter().map(|run| run.attempt).collect();
         let last = runs.last().unwrap();
-        // One that was carried over from an earlier job keeps its number.
+        // A run that was carried over from an earlier job keeps its attempt number.
         let first = if last.carried_from.is_some() {
             last.attempt
         } else {
@@ -137,7 +137,7 @@ fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
         };
         prop_assert_eq!(attempts, (first..=last.attempt).collect::<Vec<_>>());
         prop_assert!(last.attempt <= limits::MAX_ATTEMPTS);
-        // An attempt follows only on one that was lost: two never overlap.
+        // A new attempt follows only a lost one: two never overlap.
         for earlier in &runs[..runs.len() - 1] {
             let reason = earlier.failure.as_ref().map(|failure| failure.reason);
             prop_assert_eq!(reason, Some(FailureReason::RunnerLost));
@@ -156,13 +156,13 @@ fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
                 JobState::Running | JobState::Cancelling
             ));
         }
-        let waits = matches!(run.state, StageState::Queued | StageState::Running);
+        let is_active = matches!(run.state, StageState::Queued | StageState::Running);
         prop_assert!(
-            admitted || !waits,
-            "a job that was not admitted has no work"
+            admitted || !is_active,
+            "a job that was not admitted has an active stage"
         );
-        // Work that is ready or running, unless it is being cancelled, has nothing to wait for.
-        if waits {
+        // The direct needs of an active stage are over.
+        if is_active {
             for &need in job.pipeline.graph.direct(run.stage) {
                 prop_assert!(job.newest_run(need).state.is_terminal());
             }
@@ -177,9 +177,9 @@ fn check(job: &Job, admitted: bool) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// I2, I3, I4: events are numbered without gap, there is one end and it is the
-    /// last, progress never falls, a wrong token changes nothing, and the events
-    /// alone give the job.
+    /// I2, I3, I4: events are numbered without gaps, the only `Ended` event is the last one,
+    /// progress never decreases, a wrong token changes nothing, and a replay of the events
+    /// equals the job.
     #[test]
     fn any_commands_in_any_order_keep_the_invariants(
         pipeline in any_pipeline(),
@@ -237,10 +237,10 @@ proptest! {
         prop_assert_eq!(Job::replay(&events), Some(job));
     }
 
-    /// A retry of failed stages runs those and all that depend on them, keeps what
-    /// is as it should be, and leads to an end.
+    /// A retry of failed stages runs those and all that depend on them, carries over the
+    /// others, and can end.
     #[test]
-    fn a_retry_repeats_what_did_not_succeed(
+    fn a_retry_repeats_unsuccessful_stages(
         pipeline in any_pipeline(),
         steps in vec(any_step(), 0..120),
     ) {
@@ -252,11 +252,11 @@ proptest! {
         }
         prop_assume!(job.state.is_terminal());
         let Some(runs) = retried_runs(&job, RetryScope::FailedStages) else {
-            let fine = |state| matches!(
+            let is_finished = |state| matches!(
                 state,
                 StageState::Succeeded | StageState::Skipped(SkipReason::Condition)
             );
-            prop_assert!(job.newest_runs().all(|run| fine(run.state)));
+            prop_assert!(job.newest_runs().all(|run| is_finished(run.state)));
             return Ok(());
         };
         for run in &runs {

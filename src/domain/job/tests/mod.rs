@@ -1,7 +1,7 @@
-//! What must hold of any pipeline and any order of commands.
+//! Tests of the job state machine.
 #![allow(
     clippy::wildcard_enum_match_arm,
-    reason = "a test looks for what it knows; a new state changes nothing for it"
+    reason = "a test matches the states that it expects; a new state does not affect it"
 )]
 
 mod conditions;

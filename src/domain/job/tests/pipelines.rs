@@ -11,7 +11,7 @@ fn two_stages() -> PipelineSpec {
 }
 
 #[test]
-fn a_revision_that_leaves_the_stages_shares_them_and_their_order() {
+fn a_revision_with_unchanged_stages_shares_them_and_the_graph() {
     let first = pipeline(two_stages());
     let spec = PipelineSpec {
         git_repository: "https://example.com/r.git".to_owned(),
@@ -24,7 +24,7 @@ fn a_revision_that_leaves_the_stages_shares_them_and_their_order() {
 }
 
 #[test]
-fn the_order_is_worked_out_again_where_it_may_change() {
+fn a_change_of_parallel_computes_the_graph_again() {
     let first = pipeline(two_stages());
     let spec = PipelineSpec {
         parallel: true,
@@ -36,7 +36,7 @@ fn the_order_is_worked_out_again_where_it_may_change() {
 }
 
 #[test]
-fn what_changes_beside_the_stages_is_checked_all_the_same() {
+fn fields_other_than_the_stages_are_validated_in_a_revision() {
     let first = pipeline(two_stages());
     let spec = PipelineSpec {
         git_repository: "https://example.com/r.git".to_owned(),
@@ -47,7 +47,7 @@ fn what_changes_beside_the_stages_is_checked_all_the_same() {
     assert_eq!(violations[0].field, "default_ref");
 }
 
-/// Whether the ref is added or the repository is taken away.
+/// Both if the ref is added and if the repository is removed.
 #[test]
 fn a_ref_needs_a_repository() {
     let first = pipeline(two_stages());

@@ -1,4 +1,4 @@
-//! Times of a job, whatever the clock does.
+//! The times of a job when the clock is set back.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::domain::{
 };
 
 #[test]
-fn a_clock_that_is_set_back_does_not_set_a_job_back() {
+fn event_times_never_decrease_when_the_clock_is_set_back() {
     let at = |seconds| NOW + Duration::from_secs(seconds);
     let pipeline = pipeline(spec(false, vec![stage("s", &[], RunCondition::OnSuccess)]));
     let run = RunKey {
@@ -29,7 +29,7 @@ fn a_clock_that_is_set_back_does_not_set_a_job_back() {
         token: holder(1).token,
         percent: 40,
     };
-    // Between the two somebody has set the clock back by an hour.
+    // In between, the clock was set back by an hour.
     let moved = decide(&started.job, progress, at(3_620)).unwrap();
     let finish = Command::Finish {
         run,

@@ -41,8 +41,8 @@ pub(super) fn spec(parallel: bool, stages: Vec<Stage>) -> PipelineSpec {
 
 pub(super) fn pipeline(spec: PipelineSpec) -> Arc<Pipeline> {
     let id = PipelineId(Uuid::nil());
-    let made = Pipeline::new(id, "default".to_owned(), spec, "somebody".to_owned(), NOW);
-    Arc::new(made.expect("a valid spec"))
+    let pipeline = Pipeline::new(id, "default".to_owned(), spec, "ada".to_owned(), NOW);
+    Arc::new(pipeline.expect("a valid spec"))
 }
 
 pub(super) fn new_job(pipeline: &Arc<Pipeline>) -> NewJob {
@@ -54,7 +54,7 @@ pub(super) fn new_job(pipeline: &Arc<Pipeline>) -> NewJob {
         commit_id: String::new(),
         trigger: Trigger {
             source: TriggerSource::Api,
-            principal: "somebody".to_owned(),
+            principal: "ada".to_owned(),
             trace: None,
         },
         variables: Default::default(),
@@ -66,8 +66,7 @@ pub(super) fn new_job(pipeline: &Arc<Pipeline>) -> NewJob {
     }
 }
 
-/// Any pipeline that is accepted: stages that need earlier ones, in any order, with
-/// any conditions.
+/// Any valid pipeline: stages that need other ones, in any order, with any conditions.
 pub(super) fn any_pipeline() -> impl Strategy<Value = Arc<Pipeline>> {
     let conditions = select(vec![
         RunCondition::OnSuccess,
@@ -95,8 +94,8 @@ pub(super) fn any_pipeline() -> impl Strategy<Value = Arc<Pipeline>> {
             let needs: Vec<&str> = names.iter().map(String::as_str).collect();
             built.push(stage(&format!("s{position}"), &needs, condition));
         }
-        // Where each stage stands in the list says nothing of the order, if no
-        // stage depends on the one before it.
+        // In a parallel pipeline the position of a stage implies no order, so the list can
+        // be rotated.
         if parallel {
             let length = built.len();
             built.rotate_left(turn.index(length));

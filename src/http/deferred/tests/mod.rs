@@ -1,4 +1,4 @@
-//! Passes are those of a scheduler of one thread: one ends where the test yields.
+//! The tests run on a single-threaded scheduler: a pass ends where the test yields.
 
 mod sequences;
 mod socket;
@@ -20,10 +20,10 @@ use tokio::{
     task::yield_now,
 };
 
-use super::{Deferred, MOST_HELD};
+use super::{Deferred, MAX_HELD};
 use socket::Socket;
 
-/// Polls once, as a task does that something else has woken.
+/// Polls once, as a task does after an unrelated wake-up.
 fn flush(connection: &mut Deferred<Socket>) -> Poll<io::Result<()>> {
     Pin::new(connection).poll_flush(&mut Context::from_waker(Waker::noop()))
 }
@@ -39,7 +39,7 @@ fn read(connection: &mut Deferred<Socket>) -> Poll<io::Result<()>> {
 }
 
 #[tokio::test]
-async fn what_is_answered_in_one_pass_leaves_at_its_end_and_at_once() {
+async fn responses_of_one_pass_are_sent_in_one_write_at_its_end() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
     for answer in [b"one", b"two"] {
@@ -76,7 +76,7 @@ async fn the_end_of_the_pass_wakes_the_task() {
 }
 
 #[test]
-fn without_a_scheduler_nothing_waits() {
+fn without_a_scheduler_a_flush_sends_immediately() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
     assert!(write(&mut connection, b"answer").is_ready());
@@ -85,36 +85,39 @@ fn without_a_scheduler_nothing_waits() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_to_hold_leaves_with_what_is_held() {
+async fn a_write_over_the_limit_is_sent_with_the_buffered_data() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
     connection.write_all(b"head").await.unwrap();
-    let (one, two) = (vec![1; MOST_HELD / 2], vec![2; MOST_HELD / 2]);
+    let (one, two) = (vec![1; MAX_HELD / 2], vec![2; MAX_HELD / 2]);
     let slices = [IoSlice::new(&one), IoSlice::new(&two)];
-    assert_eq!(connection.write_vectored(&slices).await.unwrap(), MOST_HELD);
+    assert_eq!(connection.write_vectored(&slices).await.unwrap(), MAX_HELD);
     assert_eq!(socket.received(), [&b"head"[..], &one, &two].concat());
     assert_eq!(socket.writes(), 1);
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_makes_writes_and_flushes_wait() {
+async fn a_client_that_does_not_read_blocks_writes_and_flushes() {
     let socket = Socket::with_room(10);
     let mut connection = Deferred::new(socket.clone());
-    connection.write_all(&[1; MOST_HELD]).await.unwrap();
+    connection.write_all(&[1; MAX_HELD]).await.unwrap();
     assert!(flush(&mut connection).is_ready());
     yield_now().await;
     assert!(flush(&mut connection).is_pending(), "the socket is full");
     connection.write_all(&[2; 10]).await.unwrap();
-    assert!(write(&mut connection, &[3]).is_pending(), "and so is this");
-    assert_eq!(connection.held.len(), MOST_HELD);
+    assert!(
+        write(&mut connection, &[3]).is_pending(),
+        "the buffer is full"
+    );
+    assert_eq!(connection.held.len(), MAX_HELD);
 
     socket.make_room(usize::MAX);
     assert!(flush(&mut connection).is_ready());
-    assert_eq!(socket.received(), [&[1; MOST_HELD][..], &[2; 10]].concat());
+    assert_eq!(socket.received(), [&[1; MAX_HELD][..], &[2; 10]].concat());
 }
 
 #[tokio::test]
-async fn a_connection_that_waits_keeps_no_memory() {
+async fn an_idle_connection_keeps_no_buffer() {
     let mut connection = Deferred::new(Socket::default());
     assert_eq!(connection.held.capacity(), 0);
     connection.write_all(b"answer").await.unwrap();
@@ -126,7 +129,7 @@ async fn a_connection_that_waits_keeps_no_memory() {
 }
 
 #[tokio::test]
-async fn a_shutdown_sends_all_first() {
+async fn a_shutdown_first_sends_the_buffered_data() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
     connection.write_all(b"answer").await.unwrap();
@@ -137,7 +140,7 @@ async fn a_shutdown_sends_all_first() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_dropped_has_sent_what_it_flushed() {
+async fn a_dropped_connection_sends_its_flushed_data() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
     connection.write_all(b"answer").await.unwrap();
@@ -148,7 +151,7 @@ async fn a_connection_that_is_dropped_has_sent_what_it_flushed() {
 }
 
 #[tokio::test]
-async fn a_socket_that_fails_is_read_and_fails_the_flush() {
+async fn a_socket_that_fails_to_write_is_still_read_and_fails_the_flush() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
     connection.write_all(b"answer").await.unwrap();
@@ -159,9 +162,9 @@ async fn a_socket_that_fails_is_read_and_fails_the_flush() {
     assert!(matches!(flush(&mut connection), Poll::Ready(Err(_))));
 }
 
-/// A task that uses up its turn and ends may not write any more by tokio's rules.
+/// A task that has used up tokio's cooperative budget cannot write any more before it ends.
 #[tokio::test]
-async fn a_task_whose_turn_is_over_still_sends_when_it_is_dropped() {
+async fn a_task_without_budget_still_sends_when_it_is_dropped() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap())
         .await

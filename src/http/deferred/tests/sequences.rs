@@ -1,4 +1,4 @@
-//! Any sequence of what can happen to a connection.
+//! Random sequences of operations on a connection.
 
 use proptest::{collection::vec, prelude::*};
 use tokio::runtime::Builder;
@@ -12,33 +12,33 @@ enum Step {
     Flush,
     Read,
     PassEnds,
-    /// The client reads so much, or nothing more.
+    /// The socket accepts this many bytes before it is full.
     Room(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let size = prop_oneof![0..600_usize, 0..2 * MOST_HELD];
+    let size = prop_oneof![0..600_usize, 0..2 * MAX_HELD];
     prop_oneof![
         4 => vec(size, 0..4).prop_map(Step::Write),
         2 => Just(Step::Flush),
         1 => Just(Step::Read),
         2 => Just(Step::PassEnds),
-        1 => prop_oneof![0..3 * MOST_HELD, Just(0), Just(usize::MAX)].prop_map(Step::Room),
+        1 => prop_oneof![0..3 * MAX_HELD, Just(0), Just(usize::MAX)].prop_map(Step::Room),
     ]
 }
 
-/// A connection, with all that it took.
+/// A connection, with all bytes that it accepted.
 struct World {
     socket: Socket,
     connection: Deferred<Socket>,
-    taken: Vec<u8>,
+    accepted: Vec<u8>,
 }
 
 impl World {
     fn write(&mut self, sizes: &[usize]) {
         let wanted: usize = sizes.iter().sum();
-        // Of a prime period, so that no two places that could be confused look the same.
-        let next = (self.taken.len()..).map(|place| (place % 251) as u8);
+        // A prime period, so that data at a wrong offset differs.
+        let next = (self.accepted.len()..).map(|offset| (offset % 251) as u8);
         let data: Vec<u8> = next.take(wanted).collect();
         let mut rest = &data[..];
         let mut slices = Vec::new();
@@ -51,12 +51,12 @@ impl World {
         let written = Pin::new(&mut self.connection).poll_write_vectored(&mut context, &slices);
         if let Poll::Ready(written) = written {
             let written = written.unwrap();
-            assert!(written > 0 || wanted == 0, "progress, or nothing to do");
-            self.taken.extend(&data[..written]);
+            assert!(written > 0 || wanted == 0, "no progress");
+            self.accepted.extend(&data[..written]);
         }
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn apply(&mut self, step: Step) {
         match step {
             Step::Write(sizes) => self.write(&sizes),
             Step::Flush => drop(flush(&mut self.connection)),
@@ -66,10 +66,10 @@ impl World {
         }
         let received = self.socket.received();
         let held: Vec<u8> = self.connection.held.iter().copied().collect();
-        assert!(held.len() <= MOST_HELD);
+        assert!(held.len() <= MAX_HELD);
         assert!(
-            [received, held].concat() == self.taken,
-            "as it was, in order"
+            [received, held].concat() == self.accepted,
+            "data was lost, changed or reordered"
         );
     }
 }
@@ -79,18 +79,18 @@ fn run(steps: Vec<Step>, last: impl AsyncFnOnce(&mut World)) {
     runtime.block_on(async {
         let socket = Socket::default();
         let connection = Deferred::new(socket.clone());
-        let taken = Vec::new();
+        let accepted = Vec::new();
         let mut world = World {
             socket,
             connection,
-            taken,
+            accepted,
         };
         for step in steps {
-            world.take(step).await;
+            world.apply(step).await;
         }
         world.socket.make_room(usize::MAX);
         last(&mut world).await;
-        assert!(world.socket.received() == world.taken, "all has arrived");
+        assert!(world.socket.received() == world.accepted, "data is missing");
         assert!(world.socket.is_flushed());
         assert_eq!(world.connection.held.capacity(), 0);
     });
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn what_is_flushed_arrives_after_the_pass(steps in vec(step(), 0..40)) {
+    fn flushed_data_is_sent_after_the_pass(steps in vec(step(), 0..40)) {
         run(steps, async |world| {
             assert!(flush(&mut world.connection).is_ready());
             yield_now().await;
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_written_arrives_before_a_shutdown(steps in vec(step(), 0..40)) {
+    fn written_data_is_sent_before_a_shutdown(steps in vec(step(), 0..40)) {
         run(steps, async |world| {
             world.connection.shutdown().await.unwrap();
             assert!(world.socket.is_shut());

@@ -1,4 +1,4 @@
-//! A socket that takes what a test says.
+//! A fake socket whose capacity and failures a test sets.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ pub(super) struct Socket(Arc<Mutex<State>>);
 struct State {
     received: Vec<u8>,
     writes: usize,
-    /// The bytes that it takes before it is full.
+    /// The bytes that it accepts before it is full.
     room: usize,
     is_flushed: bool,
     is_shut: bool,

@@ -1,4 +1,4 @@
-//! What the service answers, as it writes it.
+//! Encodes the service's responses.
 
 use crate::{
     domain::lease::{Acquired, Appended, Lease, Registered, Renewed},
@@ -7,7 +7,7 @@ use crate::{
 
 use super::{directive_to_proto, offset_to_proto, v1, work::work_to_proto};
 
-/// Writes the answer to a registration.
+/// Encodes the response to a registration.
 pub fn registered_to_proto(registered: Registered) -> v1::RegisterRunnerResponse {
     let Registered {
         runner_id,
@@ -21,7 +21,7 @@ pub fn registered_to_proto(registered: Registered) -> v1::RegisterRunnerResponse
     }
 }
 
-/// Writes the answer to a request for work.
+/// Encodes the response to a request for work.
 pub fn acquired_to_proto(acquired: Acquired) -> v1::AcquireLeaseResponse {
     let Acquired { lease, ended_jobs } = acquired;
     v1::AcquireLeaseResponse {
@@ -40,7 +40,7 @@ fn lease_to_proto(lease: Lease) -> v1::Lease {
     }
 }
 
-/// Writes the answer to a renewal.
+/// Encodes the response to a renewal.
 pub fn renewed_to_proto(renewed: Renewed) -> v1::RenewLeaseResponse {
     let Renewed {
         ttl,
@@ -54,7 +54,7 @@ pub fn renewed_to_proto(renewed: Renewed) -> v1::RenewLeaseResponse {
     }
 }
 
-/// Writes the answer to an append.
+/// Encodes the response to an append.
 pub fn appended_to_proto(appended: Appended) -> v1::AppendLogResponse {
     let Appended {
         committed,
