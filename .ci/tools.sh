@@ -1,5 +1,5 @@
-# Sourced by the other scripts here: the tools that are not part of a Rust
-# toolchain, pinned, in a directory of the checkout that git ignores.
+# Sourced by the other scripts here: the tools that are not part of a Rust toolchain, with
+# pinned versions, in a directory of the checkout that git ignores.
 
 BUF_VERSION=1.75.0
 GRPCURL_VERSION=1.9.3
@@ -7,7 +7,7 @@ GHZ_VERSION=0.121.0
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.2
 
-# Plugins of buf generate; one of another version writes other code.
+# Plugins of buf generate; another version generates different code.
 PROTOC_GEN_GO_VERSION=1.36.12
 PROTOC_GEN_GO_GRPC_VERSION=1.6.2
 PROTOC_GEN_ES_VERSION=2.17.0
@@ -21,7 +21,7 @@ MYPY_VERSION=2.4.1
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.ci-tools
 export PATH="$tools/bin:$PATH"
 
-# step NAME COMMAND...: runs a command and says how long it took.
+# step NAME COMMAND...: runs a command and prints how long it took.
 step() {
     current=$1
     shift
@@ -31,7 +31,7 @@ step() {
     printf '<== %s: ok after %d s\n' "$current" $((SECONDS - began))
 }
 
-# True if the pinned version is there; what another directory of PATH has does not count.
+# True if the pinned version is installed here; other directories of PATH do not count.
 have() {
     local tool=$1 version=$2
     [[ -x $tools/bin/$tool && $("$tools/bin/$tool" --version 2>/dev/null) == *"$version" ]]
@@ -42,7 +42,7 @@ install_buf() {
         GOBIN="$tools/bin" go install "github.com/bufbuild/buf/cmd/buf@v$BUF_VERSION"
 }
 
-# Built from source, grpcurl does not know its version: the name of its directory says it.
+# Built from source, grpcurl does not know its version: the directory name has it.
 install_grpcurl() {
     [[ -x $tools/grpcurl-$GRPCURL_VERSION/grpcurl ]] ||
         GOBIN="$tools/grpcurl-$GRPCURL_VERSION" \
@@ -55,7 +55,7 @@ install_ghz() {
         GOBIN="$tools/ghz-$GHZ_VERSION" go install "github.com/bojand/ghz/cmd/ghz@v$GHZ_VERSION"
 }
 
-# A Python that can make virtual environments; the packages in them are pinned.
+# A Python that can create virtual environments; the packages in them are pinned.
 install_python() {
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         { apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv; }
@@ -65,7 +65,7 @@ install_python() {
     }
 }
 
-# The Node.js of some distributions is too old, so one that is there is only looked at.
+# The Node.js of some distributions is too old, so an installed one is only checked.
 install_node() {
     node --eval 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null || {
         echo 'Node.js 20 or newer is needed, with npm' >&2
@@ -79,7 +79,7 @@ install_make() {
         { apt-get update && apt-get install --yes --no-install-recommends make; }
 }
 
-# Makes the certificates of tests.
+# Creates the certificates of tests.
 install_openssl() {
     [[ -n $(type -P openssl) ]] ||
         { apt-get update && apt-get install --yes --no-install-recommends openssl; }
@@ -101,20 +101,21 @@ install_python_linters() {
     export PATH="$python/bin:$PATH"
 }
 
-# Without optimization: half the time to build, and a check takes a second either way.
+# Without optimization: half the build time, and a check takes a second either way.
 install_cargo_deny() {
     have cargo-deny "$CARGO_DENY_VERSION" ||
         cargo install --quiet --locked --debug --root "$tools" "cargo-deny@$CARGO_DENY_VERSION"
 }
 
-# Without optimization, too: it only calls cargo. As a subcommand it says its version.
+# Also without optimization: it only calls cargo. Called as a subcommand it prints its
+# version.
 install_cargo_fuzz() {
     [[ $("$tools/bin/cargo-fuzz" fuzz --version 2>/dev/null) == *"$CARGO_FUZZ_VERSION" ]] ||
         cargo install --quiet --locked --debug --root "$tools" "cargo-fuzz@$CARGO_FUZZ_VERSION"
 }
 
-# The plugins of buf generate, first on PATH from here on, each set in a directory that
-# its versions name.
+# The plugins of buf generate, first on PATH from here on, each set in a directory that is
+# named after its versions.
 install_generators() {
     local go=$tools/protoc-gen-go-$PROTOC_GEN_GO_VERSION-$PROTOC_GEN_GO_GRPC_VERSION
     [[ -x $go/protoc-gen-go && -x $go/protoc-gen-go-grpc ]] || {

@@ -1,5 +1,5 @@
-# Sourced by the scripts that need a real service. PIPEWRIGHT names the binary; it is
-# built if it is not given.
+# Sourced by the scripts that need a real service. PIPEWRIGHT names the binary; it is built if
+# the variable is not set.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [[ -z ${PIPEWRIGHT:-} ]]; then
@@ -33,7 +33,7 @@ stop_service() {
 }
 
 # quick_start README LANGUAGE: the first code block of that language, with the address of
-# the service that was started in the place of the usual one.
+# the running service instead of the usual one.
 quick_start() {
     awk -v fence="\`\`\`$2" '$0 == fence { on = 1; next } on && /^```$/ { exit } on' "$1" |
         sed "s/127\.0\.0\.1:50051/$address/"

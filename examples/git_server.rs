@@ -1,5 +1,5 @@
-//! Serves the git repositories of a directory over HTTP, read-only: something to
-//! point a pipeline's `git_repository` at without an account anywhere.
+//! Serves the git repositories of a directory over HTTP, read-only. A pipeline's
+//! `git_repository` can point to it, without an account anywhere.
 //!
 //! ```text
 //! cargo run --example git_server -- DIR [--listen 127.0.0.1:8418]

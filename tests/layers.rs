@@ -1,5 +1,5 @@
-//! Holds the code to the layers of docs/ARCHITECTURE.md: which module may know
-//! which, and which crates stay out of where.
+//! Enforces the layers of docs/ARCHITECTURE.md: which module may use which, and
+//! which crates each module must not use.
 
 #![allow(
     clippy::unwrap_used,
@@ -70,13 +70,13 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("fuzzing", &["api", "auth", "cli", "http", "runner"]),
 ];
 
-/// A room, and the rooms that it may name.
-type Room = (&'static str, &'static [&'static str]);
+/// A submodule, and the submodules that it may use.
+type Submodule = (&'static str, &'static [&'static str]);
 
-/// What each room of a layer may name of the layer's other rooms. A room is a file or a
-/// folder right inside the layer; one that may know another stands after it, so that
-/// there is no circle. What the layer's own `mod.rs` names is not looked at.
-const INSIDE: [(&str, &[Room]); 2] = [
+/// The other submodules of the same layer that each submodule may use. A submodule
+/// is a file or a folder directly inside the layer. It stands after those that it
+/// may use, so that there is no cycle. The layer's own `mod.rs` is not checked.
+const INSIDE: [(&str, &[Submodule]); 2] = [
     (
         "engine",
         &[
@@ -162,7 +162,7 @@ const INSIDE: [(&str, &[Room]); 2] = [
     ),
 ];
 
-/// What must not be named in a module, and why.
+/// Names that must not occur in a module, and why.
 const BANNED: [(&str, &str, &str); 15] = [
     ("domain", "tokio", "the domain never awaits"),
     ("domain", "tonic", "the domain does not know gRPC"),
@@ -189,13 +189,13 @@ const BANNED: [(&str, &str, &str); 15] = [
     ),
 ];
 
-/// The one place where the clock is read.
+/// The only place where the clock is read.
 const CLOCK: &str = "environment";
-/// The one place where the runner reaches a service.
+/// The only place where the runner reaches a service.
 const REMOTE: &str = "remote";
 
 #[test]
-fn every_module_keeps_to_its_layer() {
+fn every_module_uses_only_allowed_modules() {
     let mut wrong = Vec::new();
     for (layer, file) in sources() {
         let allowed = LAYERS.iter().find(|(name, _)| *name == layer);
@@ -220,20 +220,23 @@ fn every_module_keeps_to_its_layer() {
 }
 
 #[test]
-fn every_room_keeps_to_the_rooms_that_it_may_know() {
+fn every_submodule_uses_only_allowed_submodules() {
     let mut wrong = Vec::new();
-    for (layer, rooms) in INSIDE {
+    for (layer, submodules) in INSIDE {
         let files = sources().into_iter().filter(|(of, _)| of == layer);
         for (_, file) in files {
-            let Some(room) = module(&file).into_iter().nth(1) else {
+            let Some(submodule) = module(&file).into_iter().nth(1) else {
                 continue;
             };
-            let allowed = rooms.iter().find(|(name, _)| *name == room);
+            let allowed = submodules.iter().find(|(name, _)| *name == submodule);
             let (_, allowed) =
-                allowed.unwrap_or_else(|| panic!("{layer}/{room} is not in the table"));
-            for other in rooms_named(&paths(&file), layer, rooms) {
-                if other != room && !allowed.contains(&other) {
-                    wrong.push(format!("{}: {room} must not know {other}", file.display()));
+                allowed.unwrap_or_else(|| panic!("{layer}/{submodule} is not in the table"));
+            for other in submodules_named(&paths(&file), layer, submodules) {
+                if other != submodule && !allowed.contains(&other) {
+                    wrong.push(format!(
+                        "{}: {submodule} must not know {other}",
+                        file.display()
+                    ));
                 }
             }
         }
@@ -242,32 +245,36 @@ fn every_room_keeps_to_the_rooms_that_it_may_know() {
 }
 
 #[test]
-fn rooms_know_only_those_that_stand_before_them() {
-    for (layer, rooms) in INSIDE {
-        let names: Vec<_> = rooms.iter().map(|(name, _)| *name).collect();
-        for (index, (room, allowed)) in rooms.iter().enumerate() {
+fn submodules_use_only_those_listed_before_them() {
+    for (layer, submodules) in INSIDE {
+        let names: Vec<_> = submodules.iter().map(|(name, _)| *name).collect();
+        for (index, (submodule, allowed)) in submodules.iter().enumerate() {
             for other in *allowed {
                 assert!(
                     names[..index].contains(other),
-                    "{layer}: {room} may know {other}, which does not stand before it"
+                    "{layer}: {submodule} may know {other}, which does not stand before it"
                 );
             }
         }
     }
 }
 
-/// The rooms of a layer that these paths lead into.
-fn rooms_named(paths: &BTreeSet<String>, layer: &str, rooms: &[Room]) -> BTreeSet<&'static str> {
+/// The submodules of a layer that these paths lead into.
+fn submodules_named(
+    paths: &BTreeSet<String>,
+    layer: &str,
+    submodules: &[Submodule],
+) -> BTreeSet<&'static str> {
     let inside = format!("crate::{layer}::");
     let named = paths.iter().filter_map(|path| {
-        let room = path.strip_prefix(&inside)?.split("::").next()?;
-        rooms.iter().find(|(name, _)| *name == room)
+        let submodule = path.strip_prefix(&inside)?.split("::").next()?;
+        submodules.iter().find(|(name, _)| *name == submodule)
     });
     named.map(|(name, _)| *name).collect()
 }
 
 #[test]
-fn what_is_banned_from_a_layer_is_not_there() {
+fn banned_names_do_not_occur() {
     let mut wrong = Vec::new();
     for (layer, file) in sources() {
         let paths = paths(&file);
@@ -313,17 +320,18 @@ fn paths_are_found_however_they_are_written() {
     }
 }
 
-/// The same for rooms: their own is found as well, and is for the caller to leave out.
+/// The same for submodules: a submodule's own name is found as well; the caller
+/// filters it out.
 #[test]
-fn rooms_are_found_however_they_are_written() {
+fn submodules_are_found_however_they_are_written() {
     let source = r#"
         use super::super::stage::run;
         use crate::{domain::Job, runner::{Lease, log::{self, Shipped}}};
         fn f(x: super::stop::Stop) {}
     "#;
     let paths = paths_of(source, &["runner", "leases", "held_lease"]);
-    let (_, rooms) = INSIDE.into_iter().find(|(of, _)| *of == "runner").unwrap();
-    let found = rooms_named(&paths, "runner", rooms);
+    let (_, submodules) = INSIDE.into_iter().find(|(of, _)| *of == "runner").unwrap();
+    let found = submodules_named(&paths, "runner", submodules);
     assert_eq!(found, BTreeSet::from(["leases", "log", "stage"]));
 }
 
@@ -335,9 +343,10 @@ fn sources() -> Vec<(String, PathBuf)> {
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => directories.push(path),
-                false => files.push(path),
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path);
             }
         }
     }
@@ -372,7 +381,8 @@ fn paths(file: &Path) -> BTreeSet<String> {
     paths_of(&fs::read_to_string(file).unwrap(), &module)
 }
 
-/// Every path that a source names, those of `crate` and `super` from the crate's root.
+/// Every path that a source names; those of `crate` and `super` start at the
+/// crate's root.
 fn paths_of(source: &str, module: &[&str]) -> BTreeSet<String> {
     let mut paths = Paths {
         module: module.iter().map(|part| (*part).to_owned()).collect(),

@@ -1,5 +1,5 @@
-//! Traces as a collector gets them: the call within its caller's trace, the stage within
-//! the call, and the command going on with the stage.
+//! Traces as a collector receives them: the call within its caller's trace, the
+//! stage within the call, and the command continuing the stage's span.
 
 #![cfg(feature = "otlp")]
 #![allow(
@@ -26,8 +26,8 @@ use tower::Service;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
-/// As much of `opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest` as is
-/// looked at here.
+/// The part of `opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest`
+/// that the test reads.
 #[derive(Clone, PartialEq, Message)]
 struct Export {
     #[prost(message, repeated, tag = "1")]
@@ -58,7 +58,7 @@ struct Span {
     name: String,
 }
 
-/// A collector that hands over what it gets.
+/// A collector that forwards the received spans.
 #[derive(Clone)]
 struct Collector(mpsc::UnboundedSender<Span>);
 
@@ -83,7 +83,7 @@ impl Service<Request<Body>> for Collector {
                 let resources = request.into_inner().resources.into_iter();
                 let scopes = resources.flat_map(|resource| resource.scopes);
                 for span in scopes.flat_map(|scope| scope.spans) {
-                    // A test that has seen enough does not listen any more.
+                    // A test that has seen enough no longer receives.
                     let _ = found.send(span);
                 }
                 Ok::<_, tonic::Status>(tonic::Response::new(()))
@@ -96,7 +96,7 @@ impl Service<Request<Body>> for Collector {
     }
 }
 
-/// A process that is killed when the test is over.
+/// A process that is killed at the end of the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -132,12 +132,12 @@ async fn a_trace_leads_from_the_caller_through_the_queue_into_the_command() {
     });
     let address = address.unwrap();
 
-    let told = directory.path().join("told");
+    let path = directory.path().join("traceparent");
     let stage = v1::Stage {
         name: "s".to_owned(),
         action: Some(v1::stage::Action::Command(format!(
             "echo \"$TRACEPARENT\" > {}",
-            told.display()
+            path.display()
         ))),
         ..Default::default()
     };
@@ -176,8 +176,8 @@ async fn a_trace_leads_from_the_caller_through_the_queue_into_the_command() {
     let stage = &of_trace["stage s"];
     assert_eq!(hex(&call.parent_span_id), CALLER);
     assert_eq!(stage.parent_span_id, call.span_id);
-    let told = std::fs::read_to_string(told).unwrap();
-    assert_eq!(told, format!("00-{TRACE}-{}-01\n", hex(&stage.span_id)));
+    let written = std::fs::read_to_string(path).unwrap();
+    assert_eq!(written, format!("00-{TRACE}-{}-01\n", hex(&stage.span_id)));
 }
 
 fn hex(bytes: &[u8]) -> String {

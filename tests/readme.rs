@@ -1,9 +1,10 @@
-//! The README's commands do what the README shows.
+//! The README's commands print what the README shows.
 //!
 //! Each `console` block is run: lines that begin with `$ ` are commands, the others
-//! are what they print. Ids, times and addresses stand for any. Commands of grpcurl
-//! are run where the environment variable GRPCURL names it, as CI does; which ones
-//! were run, the test prints. With UPDATE_README set, the README takes what was printed.
+//! are their output. Ids, times and addresses match any value. grpcurl commands are
+//! run if the environment variable GRPCURL names it, as in CI; the test prints
+//! which ones were run. With UPDATE_README set, the README is updated with the
+//! output.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +21,7 @@ mod console;
 use console::{Reader, check};
 
 #[test]
-fn the_readme_shows_what_is_printed() {
+fn the_readme_shows_the_real_output() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(&path).unwrap();
     let mut reader = Reader::start(&[]);
@@ -34,9 +35,9 @@ fn the_readme_shows_what_is_printed() {
     assert!(reader.ran > 3, "the README has commands");
 }
 
-/// A pipeline that the README shows is one that the service takes.
+/// The service accepts the pipelines that the README shows.
 #[test]
-fn the_pipelines_that_the_readme_shows_are_good() {
+fn the_pipelines_in_the_readme_are_valid() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(path).unwrap();
     let block = Regex::new(r"(?ms)^```yaml\n(.*?)^```$").unwrap();

@@ -1,5 +1,6 @@
-//! Holds docs/TROUBLESHOOTING.md to the program: what it quotes is printed somewhere, its
-//! commands and their flags exist, and each symptom names a test that provokes it.
+//! Checks docs/TROUBLESHOOTING.md against the program: quoted messages are printed
+//! somewhere, commands and their flags exist, and each symptom names a test that
+//! provokes it.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,9 +15,9 @@ use std::{
 
 const PAGE: &str = "docs/TROUBLESHOOTING.md";
 const LEAST_SYMPTOMS: usize = 25;
-/// Stands for text that differs.
+/// Placeholder for variable text.
 const ANY: char = '…';
-/// A quote with less fixed text would be found anywhere.
+/// A quote with less fixed text would match anything.
 const LEAST_FIXED: usize = 3;
 
 fn root() -> &'static Path {
@@ -27,7 +28,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
-/// A heading of the third level, and what is below it.
+/// A heading of the third level, and the text below it.
 struct Entry {
     heading: String,
     text: String,
@@ -60,7 +61,7 @@ impl Entry {
         self.heading.split('`').skip(1).step_by(2)
     }
 
-    /// The lines of its code blocks; a line that continues another is joined to it.
+    /// The lines of its code blocks; continuation lines are joined.
     fn commands(&self) -> Vec<String> {
         let blocks = self.text.split("```").skip(1).step_by(2);
         let code = blocks.filter_map(|block| block.split_once('\n'));
@@ -106,7 +107,7 @@ impl Entry {
     }
 }
 
-/// Whether a file of the project has a test function of this name.
+/// Whether the file has a test function of this name.
 fn is_test(file: &str, function: &str) -> bool {
     let Ok(source) = fs::read_to_string(root().join(file)) else {
         return false;
@@ -121,7 +122,7 @@ fn is_test(file: &str, function: &str) -> bool {
         .any(|line| line.contains("test]") || line.contains("test("))
 }
 
-/// What is wrong with a line that calls `pipewright`: a command or a flag that the help
+/// The error in a line that calls `pipewright`: a command or a flag that the help
 /// does not have.
 fn wrong_command(line: &str) -> Option<String> {
     let mut words = line.split_whitespace().peekable();
@@ -129,7 +130,7 @@ fn wrong_command(line: &str) -> Option<String> {
     let mut name = "help".to_owned();
     let mut help = help(&name);
     while let Some(word) = words.next_if(|word| !word.starts_with('-')) {
-        // What is not listed is an argument, where the command has any.
+        // An unlisted word is an argument, if the command has any.
         if !help.contains(&format!("\n  {word} ")) {
             if help.contains("<COMMAND>") {
                 return Some(format!("there is no command `{word}`: {line}"));
@@ -151,7 +152,8 @@ fn wrong_command(line: &str) -> Option<String> {
 }
 
 fn has_flag(help: &str, flag: &str) -> bool {
-    // `      --follow` or `  -f, --follow <VALUE>`; one within a sentence does not count.
+    // `      --follow` or `  -f, --follow <VALUE>`; one within a sentence does not
+    // count.
     let listed = help.lines().filter_map(|line| {
         let (before, listed) = line.trim_start().split_once("--")?;
         (before.is_empty() || before.ends_with(", ")).then_some(listed)
@@ -168,7 +170,7 @@ fn help(name: &str) -> String {
     ))
 }
 
-/// Whether a line of what is printed has the parts of the quote in their order.
+/// Whether a printed line has the parts of the quote in their order.
 fn is_printed(quote: &str, printed: &[String]) -> bool {
     let fixed = quote.chars().filter(|c| c.is_alphanumeric() || *c == '*');
     fixed.count() >= LEAST_FIXED
@@ -184,8 +186,8 @@ fn is_printed(quote: &str, printed: &[String]) -> bool {
         })
 }
 
-/// The lines of the program and of what its tests saw it print, without comments. Texts
-/// that are broken into several lines are joined.
+/// The lines of the program and of the output that its tests saw, without comments.
+/// Strings that are broken into several lines are joined.
 fn printed() -> Vec<String> {
     let mut files = Vec::new();
     for directory in ["src", "tests", "proto"] {
@@ -271,15 +273,15 @@ fn an_entry_that_is_not_right_is_found() {
                 pipewright job log JOB s --nonsense\n```\n\nTest: `tests/troubleshooting.rs: read`\n";
     let entries = Entry::all(page);
     let faults = entries[0].faults(&printed());
-    let told = [
+    let expected = [
         "there is no command `frobnicate`",
         "there is no --nonsense",
         "names no test: tests/troubleshooting.rs: read",
         "quotes what nothing prints",
     ];
-    assert_eq!(faults.len(), told.len(), "{faults:#?}");
-    for (fault, told) in faults.iter().zip(told) {
-        assert!(fault.contains(told), "{fault}");
+    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+    for (fault, expected) in faults.iter().zip(expected) {
+        assert!(fault.contains(expected), "{fault}");
     }
     let bare = Entry::all("### A symptom\n\nText.\n");
     assert_eq!(bare[0].faults(&[]).len(), 4);

@@ -1,4 +1,4 @@
-"""An authority, and a certificate of it for 127.0.0.1, made with openssl."""
+"""A certificate authority, and its certificate for 127.0.0.1, created with openssl."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The player of the command line: each call is a process of it."""
+"""The player for the command line: each call is a process."""
 
 import base64
 import json
@@ -15,16 +15,16 @@ PIPEWRIGHT = os.environ["PIPEWRIGHT"]
 
 
 class Refused(Exception):
-    """The command has failed, and said why in JSON."""
+    """The command failed, and printed the error as JSON."""
 
 
 def flag(name: str, value: Any) -> list[str]:
-    """An option, if there is something to say with it."""
+    """An option, unless its value is None."""
     return [] if value is None else [f"--{name}={value}"]
 
 
 def listing(request: Json) -> list[str]:
-    """One page."""
+    """The options for one page of a list."""
     size = request.get("pageSize")
     return [
         *flag("limit", size),
@@ -34,14 +34,14 @@ def listing(request: Json) -> list[str]:
 
 
 def pipeline_data(request: Json) -> list[str]:
-    """A pipeline as its options; what only the service sets is not given."""
+    """A pipeline as options, without the fields that only the service sets."""
     pipeline = dict(request["pipeline"])
     pipeline.pop("id", None)
     return ["--data", json.dumps(pipeline)]
 
 
 def project_options(project: Json) -> list[str]:
-    """What a caller may say of a project, as options."""
+    """The fields of a project that a caller may set, as options."""
     annotations = project.get("annotations", {}).items()
     return [
         *flag("description", project.get("description")),
@@ -49,7 +49,7 @@ def project_options(project: Json) -> list[str]:
     ]
 
 
-# Each method as a command, and the field of its response that the command prints.
+# The command for each method, and the field of its response that the command prints.
 COMMANDS: dict[str, tuple[str | None, Callable[[Json], list[str]]]] = {
     "CreatePipeline": ("pipeline", lambda request: ["pipeline", "create", *pipeline_data(request)]),
     "GetPipeline": ("pipeline", lambda request: ["pipeline", "get", request["pipelineId"]]),
@@ -107,14 +107,14 @@ COMMANDS: dict[str, tuple[str | None, Callable[[Json], list[str]]]] = {
 
 
 class Player:
-    """Does what a line says."""
+    """Executes the commands of the driver."""
 
     def __init__(self) -> None:
         self.environment: dict[str, str] = {}
         self.trusted: list[str] = []
 
     def play(self, line: Json) -> Iterator[Json]:
-        """The answers to one line."""
+        """The responses to one line."""
         match line:
             case {"connect": options}:
                 yield self.connect(options)
@@ -128,10 +128,10 @@ class Player:
                 raise ValueError(f"not understood: {line}")
 
     def connect(self, options: Json) -> Json:
-        """Later commands find all of it in their environment."""
+        """Later commands get the options in their environment."""
         self.environment = {
             **os.environ,
-            # A file that is not there: this user's own contexts have no part in it.
+            # A missing file: this user's own contexts are not used.
             "PIPEWRIGHT_CLIENT_CONFIG": "/nonexistent/contexts.toml",
             "PIPEWRIGHT_SERVER": options["address"],
         }
@@ -155,7 +155,7 @@ class Player:
         return {"response": {field: printed} if field else printed}
 
     def watch(self, wanted: Json) -> Iterator[Json]:
-        """One command, which says by its exit code how the job ended."""
+        """One command, whose exit code says how the job ended."""
         after = flag("after", wanted.get("last_seen_sequence"))
         command = [PIPEWRIGHT, "job", "watch", wanted["job_id"], *after, "-o", "json"]
         job: Json = {}
@@ -213,14 +213,14 @@ class Player:
 
 
 def main() -> None:
-    """Answers line by line."""
+    """Responds line by line."""
     player = Player()
     for text in sys.stdin:
         try:
             for answer in player.play(json.loads(text)):
                 print(json.dumps(answer), flush=True)
         except Refused as refused:
-            # What else was told, such as that a watch was interrupted, comes before it.
+            # Other messages, such as about an interrupted watch, come before it.
             print(str(refused).splitlines()[-1], flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The clients that take part, and what they lack on purpose."""
+"""The clients under test, and what they lack on purpose."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class Client:
 
     @property
     def language(self) -> str:
-        """What several players of one client have in common."""
+        """The name shared by several players of one client."""
         return self.name.partition("-")[0]
 
 
@@ -25,7 +25,7 @@ ALL = (
     Client("python", (str(CLIENTS / "python/player"),)),
     Client("python-asyncio", (str(CLIENTS / "python/player"), "asyncio")),
     Client("typescript", (str(CLIENTS / "typescript/player"),)),
-    # Which authorities a page trusts is the browser's affair.
+    # The browser decides which authorities a page trusts.
     Client(
         "typescript-browser",
         (str(CLIENTS / "typescript/player"), "browser"),

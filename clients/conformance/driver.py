@@ -1,4 +1,4 @@
-"""Plays the scenario with each client, and compares what they say."""
+"""Runs the scenario with each client, and compares their output."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ LONGEST = 180
 
 @dataclass
 class Played:
-    """How a client came out of it."""
+    """The result of a client."""
 
     client: Client
     tally: Tally
@@ -31,12 +31,12 @@ class Played:
 
 
 async def play(client: Client, binary: str) -> Played:
-    """Plays the scenario with one client, with a service of its own."""
+    """Runs the scenario with one client, with a service of its own."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pipewright-conformance-") as directory:
         world = World(binary, Path(directory).resolve())
         await world.start()
-        # Nothing of the caller's surroundings reaches the client.
+        # Nothing of the caller's environment reaches the client.
         named = {key: value for key, value in os.environ.items() if "PIPEWRIGHT" not in key}
         environment = {**named, "PIPEWRIGHT": binary}
         player = await Player.start(list(client.command), environment)
@@ -53,7 +53,7 @@ async def play(client: Client, binary: str) -> Played:
 
 
 def differences(first: Played, other: Played) -> list[str]:
-    """Where two clients did not say the same."""
+    """The differences between the output of two clients."""
     lines = []
     for theirs, ours in zip(first.transcript.lines, other.transcript.lines, strict=False):
         if theirs != ours:
@@ -67,7 +67,7 @@ def differences(first: Played, other: Played) -> list[str]:
 
 
 def table(all_played: list[Played]) -> str:
-    """What is told in the end."""
+    """The final summary."""
     head = (
         "client",
         "calls",
@@ -91,7 +91,7 @@ def table(all_played: list[Played]) -> str:
 
 
 def chosen(names: list[str]) -> list[Client]:
-    """The clients of these names or languages, or all."""
+    """The clients with these names or languages, or all."""
     known = {name for client in ALL for name in (client.name, client.language)}
     if unknown := set(names) - known:
         sys.exit(f"there is no {', '.join(sorted(unknown))}, but {', '.join(sorted(known))}")
@@ -99,7 +99,7 @@ def chosen(names: list[str]) -> list[Client]:
 
 
 def main() -> int:
-    """Plays; 1 if a client failed or differs from the others."""
+    """Runs all; returns 1 if a client failed or differs from the others."""
     binary = os.environ["PIPEWRIGHT"]
     all_played = []
     failed = False

@@ -1,4 +1,4 @@
-"""The driver's side of a player: README.md tells what both say to each other."""
+"""The driver's side of a player; README.md describes the protocol."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ Json = dict[str, Any]
 
 # A line is at most a page of a list, about 1 MiB, as JSON.
 LONGEST_LINE = 8 * 1024 * 1024
-# Nothing that a player does takes longer, unless it hangs.
+# No command of a player takes longer, unless it hangs.
 PATIENCE = 60
 
 
 class CallError(Exception):
-    """What the client raised."""
+    """The error that the client raised."""
 
     def __init__(self, error: Json) -> None:
         super().__init__(f"{error['code']} {error['reason']}: {error['message']}")
@@ -28,14 +28,14 @@ class CallError(Exception):
 
 
 class Player:
-    """A client, told what to do."""
+    """A client that executes commands."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
     async def start(cls, command: list[str], environment: dict[str, str]) -> "Player":
-        """Starts its process; what it prints for people is printed."""
+        """Starts its process; its standard error is passed on."""
         return cls(
             await asyncio.create_subprocess_exec(
                 *command,
@@ -48,24 +48,24 @@ class Player:
         )
 
     async def stop(self) -> int:
-        """Ends its input and waits for it to leave."""
+        """Ends its input and waits for it to exit."""
         assert self._process.stdin
         self._process.stdin.close()
         return await asyncio.wait_for(self._process.wait(), PATIENCE)
 
     async def kill(self) -> None:
-        """Ends it without asking, unless it has ended."""
+        """Kills it, unless it has ended."""
         if self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
     async def connect(self, **options: str) -> None:
-        """Makes a client; the one before is closed."""
+        """Creates a client; the previous one is closed."""
         await self._say({"connect": options})
         await self._hear("connected")
 
     async def close(self) -> None:
-        """Closes the client, which is still called afterwards."""
+        """Closes the client, which is still used afterwards."""
         await self._say({"close": {}})
         await self._hear("closed")
 
@@ -81,7 +81,7 @@ class Player:
     async def watch(
         self, job_id: str, last_seen_sequence: int | None = None
     ) -> AsyncIterator[Json]:
-        """Gives each line of a watch, the one with `ended` last."""
+        """Yields each line of a watch, the one with `ended` last."""
         said: Json = {"job_id": job_id}
         if last_seen_sequence is not None:
             said["last_seen_sequence"] = last_seen_sequence
@@ -93,7 +93,7 @@ class Player:
                 return
 
     async def read_log(self, to: Path, **wanted: str | int | bool) -> AsyncIterator[Json]:
-        """Gives each piece of a log, whose bytes go to a file."""
+        """Yields each piece of a log, whose bytes go to a file."""
         await self._say({"read_log": wanted, "to": str(to)})
         while "log_end" not in (line := await self._hear("chunk", "gap", "log_end")):
             yield line

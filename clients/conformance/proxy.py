@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks connections when it is told to."""
+"""A TCP proxy that breaks connections on request."""
 
 import asyncio
 import socket
@@ -9,23 +9,23 @@ PIECE = 16 * 1024
 
 
 class Connection:
-    """One connection of a client, and the one to the service that belongs to it."""
+    """One connection of a client, and the corresponding one to the service."""
 
     def __init__(self, client: asyncio.StreamWriter, service: asyncio.StreamWriter) -> None:
         self.client = client
         self.service = service
 
     def cut(self) -> None:
-        """Resets both, as a router that forgets them does."""
+        """Resets both, like a router that lost their state."""
         for writer in (self.client, self.service):
-            # To linger for no time is to reset.
+            # A linger time of 0 sends a reset.
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort()
 
 
 class Proxy:
-    """Passes on bytes between clients and the service, and cuts in."""
+    """Forwards bytes between clients and the service, and cuts connections."""
 
     def __init__(self, port: int) -> None:
         self.service_port = port
@@ -56,15 +56,15 @@ class Proxy:
         self.cuts += 1
 
     def hold(self) -> None:
-        """Answers stay here; requests pass."""
+        """Holds responses; requests pass."""
         self._passing.clear()
 
     def release(self) -> None:
-        """Answers pass again."""
+        """Lets responses pass again."""
         self._passing.set()
 
     def cut_after(self, answered: int) -> None:
-        """Breaks all connections once so many more bytes of answers have passed."""
+        """Breaks all connections after this many further bytes of responses."""
         self._bytes_left = answered
 
     def was_cut(self) -> bool:
@@ -115,7 +115,7 @@ class Proxy:
                 await client.drain()
 
     def _is_due(self, answered: int) -> bool:
-        """Whether the cut of `cut_after` comes before these bytes."""
+        """Whether the cut of `cut_after` is due before these bytes."""
         if self._bytes_left is None:
             return False
         self._bytes_left -= answered

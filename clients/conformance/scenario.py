@@ -1,4 +1,4 @@
-"""The story that every client is told. What it asserts is what is right."""
+"""The scenario that every client runs. Its assertions define the expected behaviour."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from transcript import Transcript
 from world import PASSWORD, USERNAME, World
 
 REQUEST_ID = "6f1f5c1e-6a3e-4c43-8f0a-000000000001"
-NOBODY = "01a1fe35-0b5c-717d-8031-3858a9169e00"
-NO_LOG = {"job_id": NOBODY, "stage_name": "none"}
+ABSENT_ID = "01a1fe35-0b5c-717d-8031-3858a9169e00"
+NO_LOG = {"job_id": ABSENT_ID, "stage_name": "none"}
 GATES = ("one", "two", "three")
 MIB = 1024 * 1024
 LOG_SIZE = 5 * MIB
-# No text at its start, and different at every line.
+# Not valid UTF-8 at its start, and different at every line.
 LOG_COMMAND = f"printf '\\377\\000'; seq 1 1000000 | head -c {LOG_SIZE - 2}"
 LOG = (b"\xff\x00" + b"".join(b"%d\n" % number for number in range(1, 1_000_001)))[:LOG_SIZE]
 
 
 @dataclass
 class Tally:
-    """What is told of a client in the end."""
+    """The summary of a client."""
 
     calls: int = 0
     cuts: int = 0
@@ -33,7 +33,7 @@ class Tally:
 
 
 class Story:
-    """A client in its world, and what came of it."""
+    """A client in its world, and the results."""
 
     def __init__(self, player: Player, world: World, client: Client) -> None:
         self.player = player
@@ -43,7 +43,7 @@ class Story:
         self.transcript = Transcript(str(world.directory))
 
     async def play(self) -> None:
-        """Plays all of it."""
+        """Runs all steps."""
         await self.connect(username=USERNAME, password=PASSWORD)
         gated, written, held = await self.creates()
         await self.lists(gated, written, held)
@@ -53,18 +53,18 @@ class Story:
         await self.watches_through_cuts(succeeded)
         await self.connect(token=self.world.token)
         await self.reads_a_log_through_cuts(written)
-        job_id = await self.triggers_though_the_answer_is_lost(held)
+        job_id = await self.triggers_although_the_response_is_lost(held)
         retried = await self.cancels_and_retries(job_id)
         await self.deletes(held, retried)
-        await self.is_told_what_is_wrong(succeeded)
+        await self.reports_violations(succeeded)
         await self.keeps_to_its_deadline(gated)
-        await self.is_told_that_it_is_nobody(gated)
-        await self.trusts_whom_it_is_told_to()
-        await self.is_told_that_nobody_is_there(gated)
-        await self.is_told_that_it_is_closed(gated)
+        await self.reports_wrong_credentials(gated)
+        await self.trusts_the_given_authority()
+        await self.reports_an_absent_service(gated)
+        await self.reports_that_it_is_closed(gated)
 
     async def creates(self) -> list[str]:
-        """Three pipelines: of stages that wait for gates, of a long log, and of no end."""
+        """Three pipelines: stages that wait for gates, a long log, and an endless stage."""
         stages = {
             "gated": {name: self.world.gate(name) for name in GATES},
             "written": {"write": LOG_COMMAND},
@@ -94,7 +94,7 @@ class Story:
         assert "nextPageToken" not in rest
 
     async def updates(self, pipeline_id: str) -> None:
-        """With the etag that was read, and again with the same, which is stale now."""
+        """With the current etag, and again with the same one, which is stale by then."""
         read = await self.call("GetPipeline", {"pipelineId": pipeline_id})
         change = {
             "pipeline": {
@@ -108,7 +108,7 @@ class Story:
         await self.refused("ABORTED", "ETAG_MISMATCH", "UpdatePipeline", change)
 
     async def keeps_projects(self) -> None:
-        """One from its making to its end, which has to wait for its pipeline's."""
+        """From creation to deletion, which fails while the project has a pipeline."""
         made = {"name": "shop", "description": "All that sells", "annotations": {"team": "shop"}}
         created = (await self.call("CreateProject", {"project": made}))["project"]
         assert created["creator"] == USERNAME
@@ -139,7 +139,7 @@ class Story:
         await self.refused("FAILED_PRECONDITION", "PROJECT_PERMANENT", "DeleteProject", default)
 
     async def triggers_once(self, pipeline_id: str) -> str:
-        """The same request_id twice is one job, and with another request it is refused."""
+        """The same request_id twice gives one job; with a different request it is refused."""
         request = {"pipelineId": pipeline_id, "requestId": REQUEST_ID}
         first = await self.call("TriggerPipeline", request)
         again = await self.call("TriggerPipeline", request)
@@ -150,10 +150,10 @@ class Story:
         await self.refused("INVALID_ARGUMENT", "REQUEST_ID_REUSED", "TriggerPipeline", other)
         return job_id
 
-    async def triggers_though_the_answer_is_lost(self, pipeline_id: str) -> str:
-        """The service starts a job, the connection breaks, and the client tries again."""
+    async def triggers_although_the_response_is_lost(self, pipeline_id: str) -> str:
+        """The service starts a job, the connection breaks, and the client retries."""
         proxy = self.world.proxy
-        # In a browser this makes sure that only the call itself is held back.
+        # In a browser this ensures that the proxy holds only the call itself.
         first = await self.call("TriggerPipeline", {"pipelineId": pipeline_id})
         proxy.hold()
         call = asyncio.create_task(self.call("TriggerPipeline", {"pipelineId": pipeline_id}))
@@ -166,7 +166,7 @@ class Story:
         return job_id
 
     async def watches_through_cuts(self, job_id: str) -> None:
-        """The connection breaks in each stage, after its first event has come."""
+        """The connection breaks in each stage, after its first event has arrived."""
         cuts_before = self.world.proxy.cuts
         gates = list(GATES)
         sequences = []
@@ -192,7 +192,7 @@ class Story:
         assert sequences == list(range(1, int(job["lastSequence"]) + 1)), sequences
 
     async def reads_a_log_through_cuts(self, pipeline_id: str) -> None:
-        """The whole of it, followed; a part of it, and its end."""
+        """The whole log, followed; a part of it, and its end."""
         triggered = await self.call("TriggerPipeline", {"pipelineId": pipeline_id})
         log = {"job_id": triggered["job"]["id"], "stage_name": "write"}
         ended = await self.until_ended(log["job_id"])
@@ -211,7 +211,7 @@ class Story:
         await self.log_is_refused("OUT_OF_RANGE", "OFFSET_PAST_END", **log, offset=LOG_SIZE + 1)
 
     async def cancels_and_retries(self, job_id: str) -> str:
-        """A job that has ended can be retried, and not before."""
+        """An ended job can be retried; an active one cannot."""
         await self.world.until_state(job_id, "STATE_RUNNING")
         await self.refused("FAILED_PRECONDITION", "JOB_NOT_ENDED", "RetryJob", {"jobId": job_id})
         request = {"jobId": job_id, "reason": "not needed"}
@@ -237,8 +237,8 @@ class Story:
         assert ended["cancellation"]["cause"] == "CAUSE_PIPELINE_DELETED"
         await self.refused("NOT_FOUND", "PIPELINE_NOT_FOUND", "GetPipeline", request)
 
-    async def is_told_what_is_wrong(self, job_id: str) -> None:
-        """Each place in a request, by its path; and what there is not."""
+    async def reports_violations(self, job_id: str) -> None:
+        """Invalid fields are reported by path; absent resources are reported too."""
         invalid = {"name": "invalid", "stages": [{"name": "a", "command": "true"}, {"name": "b"}]}
         error = await self.refused(
             "INVALID_ARGUMENT", "INVALID_FIELDS", "CreatePipeline", {"pipeline": invalid}
@@ -247,34 +247,34 @@ class Story:
         taken = {"pipeline": {"name": "gated", "stages": [{"name": "a", "command": "true"}]}}
         await self.refused("ALREADY_EXISTS", "PIPELINE_NAME_TAKEN", "CreatePipeline", taken)
         await self.refused("FAILED_PRECONDITION", "JOB_ENDED", "CancelJob", {"jobId": job_id})
-        await self.refused("NOT_FOUND", "JOB_NOT_FOUND", "GetJob", {"jobId": NOBODY})
-        await self.watch_is_refused("NOT_FOUND", "JOB_NOT_FOUND", NOBODY)
-        await self.log_is_refused("NOT_FOUND", "JOB_NOT_FOUND", job_id=NOBODY, stage_name="a")
+        await self.refused("NOT_FOUND", "JOB_NOT_FOUND", "GetJob", {"jobId": ABSENT_ID})
+        await self.watch_is_refused("NOT_FOUND", "JOB_NOT_FOUND", ABSENT_ID)
+        await self.log_is_refused("NOT_FOUND", "JOB_NOT_FOUND", job_id=ABSENT_ID, stage_name="a")
 
     async def keeps_to_its_deadline(self, pipeline_id: str) -> None:
-        """The answer does not come in time; the next one does."""
+        """One response is too late; the next one is in time."""
         request = {"pipelineId": pipeline_id}
         self.world.proxy.hold()
         await self.refused("DEADLINE_EXCEEDED", "", "GetPipeline", request, timeout_ms=300)
         self.world.proxy.release()
         await self.call("GetPipeline", request)
 
-    async def is_told_that_it_is_nobody(self, pipeline_id: str) -> None:
+    async def reports_wrong_credentials(self, pipeline_id: str) -> None:
         """A wrong password is final for calls and for watches."""
         await self.connect(username=USERNAME, password="wrong")
         request = {"pipelineId": pipeline_id}
         await self.refused("UNAUTHENTICATED", "UNAUTHENTICATED", "GetPipeline", request)
-        await self.watch_is_refused("UNAUTHENTICATED", "UNAUTHENTICATED", NOBODY)
+        await self.watch_is_refused("UNAUTHENTICATED", "UNAUTHENTICATED", ABSENT_ID)
 
-    async def trusts_whom_it_is_told_to(self) -> None:
-        """TLS with an authority that only the caller knows of, and without it."""
+    async def trusts_the_given_authority(self) -> None:
+        """TLS with a private authority, and without it."""
         if "tls" in self.client.lacks:
             return
         async with self.world.encrypted() as address:
             token = self.world.token
             authority = str(self.world.directory / "ca.crt")
             await self.player.connect(address=address, token=token, ca_certificate=authority)
-            # Not noted, as some have no part in it.
+            # Not recorded, as some clients skip this step.
             listed = await self.player.call("ListPipelines", {})
             assert listed == {}, listed
             await self.player.connect(address=address, token=token)
@@ -283,25 +283,25 @@ class Story:
             except CallError as error:
                 assert error.code == "UNAVAILABLE", error
             else:
-                raise AssertionError(f"a stranger was trusted, and said {listed}")
+                raise AssertionError(f"an untrusted service was accepted, and returned {listed}")
         await self.connect(token=self.world.token)
 
-    async def is_told_that_nobody_is_there(self, pipeline_id: str) -> None:
-        """The service has gone: it is tried again, but not for ever."""
+    async def reports_an_absent_service(self, pipeline_id: str) -> None:
+        """The service is gone: the client retries, but not indefinitely."""
         await self.world.stop_service()
         await self.refused("UNAVAILABLE", "", "GetPipeline", {"pipelineId": pipeline_id})
-        await self.watch_is_refused("UNAVAILABLE", "", NOBODY)
+        await self.watch_is_refused("UNAVAILABLE", "", ABSENT_ID)
         request = {"pipelineId": pipeline_id}
         await self.refused("DEADLINE_EXCEEDED", "", "GetPipeline", request, timeout_ms=200)
 
-    async def is_told_that_it_is_closed(self, pipeline_id: str) -> None:
-        """What is asked of a closed client is cancelled."""
+    async def reports_that_it_is_closed(self, pipeline_id: str) -> None:
+        """Calls of a closed client fail with CANCELLED."""
         if "close" in self.client.lacks:
             return
         await self.player.close()
         for refused in (
             self.player.call("GetPipeline", {"pipelineId": pipeline_id}),
-            anext(self.player.watch(NOBODY)),
+            anext(self.player.watch(ABSENT_ID)),
             anext(self.player.read_log(self.world.directory / "refused", **NO_LOG)),
         ):
             try:
@@ -312,11 +312,11 @@ class Story:
                 raise AssertionError(f"a closed client has answered {answer}")
 
     async def connect(self, **credentials: str) -> None:
-        """Makes a client of the proxy."""
+        """Creates a client of the proxy."""
         await self.player.connect(address=self.world.address(), **credentials)
 
     async def call(self, method: str, request: Json) -> Json:
-        """Makes a call that has to go well."""
+        """Makes a call that must succeed."""
         response = await self.player.call(method, request)
         self.tally.calls += 1
         self.transcript.add(method, response)
@@ -325,7 +325,7 @@ class Story:
     async def refused(
         self, code: str, reason: str, method: str, request: Json, timeout_ms: int | None = None
     ) -> CallError:
-        """Makes a call that has to be refused like this."""
+        """Makes a call that must fail with this error."""
         try:
             response = await self.player.call(method, request, timeout_ms)
         except CallError as error:
@@ -333,7 +333,7 @@ class Story:
         raise AssertionError(f"{method} should be {code}, and was answered {response}")
 
     async def watch_is_refused(self, code: str, reason: str, job_id: str) -> None:
-        """Watches what has to be refused like this."""
+        """Starts a watch that must fail with this error."""
         try:
             lines = [line async for line in self.player.watch(job_id)]
         except CallError as error:
@@ -342,7 +342,7 @@ class Story:
             raise AssertionError(f"the watch should be {code}, and was {lines}")
 
     async def log_is_refused(self, code: str, reason: str, **wanted: str | int) -> None:
-        """Reads what has to be refused like this."""
+        """Reads a log, which must fail with this error."""
         to = self.world.directory / "refused"
         try:
             lines = [line async for line in self.player.read_log(to, **wanted)]
@@ -359,7 +359,7 @@ class Story:
         return ended
 
     async def read(self, start: int, **wanted: str | int | bool) -> bytes:
-        """Reads a log without gaps from the byte where it has to start."""
+        """Reads a log without gaps; it must start at this byte."""
         to: Path = self.world.directory / "log"
         expected = start
         async for piece in self.player.read_log(to, **wanted):

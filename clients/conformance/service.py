@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-# A service starts within a second, and stops once its stages have.
+# A service starts within a second, and stops once its stages have stopped.
 PATIENCE = 60
 
 
@@ -34,7 +34,7 @@ class Service:
         self.port = int(found[1])
 
     async def stop(self) -> None:
-        """Stops it; it has to leave by itself. Does nothing the second time."""
+        """Stops it; it must exit by itself. Does nothing the second time."""
         if self._process.returncode is None:
             self._process.terminate()
         status = await asyncio.wait_for(self._process.wait(), PATIENCE)

@@ -1,4 +1,4 @@
-"""What is wrong with a client has to be noticed."""
+"""The driver must detect the errors of clients."""
 
 import asyncio
 import unittest
@@ -16,7 +16,7 @@ from world import World
 
 
 def event(sequence: int, gate: str | None = None) -> Json:
-    """An event, of a stage that runs if there is a gate."""
+    """An event; with a gate, of a running stage."""
     run = {"stageName": gate, "state": "STATE_RUNNING"}
     change = {"stageRunChanged": {"stageRun": run}} if gate else {}
     return {"event": {"sequence": str(sequence), **change}}
@@ -27,13 +27,13 @@ GOOD = [*(event(number, gate) for number, gate in enumerate(GATES, 1)), event(4)
 
 
 class FakePlayer:
-    """Gives out lines."""
+    """Yields prepared lines."""
 
     def __init__(self, lines: list[Json]) -> None:
         self.lines = lines
 
     async def watch(self, _job_id: str, last_seen_sequence: int) -> AsyncIterator[Json]:
-        """Gives them out."""
+        """Yields them."""
         for line in self.lines[last_seen_sequence:]:
             yield line
 
@@ -63,7 +63,7 @@ class FakeWorld:
 
 
 def watched(lines: list[Json]) -> Tally:
-    """What is told of a watch with these lines."""
+    """The summary of a watch with these lines."""
     player, world = cast("Player", FakePlayer(lines)), cast("World", FakeWorld())
     story = Story(player, world, ALL[0])
     asyncio.run(story.watches_through_cuts("job"))
@@ -71,10 +71,10 @@ def watched(lines: list[Json]) -> Tally:
 
 
 class Watches(unittest.TestCase):
-    """Events as they should not be."""
+    """Invalid sequences of events."""
 
-    def test_a_good_watch_is_told(self) -> None:
-        """So that the others fail for the reason that they name."""
+    def test_a_valid_watch_is_counted(self) -> None:
+        """A control for the other tests."""
         tally = watched(GOOD)
         told = (tally.cuts, tally.events, tally.repeats, tally.gaps)
         self.assertEqual(told, (3, 4, 0, 0))
@@ -92,16 +92,16 @@ class Watches(unittest.TestCase):
 
 
 class Transcripts(unittest.TestCase):
-    """What may differ and what may not."""
+    """Allowed differences, and others."""
 
     def played(self, *values: Json) -> Played:
-        """A client that said this."""
+        """A client with this output."""
         transcript = Transcript("/somewhere")
         for value in values:
             transcript.add("step", value)
         return Played(ALL[0], Tally(), transcript, 0)
 
-    def test_ids_are_the_same_if_they_turn_up_in_the_same_places(self) -> None:
+    def test_ids_are_equal_if_they_occur_in_the_same_places(self) -> None:
         """Whatever they are."""
         one, two, three = (f"01a1fe35-0b5c-717d-8031-00000000000{n}" for n in (1, 2, 3))
         first = self.played({"id": one}, {"id": two, "parent": one})
@@ -120,7 +120,7 @@ class Transcripts(unittest.TestCase):
 
 
 class Proxies(unittest.IsolatedAsyncioTestCase):
-    """Between a client and a service that answers each byte with a hundred."""
+    """Between a client and a service that responds to each byte with a hundred."""
 
     async def asyncSetUp(self) -> None:
         """Starts both."""
@@ -136,7 +136,7 @@ class Proxies(unittest.IsolatedAsyncioTestCase):
         await self.answered.wait()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Is the service."""
+        """Acts as the service."""
         with suppress(ConnectionError):
             while await reader.read(1):
                 writer.write(b"x" * 100)
@@ -157,7 +157,7 @@ class Proxies(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(AssertionError):
             self.proxy.cut()
 
-    async def test_holds_answers_back(self) -> None:
+    async def test_holds_responses(self) -> None:
         """Until they are released."""
         self.proxy.hold()
         reader, writer = await asyncio.open_connection("127.0.0.1", self.proxy.port)

@@ -1,4 +1,4 @@
-"""What a client said, so that it can be compared with what another one said."""
+"""The output of a client, in a form that can be compared with that of another one."""
 
 import re
 from typing import Any
@@ -8,12 +8,12 @@ from player import Json
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ETAG = re.compile(r"\b[0-9a-f]{8}-(\d+)\b")
-# Worked out from how long things took, or opaque.
+# Computed from durations, or opaque.
 VARYING = {"progressPercent", "pendingReason", "nextPageToken"}
 
 
 class Transcript:
-    """Lines, with ids numbered in the order in which they turn up, and times left out."""
+    """Lines, with ids numbered in the order of their occurrence, and without times."""
 
     def __init__(self, directory: str) -> None:
         self.lines: list[tuple[str, Any]] = []
@@ -21,11 +21,11 @@ class Transcript:
         self._ids: dict[str, str] = {}
 
     def add(self, step: str, value: Any) -> None:
-        """Notes what came of a step."""
+        """Records the result of a step."""
         self.lines.append((step, self._plain(value)))
 
     def add_error(self, step: str, error: Json) -> None:
-        """Notes an error. The words are the library's own where the service said none."""
+        """Records an error. Without an error from the service the message is the library's own."""
         said = error if error["reason"] else {**error, "message": ""}
         self.add(step, said)
 

@@ -1,4 +1,4 @@
-"""What a scenario plays in: a service of its own, behind a proxy, and a directory."""
+"""The environment of a scenario: a service of its own behind a proxy, and a directory."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ USERNAME, PASSWORD = "ada", "correct horse battery"
 
 
 class World:
-    """Is told to let things happen; knows nothing of the client under test."""
+    """Controls the service and the proxy; independent of the client under test."""
 
     def __init__(self, binary: str, directory: Path) -> None:
         self.binary = binary
@@ -54,7 +54,7 @@ class World:
             await service.stop()
 
     async def stop(self) -> None:
-        """Stops both; the service has to leave by itself."""
+        """Stops both; the service must exit by itself."""
         await self.proxy.stop()
         await self.stop_service()
 
@@ -63,26 +63,26 @@ class World:
         await self._service.stop()
 
     def address(self) -> str:
-        """The proxy's, as a client is told it."""
+        """The proxy's address for the client."""
         return f"http://127.0.0.1:{self.proxy.port}"
 
     def gate(self, name: str) -> str:
-        """A shell command that waits until the gate is opened."""
+        """A shell command that waits until the file of this name exists."""
         return f"until [ -e '{self.gates}/{name}' ]; do sleep 0.02; done"
 
     def open(self, name: str) -> None:
-        """Lets a stage go on that waits at the gate."""
+        """Creates the file, which lets the waiting stage continue."""
         (self.gates / name).touch()
 
     async def jobs(self, pipeline_id: str) -> list[Json]:
-        """The jobs of a pipeline, newest first, asked for past the proxy and the client."""
+        """The jobs of a pipeline, newest first, read without the proxy and the client."""
         arguments = ["job", "list", "--pipeline", pipeline_id, "-o", "json"]
         answer: Json = json.loads(await asyncio.to_thread(self._pipewright, *arguments))
         jobs: list[Json] = answer.get("jobs", [])
         return jobs
 
     async def until_jobs(self, pipeline_id: str, count: int) -> None:
-        """Waits until the pipeline has so many jobs."""
+        """Waits until the pipeline has this many jobs."""
         async with asyncio.timeout(30):
             while len(await self.jobs(pipeline_id)) < count:
                 await asyncio.sleep(0.02)

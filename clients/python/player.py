@@ -1,4 +1,4 @@
-"""Does what the driver of the conformance tests says, a line at a time.
+"""Executes the commands of the conformance driver, a line at a time.
 
 The protocol is in clients/conformance/README.md.
 """
@@ -24,18 +24,18 @@ Json = dict[str, Any]
 
 
 def say(answer: Json) -> None:
-    """Answers with a line."""
+    """Responds with a line."""
     print(json.dumps(answer), flush=True)
 
 
 def options_of(said: Json) -> Json:
-    """What `connect` takes: the certificate and not its path."""
+    """The arguments of `connect`: the certificate instead of its path."""
     path = said.pop("ca_certificate", None)
     return {**said, "ca_certificate": Path(path).read_bytes()} if path else said
 
 
 def find(client: Any, method: str) -> Any:
-    """A method of any of the API's services."""
+    """Finds a method among the services of the API."""
     stubs = (client.pipelines, client.jobs, client.runners, client.projects, client.admin)
     for stub in stubs:
         if hasattr(stub, method):
@@ -44,19 +44,19 @@ def find(client: Any, method: str) -> Any:
 
 
 def request_of(line: Json) -> Message:
-    """The message of a call."""
+    """The request of a call."""
     message: Message = getattr(v1, f"{line['call']}Request")()
     return ParseDict(line["request"], message)
 
 
 def limit_of(line: Json) -> float | None:
-    """The limit of a call in seconds."""
+    """The timeout of a call in seconds."""
     milliseconds = line.get("timeout_ms")
     return None if milliseconds is None else milliseconds / 1000
 
 
 def say_update(update: JobUpdate) -> None:
-    """Answers with an update of a watch, and with the final job after the last."""
+    """Responds with an update of a watch, and with the final job after the last."""
     if update.event:
         say({"event": MessageToDict(update.event)})
     if update.snapshot:
@@ -66,12 +66,12 @@ def say_update(update: JobUpdate) -> None:
 
 
 def create(path: str) -> BinaryIO:
-    """Where the bytes of a log go."""
+    """The file for the bytes of a log."""
     return Path(path).open("wb")
 
 
 def say_piece(piece: LogPiece, file: BinaryIO) -> None:
-    """Writes a piece of a log, and answers with it."""
+    """Writes a piece of a log, and responds with it."""
     if isinstance(piece, LogChunk):
         file.write(piece.data)
         file.flush()
@@ -82,7 +82,7 @@ def say_piece(piece: LogPiece, file: BinaryIO) -> None:
 
 @contextmanager
 def errors_said() -> Iterator[None]:
-    """Answers with the error of a client."""
+    """Responds with the error of a client."""
     try:
         yield
     except ApiError as error:
@@ -101,7 +101,7 @@ def errors_said() -> Iterator[None]:
 
 
 def play() -> None:
-    """Plays with the client whose calls block."""
+    """Runs with the blocking client."""
     client: Any = None
     for text in sys.stdin:
         line: Json = json.loads(text)
@@ -121,7 +121,7 @@ def play() -> None:
 
 
 def do(client: pipewright.Client, line: Json) -> None:
-    """Does what a line says."""
+    """Executes a line."""
     match line:
         case {"call": method}:
             response = find(client, method)(request_of(line), timeout=limit_of(line))
@@ -137,7 +137,7 @@ def do(client: pipewright.Client, line: Json) -> None:
 
 
 async def play_asyncio() -> None:
-    """Plays with the client for asyncio."""
+    """Runs with the asyncio client."""
     client: pipewright.aio.Client | None = None
     async for text in lines():
         line: Json = json.loads(text)
@@ -157,13 +157,13 @@ async def play_asyncio() -> None:
 
 
 async def lines() -> AsyncGenerator[str, None]:
-    """The lines of standard input, without holding the event loop up."""
+    """The lines of standard input, read without blocking the event loop."""
     while text := await asyncio.to_thread(sys.stdin.readline):
         yield text
 
 
 async def do_asyncio(client: pipewright.aio.Client, line: Json) -> None:
-    """Does what a line says."""
+    """Executes a line."""
     match line:
         case {"call": method}:
             response = await find(client, method)(request_of(line), timeout=limit_of(line))

@@ -1,4 +1,4 @@
-"""The plugin protoc-gen-grpc_python, which grpcio-tools has only inside of its own protoc.
+"""The plugin protoc-gen-grpc_python, which grpcio-tools has only inside its own protoc.
 
 Reads a CodeGeneratorRequest, has that protoc write the files into a temporary directory,
 and answers with them. Only clients/generate uses it; it is not part of the package.

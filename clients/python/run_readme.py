@@ -16,7 +16,7 @@ from pipewright import v1
 
 
 def blocks(page: str) -> list[str]:
-    """The code of the page."""
+    """The code blocks of the page."""
     return re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
 
@@ -34,7 +34,7 @@ def ended_job(client: pipewright.Client) -> str:
 
 
 def main() -> None:
-    """Runs them."""
+    """Runs the blocks."""
     page, address = sys.argv[1:]
     with pipewright.connect(address) as client:
         job_id = ended_job(client)

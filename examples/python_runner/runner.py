@@ -14,11 +14,11 @@ def stop(process, why, stopped):
         stopped.append(why)
         os.killpg(process.pid, signal.SIGKILL)
 
-def renew(proof, process, stopped):  # until the command has ended, or has to: by the service's word, or for want of it
+def renew(proof, process, stopped):  # until the command ends, the service cancels it, or the lease cannot be renewed
     request = pb.RenewLeaseRequest(proof=proof, max_wait=Duration(seconds=me.lease_ttl.seconds // 3))
     try:
         while process.poll() is None and service.RenewLease(request, timeout=15).directive != pb.DIRECTIVE_CANCEL: pass
-    except grpc.RpcError: pass  # the lease is lost, or will be: somebody else gets the stage
+    except grpc.RpcError: pass  # the lease is lost, or will be: another runner gets the stage
     stop(process, pb.OUTCOME_CANCELLED, stopped)
 
 def run(work, proof):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a pipeline on the Python runner, against a service on a free port, and checks
-# what came of it. PIPEWRIGHT names the binary; it is built if it is not given.
+# the results. PIPEWRIGHT names the binary; it is built if it is not given.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -75,7 +75,7 @@ grep -q 'failed in .*: \[use\] exited with status 3' "$work/job.log"
 }' >"$work/created.log"
 "$PIPEWRIGHT" pipeline trigger nowhere --watch >>"$work/job.log" 2>&1 || true
 grep -q 'could not start: .*none' "$work/job.log"
-# The one that its README runs.
+# The pipeline from its README.
 "$PIPEWRIGHT" pipeline create --file examples/hello.yaml >"$work/created.log"
 "$PIPEWRIGHT" pipeline trigger hello --watch >>"$work/job.log" 2>&1
 until_in "$work/runner.log" 'make attempt 1 OUTCOME_SUCCEEDED'

@@ -1,5 +1,5 @@
-//! The credentials file: who is in it is somebody, nobody is in it twice, and what is
-//! wrong is told without a hash.
+//! The credentials file: every entry authenticates, no identity occurs twice, and
+//! error messages contain no hash.
 #![no_main]
 
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use pipewright::{
     fuzzing::auth::entries,
 };
 
-/// No word of a message is as long, and every hash is longer.
+/// No word of a message is this long, and every hash is longer.
 const SHORTER_THAN_A_HASH: usize = 40;
 
 fuzz_target!(|text: &str| {

@@ -30,7 +30,7 @@ fuzz_target!(|input: &str| {
     let spec = spec(stages);
     check_graph(&spec);
     let id = PipelineId(Uuid::nil());
-    if let Ok(pipeline) = Pipeline::new(id, "p".into(), spec, "somebody".into(), NOW) {
+    if let Ok(pipeline) = Pipeline::new(id, "p".into(), spec, "alice".into(), NOW) {
         live(Arc::new(pipeline), happenings);
     }
 });
@@ -68,7 +68,8 @@ fn spec(text: &str) -> PipelineSpec {
     }
 }
 
-/// What each stage waits for, by the words of the contract; none for a name of no stage.
+/// The stages that a stage waits for, by the words of the contract; `None` for an
+/// unknown name.
 fn needs(spec: &PipelineSpec, stage: usize) -> Vec<Option<usize>> {
     let needs = &spec.stages[stage].needs;
     if needs.is_empty() {
@@ -111,7 +112,7 @@ fn check_graph(spec: &PipelineSpec) {
     }
 }
 
-/// A job, and everything that happened to it.
+/// A job, and its history.
 struct Life {
     job: Job,
     events: Vec<Event>,
@@ -127,7 +128,7 @@ fn live(pipeline: Arc<Pipeline>, happenings: &str) {
         commit_id: String::new(),
         trigger: Trigger {
             source: TriggerSource::Api,
-            principal: "somebody".into(),
+            principal: "alice".into(),
             trace: None,
         },
         variables: Variables::new(),
@@ -145,14 +146,14 @@ fn live(pipeline: Arc<Pipeline>, happenings: &str) {
     };
     let mut happenings = happenings.chars();
     for happening in happenings.by_ref().take(MOST_HAPPENINGS) {
-        life.goes_on(happening);
+        life.apply(happening);
     }
-    // Once nothing goes wrong any more, every job ends.
+    // Without further failures, every job ends.
     life.asks(Command::Admit);
     let most = 10 * life.job.pipeline.spec.stages.len() + 10;
     for _ in 0..most {
-        life.goes_on('s');
-        life.goes_on('f');
+        life.apply('s');
+        life.apply('f');
     }
     let Life { job, events, .. } = life;
     assert!(job.state.is_terminal(), "{job:?}");
@@ -167,13 +168,13 @@ fn live(pipeline: Arc<Pipeline>, happenings: &str) {
 }
 
 impl Life {
-    fn goes_on(&mut self, happening: char) {
+    fn apply(&mut self, happening: char) {
         let command = match happening {
             'a' => Command::Admit,
             'c' => Command::Cancel(Cancellation {
                 cause: CancelCause::Requested,
                 reason: String::new(),
-                principal: "somebody".into(),
+                principal: "alice".into(),
             }),
             's' => {
                 let Some(run) = self.first(StageState::Queued) else {
@@ -191,7 +192,7 @@ impl Life {
                 }),
                 before: FencingToken(self.tokens),
             }),
-            // The rest is of a stage that runs, under a token that may be an old one.
+            // The rest is from a running stage, under a token that may be an old one.
             other => {
                 let running = self.first(StageState::Running);
                 let run = running.unwrap_or(RunKey {

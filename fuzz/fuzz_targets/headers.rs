@@ -1,4 +1,4 @@
-//! Headers, which arrive before anybody is known.
+//! Headers, which are parsed before the caller is authenticated.
 #![no_main]
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -31,7 +31,7 @@ fn trace_context(text: &str) {
     let Some(context) = TraceContext::read(parent, state) else {
         return;
     };
-    // Both become environment of commands and headers of other calls.
+    // Both become environment variables of commands and headers of other calls.
     let shape = "00-................................-................-..";
     assert_eq!(context.parent().len(), shape.len());
     for (c, expected) in context.parent().chars().zip(shape.chars()) {
@@ -47,7 +47,7 @@ fn trace_context(text: &str) {
     assert_eq!(again, Some(context));
 }
 
-/// As a header, and as the user and the password that one is made of.
+/// As a header, and as the username and password of a header.
 fn authorization(input: &[u8]) {
     if let Some((user, password)) = login(input) {
         assert!(!user.contains(':'));
@@ -74,8 +74,8 @@ fn grpc_timeout(value: &HeaderValue) {
     assert!(timeout.as_secs() <= 99_999_999 * 60 * 60);
 }
 
-/// A page that a browser shows must not reach the service by a name that its own
-/// server gave out.
+/// A page in a browser must not reach the service by a name that its own server
+/// chose (DNS rebinding).
 fn host(value: &HeaderValue) {
     let request = Request::builder().uri("/p.S/M").header(header::HOST, value);
     let request = request.body(()).expect("a request");

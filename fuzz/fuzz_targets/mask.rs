@@ -1,4 +1,4 @@
-//! Masking: secrets stay out of what goes out, however the output is cut into pieces.
+//! Masking: secrets stay out of the output, however it is cut into pieces.
 //!
 //! Input: secrets, lengths of pieces and the text, divided by 0xFF. 0xFE divides the
 //! secrets. In the text 0x80 and up is a secret as it is, 0x90 and up in base64.
@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(masked(&secrets, pieces(&text, cuts)), whole);
     assert_eq!(masked(&secrets, text.chunks(1)), whole);
 
-    // A mask next to a star makes more stars; that tells nothing.
+    // A mask next to a star makes more stars, which says nothing.
     for secret in secrets.iter().filter(|secret| !secret.contains('*')) {
         let lines = secret.split(['\n', '\r']).map(str::trim_ascii);
         for line in lines.filter(|line| line.len() >= 4) {

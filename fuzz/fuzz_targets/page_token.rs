@@ -1,5 +1,5 @@
-//! Page tokens: anybody may send any, and only those that a list gave out mean
-//! something, to that list.
+//! Page tokens: a client may send any text, but only tokens that a list issued are
+//! valid, for that list.
 //!
 //! Input: five lines, of which the first four are a method, filters, other filters and
 //! a page's size. The rest is a token.
@@ -18,7 +18,7 @@ fuzz_target!(|input: &str| {
     if let Ok(read) = page(&method, size, &token, &filters) {
         assert!(size >= 0);
         assert_eq!(read.after().is_none(), token.is_empty());
-        // What another method or other filters gave out is refused.
+        // A token of another method or other filters is refused.
         if !token.is_empty() {
             assert!(page(&format!("{method}x"), size, &token, &filters).is_err());
             assert!(filters == other || page(&method, size, &token, &other).is_err());
@@ -40,7 +40,8 @@ fuzz_target!(|input: &str| {
         (vec![other.clone()], String::new())
     );
 
-    // A list of things with names. What a caller makes up is read only if it is a name.
+    // A list of things with names. A token that a client invents is accepted only if
+    // it is a name.
     if let Ok(read) = page_of_names(&method, size, &token, &filters) {
         assert_eq!(read.after().is_none(), token.is_empty());
         assert_ne!(read.after(), Some(String::new()));

@@ -1,5 +1,5 @@
-//! Refs and repositories: what is accepted becomes an argument of git, and by the way of
-//! git one of ssh. Here is what those two make of it, not how it is checked.
+//! Refs and repositories: accepted values become arguments of git, and through git
+//! of ssh. This checks how those two read them, not how they are validated.
 #![no_main]
 
 use std::time::{Duration, SystemTime};
@@ -49,10 +49,11 @@ fn is_accepted_repository(text: &str) -> bool {
         ..PipelineSpec::default()
     };
     let (id, now) = (PipelineId(Uuid::nil()), SystemTime::UNIX_EPOCH);
-    Pipeline::new(id, "p".into(), spec, "somebody".into(), now).is_ok()
+    Pipeline::new(id, "p".into(), spec, "alice".into(), now).is_ok()
 }
 
-/// It stands between a `+` and a `:` in a refspec, and alone before `^{commit}`.
+/// It is inserted between a `+` and a `:` in a refspec, and alone before
+/// `^{commit}`.
 fn check_ref(text: &str) {
     assert!(text.len() <= 1024);
     assert!(!text.starts_with(['-', '+']), "{text:?}");
@@ -113,7 +114,7 @@ fn check_repository(text: &str) {
     assert!(!host.is_empty() && !host.starts_with('-'), "{text:?}");
     // ssh takes the whole as one argument, and splits it itself.
     assert!(!user.starts_with('-'), "{text:?}");
-    // Everybody who may read the pipeline would read the password.
+    // Every reader of the pipeline would read the password.
     assert!(!decoded(user).contains(':'), "{text:?}");
 }
 

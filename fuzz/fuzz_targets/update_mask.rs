@@ -1,4 +1,4 @@
-//! Masks of updates: what a mask does not name stays as it is.
+//! Masks of updates: fields outside the mask are unchanged.
 //!
 //! Input: paths, one a line, an empty line, and the pipeline that is sent as a file.
 #![no_main]
@@ -38,7 +38,7 @@ fuzz_target!(|input: &str| {
 
     assert!(paths.len() <= 20);
     if paths.is_empty() {
-        // What is sent is the mask.
+        // Without a mask, the populated fields are the mask.
         assert!(spec == current.spec || sent != v1::Pipeline::default());
         return;
     }
@@ -65,7 +65,7 @@ fuzz_target!(|input: &str| {
     assert!(is_named("concurrency_policy") || *concurrency_policy == before.concurrency_policy);
     assert!(is_named("annotations") || *annotations == before.annotations);
 
-    // And what it names is what was sent, set or not.
+    // And named fields have the sent value, set or not.
     assert!(!is_named("name") || *name == sent.name);
     assert!(!is_named("git_repository") || *git_repository == sent.git_repository);
     assert!(!is_named("stages") || stages.len() == sent.stages.len());
@@ -79,5 +79,5 @@ fn current() -> Pipeline {
     let spec = pipeline_from_proto(message).expect("a pipeline").spec;
     assert_eq!(spec.concurrency_policy, ConcurrencyPolicy::Queue);
     let (id, now) = (PipelineId(Uuid::nil()), SystemTime::UNIX_EPOCH);
-    Pipeline::new(id, "p".into(), spec, "somebody".into(), now).expect("a valid pipeline")
+    Pipeline::new(id, "p".into(), spec, "alice".into(), now).expect("a valid pipeline")
 }

@@ -1,6 +1,6 @@
-//! The wake-ups of `src/http/deferred`, in the orders that they may come in. A connection's
-//! task does nothing but wait here once it has flushed, so that a wake-up that is lost leaves
-//! all threads asleep, and loom says so.
+//! The wake-ups of `src/http/deferred`, in all possible orders. A connection's task
+//! only waits here once it has flushed. So a lost wake-up leaves all threads
+//! asleep, and loom reports that.
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
@@ -23,7 +23,7 @@ use socket::Socket;
 
 type Connection = Deferred<Socket>;
 
-/// How often a thread is interrupted at most where every order at all would be too many.
+/// The limit of preemptions where all interleavings would be too many.
 const PREEMPTIONS: Option<usize> = Some(3);
 
 fn main() {
@@ -52,13 +52,13 @@ fn check(name: &str, preemptions: Option<usize>, model: impl Fn() + Sync + Send 
     println!("{name}: holds");
 }
 
-/// Answers are written at any time, and all arrive.
+/// Responses are written at any time, and all of them arrive.
 fn answered(socket: Socket, answers: &'static [&'static str]) {
     let mut connection = Deferred::new(socket.clone());
     let mut sent = String::new();
     for answer in answers {
         sent += answer;
-        // Whatever else wakes the task: here it goes on at once, in the same pass or a later one.
+        // Other wake-ups of the task also continue here, in the same pass or a later one.
         block_on(poll_fn(|context| {
             write_and_flush(&mut connection, context, answer);
             Poll::Ready(())
@@ -93,7 +93,7 @@ fn shut_down() {
     assert!(socket.has_received(b"a"));
 }
 
-/// The scheduler has the waker still, and may use it at any time.
+/// The scheduler still has the waker, and may use it at any time.
 fn dropped() {
     let socket = Socket::default();
     let mut connection = Deferred::new(socket.clone());
@@ -113,7 +113,7 @@ fn write_and_flush(connection: &mut Connection, context: &mut Context<'_>, data:
     assert!(!matches!(flushed, Poll::Ready(Err(_))));
 }
 
-/// Does what every task of a connection does when it is woken: it looks for requests.
+/// Like every task of a connection that is woken: it checks for requests.
 async fn all_arrives(connection: &mut Connection, socket: &Socket, data: &str) {
     poll_fn(|context| {
         let mut buffer = ReadBuf::new(&mut []);
@@ -122,9 +122,10 @@ async fn all_arrives(connection: &mut Connection, socket: &Socket, data: &str) {
                 .poll_read(context, &mut buffer)
                 .is_pending()
         );
-        match socket.has_received(data.as_bytes()) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if socket.has_received(data.as_bytes()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     })
     .await;

@@ -1,5 +1,5 @@
-//! What `src/http/scheduler.rs` has, of loom's kind: each pass ends on a thread of its own,
-//! which may run at any moment.
+//! The parts of `src/http/scheduler.rs`, with loom's types: each pass ends on a
+//! thread of its own, which may run at any moment.
 
 use std::task::Waker;
 

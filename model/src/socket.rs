@@ -17,12 +17,13 @@ pub(super) struct Socket(Arc<Mutex<State>>);
 struct State {
     received: Vec<u8>,
     is_full: bool,
-    /// Whom to tell that the socket takes data again.
+    /// The waker for when the socket accepts data again.
     writer: Option<Waker>,
 }
 
 impl Socket {
-    /// One that takes nothing until its client reads, which it does at any moment.
+    /// A socket that accepts nothing until its client reads, which happens at any
+    /// moment.
     pub(super) fn full() -> Self {
         let socket = Self::default();
         socket.0.lock().unwrap().is_full = true;

@@ -4,14 +4,13 @@ use uuid::Uuid;
 
 use crate::{auth::Authority, domain::TraceContext};
 
-/// Who calls, and whether the call may be a repetition.
+/// The caller, and what identifies a repetition of the call.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Who calls, and what for.
+    /// The caller with its permissions.
     pub authority: Authority,
-    /// Set when the caller gave a request id.
+    /// Set if the caller sent a request id.
     pub request: Option<RequestIdentity>,
-    /// The trace that the call is part of.
     pub trace: Option<Arc<TraceContext>>,
 }
 
@@ -22,11 +21,9 @@ impl Call {
     }
 }
 
-/// Tells a repeated call from another one.
+/// Distinguishes a repeated call from a different one.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestIdentity {
-    /// The id that the caller chose.
     pub id: Uuid,
-    /// Hash of the request.
     pub fingerprint: [u8; 32],
 }

@@ -7,13 +7,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::{Timestamp, Uuid, timestamp::context::ContextV7};
 
-/// The wall clock. An argument, so that a test can own time.
+/// The wall clock. A parameter, so that a test can control time.
 pub trait Clock: Send + Sync + 'static {
-    /// What time it is.
     fn now(&self) -> SystemTime;
 }
 
-/// The machine's clock.
 #[derive(Debug, Default)]
 pub struct SystemClock;
 
@@ -23,9 +21,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// Where ids come from. Later ids sort after earlier ones.
+/// The source of ids. Later ids sort after earlier ones.
 pub trait IdSource: Send + Sync + 'static {
-    /// A new id.
     fn next(&self, now: SystemTime) -> Uuid;
 }
 
@@ -47,12 +44,12 @@ impl IdSource for UuidV7 {
     }
 }
 
-/// Time and ids, as all parts of the engine share them.
+/// Time and ids, shared by all parts of the engine.
 #[derive(Clone)]
 pub(super) struct Environment {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    /// The two clocks at one moment.
+    /// Both clocks, read at the same moment.
     anchor: (SystemTime, Instant),
 }
 
@@ -67,14 +64,15 @@ impl Environment {
         self.clock.now()
     }
 
-    /// A clock that neither jumps nor goes back, for when leases and claims end. It is the
-    /// wall clock of the engine's start plus the monotonic time since.
+    /// A clock that neither jumps nor goes back, for the expiry of leases and claims.
+    /// It is the wall clock of the engine's start plus the monotonic time since.
     pub(super) fn steady_now(&self) -> SystemTime {
         let (time, instant) = self.anchor;
         time + instant.elapsed()
     }
 
-    /// When the steady clock will show a time; now for one that has passed.
+    /// The instant at which the steady clock reaches a time; now if the time has
+    /// passed.
     pub(super) fn instant_of(&self, steady: SystemTime) -> Instant {
         let wait = steady.duration_since(self.steady_now());
         Instant::now() + wait.unwrap_or_default()

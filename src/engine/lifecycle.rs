@@ -7,7 +7,7 @@ use crate::store::Change;
 
 use super::journal::Subscriber;
 
-/// How far the service is in its life; shared by all parts.
+/// The shutdown state of the service; shared by all parts.
 #[derive(Clone, Default)]
 pub(super) struct Lifecycle {
     stopping: CancellationToken,
@@ -25,7 +25,7 @@ impl Lifecycle {
         self.stopping.cancel();
     }
 
-    /// Streams end, telling their readers to come back.
+    /// Streams end, and ask their readers to reconnect.
     pub(super) fn close(&self) {
         self.closing.cancel();
     }
@@ -34,7 +34,7 @@ impl Lifecycle {
         self.closing.cancelled().await;
     }
 
-    /// Ends when a job was made or has ended since this was called.
+    /// Resolves when a job was created or has ended since this call.
     pub(super) fn jobs_changed(&self) -> OwnedNotified {
         Arc::clone(&self.jobs_changed).notified_owned()
     }

@@ -1,21 +1,20 @@
 use std::time::Duration;
 
-/// What the engine is told to do otherwise than by callers.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Ended jobs that are kept; beyond it the oldest go first.
+    /// Ended jobs that are kept; beyond it the oldest are removed first.
     pub retain_jobs: usize,
     /// How long an ended job is kept at least.
     pub retain_jobs_for: Duration,
-    /// Time between the polite and the sure kill of a stage.
+    /// Time between SIGTERM and SIGKILL of a stage.
     pub kill_grace: Duration,
-    /// Lifetime of a lease; a runner renews it every third of that.
+    /// Lifetime of a lease; a runner renews it after each third of it.
     pub lease_ttl: Duration,
-    /// Active jobs of one pipeline.
+    /// Limit of the active jobs of one pipeline.
     pub max_active_jobs: usize,
-    /// Stages that wait for a runner, in the whole service.
+    /// Limit of the stages that wait for a runner, in the whole service.
     pub max_queued_stages: usize,
-    /// Runners that are known.
+    /// Limit of the registered runners.
     pub max_runners: usize,
 }
 

@@ -1,4 +1,5 @@
-//! Metrics: what is counted where it happens, and what is looked at when somebody asks.
+//! Metrics: counters that are updated as things happen, and gauges that are read on
+//! request.
 
 use std::{
     sync::Arc,
@@ -20,26 +21,25 @@ use super::{
     Error, environment::Environment, journal::Subscriber, runners::Roster, signals::Signals,
 };
 
-/// What is at this moment.
+/// The present values of the gauges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Stages that wait for a runner.
     pub queued_stages: usize,
-    /// How long the one at the head of the queue has waited; zero without one.
+    /// How long the stage at the head of the queue has waited; zero without one.
     pub queue_age: Duration,
     /// Stages that a runner holds a lease on.
     pub running_stages: usize,
-    /// Runners that were heard of within the life of a lease.
+    /// Runners that were seen within the lifetime of a lease.
     pub online_runners: usize,
-    /// Runners that went silent.
     pub offline_runners: usize,
     /// Open streams that watch a job or read a log.
     pub watchers: usize,
-    /// Bytes of all logs that are kept.
+    /// Bytes of all stored logs.
     pub log_bytes: u64,
 }
 
-/// Looks around, for whoever watches the service.
+/// Reads the gauges.
 pub(super) struct Observer {
     pub(super) store: Arc<dyn Store>,
     pub(super) environment: Environment,
@@ -49,7 +49,7 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    /// What is at this moment. Costs as much as there are runners.
+    /// Reads the present values. The cost is proportional to the number of runners.
     pub(super) async fn stats(&self) -> Result<Stats, Error> {
         let mut stats = Stats {
             queued_stages: self.store.ready_stages().await?,
@@ -112,9 +112,9 @@ impl Subscriber for Counters {
 /// What a change adds to the metrics.
 enum Count {
     JobEnded(&'static str, Duration),
-    /// How long it had waited.
+    /// The time that it waited.
     StageStarted(Duration),
-    /// How long it had run, if it had begun.
+    /// The time that it ran, if it had begun.
     StageEnded(&'static str, Option<Duration>),
 }
 

@@ -4,38 +4,35 @@ use uuid::Uuid;
 
 use crate::domain::{JobId, PipelineId};
 
-/// Names a call that may be repeated: its idempotency key.
+/// The idempotency key of a call: the caller, the method, and the id that the
+/// client chose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestKey {
-    /// Name of the principal that called.
     pub principal: String,
-    /// What was called.
     pub method: String,
-    /// The id that the caller chose.
     pub request_id: Uuid,
 }
 
-/// The first answer to a request id. Kept for 24 h, or until there are 1,000,000 and it is
-/// older than 1 h.
+/// The idempotency record of a request id: a reference to the first response. Kept
+/// for 24 h, or until there are 1,000,000 and it is older than 1 h.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptAnswer {
-    /// HMAC of the request, to know a repetition from another request.
+    /// HMAC of the request, to tell a repeated request from a different one with the
+    /// same id.
     pub fingerprint: [u8; 32],
-    /// What was answered.
     pub answer: Answer,
-    /// When.
     pub time: SystemTime,
 }
 
-/// What a call with a request id answered, by reference: nothing is embedded, so that kept
-/// answers are small and no second copy of a value has to be kept right.
+/// What a call with a request id returned, by reference. Nothing is embedded, so
+/// the record stays small and no second copy of a value has to be kept consistent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Nothing but OK.
+    /// Only OK, without a value.
     Nothing,
-    /// A revision of a pipeline.
+    /// A pipeline at a revision.
     Pipeline(PipelineId, i64),
-    /// A job as it was after the event of this sequence.
+    /// A job as it was after the event with this sequence.
     Job(JobId, i64),
     /// A project as it was at a version.
     Project(String, u64),

@@ -1,4 +1,4 @@
-//! The collections of records that there are.
+//! The collections of records.
 
 use std::{fmt, time::SystemTime};
 
@@ -11,12 +11,10 @@ use super::{
     codec::{self, CodecError, Kind, Stored, messages},
 };
 
-/// Name of the collection of projects.
 pub const PROJECTS: &str = "projects";
-/// Name of the collection of dead letters.
 pub const DEAD_LETTERS: &str = "dead_letters";
 
-/// Projects, by their names.
+/// Projects, keyed by name.
 pub struct Projects;
 
 impl Collection for Projects {
@@ -40,30 +38,27 @@ impl Collection for Projects {
     }
 }
 
-/// A message that could not be sent and was given up.
+/// A message that was given up because it could not be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// What was to be done.
     pub kind: String,
-    /// Names it within its kind.
+    /// Unique within its kind.
     pub key: String,
-    /// Token of the last claim: a later message of the same key has another one.
+    /// Token of the last claim: a later message with the same key has another one.
     pub token: u64,
-    /// Messages with the same one were sent in order.
+    /// Messages with the same order key were sent in order.
     pub order_key: Option<String>,
-    /// How often it was tried.
     pub attempts: u32,
-    /// What the sender needed.
     pub body: Bytes,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     pub error: String,
     /// When it was given up.
     pub time: SystemTime,
-    /// When the letter goes.
+    /// When the dead letter expires.
     pub expires: SystemTime,
 }
 
-/// Shows how long the body is, and not the body, which may have secrets.
+/// Shows the length of the body instead of the body, which may contain secrets.
 impl fmt::Debug for DeadLetter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeadLetter")
@@ -77,7 +72,7 @@ impl fmt::Debug for DeadLetter {
     }
 }
 
-/// Dead letters, by kind, key and claim; indexed by kind.
+/// Dead letters, keyed by kind, key and claim; indexed by kind.
 pub struct DeadLetters;
 
 impl Collection for DeadLetters {

@@ -4,21 +4,19 @@ use crate::domain::PipelineId;
 
 use super::KeptAnswer;
 
-/// The store could not do its work.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the store failed: {message}")]
 pub struct StoreError {
-    /// What it could not do.
+    /// The operation that failed.
     pub message: String,
     /// Whether the same call may succeed later.
     pub is_transient: bool,
-    /// Why.
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl StoreError {
-    /// A failure that may pass: the same call may succeed later.
+    /// A temporary failure: the same call may succeed later.
     pub fn transient(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -27,7 +25,7 @@ impl StoreError {
         }
     }
 
-    /// A failure that stays until somebody mends it.
+    /// A failure that lasts until it is fixed.
     pub fn permanent(
         message: impl Into<String>,
         source: impl Error + Send + Sync + 'static,
@@ -40,10 +38,9 @@ impl StoreError {
     }
 }
 
-/// Why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Something that the decision was based on has changed: load again.
+    /// Something that the decision was based on has changed: load and decide again.
     #[error("a scope has changed since it was loaded")]
     Conflict,
     /// Another pipeline of the project has the name.
@@ -59,11 +56,10 @@ pub enum CommitError {
     /// The request id has been answered in the meantime.
     #[error("the request id has been answered")]
     Answered(KeptAnswer),
-    /// Whether it was committed is not known: the connection broke during the COMMIT.
-    /// [`was_committed`](super::Store::was_committed) tells.
+    /// Whether the batch was committed is unknown: the connection broke during the
+    /// COMMIT. [`was_committed`](super::Store::was_committed) finds out.
     #[error("it is not known whether the batch was committed")]
     Unknown(#[source] StoreError),
-    /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -2,24 +2,24 @@ use std::fmt;
 
 use uuid::Uuid;
 
-/// Which store this is, and what outlives the process.
+/// The identity of the store, and what outlives the process.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Names the store; a restored backup gets another one.
+    /// Identifies the store; a restored backup gets another id.
     pub id: Uuid,
-    /// Key of the HMAC that makes fingerprints of requests: requests carry secrets, and what
-    /// is kept of them must not help to guess one.
+    /// Key of the HMAC for request fingerprints. Requests carry secrets, and the stored
+    /// fingerprint must not help to guess one.
     pub fingerprint_key: [u8; 32],
-    /// What ends with the process.
     pub lifetime: Lifetime,
 }
 
-/// How long what is stored lives.
+/// How long stored data lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// It ends with the process: a stop cancels the jobs.
+    /// It ends with the process: a shutdown cancels the jobs.
     Process,
-    /// It outlives the process: a stop leaves jobs as they are, to go on after the next start.
+    /// It outlives the process: a shutdown leaves jobs as they are, and they continue
+    /// after the next start.
     Durable,
 }
 

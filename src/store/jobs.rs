@@ -6,13 +6,12 @@ use crate::domain::{Event, Job, JobFacts, JobId, JobState, PipelineId};
 
 use super::StoreError;
 
-/// Jobs with their events.
 #[async_trait]
 pub trait JobStore {
     /// A job. Its version is its `last_sequence`.
     async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError>;
 
-    /// A job's events after a sequence, in order; none when the job is not kept.
+    /// A job's events after a sequence, in order; `None` if the job does not exist.
     async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError>;
 
     /// At most `limit` jobs, the newest first, older than `before` if given.
@@ -23,41 +22,37 @@ pub trait JobStore {
         limit: usize,
     ) -> Result<Vec<Arc<Job>>, StoreError>;
 
-    /// Of the ended jobs beyond the newest `keep`, those that ended before a time,
-    /// the oldest first.
+    /// Of the ended jobs beyond the newest `keep`: those that ended before a time, the
+    /// oldest first.
     async fn expired_jobs(
         &self,
         keep: usize,
         ended_before: SystemTime,
     ) -> Result<Vec<JobId>, StoreError>;
 
-    /// Facts of ended jobs, in the order in which the jobs ended. Kept for 400 days, whether
-    /// the jobs are kept or not; in memory at most 100,000, the oldest go first.
+    /// Facts of ended jobs, in the order in which the jobs ended. Kept for 400 days,
+    /// even if the jobs are gone. The memory store keeps at most 100,000 and evicts the
+    /// oldest first.
     async fn facts(&self, filter: &FactsFilter) -> Result<Vec<Arc<JobFacts>>, StoreError>;
 }
 
 /// Which jobs to list; an unset part matches all.
 #[derive(Clone, Debug, Default)]
 pub struct JobFilter {
-    /// Only of these projects.
     pub projects: Option<BTreeSet<String>>,
-    /// Only of this pipeline.
     pub pipeline_id: Option<PipelineId>,
-    /// Only in one of these states; all when empty.
+    /// All states if empty.
     pub states: Vec<JobState>,
 }
 
 /// Which facts to read; an unset part matches all.
 #[derive(Clone, Debug, Default)]
 pub struct FactsFilter {
-    /// Only of this project.
     pub project: Option<String>,
-    /// Only of this pipeline.
     pub pipeline_id: Option<PipelineId>,
     /// Only of jobs that ended at this time or later.
     pub since: Option<SystemTime>,
     /// Only of jobs that ended before this time.
     pub before: Option<SystemTime>,
-    /// At most so many, the first in order.
     pub limit: usize,
 }

@@ -10,37 +10,38 @@ use crate::domain::{
 
 use super::StoreError;
 
-/// The queue of ready stages, the runners, and what they hold: all rows, so that they
-/// survive what the process does not.
+/// The queue of ready stages, the runners and their leases. All are rows, so that
+/// they survive a crash of the process.
 ///
-/// A stage is in the queue from the commit that made it ready until it is offered. Every
-/// offer has a lease row with a token of its own, greater than all before it, also those of
-/// an earlier process. A lease that expires or is replaced becomes void, and stays until it
-/// is settled: a stage whose lease is gone is never forgotten.
+/// A stage is in the queue from the commit that made it ready until it is offered.
+/// Every offer has a lease row with a token of its own. The token is greater than
+/// all earlier ones, including those of earlier processes. A lease that expires or
+/// is replaced becomes void, and its row stays until it is settled: a stage whose
+/// lease is gone is never forgotten.
 ///
 /// Times are those of the engine's steady clock, which neither jumps nor goes back.
 #[async_trait]
 pub trait LeaseStore {
-    /// Keeps a runner. Another session than the one that is known takes its place: leases of
-    /// the earlier one are void and due at `now`, and its workspaces are lost, all in one step.
-    /// Answers whether that was so. The same session changes nothing but when it was seen.
+    /// Registers a runner. A session other than the known one replaces it: in one step
+    /// the leases of the earlier session become void and due at `now`, and its
+    /// workspaces are lost. Returns whether a session was replaced. The same session
+    /// only updates the time at which it was seen.
     async fn register(&self, runner: RunnerRow, now: SystemTime) -> Result<bool, StoreError>;
 
     /// A runner, with the leases that it holds.
     async fn runner(&self, id: RunnerId) -> Result<Option<KnownRunner>, StoreError>;
 
-    /// At most `limit` runners, in the order of their ids, after `after` if given.
+    /// At most `limit` runners in the order of their ids, after `after` if given.
     async fn list_runners(
         &self,
         after: Option<RunnerId>,
         limit: usize,
     ) -> Result<Vec<KnownRunner>, StoreError>;
 
-    /// How many runners are known.
     async fn count_runners(&self) -> Result<usize, StoreError>;
 
-    /// Gives a runner only stages of jobs that are bound to it, or any again. False if there
-    /// is no such runner.
+    /// While draining, the runner gets only stages of jobs that are bound to it. False
+    /// if there is no such runner.
     async fn set_draining(&self, id: RunnerId, is_draining: bool) -> Result<bool, StoreError>;
 
     /// Notes that a session was heard of. False if it is not the present one of a runner that
@@ -65,7 +66,7 @@ pub trait LeaseStore {
         now: SystemTime,
     ) -> Result<bool, StoreError>;
 
-    /// Forgets runners that hold nothing and were not seen since a time, but for those that
+    /// Removes runners that hold nothing and were not seen since a time, unless they
     /// are present.
     async fn forget_runners(
         &self,
@@ -73,10 +74,11 @@ pub trait LeaseStore {
         presence: Presence<'_>,
     ) -> Result<usize, StoreError>;
 
-    /// Gives the first ready stage that the session may have to it, in one step: the stage
-    /// leaves the queue, the job is bound to the runner (stages of it for which the runner's
-    /// offer is enough go to no other), the token is counted up, and the lease is a row. A
-    /// request that got a lease before which still lives gets that one again.
+    /// Assigns to the session the first ready stage that it may run, in one step: the
+    /// stage leaves the queue, the job is bound to the runner (stages that the runner's
+    /// offer satisfies go to no other runner), the token increases, and the lease is a
+    /// row. A request that already got a lease gets the same one again while that is
+    /// live.
     async fn offer(&self, request: LeaseRequest) -> Result<Acquisition, StoreError>;
 
     /// The lease of this id and token, if it is live at `now` and this principal registered
@@ -98,8 +100,8 @@ pub trait LeaseStore {
         owner: &str,
     ) -> Result<Option<LeaseRow>, StoreError>;
 
-    /// Lengthens a confirmed lease that is live at `now`; `expires` never moves back. False
-    /// if it is not.
+    /// Extends a confirmed lease that is live at `now`; `expires` never moves back.
+    /// False if it is not live.
     async fn renew(
         &self,
         id: LeaseId,
@@ -108,45 +110,45 @@ pub trait LeaseStore {
         expires: SystemTime,
     ) -> Result<bool, StoreError>;
 
-    /// Leases that are over by now and not settled, all of them void from here on; those
-    /// whose end was told and need not be remembered any longer go. The same lease comes
-    /// again until it is settled.
+    /// Leases that have expired by now and are not settled; all of them become void.
+    /// Removes ended leases whose time to be remembered has passed. The same lease is
+    /// returned again until it is settled.
     async fn due_leases(&self, now: SystemTime) -> Result<Vec<LeaseRow>, StoreError>;
 
-    /// When the next lease is due; none without one. Void ones are due at once.
+    /// When the next lease is due; `None` without one. Void leases are due immediately.
     async fn next_due_lease(&self) -> Result<Option<SystemTime>, StoreError>;
 
-    /// Gives back what was never started: the row goes, the stage waits again if its run is
-    /// still ready, and the job is unbound from the runner if nothing of it was started
-    /// there and no other lease of the runner is for it. Nothing if the row is gone, or is
-    /// of a stage that was started.
+    /// Releases a lease whose stage was never started: the row is removed and the stage
+    /// is queued again if its run is still ready. The job is unbound from the runner if
+    /// nothing of it was started there and no other lease of the runner is for it. Does
+    /// nothing if the row is gone, or if the stage was started.
     async fn release(&self, id: LeaseId, token: FencingToken) -> Result<(), StoreError>;
 
-    /// Lets a job go from a runner on which nothing of it was started, and on which no live
-    /// lease of it is.
+    /// Unbinds a job from a runner on which nothing of it was started, and on which it
+    /// has no live lease.
     async fn unbind(&self, job_id: JobId, runner_id: RunnerId) -> Result<(), StoreError>;
 
-    /// All tokens below this one were handed out before now.
+    /// All tokens below this one were issued before now.
     async fn next_token(&self) -> Result<FencingToken, StoreError>;
 
-    /// The runners that keep a workspace of an active job, with what they offer.
+    /// The runners that hold a workspace of an active job, with their offers.
     async fn bindings(&self, job_id: JobId) -> Result<Bindings, StoreError>;
 
-    /// The jobs that are bound to a runner.
     async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError>;
 
-    /// Workspaces of an active job that are gone, in the order in which they were lost.
+    /// Lost workspaces of an active job, in the order in which they were lost.
     async fn lost_workspaces(&self, job_id: JobId) -> Result<Vec<LostWorkspace>, StoreError>;
 
-    /// Those of the held jobs whose workspaces the runner is to remove: the job is over, or
-    /// its workspace was given up and the runner has not taken the job up again.
+    /// Those of the given jobs whose workspaces the runner should remove: the job has
+    /// ended, or its workspace was given up and the runner has not taken the job up
+    /// again.
     async fn gone_jobs(
         &self,
         runner_id: RunnerId,
         held: &[JobId],
     ) -> Result<Vec<JobId>, StoreError>;
 
-    /// Why a ready stage of a job waits, by the rule that an offer goes by.
+    /// Why a ready stage of a job waits, by the same rule that offers use.
     async fn waits_for(
         &self,
         job_id: JobId,
@@ -157,20 +159,22 @@ pub trait LeaseStore {
     /// Runners that are bound to a job and not present.
     async fn silent_runners(&self, presence: Presence<'_>) -> Result<Vec<RunnerId>, StoreError>;
 
-    /// When the next runner that is bound to a job would be silent, if it says nothing more.
+    /// When the next runner that is bound to a job becomes silent unless it is seen
+    /// again.
     async fn next_silence(&self, presence: Presence<'_>) -> Result<Option<SystemTime>, StoreError>;
 
-    /// Stages that wait in the queue.
+    /// Count of the stages in the queue.
     async fn ready_stages(&self) -> Result<usize, StoreError>;
 
-    /// The stage at the head of the queue, whoever may have it.
+    /// The stage at the head of the queue, for any runner.
     async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError>;
 
-    /// After a start, before anything else is asked: leases of runners of the earlier
-    /// process itself (see [`RunnerRow::is_embedded`]) are void and due at `now`, and these
-    /// runners are gone; other leases that are not void live until `expires`, whatever they
-    /// had left, and all other runners count as seen at `now`, with a lease or without.
-    /// Answers with the runners of the earlier process that are bound to jobs.
+    /// Called after a start, before any other call. Leases of embedded runners of the
+    /// earlier process (see [`RunnerRow::is_embedded`]) become void and due at `now`,
+    /// and these runners are removed. Other leases that are not void are live until
+    /// `expires`, regardless of their remaining time, and all other runners count as
+    /// seen at `now`, with a lease or without. Returns the runners of the earlier
+    /// process that are bound to jobs.
     async fn take_over(
         &self,
         now: SystemTime,
@@ -178,27 +182,23 @@ pub trait LeaseStore {
     ) -> Result<Vec<RunnerId>, StoreError>;
 }
 
-/// A stage that waits for a runner, or that was given to one.
+/// A stage that waits for a runner, or that was assigned to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReadyStage {
-    /// Its job.
     pub job_id: JobId,
-    /// Which run of it.
     pub run: RunKey,
 }
 
 /// A runner as it registered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunnerRow {
-    /// Names it.
     pub id: RunnerId,
-    /// What it said of itself, and who it is.
+    /// What it reported about itself, and its owner.
     pub registration: Registration,
-    /// When this session came, by the wall clock.
+    /// When this session registered, by the wall clock.
     pub register_time: SystemTime,
-    /// It is given only stages of jobs that are bound to it.
+    /// It gets only stages of jobs that are bound to it.
     pub is_draining: bool,
-    /// When it was heard of last.
     pub last_seen: SystemTime,
     /// It has said that it stops, or its principal may no longer call: it is not present,
     /// whenever it was heard of last, until it is heard of again.
@@ -212,54 +212,46 @@ impl RunnerRow {
     }
 }
 
-/// A runner with what it holds.
+/// A runner with its leases.
 #[derive(Clone, Debug)]
 pub struct KnownRunner {
-    /// The runner.
     pub row: Arc<RunnerRow>,
     /// Its leases that are not ended and not void, in the order of their tokens.
     pub leases: Vec<LeaseRow>,
 }
 
-/// A stage that was given out.
+/// A stage that was assigned to a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseRow {
-    /// Names it.
     pub id: LeaseId,
-    /// Its fencing token.
     pub token: FencingToken,
-    /// The stage.
     pub stage: ReadyStage,
-    /// Who has it.
     pub runner_id: RunnerId,
-    /// Which process of the runner.
     pub session_id: SessionId,
-    /// The request that got it.
+    /// The request that got the lease.
     pub request_id: Uuid,
-    /// An earlier stage of the job was started on this runner, in a workspace that it still
-    /// has.
+    /// An earlier stage of the job was started on this runner, in a workspace that
+    /// still exists.
     pub workspace_exists: bool,
-    /// Where it is in its life.
     pub state: LeaseState,
-    /// Void from here on, unless it is renewed; of an ended one, when the row goes.
+    /// When the lease becomes void unless it is renewed; for an ended one, when the row
+    /// is removed.
     pub expires: SystemTime,
-    /// The service's own end of the stage, which no renewal moves.
+    /// The service's own deadline for the stage; renewals do not extend it.
     pub ends_by: Option<SystemTime>,
-    /// That end had come when it became void.
+    /// The deadline had passed when the lease became void.
     pub overran: bool,
 }
 
-/// Where a lease is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
-    /// Given out; nothing may have been started.
+    /// Assigned; the stage may not have been started.
     Offered,
     /// The stage was started.
     Confirmed,
-    /// Over as it should be, and remembered for a while: its end may be told again.
+    /// Ended normally, and remembered for a while: the runner may report the end again.
     Ended,
-    /// No write under it is taken any more; its stage has yet to be given up. Says whether
-    /// the stage was started.
+    /// No write under it is accepted any more; its stage has yet to be given up.
     Void {
         /// The stage was started under it.
         was_confirmed: bool,
@@ -267,13 +259,12 @@ pub enum LeaseState {
 }
 
 impl LeaseRow {
-    /// When it is over.
     pub fn due(&self) -> SystemTime {
         self.ends_by
             .map_or(self.expires, |ends_by| ends_by.min(self.expires))
     }
 
-    /// Whether writes under it are taken.
+    /// Whether writes under it are accepted.
     pub fn is_live(&self, now: SystemTime) -> bool {
         self.is_held() && now < self.due()
     }
@@ -284,40 +275,36 @@ impl LeaseRow {
     }
 }
 
-/// A session asks for a stage.
+/// A session requests a stage.
 #[derive(Clone, Debug)]
 pub struct LeaseRequest {
-    /// Who asks.
     pub runner_id: RunnerId,
-    /// Which process of it.
     pub session_id: SessionId,
-    /// Tells a repeated request from a new one.
+    /// Distinguishes a repeated request from a new one.
     pub request_id: Uuid,
-    /// Id of the lease, if there is a stage.
+    /// Id for the lease, if there is a stage.
     pub lease_id: LeaseId,
-    /// Now.
     pub now: SystemTime,
-    /// When the offer is void unless it is confirmed.
+    /// When the offer becomes void unless it is confirmed.
     pub expires: SystemTime,
 }
 
-/// What a request for a stage got.
+/// The result of a request for a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquisition {
-    /// A lease; an earlier one of the same request if that lives.
+    /// A lease; the earlier one if the request is a repetition and that lease is live.
     Lease(LeaseRow),
-    /// Nothing, for this reason.
     None(NotOffered),
 }
 
 /// Why a request got no stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOffered {
-    /// No ready stage is for it.
+    /// No ready stage matches the runner.
     NothingReady,
     /// The runner holds as many leases as it can.
     NoRoom,
-    /// The session is not the runner's present one, or there is no such runner.
+    /// The session is not the runner's current one, or there is no such runner.
     Unregistered,
 }
 
@@ -325,11 +312,10 @@ pub enum NotOffered {
 /// that were heard of lately and those that wait for work right now.
 #[derive(Clone, Copy)]
 pub struct Presence<'a> {
-    /// Now.
     pub now: SystemTime,
-    /// A runner that was seen after this time is there.
+    /// A runner that was seen after this time is present.
     pub seen_since: SystemTime,
-    /// Whether a call of this session waits for work in this process. It must not ask the
-    /// store anything: that may hold locks meanwhile.
+    /// Whether a call of this session waits for work in this process. It must not call
+    /// the store, which may hold locks meanwhile.
     pub waits: &'a (dyn Fn(RunnerId, SessionId) -> bool + Sync),
 }

@@ -1,10 +1,11 @@
-//! Where pipelines, jobs and everything else are kept.
+//! Storage for pipelines, jobs and everything else.
 //!
-//! The engine loads scopes, decides on them purely, and commits what it decided with the
-//! versions that it saw (optimistic concurrency); on a conflict it starts again. A store
-//! makes transactions and decides nothing. There is a trait for each aggregate, and two
-//! shapes for the rest: typed records with indexes, and due work. Every backend passes the
-//! one suite in `conformance`, live and after a reopen.
+//! The engine loads scopes, makes pure decisions on them, and commits the result
+//! with the versions that it saw (optimistic concurrency); on a conflict it starts
+//! again. A store makes transactions and decides nothing. There is a trait for each
+//! aggregate, and two generic shapes for the rest: typed records with indexes, and
+//! due work. Every backend passes the one suite in `conformance`, live and after a
+//! reopen.
 
 mod answers;
 mod batch;
@@ -42,30 +43,29 @@ pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
 pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
 
-/// All that the engine asks of a store.
+/// All operations that the engine needs from a store.
 ///
-/// Reads see every commit that was acknowledged before they began. A crash before a commit
-/// is acknowledged means that all of it happened or nothing of it.
+/// Reads see every commit that was acknowledged before they began. After a crash
+/// before the acknowledgement, either all of the commit happened or nothing of it.
 #[async_trait]
 pub trait Store:
     PipelineStore + JobStore + LeaseStore + RecordStore + DueStore + Send + Sync + 'static
 {
-    /// Does all of a batch or nothing of it. The subscribed [`Subscriber`] learns of it before
-    /// this returns. A future that is dropped leaves nothing half done: what was committed
-    /// is told all the same.
+    /// Applies all of a batch or nothing of it. The subscribed [`CommitSubscriber`] is
+    /// notified before this returns. A dropped future leaves nothing half done, and a
+    /// commit that was made is notified anyway.
     async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
 
-    /// Whether a batch was committed: what became of one that ended in
-    /// [`CommitError::Unknown`].
+    /// Whether a batch was committed, for one that ended in [`CommitError::Unknown`].
     async fn was_committed(&self, id: BatchId) -> Result<bool, StoreError>;
 
-    /// What was answered to a request id, if that is kept.
+    /// The idempotency record of a request id, if it is still stored.
     async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError>;
 
-    /// Has the feed learn of every later change, once and in the order of their commits
-    /// within a job. There is one feed a store: a later one takes its place.
+    /// Registers the subscriber for every later change. It is notified once per commit,
+    /// and in commit order within a job. A store has one subscriber: a later one
+    /// replaces it.
     fn subscribe(&self, subscriber: std::sync::Arc<dyn CommitSubscriber>);
 
-    /// Which store this is, and how long it lives.
     fn instance(&self) -> &Instance;
 }

@@ -4,34 +4,34 @@ use crate::domain::{self, Job, JobId, RunnerId, StageRun, StageState};
 
 use super::{Batch, DueWrite, JobWrite, LeaseWrite, Write};
 
-/// Learns of every commit in the process, as part of the commit: whatever a caller does
-/// meanwhile, nobody who waits for a change is forgotten. It must not block, nor ask the
-/// store anything: that may hold locks meanwhile, to keep the order of the changes.
+/// Notified of every commit in the process, as part of the commit. This does not
+/// depend on what the caller does meanwhile, so every waiter is notified. It must
+/// not block or call the store, which may hold locks meanwhile to keep the order of
+/// the changes.
 pub trait CommitSubscriber: Send + Sync + 'static {
     /// A commit is durable and can be read.
     fn committed(&self, committed: &Committed);
 }
 
-/// What a commit changed.
 #[derive(Debug, Default)]
 pub struct Committed {
-    /// The changes, in the order of the batch's writes.
+    /// In the order of the batch's writes.
     pub changes: Vec<Change>,
 }
 
-/// One change, as others are told of it.
+/// One change, as subscribers see it.
 #[derive(Debug)]
 pub enum Change {
     /// A job has new events.
     Job(JobChange),
-    /// A lease has ended: its runner has room, or has less to do.
+    /// A lease has ended: its runner has a free slot, or has less to do.
     LeaseEnded(RunnerId),
-    /// A lease may be due earlier than it was.
+    /// A lease may be due earlier than before.
     LeaseDue,
-    /// A stage that nobody had announced may be had: it was given back, or its job was
-    /// unbound; or a runner may have what it could not before.
+    /// A stage may be available that was not announced: it was released, or its job was
+    /// unbound; or a runner may take stages that it could not take before.
     Runners,
-    /// A job is bound to a runner no more: its workspace is gone.
+    /// The workspace of a job is gone: it is no longer bound to the runner.
     WorkspaceLost(JobId),
     /// There is work of a kind.
     Due(&'static str),
@@ -39,21 +39,21 @@ pub enum Change {
     Record(&'static str),
 }
 
-/// New events of a job.
 #[derive(Debug)]
 pub struct JobChange {
-    /// The job after them.
+    /// The job after the events.
     pub job: Arc<Job>,
-    /// The first of them made the job.
+    /// The first event created the job.
     pub is_new: bool,
-    /// The last of them ended it.
+    /// The last event ended it.
     pub is_over: bool,
-    /// Stage runs that they changed but for their progress, each as it became; in order.
+    /// Stage runs that changed in more than their progress, each in its final state; in
+    /// order.
     pub runs: Vec<Arc<StageRun>>,
 }
 
 impl JobChange {
-    /// What a write means to others.
+    /// The notification for a write.
     pub fn of(write: &JobWrite) -> Self {
         let run = |event: &domain::Event| match &event.change {
             domain::Change::StageRunChanged(run) => Some(Arc::clone(run)),
@@ -80,7 +80,7 @@ impl JobChange {
 }
 
 impl Committed {
-    /// What a batch will have changed once it is committed.
+    /// The notification for a batch, once it is committed.
     pub fn of(batch: &Batch) -> Self {
         let changes = batch.writes.iter().filter_map(|write| match write {
             Write::Job(write) => Some(Change::Job(JobChange::of(write))),
@@ -96,7 +96,7 @@ impl Committed {
             Write::Due(DueWrite::Again(key, ..) | DueWrite::Done(key, _)) => {
                 Some(Change::Due(key.kind))
             }
-            // The store knows whose lease it was, and adds that.
+            // The store knows whose lease it was, and adds the notification.
             Write::Lease(
                 LeaseWrite::Confirm { .. } | LeaseWrite::End { .. } | LeaseWrite::Settle { .. },
             )

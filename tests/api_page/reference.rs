@@ -52,9 +52,10 @@ fn of_service(service: &ServiceDescriptor, examples: &[Shown]) -> String {
 fn of_method(method: &MethodDescriptor, examples: &[Shown]) -> String {
     let comment = block(&comment_of_method(method));
     let (input, output) = (method.input(), method.output());
-    let stream = match method.is_server_streaming() {
-        true => "a stream of ",
-        false => "",
+    let stream = if method.is_server_streaming() {
+        "a stream of "
+    } else {
+        ""
     };
     let signature = format!("{} → {stream}{}", link(input.name()), link(output.name()));
     let path = path(method);
@@ -183,7 +184,7 @@ fn link(name: &str) -> String {
 fn of_enum(of: &EnumDescriptor, level: usize) -> String {
     let head = heading(of.full_name(), of.package_name(), level);
     let file = of.parent_file();
-    let told = block(&comment(&file, of.path()));
+    let text = block(&comment(&file, of.path()));
     let rows = of.values().map(|value| {
         vec![
             format!("`{}`", value.name()),
@@ -192,7 +193,7 @@ fn of_enum(of: &EnumDescriptor, level: usize) -> String {
         ]
     });
     let values = table(&["value", "number", "what it means"], rows);
-    format!("{head}{told}\n\n{values}\n")
+    format!("{head}{text}\n\n{values}\n")
 }
 
 fn heading(full_name: &str, package: &str, level: usize) -> String {

@@ -232,9 +232,10 @@ pub(crate) fn play(page: &str, reader: &mut Reader) -> Vec<Shown> {
         };
         let request = kept.iter().fold(step.request.to_owned(), fill);
         let command = command(&request, step.method);
-        let output = match reader.has_grpcurl {
-            true => reader.try_step(&command, &shown),
-            false => shown,
+        let output = if reader.has_grpcurl {
+            reader.try_step(&command, &shown)
+        } else {
+            shown
         };
         let keeps = step.keeps.iter();
         kept.extend(keeps.map(|(name, field)| (*name, value_of(field, &output))));

@@ -1,4 +1,4 @@
-//! Starts the binary and looks at what it says.
+//! Runs the binary and captures its output.
 
 use std::{
     env,
@@ -32,7 +32,7 @@ pub(crate) fn pipewright(arguments: &[&str]) -> Command {
     for setting in own.chain(others) {
         command.env_remove(setting);
     }
-    // The contexts of whoever runs the tests are none of theirs.
+    // The tests must not use the contexts of the user who runs them.
     command.env("PIPEWRIGHT_CLIENT_CONFIG", "/nonexistent/config.toml");
     command
 }
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[&str]) -> Ran {
     Ran::of(pipewright(arguments).output().unwrap())
 }
 
-/// What a run of the binary said, and how it ended.
+/// The output of a run of the binary, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -70,7 +70,7 @@ impl Ran {
         serde_json::from_str(&self.ok()).unwrap()
     }
 
-    /// All of it as a snapshot shows it.
+    /// All output, as a snapshot shows it.
     pub(crate) fn shown(&self) -> String {
         let code = self
             .code
@@ -79,7 +79,8 @@ impl Ran {
     }
 }
 
-/// Compares with a snapshot in which ids, times and addresses stand for any.
+/// Compares with a snapshot in which ids, times and addresses are replaced by
+/// placeholders.
 macro_rules! assert_shown {
     ($ran:expr) => {
         insta::with_settings!({ filters => crate::binary::FILTERS.to_vec() }, {
@@ -100,7 +101,7 @@ pub(crate) const FILTERS: [(&str, &str); 5] = [
     (r"\b[0-9a-f]{8}-\d+\b", "[etag]"),
 ];
 
-/// A process that is killed when the test is over.
+/// A process that is killed at the end of the test.
 pub(crate) struct Running {
     child: Child,
 }
@@ -110,7 +111,7 @@ impl Running {
         Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
-    /// As [`start`](Self::start), with output to where the command says.
+    /// Like [`start`](Self::start), but the command says where the output goes.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         Self {
             child: command.spawn().unwrap(),
@@ -129,17 +130,17 @@ impl Running {
         self.child.wait().unwrap()
     }
 
-    /// Reads standard output up to a line that a text is in.
+    /// Reads standard output up to and including the line that contains a text.
     pub(crate) fn until_stdout(&mut self, text: &str) -> String {
         until(self.child.stdout.as_mut().unwrap(), text)
     }
 
-    /// Reads standard error up to a line that a text is in.
+    /// Reads standard error up to and including the line that contains a text.
     pub(crate) fn until_stderr(&mut self, text: &str) -> String {
         until(self.child.stderr.as_mut().unwrap(), text)
     }
 
-    /// Waits for the end and gives what was not read yet.
+    /// Waits for the end and returns the output that was not read yet.
     pub(crate) fn finish(mut self) -> Ran {
         let mut stdout = String::new();
         let mut stderr = String::new();
@@ -170,7 +171,8 @@ impl Drop for Running {
     }
 }
 
-/// Reads byte by byte, so that nothing after the line is taken from the next reader.
+/// Reads byte by byte, so that nothing after the line is taken from the next
+/// reader.
 fn until(source: &mut impl Read, text: &str) -> String {
     let mut all = String::new();
     let mut lines = BufReader::with_capacity(1, source);
@@ -190,7 +192,7 @@ pub(crate) struct Served {
     pub(crate) process: Running,
     pub(crate) address: SocketAddr,
     pub(crate) directory: tempfile::TempDir,
-    /// What it said until it listened.
+    /// The output until it listened.
     pub(crate) said: String,
 }
 
@@ -202,7 +204,7 @@ impl Served {
     pub(crate) fn start_at(address: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = pipewright(&["serve", "--listen", address]);
-        // Killed at the end of the test, it cannot remove what it put there itself.
+        // The process is killed at the end of the test, so it cannot remove its own files.
         command.args(arguments).env("TMPDIR", directory.path());
         let mut process = Running::start(&mut command);
         let said = process.until_stderr("listening");
@@ -216,7 +218,7 @@ impl Served {
         }
     }
 
-    /// A client command against this service.
+    /// A client command for this service.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = pipewright(arguments);
         command.env("PIPEWRIGHT_SERVER", self.address.to_string());
@@ -227,7 +229,7 @@ impl Served {
         Ran::of(self.command(arguments).output().unwrap())
     }
 
-    /// Creates a pipeline of one stage named `s`, and gives its id.
+    /// Creates a pipeline of one stage named `s`, and returns its id.
     pub(crate) fn create(&self, name: &str, command: &str) -> String {
         let stage = serde_json::json!({ "name": "s", "command": command });
         let data = serde_json::json!({ "name": name, "stages": [stage] }).to_string();
@@ -237,7 +239,7 @@ impl Served {
         created["id"].as_str().unwrap().to_owned()
     }
 
-    /// Triggers a pipeline and gives the job's id.
+    /// Triggers a pipeline and returns the job's id.
     pub(crate) fn trigger(&self, pipeline: &str) -> String {
         let job = self
             .run(&["pipeline", "trigger", pipeline, "-o", "json"])
@@ -245,7 +247,7 @@ impl Served {
         job["id"].as_str().unwrap().to_owned()
     }
 
-    /// Stops it, and sees that it ends as it should and nothing in it went wrong.
+    /// Stops it, and checks that it ends cleanly without an error.
     pub(crate) fn ends_well(self) {
         self.process.signal(Signal::TERM);
         let ran = self.process.finish();
@@ -258,7 +260,8 @@ impl Served {
     }
 }
 
-/// A pipe with a name: whoever reads it waits for whoever writes it.
+/// Creates a named pipe: its reader blocks until a writer opens it, and the other
+/// way round.
 pub(crate) fn gate(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }

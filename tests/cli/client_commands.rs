@@ -7,7 +7,7 @@ use crate::binary::{Ran, Served, assert_shown, gate};
 const AS_IT_IS: &str = r#"{"git_repository":"https://example.com/r.git","name":"CI Pipeline","parallel":true,"stages":[{"command":"pytest","name":"Run tests","timeout":500,"type":"Run"}]}"#;
 
 #[test]
-fn a_pipeline_is_made_from_json_as_it_is() {
+fn a_pipeline_is_created_from_unchanged_json() {
     let served = Served::start(&["--no-embedded-runner"]);
     let created = served
         .run(&["pipeline", "create", "--data", AS_IT_IS, "-o", "json"])
@@ -26,21 +26,21 @@ fn a_pipeline_is_made_from_json_as_it_is() {
 #[test]
 fn a_pipeline_lives_from_create_to_delete() {
     let served = Served::start(&["--no-embedded-runner"]);
-    let mut story = Vec::new();
-    let mut tell = |arguments: &[&str]| {
+    let mut transcript = Vec::new();
+    let mut record = |arguments: &[&str]| {
         let ran = served.run(arguments);
-        story.push(format!(
+        transcript.push(format!(
             "$ pipewright {}\n{}",
             arguments.join(" "),
             ran.shown()
         ));
         ran
     };
-    tell(&["pipeline", "create", "--file", "examples/hello.yaml"]);
-    tell(&["pipeline", "create", "--file", "examples/hello.yaml"]);
-    tell(&["pipeline", "list"]);
-    tell(&["pipeline", "update", "hello", "--data", "{parallel: true}"]);
-    tell(&[
+    record(&["pipeline", "create", "--file", "examples/hello.yaml"]);
+    record(&["pipeline", "create", "--file", "examples/hello.yaml"]);
+    record(&["pipeline", "list"]);
+    record(&["pipeline", "update", "hello", "--data", "{parallel: true}"]);
+    record(&[
         "pipeline",
         "update",
         "hello",
@@ -49,7 +49,7 @@ fn a_pipeline_lives_from_create_to_delete() {
         "--etag",
         "stale",
     ]);
-    tell(&[
+    record(&[
         "pipeline",
         "update",
         "hello",
@@ -58,41 +58,41 @@ fn a_pipeline_lives_from_create_to_delete() {
         "--mask",
         "name,id",
     ]);
-    tell(&["pipeline", "get", "hello", "--revision", "1"]);
-    tell(&["pipeline", "get", "hello", "--revision", "3"]);
-    let job = tell(&["pipeline", "trigger", "hello", "-o", "json"]).json();
+    record(&["pipeline", "get", "hello", "--revision", "1"]);
+    record(&["pipeline", "get", "hello", "--revision", "3"]);
+    let job = record(&["pipeline", "trigger", "hello", "-o", "json"]).json();
     let job = job["id"].as_str().unwrap();
-    tell(&["pipeline", "delete", "hello"]);
-    tell(&["job", "retry", job]);
-    tell(&["job", "cancel", job, "--reason", "not needed"]);
-    tell(&["job", "get", job]);
-    tell(&["job", "list", "--state", "cancelled"]);
-    tell(&["pipeline", "delete", "hello"]);
-    tell(&["pipeline", "get", "hello"]);
-    tell(&["job", "retry", job]);
-    tell(&["job", "get", "nonsense"]);
-    assert_shown!(story.join("\n\n"));
+    record(&["pipeline", "delete", "hello"]);
+    record(&["job", "retry", job]);
+    record(&["job", "cancel", job, "--reason", "not needed"]);
+    record(&["job", "get", job]);
+    record(&["job", "list", "--state", "cancelled"]);
+    record(&["pipeline", "delete", "hello"]);
+    record(&["pipeline", "get", "hello"]);
+    record(&["job", "retry", job]);
+    record(&["job", "get", "nonsense"]);
+    assert_shown!(transcript.join("\n\n"));
 }
 
 #[test]
-fn programs_are_told_of_errors_in_json() {
+fn errors_are_reported_as_json() {
     let served = Served::start(&["--no-embedded-runner"]);
     let invalid = r#"{"name":"","stages":[{"name":"a","command":""}]}"#;
-    let mut story = Vec::new();
+    let mut transcript = Vec::new();
     for arguments in [
         &["pipeline", "create", "--data", invalid][..],
-        &["pipeline", "get", "nobody"],
+        &["pipeline", "get", "unknown"],
         &["job", "get", "01a1fe35-0b5c-717d-8031-3858a9169e00"],
     ] {
         let ran = served.run(&[arguments, &["-o", "json"]].concat());
-        story.push(ran.shown());
+        transcript.push(ran.shown());
     }
-    assert_shown!(story.join("\n"));
+    assert_shown!(transcript.join("\n"));
 }
 
-/// What `get` prints can be edited and given back.
+/// The output of `get` can be edited and passed to `update`.
 #[test]
-fn what_get_prints_is_what_update_takes() {
+fn update_accepts_the_output_of_get() {
     let served = Served::start(&["--no-embedded-runner"]);
     served
         .run(&["pipeline", "create", "--file", "examples/needs.yaml"])
@@ -110,14 +110,14 @@ fn what_get_prints_is_what_update_takes() {
     assert_eq!(updated["defaultRef"], "main");
     assert_eq!(updated["stages"], got["stages"]);
     assert_eq!(updated["revision"], "2");
-    // The etag that came with it guards against a change in between.
+    // The etag in it guards against a change in between.
     got["defaultRef"] = Value::from("other");
     assert_eq!(update(&got).code, Some(5));
 }
 
-/// Values go in and never come out.
+/// Values are written and never returned.
 #[test]
-fn secret_variables_are_told_by_name() {
+fn only_the_names_of_secret_variables_are_shown() {
     let served = Served::start(&[]);
     let data = "{name: p, secret_variables: {KEY: key-of-pipeline}, \
                 stages: [{name: s, command: 'echo $KEY $TOKEN'}]}";
@@ -125,7 +125,7 @@ fn secret_variables_are_told_by_name() {
     let mut got = served.run(&["pipeline", "get", "p", "-o", "json"]).json();
     assert_eq!(got["secretVariableNames"], serde_json::json!(["KEY"]));
     assert_eq!(got["secretVariables"], Value::Null);
-    // Written back, it keeps what could not be read.
+    // Written back, it keeps the values that could not be read.
     got["parallel"] = Value::from(true);
     let updated = served
         .run(&[
@@ -182,9 +182,9 @@ fn jobs_are_listed_by_the_name_of_their_pipeline() {
     assert_eq!(absent.code, Some(4));
 }
 
-/// A script whose variable is not set must not hit whatever there is.
+/// A script with an unset variable must not match an arbitrary pipeline.
 #[test]
-fn an_empty_name_is_no_name() {
+fn an_empty_name_is_refused() {
     let served = Served::start(&["--no-embedded-runner"]);
     served.create("p", "true");
     for command in ["get", "delete", "trigger"] {
@@ -195,7 +195,7 @@ fn an_empty_name_is_no_name() {
 }
 
 #[test]
-fn an_update_is_of_the_pipeline_that_it_says() {
+fn an_update_changes_the_pipeline_with_its_id() {
     let served = Served::start(&["--no-embedded-runner"]);
     served
         .run(&["pipeline", "create", "--file", "examples/hello.yaml"])
@@ -216,7 +216,7 @@ fn an_update_is_of_the_pipeline_that_it_says() {
         ])
     };
     assert_eq!(update("hello", &other).code, Some(3));
-    // What is missing from the whole of what was printed was removed.
+    // A field that is removed from the complete output is removed from the pipeline.
     let mut hello = served
         .run(&["pipeline", "get", "hello", "-o", "json"])
         .json();
@@ -227,7 +227,7 @@ fn an_update_is_of_the_pipeline_that_it_says() {
         (&updated["variables"], &updated["revision"]),
         (&Value::Null, &"2".into())
     );
-    // Without an id it is a pattern for any.
+    // Without an id it can be used for any pipeline.
     let fields = other.as_object_mut().unwrap();
     for field in ["id", "etag", "name"] {
         fields.remove(field);
@@ -261,7 +261,7 @@ fn a_watched_trigger_shows_the_output_and_ends_as_the_job_does() {
     let bad = served.run(&["pipeline", "trigger", "bad", "--watch"]);
     assert_eq!(bad.code, Some(1));
 
-    // Cancelled by another.
+    // Cancelled by another process.
     let never = served.path("never");
     gate(&never);
     served.create("long", &format!("echo ready; cat {}", never.display()));
@@ -289,7 +289,7 @@ fn a_log_is_printed_byte_for_byte() {
     assert_eq!(log(&["--follow"]), expected);
     assert_eq!(log(&["--offset", "-3"]), b"end");
     assert_eq!(log(&["--offset", "6"]), &expected[6..]);
-    // Programs are told where the bytes are.
+    // The JSON output has the offsets of the bytes.
     let line = String::from_utf8(log(&["--offset", "6", "-o", "json"])).unwrap();
     let message: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(message["chunk"]["offset"], "6");
@@ -299,7 +299,7 @@ fn a_log_is_printed_byte_for_byte() {
 }
 
 #[test]
-fn lists_are_paged_or_given_whole() {
+fn lists_are_paged_or_complete() {
     let served = Served::start(&["--no-embedded-runner"]);
     for number in 0..5 {
         served.create(&format!("p{number}"), "true");
@@ -323,7 +323,7 @@ fn lists_are_paged_or_given_whole() {
 }
 
 #[test]
-fn a_service_that_is_not_there_is_told() {
+fn an_absent_service_is_reported() {
     let ran = crate::binary::run(&["job", "list", "--server", "127.0.0.1:1"]);
     assert_eq!(ran.code, Some(7));
     assert!(ran.stderr.contains("127.0.0.1:1"), "{ran:?}");

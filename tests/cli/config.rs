@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use crate::binary::{Ran, Running, Served, assert_shown, pipewright, run};
 
-/// A file of settings in a directory of its own.
+/// A settings file in a directory of its own.
 struct File {
     _directory: tempfile::TempDir,
     path: PathBuf,
@@ -39,14 +39,14 @@ impl File {
 }
 
 #[test]
-fn settings_without_a_mistake_are_ok() {
+fn valid_settings_are_accepted() {
     assert_eq!(run(&["config", "check"]).ok(), "ok\n");
     let example = ["config", "check", "--config", "examples/pipewright.toml"];
     assert_eq!(run(&example).ok(), "ok\n");
 }
 
 #[test]
-fn all_mistakes_are_listed_by_check_and_by_serve() {
+fn all_errors_are_listed_by_check_and_by_serve() {
     let file = File::new("workers = 2\n\nmax_conections = 7\n");
     let variables = [("PIPEWRIGHT_DRAIN", "soon"), ("JOB_WORKERS", "none")];
     let flags = ["--listen", "0.0.0.0:0", "--max-headers", "2MiB"];
@@ -59,7 +59,7 @@ fn all_mistakes_are_listed_by_check_and_by_serve() {
 }
 
 #[test]
-fn flags_go_before_the_environment_and_that_before_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let file = File::new("max_runners = 1\nmax_active_jobs = 1\nmax_queued_stages = 1\n");
     let variables = [
         ("PIPEWRIGHT_MAX_ACTIVE_JOBS", "2"),
@@ -78,7 +78,7 @@ fn flags_go_before_the_environment_and_that_before_the_file() {
 }
 
 #[test]
-fn the_file_of_the_flag_goes_before_that_of_the_environment() {
+fn the_file_from_the_flag_overrides_that_from_the_environment() {
     let (one, other) = (File::new("workers = 1"), File::new("nonsense"));
     let shown = other
         .run(&["config", "show", "--config", one.path()], &[])
@@ -87,13 +87,13 @@ fn the_file_of_the_flag_goes_before_that_of_the_environment() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told() {
+fn a_missing_file_is_reported() {
     let ran = run(&["serve", "--config", "/dev/null/pipewright.toml"]);
     assert_shown!(ran.shown());
 }
 
 #[test]
-fn a_service_serves_as_its_file_says() {
+fn a_service_uses_the_settings_of_its_file() {
     let logs = tempfile::tempdir().unwrap();
     let file = File::new(&format!(
         "log_dir = {:?}\nembedded_runner = false\nmax_queued_stages = 5\n",
@@ -105,7 +105,7 @@ fn a_service_serves_as_its_file_says() {
     let got = served.run(&["job", "get", &job, "-o", "json"]).json();
     assert_eq!(got["state"], "STATE_QUEUED");
     drop(served);
-    // Whoever shows its settings, saves them, and serves with them has the same service.
+    // The output of `config show`, saved as a file, gives the same service.
     let shown = file.run(&["config", "show", "--listen", "127.0.0.1:0"], &[]);
     let saved = File::new(&shown.ok());
     let mut command = pipewright(&["serve", "--config", saved.path()]);

@@ -1,4 +1,4 @@
-//! Credentials and traces: where they come from, and who gets them.
+//! Credentials and traces: their sources, and the services that receive them.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
 const TOKEN: &str = "t0p-s3cret";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// Somebody with contexts of their own.
+/// A user with their own contexts.
 struct Home {
     directory: TempDir,
 }
@@ -50,7 +50,7 @@ impl Home {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // One that is refused does not read.
+        // A refused command does not read its input.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         Ran::of(child.wait_with_output().unwrap())
@@ -109,14 +109,14 @@ fn credentials_come_from_options_files_and_the_environment() {
 }
 
 #[test]
-fn the_callers_trace_goes_on() {
+fn the_callers_trace_is_continued() {
     let recorder = Recorder::start(Wants::Nothing);
     let server = recorder.address.to_string();
     for (parent, expected) in [(PARENT, Some(PARENT)), ("00-nonsense", None)] {
         let mut command = pipewright(&["pipeline", "list", "--server", &server]);
         command.env("TRACEPARENT", parent).env("TRACESTATE", "a=1");
         let ran = Ran::of(command.output().unwrap());
-        // The service has no pipelines; that it was asked is enough.
+        // The service has no pipelines; it is enough that it was called.
         assert_eq!(ran.code, Some(7), "{ran:?}");
         let seen = recorder.take("traceparent");
         assert_eq!(sent(&seen), [expected]);
@@ -124,49 +124,49 @@ fn the_callers_trace_goes_on() {
 }
 
 #[test]
-fn a_context_is_made_used_and_forgotten() {
+fn a_context_is_created_used_and_removed() {
     let home = Home::new();
-    let mut story = Vec::new();
-    let mut tell = |line: &str, input: &str| {
+    let mut transcript = Vec::new();
+    let mut record = |line: &str, input: &str| {
         let ran = home.run_with_input(line, input);
-        story.push(format!("$ pipewright {line}\n{}", ran.shown()));
+        transcript.push(format!("$ pipewright {line}\n{}", ran.shown()));
     };
-    tell("context list", "");
-    tell("context show", "");
-    tell(
+    record("context list", "");
+    record("context show", "");
+    record(
         "context set prod --server https://ci.test --token-stdin",
         TOKEN,
     );
-    tell("context set dev --username me --password-stdin", TOKEN);
-    tell("context set plain --server ci.test:1", "");
-    tell(
+    record("context set dev --username me --password-stdin", TOKEN);
+    record("context set plain --server ci.test:1", "");
+    record(
         "context set mutual --server https://ci.test --client-cert /c.pem --client-key /k.pem",
         "",
     );
-    tell("context list", "");
-    tell("context use dve", "");
-    tell("context use dev", "");
-    tell("context show", "");
-    tell("context show mutual", "");
-    tell("context set prod --server https://elsewhere.test", "");
-    tell("context set prod --ca-cert /ca.pem --server-name ci", "");
-    tell("context set empty --token-stdin", "");
-    tell("context show prod", "");
-    tell("context remove dev", "");
-    tell("context remove dev", "");
-    tell("health --context dev", "");
-    let story = story
+    record("context list", "");
+    record("context use dve", "");
+    record("context use dev", "");
+    record("context show", "");
+    record("context show mutual", "");
+    record("context set prod --server https://elsewhere.test", "");
+    record("context set prod --ca-cert /ca.pem --server-name ci", "");
+    record("context set empty --token-stdin", "");
+    record("context show prod", "");
+    record("context remove dev", "");
+    record("context remove dev", "");
+    record("health --context dev", "");
+    let transcript = transcript
         .join("\n\n")
         .replace(home.directory.path().to_str().unwrap(), "[home]");
-    assert!(!story.contains(TOKEN), "{story}");
-    assert_shown!(story);
+    assert!(!transcript.contains(TOKEN), "{transcript}");
+    assert_shown!(transcript);
     let mode = fs::metadata(home.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(fs::read_to_string(home.file()).unwrap().contains(TOKEN));
 }
 
 #[test]
-fn credentials_of_a_context_are_sent_to_its_service_alone() {
+fn credentials_of_a_context_are_sent_to_its_service_only() {
     let home = Home::new();
     let [own, other] = [(); 2].map(|()| Recorder::start(Wants::Nothing));
     let set = format!("context set prod --server {} --token-stdin", own.address);
@@ -181,11 +181,11 @@ fn credentials_of_a_context_are_sent_to_its_service_alone() {
 
     let elsewhere = home.run(&format!("health --server {}", other.address));
     assert_eq!(sent(&other.take("authorization")), [None]);
-    let told = format!(
+    let expected = format!(
         "pipewright: the credentials of context `prod` are for http://{} and not sent to http://{}\n",
         own.address, other.address
     );
-    assert_eq!(elsewhere.stderr, told);
+    assert_eq!(elsewhere.stderr, expected);
     let mut command = home.command("health");
     command.env("PIPEWRIGHT_SERVER", other.address.to_string());
     command.env("PIPEWRIGHT_TOKEN", "of-other");
@@ -198,7 +198,7 @@ fn credentials_of_a_context_are_sent_to_its_service_alone() {
 }
 
 #[test]
-fn a_file_of_contexts_that_others_can_read_is_not_used() {
+fn a_contexts_file_that_others_can_read_is_refused() {
     let home = Home::new();
     home.run_with_input("context set prod --token-stdin", TOKEN)
         .ok();
@@ -214,8 +214,8 @@ fn a_file_of_contexts_that_others_can_read_is_not_used() {
 }
 
 #[test]
-fn credentials_are_not_sent_in_the_clear_to_another_machine() {
-    // An address for documentation: nothing is there.
+fn credentials_are_not_sent_in_plaintext_to_another_machine() {
+    // An address reserved for documentation: nothing listens there.
     let line = ["--server", "http://192.0.2.1:1", "--token", TOKEN];
     for command in [&["health"][..], &["job", "list"], &["runner"]] {
         let refused = run(&[command, &line].concat());
@@ -226,12 +226,12 @@ fn credentials_are_not_sent_in_the_clear_to_another_machine() {
 }
 
 #[test]
-fn who_is_not_let_in_is_told_what_to_do() {
+fn a_refused_caller_gets_a_hint() {
     let recorder = Recorder::start(Wants::Authorization("Bearer right"));
     let server = recorder.address.to_string();
     let directory = tempfile::tempdir().unwrap();
     let workspaces = directory.path().to_str().unwrap();
-    let mut story = Vec::new();
+    let mut transcript = Vec::new();
     for arguments in [
         &["pipeline", "list"][..],
         &["pipeline", "list", "--token", "wrong"],
@@ -239,13 +239,13 @@ fn who_is_not_let_in_is_told_what_to_do() {
         &["pipeline", "list", "--username", "me"],
     ] {
         let ran = run(&[arguments, &["--server", &server]].concat());
-        story.push(format!(
+        transcript.push(format!(
             "$ pipewright {}\n{}",
             arguments.join(" "),
             ran.shown()
         ));
     }
-    assert_shown!(story.join("\n\n"));
+    assert_shown!(transcript.join("\n\n"));
     let runner = run(&["runner", "--server", &server, "--workspace-dir", workspaces]);
     assert_eq!(runner.code, Some(6), "{runner:?}");
     assert!(

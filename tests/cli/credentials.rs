@@ -10,7 +10,7 @@ use std::{
 
 use crate::binary::{Ran, assert_shown, pipewright};
 
-/// A credentials file that is not there yet.
+/// The path of a credentials file that does not exist yet.
 struct Credentials {
     directory: tempfile::TempDir,
 }
@@ -41,7 +41,7 @@ impl Credentials {
         Ran::of(self.command(line).output().unwrap())
     }
 
-    /// Types this on standard input.
+    /// Passes this text on standard input.
     fn typing(&self, line: &str, text: &str) -> Ran {
         let mut command = self.command(line);
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -52,7 +52,7 @@ impl Credentials {
         Ran::of(child.wait_with_output().unwrap())
     }
 
-    /// What was said, with what differs from one run to the next taken out.
+    /// The output, with placeholders for values that differ between runs.
     fn shown(&self, ran: &Ran) -> String {
         let directory = self.directory.path().to_str().unwrap();
         let shown = ran.shown().replace(directory, "[directory]");
@@ -73,7 +73,7 @@ fn a_user_lives_from_add_to_remove() {
     assert!(first.contains("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
     assert!(!first.contains("correct horse"));
 
-    // What a person writes into the file stays.
+    // Changes that a person makes in the file are preserved.
     fs::write(place.path(), format!("# By hand.\n\n{first}")).unwrap();
     place.typing("user set-password ada", "another horse").ok();
     let second = place.text();
@@ -136,39 +136,39 @@ fn certificates_are_added_listed_and_removed() {
 }
 
 #[test]
-fn every_mistake_says_what_is_right_and_has_its_exit_code() {
+fn every_error_has_a_hint_and_its_exit_code() {
     let place = Credentials::new();
-    let mut told = Vec::new();
-    let mut tell = |line: &str, typed: &str| {
+    let mut transcript = Vec::new();
+    let mut record = |line: &str, typed: &str| {
         let ran = place.typing(line, typed);
         assert_ne!(ran.code, Some(0), "{ran:?}");
-        told.push(format!("$ pipewright {line}\n{}", place.shown(&ran)));
+        transcript.push(format!("$ pipewright {line}\n{}", place.shown(&ran)));
     };
-    tell("user list", "");
-    tell("user add ada --role viewer", "");
-    tell("user add ada --role viewer", "short\n");
+    record("user list", "");
+    record("user add ada --role viewer", "");
+    record("user add ada --role viewer", "short\n");
     place
         .typing("user add ada --role viewer", "correct horse\n")
         .ok();
-    tell("user add ada --role viewer", "correct horse\n");
-    tell("token create ada --role viewer", "");
-    tell("user remove bob", "");
-    tell("token revoke ada", "");
+    record("user add ada --role viewer", "correct horse\n");
+    record("token create ada --role viewer", "");
+    record("user remove bob", "");
+    record("token revoke ada", "");
     place.run("certificate add seven --cn x --role runner").ok();
-    tell("certificate add eight --cn x --role runner", "");
-    tell("token list --credentials /dev/null/x", "");
+    record("certificate add eight --cn x --role runner", "");
+    record("token list --credentials /dev/null/x", "");
     let mode = |bits| fs::set_permissions(place.path(), fs::Permissions::from_mode(bits)).unwrap();
     mode(0o644);
-    tell("user list", "");
+    record("user list", "");
     mode(0o600);
     fs::write(place.path(), "[[users]]\nname = 'a b'\n[[tokens]]\n").unwrap();
-    tell("user list", "");
-    tell("user remove ada", "");
-    insta::assert_snapshot!(told.join("\n\n"));
+    record("user list", "");
+    record("user remove ada", "");
+    insta::assert_snapshot!(transcript.join("\n\n"));
 }
 
 #[test]
-fn adding_at_once_loses_none() {
+fn concurrent_additions_lose_nothing() {
     let place = Credentials::new();
     let start = |number: usize| {
         let line = format!("token create ci{number} --role viewer");
@@ -188,7 +188,7 @@ fn adding_at_once_loses_none() {
 }
 
 #[test]
-fn the_file_is_said_by_flag_or_environment() {
+fn the_file_is_set_by_flag_or_environment() {
     let place = Credentials::new();
     let path = place.directory.path().join("mine.toml");
     let mut command = place.command("certificate add a --cn a --role viewer");

@@ -1,4 +1,4 @@
-//! Services with TLS, and all that can be wrong with it.
+//! Services with TLS, and the errors of a wrong TLS setup.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     recorder::{Authority, Recorder, Wants},
 };
 
-/// A file in a directory of the test, by its path.
+/// Writes a file into the directory of the test, and returns its path.
 fn put(directory: &Path, name: &str, text: &str) -> String {
     let file = directory.join(name);
     fs::write(&file, text).unwrap();
@@ -29,75 +29,76 @@ fn health(server: &str, arguments: &[&str]) -> Ran {
 }
 
 #[test]
-fn what_is_wrong_with_tls_is_told_with_what_to_try() {
+fn tls_errors_have_a_hint() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let (authority, untrusted) = (Authority::new("ours"), Authority::new("theirs"));
     let ca = put(directory, "ca.pem", &authority.pem);
-    let other_ca = put(directory, "other.pem", &stranger.pem);
+    let other_ca = put(directory, "other.pem", &untrusted.pem);
     let plain = Recorder::start(Wants::Nothing);
     let tls = Recorder::start_tls(authority.tls("127.0.0.1"));
     let named = Recorder::start_tls(authority.tls("ci.test"));
     let https = |address: SocketAddr| format!("https://{address}");
-    let mut story = Vec::new();
-    let mut tell = |what: &str, server: &str, arguments: &[&str]| {
+    let mut transcript = Vec::new();
+    let mut record = |what: &str, server: &str, arguments: &[&str]| {
         let ran = health(server, arguments);
-        let told = ran
+        let shown = ran
             .shown()
             .replace(directory.to_str().unwrap(), "[directory]");
-        story.push(format!("{what}\n{told}"));
+        transcript.push(format!("{what}\n{shown}"));
     };
-    tell(
+    record(
         "its authority is known",
         &https(tls.address),
         &["--ca-cert", &ca],
     );
-    tell(
+    record(
         "its authority is not known",
         &https(tls.address),
         &["--ca-cert", &other_ca],
     );
-    tell(
+    record(
         "it has another name",
         &https(named.address),
         &["--ca-cert", &ca],
     );
     let names = ["--ca-cert", &ca, "--server-name", "ci.test"];
-    tell(
+    record(
         "it has another name, which is given",
         &https(named.address),
         &names,
     );
-    tell("it has no TLS", &https(plain.address), &["--ca-cert", &ca]);
-    tell(
+    record("it has no TLS", &https(plain.address), &["--ca-cert", &ca]);
+    record(
         "the file is none",
         &https(tls.address),
         &["--ca-cert", "Cargo.toml"],
     );
-    tell(
+    record(
         "the file is absent",
         &https(tls.address),
         &["--ca-cert", "absent.pem"],
     );
-    tell(
+    record(
         "half an identity",
         &https(tls.address),
         &["--ca-cert", &ca, "--client-cert", &ca],
     );
-    tell(
+    record(
         "no TLS is asked for",
         &plain_address(plain.address),
         &["--ca-cert", &ca],
     );
-    assert_shown!(story.join("\n\n"));
-    // What they answer to what they do not understand may be lost with the connection.
+    assert_shown!(transcript.join("\n\n"));
+    // The response to bytes that the server does not understand may be lost with the
+    // connection.
     for not_plain_grpc in [tls.address, http_1()] {
-        let told = health(&plain_address(not_plain_grpc), &[]);
-        assert_eq!(told.code, Some(7), "{told:?}");
+        let refused = health(&plain_address(not_plain_grpc), &[]);
+        assert_eq!(refused.code, Some(7), "{refused:?}");
         let hint = "is it an https:// address, or another service?";
-        assert!(told.stderr.contains(hint), "{told:?}");
+        assert!(refused.stderr.contains(hint), "{refused:?}");
     }
-    // Other commands end as soon, and say it once.
+    // Other commands fail as quickly, and print the error once.
     let list = run(&[
         "pipeline",
         "list",
@@ -111,7 +112,7 @@ fn what_is_wrong_with_tls_is_told_with_what_to_try() {
 }
 
 #[test]
-fn the_systems_authorities_are_trusted_where_none_is_named() {
+fn the_systems_authorities_are_trusted_by_default() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new("ours");
     let service = Recorder::start_tls(authority.tls("127.0.0.1"));
@@ -135,7 +136,7 @@ fn plain_address(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// Answers whatever comes as an HTTP/1 server does that understands nothing of it.
+/// Responds to any input like an HTTP/1 server that does not understand it.
 fn http_1() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -143,7 +144,8 @@ fn http_1() -> SocketAddr {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
             let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-            // Closed at once, what came would be answered with a reset that overtakes this.
+            // Closing immediately would send a reset for the unread input, which overtakes the
+            // response.
             thread::spawn(move || std::io::copy(&mut connection, &mut std::io::sink()));
         }
     });
@@ -151,10 +153,10 @@ fn http_1() -> SocketAddr {
 }
 
 #[test]
-fn a_client_with_a_certificate_is_let_in() {
+fn a_client_with_a_certificate_is_accepted() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let (authority, stranger) = (Authority::new("ours"), Authority::new("theirs"));
+    let (authority, untrusted) = (Authority::new("ours"), Authority::new("theirs"));
     let service = Recorder::start_tls(authority.mutual_tls("127.0.0.1"));
     let server = format!("https://{}", service.address);
     let ca = put(directory, "ca.pem", &authority.pem);
@@ -164,19 +166,19 @@ fn a_client_with_a_certificate_is_let_in() {
         (certificate, put(directory, &format!("{name}.key"), &key))
     };
     let (mine, my_key) = identity("mine", &authority);
-    let (theirs, their_key) = identity("theirs", &stranger);
+    let (theirs, their_key) = identity("theirs", &untrusted);
     let with = |certificate: &str, key: &str| {
         let identity = ["--client-cert", certificate, "--client-key", key];
         health(&server, &[&["--ca-cert", &ca], &identity[..]].concat())
     };
     assert_eq!(with(&mine, &my_key).ok(), "SERVING\n");
-    let nobody = health(&server, &["--ca-cert", &ca]);
-    assert_eq!(nobody.code, Some(7), "{nobody:?}");
+    let anonymous = health(&server, &["--ca-cert", &ca]);
+    assert_eq!(anonymous.code, Some(7), "{anonymous:?}");
     assert!(
-        nobody
+        anonymous
             .stderr
             .contains(" a client certificate (--client-cert and"),
-        "{nobody:?}"
+        "{anonymous:?}"
     );
     let refused = with(&theirs, &their_key);
     assert_eq!(refused.code, Some(7), "{refused:?}");
@@ -186,8 +188,8 @@ fn a_client_with_a_certificate_is_let_in() {
     );
     let mixed = with(&mine, &their_key);
     assert_eq!(mixed.code, Some(2), "{mixed:?}");
-    let told = "theirs.key is not the key of the certificate";
-    assert!(mixed.stderr.contains(told), "{mixed:?}");
+    let expected = "theirs.key is not the key of the certificate";
+    assert!(mixed.stderr.contains(expected), "{mixed:?}");
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn a_runner_registers_over_tls_with_its_token() {
 }
 
 #[test]
-fn a_runner_says_what_is_wrong_with_tls_and_waits() {
+fn a_runner_logs_tls_errors_and_waits() {
     let directory = tempfile::tempdir().unwrap();
     let service = Recorder::start_tls(Authority::new("theirs").tls("127.0.0.1"));
     let ca = put(directory.path(), "ca.pem", &Authority::new("ours").pem);

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::binary::{Ran, Served};
 
-/// Runs a command as scripts write it, with a name and a password.
+/// Runs a command like a script, with a name and a password.
 fn flat(served: &Served, command: &str, options: &[&str]) -> Ran {
-    let who = ["--username", "ada", "--password", "correct horse"];
-    served.run(&[&[command], &who[..], options].concat())
+    let credentials = ["--username", "ada", "--password", "correct horse"];
+    served.run(&[&[command], &credentials[..], options].concat())
 }
 
 fn error(ran: &Ran) -> Value {
@@ -18,7 +18,7 @@ fn error(ran: &Ran) -> Value {
 }
 
 #[test]
-fn a_script_takes_a_pipeline_from_create_to_delete() {
+fn a_script_manages_a_pipeline_from_create_to_delete() {
     let served = Served::start(&["--no-embedded-runner"]);
     let data = r#"{"git_repository":"https://example.com/r.git","name":"CI Pipeline","parallel":true,"stages":[{"command":"pytest","name":"Run tests","timeout":500,"type":"Run"}]}"#;
     let created = flat(&served, "create-pipeline", &["--data", data]).json();
@@ -35,7 +35,7 @@ fn a_script_takes_a_pipeline_from_create_to_delete() {
     expected["project"] = "default".into();
     assert_eq!(got, expected);
 
-    // What get prints, update takes; so does a part of it.
+    // `update` accepts the output of `get`, or a part of it.
     let whole = got.to_string();
     for data in [&whole, r#"{"parallel": false}"#] {
         let options = [&by_id[..], &["--data", data]].concat();
@@ -71,7 +71,7 @@ fn a_script_takes_a_pipeline_from_create_to_delete() {
     assert_eq!(error(&gone)["reason"], "PIPELINE_NOT_FOUND");
 }
 
-/// From the service, from this program and from the parser of the command line.
+/// From the service, from this program and from the command line parser.
 #[test]
 fn errors_are_json_with_the_usual_exit_codes() {
     let served = Served::start(&["--no-embedded-runner"]);

@@ -15,11 +15,11 @@ fn hello_runs_and_shows_each_stage() {
 }
 
 #[test]
-fn a_failure_is_told_and_is_the_exit_code() {
+fn a_failure_is_reported_and_sets_the_exit_code() {
     assert_shown!(run(&["run", "examples/failing.yaml"]).shown());
 }
 
-/// Lines of stages that run side by side come in any order.
+/// Lines of parallel stages arrive in any order.
 fn sorted(shown: &str) -> String {
     let (output, summary) = shown.split_once("\n\n").unwrap();
     let mut lines: Vec<&str> = output.lines().collect();
@@ -28,7 +28,7 @@ fn sorted(shown: &str) -> String {
 }
 
 #[test]
-fn parallel_stages_are_told_apart() {
+fn lines_of_parallel_stages_have_prefixes() {
     assert_shown!(sorted(
         &run(&["run", "examples/parallel.yaml", "--workers", "3"]).shown()
     ));
@@ -48,7 +48,7 @@ fn variables_change_what_a_pipeline_does() {
 
 /// Its value comes from the environment, never from the command line.
 #[test]
-fn a_secret_variable_is_handed_on_and_masked() {
+fn a_secret_variable_is_passed_on_and_masked() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("p.json");
     let command = "printf %s \"$TOKEN\" > seen; echo \"$TOKEN $OTHER\"";
@@ -81,7 +81,7 @@ fn a_secret_variable_is_handed_on_and_masked() {
 }
 
 #[test]
-fn commands_run_where_the_caller_is_and_see_what_the_caller_sees() {
+fn commands_run_in_the_callers_directory_and_environment() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("p.yaml");
     let stage = "{ name: s, command: 'pwd; echo $FROM_CALLER; cat note; env | grep -c TOKEN' }";
@@ -95,7 +95,7 @@ fn commands_run_where_the_caller_is_and_see_what_the_caller_sees() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     let here = directory.path().canonicalize().unwrap();
     let expected = format!("[s] {}\n[s] seen\n[s] a note\n[s] 1\n", here.display());
-    // Of all tokens the command knows only the fencing token of its lease.
+    // The only token that the command sees is the fencing token of its lease.
     assert!(stdout.starts_with(&expected), "{stdout}");
 }
 
@@ -139,7 +139,7 @@ fn an_interrupt_cancels_the_job_and_ends_its_processes() {
 }
 
 #[test]
-fn a_second_interrupt_kills_what_does_not_end() {
+fn a_second_interrupt_kills_commands_that_do_not_end() {
     let directory = tempfile::tempdir().unwrap();
     let command = "trap '' TERM; echo ready; while :; do sleep 0.1 || :; done";
     let pipeline = serde_json::json!({
@@ -164,7 +164,7 @@ fn a_second_interrupt_kills_what_does_not_end() {
     assert_eq!(
         fs::read_dir(&temporary).unwrap().count(),
         0,
-        "nothing is left behind"
+        "nothing is left"
     );
 }
 
@@ -188,7 +188,7 @@ fn stages_print_in_the_order_in_which_they_ran() {
 }
 
 #[test]
-fn a_stage_for_another_runner_is_refused_where_no_other_can_come() {
+fn a_stage_for_another_runner_is_refused_in_a_local_run() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("p.yaml");
     let stage = "{ name: s, command: 'true', runner_labels: { gpu: 'yes' } }";
@@ -197,7 +197,7 @@ fn a_stage_for_another_runner_is_refused_where_no_other_can_come() {
 }
 
 #[test]
-fn a_file_that_is_wrong_is_told_where() {
+fn errors_of_a_file_have_their_position() {
     let directory = tempfile::tempdir().unwrap();
     let tried = |name: &str, text: &str| {
         fs::write(directory.path().join(name), text).unwrap();
@@ -224,7 +224,7 @@ fn a_file_that_is_wrong_is_told_where() {
     assert_shown!(run(&["run", "no-such-file.yaml"]).shown());
 }
 
-/// The repository's example, on a repository that is served as its README says.
+/// The example of the repository, with a served repository as its README describes.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_checkout_example_runs_on_a_served_repository() {
     let directory = tempfile::tempdir().unwrap();
@@ -405,7 +405,7 @@ fn a_secret_that_is_too_short_to_be_masked_is_told() {
     assert!(!long.stderr.contains(told), "{long:?}");
 }
 
-/// A ref that nothing is checked out of would be ignored.
+/// Without a checkout a ref would be ignored.
 #[test]
 fn a_ref_without_a_repository_is_refused() {
     let ran = run(&["run", "examples/hello.yaml", "--clean", "--ref", "main"]);
@@ -417,8 +417,8 @@ fn a_ref_without_a_repository_is_refused() {
 }
 
 #[test]
-fn a_secret_variable_with_nothing_behind_it_is_refused() {
-    for (value, told) in [
+fn a_secret_variable_without_a_value_is_refused() {
+    for (value, expected) in [
         (None, "no such environment variable"),
         (Some(""), "is empty"),
     ] {
@@ -427,7 +427,7 @@ fn a_secret_variable_with_nothing_behind_it_is_refused() {
         command.envs(value.map(|value| ("TOKEN", value)));
         let ran = Ran::of(command.output().unwrap());
         assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(ran.stderr.contains(told), "{ran:?}");
+        assert!(ran.stderr.contains(expected), "{ran:?}");
         assert_eq!(ran.stdout, "");
     }
 }

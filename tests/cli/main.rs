@@ -1,4 +1,4 @@
-//! The binary as people use it.
+//! The binary as users run it.
 
 #![allow(
     clippy::unwrap_used,

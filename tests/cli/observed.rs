@@ -1,4 +1,4 @@
-//! What a service tells of itself: numbers, and the traces that its commands go on with.
+//! Observability of a service: metrics, and the traces that its commands continue.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,7 @@ use std::{
 
 use crate::binary::Served;
 
-/// A page over HTTP/1.1, as a scraper gets it.
+/// Fetches a page over HTTP/1.1, as a scraper does.
 fn page(address: SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
@@ -23,8 +23,8 @@ fn page(address: SocketAddr, path: &str) -> (String, String) {
     (head.to_owned(), body.to_owned())
 }
 
-/// The numbers of a service, by name and labels.
-fn numbers(served: &Served) -> BTreeMap<String, f64> {
+/// The metrics of a service, by name and labels.
+fn metrics(served: &Served) -> BTreeMap<String, f64> {
     let (head, body) = page(served.address, "/metrics");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     let samples = body
@@ -38,18 +38,18 @@ fn numbers(served: &Served) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn metrics_tell_what_happened() {
+fn metrics_count_what_happened() {
     let served = Served::start(&[]);
     served.create("p", "echo 12345; exit 3");
     let watched = served.run(&["pipeline", "trigger", "p", "--watch"]);
     assert_eq!(watched.code, Some(1));
     assert_eq!(served.run(&["pipeline", "get", "none"]).code, Some(4));
-    let numbers = numbers(&served);
+    let metrics = metrics(&served);
     let at = |name: &str| {
-        numbers
+        metrics
             .get(name)
             .copied()
-            .unwrap_or_else(|| panic!("{name} of {numbers:#?}"))
+            .unwrap_or_else(|| panic!("{name} of {metrics:#?}"))
     };
     assert_eq!(at("pipewright_jobs_created_total"), 1.0);
     assert_eq!(at(r#"pipewright_jobs_ended_total{state="failed"}"#), 1.0);
@@ -81,39 +81,39 @@ fn metrics_tell_what_happened() {
 }
 
 #[test]
-fn metrics_tell_what_waits_and_who_watches() {
+fn metrics_show_waiting_stages_and_watchers() {
     let served = Served::start(&["--no-embedded-runner"]);
     served.create("p", "true");
     let job = served.trigger("p");
     let mut watch = crate::binary::Running::start(&mut served.command(&["job", "watch", &job]));
-    while numbers(&served)["pipewright_watchers"] < 1.0 {
+    while metrics(&served)["pipewright_watchers"] < 1.0 {
         std::thread::yield_now();
     }
-    let before = numbers(&served);
+    let before = metrics(&served);
     assert_eq!(before["pipewright_queue_stages"], 1.0);
     assert!(before["pipewright_queue_head_age_seconds"] > 0.0);
     assert_eq!(before[r#"pipewright_runners{state="online"}"#], 0.0);
     served.run(&["job", "cancel", &job]).ok();
     watch.wait();
-    while numbers(&served)["pipewright_watchers"] > 0.0 {
+    while metrics(&served)["pipewright_watchers"] > 0.0 {
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn a_limit_that_refuses_is_counted() {
+fn refusals_by_a_limit_are_counted() {
     let served = Served::start(&["--max-active-jobs", "1", "--no-embedded-runner"]);
     served.create("p", "true");
     served.trigger("p");
     let refused = served.run(&["pipeline", "trigger", "p"]);
     assert!(refused.stderr.contains("max_active_jobs"), "{refused:?}");
-    let refusals = numbers(&served);
+    let refusals = metrics(&served);
     assert!(refusals[r#"pipewright_refusals_total{reason="TOO_MANY_ACTIVE_JOBS"}"#] >= 1.0);
 }
 
-/// docs/OPERATIONS.md has a table of the numbers; whoever adds one adds a row.
+/// Every metric has a row in the table of docs/OPERATIONS.md.
 #[test]
-fn the_numbers_are_documented() {
+fn all_metrics_are_documented() {
     let documented = fs::read_to_string("docs/OPERATIONS.md").unwrap();
     let rows = documented
         .lines()
@@ -128,7 +128,7 @@ fn the_numbers_are_documented() {
 }
 
 #[test]
-fn a_command_goes_on_with_the_trace_of_who_asked_for_it() {
+fn a_command_continues_the_trace_of_the_triggering_call() {
     let served = Served::start(&[]);
     served.create("p", "echo \"parent $TRACEPARENT state $TRACESTATE\"");
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -1,5 +1,5 @@
-//! One outcome and one exit code: what commands say where something cannot be written, and
-//! the form in which they say it.
+//! One outcome and one exit code: the messages of commands if something cannot be
+//! written, and their format.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::binary::{Ran, Served, pipewright};
 
-/// Runs the command with a standard output on which nothing can be written.
+/// Runs the command with a standard output that rejects all writes.
 fn full(mut command: Command) -> Ran {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let child = command.stdout(full).stderr(Stdio::piped()).spawn();
@@ -18,7 +18,7 @@ fn full(mut command: Command) -> Ran {
 }
 
 #[test]
-fn a_full_output_is_told_as_one_and_is_no_unavailable_service() {
+fn a_full_output_is_not_reported_as_an_unavailable_service() {
     let served = Served::start(&["--no-embedded-runner"]);
     served.create("p", "true");
     let job = served.trigger("p");
@@ -39,14 +39,14 @@ fn a_full_output_is_told_as_one_and_is_no_unavailable_service() {
     ] {
         let ran = full(served.command(arguments));
         assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
-        let told = "cannot write to standard output: No space left";
-        assert!(ran.stderr.contains(told), "{arguments:?}: {ran:?}");
+        let expected = "cannot write to standard output: No space left";
+        assert!(ran.stderr.contains(expected), "{arguments:?}: {ran:?}");
     }
 }
 
-/// The error says that the change was made, so that nobody makes it twice.
+/// The error says that the change was made, so that a user does not repeat it.
 #[test]
-fn a_change_whose_result_cannot_be_written_is_told_as_made() {
+fn a_change_whose_result_cannot_be_written_is_reported_as_made() {
     let served = Served::start(&["--no-embedded-runner"]);
     let data = "{name: p, stages: [{name: s, command: 'true'}]}";
     let other = "{name: q, stages: [{name: s, command: 'true'}]}";
@@ -72,13 +72,13 @@ fn a_change_whose_result_cannot_be_written_is_told_as_made() {
     ] {
         let ran = full(served.command(arguments));
         assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
-        let told = format!("{done}, but the result cannot be written to standard output: ");
-        assert!(ran.stderr.contains(&told), "{arguments:?}: {ran:?}");
+        let expected = format!("{done}, but the result cannot be written to standard output: ");
+        assert!(ran.stderr.contains(&expected), "{arguments:?}: {ran:?}");
     }
 }
 
 #[test]
-fn what_became_of_a_job_counts_for_more_than_its_output() {
+fn the_result_of_a_job_takes_precedence_over_its_output() {
     let directory = tempfile::tempdir().unwrap();
     let run = |command: &str| {
         let file = directory.path().join("p.json");
@@ -87,13 +87,13 @@ fn what_became_of_a_job_counts_for_more_than_its_output() {
         fs::write(&file, pipeline.to_string()).unwrap();
         full(pipewright(&["run", file.to_str().unwrap()]))
     };
-    let told = "cannot write to standard output: ";
+    let expected = "cannot write to standard output: ";
     let failed = run("echo out; exit 3");
     assert_eq!(failed.code, Some(1), "{failed:?}");
-    assert!(failed.stderr.contains(told), "{failed:?}");
+    assert!(failed.stderr.contains(expected), "{failed:?}");
     let succeeded = run("echo out");
     assert_eq!(succeeded.code, Some(2), "{succeeded:?}");
-    assert!(succeeded.stderr.contains(told), "{succeeded:?}");
+    assert!(succeeded.stderr.contains(expected), "{succeeded:?}");
 
     let served = Served::start(&[]);
     served.create("p", "echo out; exit 3");
@@ -102,7 +102,7 @@ fn what_became_of_a_job_counts_for_more_than_its_output() {
 }
 
 #[test]
-fn directories_that_cannot_be_used_are_no_unavailable_service() {
+fn unusable_directories_are_not_reported_as_an_unavailable_service() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
@@ -131,7 +131,7 @@ fn directories_that_cannot_be_used_are_no_unavailable_service() {
 }
 
 #[test]
-fn a_token_that_nobody_could_read_is_not_made() {
+fn a_token_that_cannot_be_shown_is_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let credentials = directory.path().join("credentials.toml");
     let command = |arguments: &[&str]| {
@@ -173,7 +173,7 @@ fn a_token_that_nobody_could_read_is_not_made() {
         assert!(ran.stderr.contains("the token would be lost"), "{ran:?}");
     }
 
-    // None of them is there, so the name is free.
+    // No token was created, so the name is free.
     let made = Ran::of(
         command(&[&create[..], &["-o", "json"]].concat())
             .output()
@@ -183,7 +183,7 @@ fn a_token_that_nobody_could_read_is_not_made() {
     assert!(made["token"].as_str().unwrap().starts_with("pw_"), "{made}");
 }
 
-/// No file may grow, so each of the commands reads its file and cannot write it.
+/// No file may grow, so each of the commands can read its file but not write it.
 #[test]
 fn a_file_that_cannot_be_written_is_the_only_outcome() {
     let directory = tempfile::tempdir().unwrap();
@@ -240,7 +240,7 @@ fn a_file_that_cannot_be_written_is_the_only_outcome() {
 }
 
 #[test]
-fn the_form_may_be_chosen_at_every_level() {
+fn the_output_format_may_be_set_at_every_level() {
     let served = Served::start(&["--no-embedded-runner"]);
     served.create("p", "true");
     for (group, command) in [
@@ -273,7 +273,7 @@ fn the_form_may_be_chosen_at_every_level() {
     }
 }
 
-/// Whoever finds it out: the service, a look-up, this program, or its parser.
+/// From the service, from a name look-up, from this program, or from its parser.
 #[test]
 fn an_error_in_json_has_a_reason() {
     let served = Served::start(&["--no-embedded-runner"]);

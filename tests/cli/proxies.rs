@@ -1,4 +1,5 @@
-//! What answers in the place of a service: proxies, captive portals and other servers.
+//! Responses that are not from a service: from proxies, captive portals and other
+//! servers.
 
 use std::{convert::Infallible, net::SocketAddr, thread};
 
@@ -11,7 +12,7 @@ use tokio::{net::TcpListener, runtime};
 
 use crate::binary::{Running, pipewright, run};
 
-/// Answers every request in this way, until the test's process ends.
+/// Sends this response to every request, until the test's process ends.
 fn proxy(status: u16, content_type: &'static str, page: &'static str) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -42,7 +43,7 @@ fn proxy(status: u16, content_type: &'static str, page: &'static str) -> SocketA
 const JOB: &str = "01a1fe35-0f9d-71f0-ae03-b21035951842";
 
 #[test]
-fn a_page_in_the_place_of_an_answer_is_reported_as_one() {
+fn a_page_instead_of_a_response_is_reported() {
     let large = proxy(413, "text/html", "<h1>\nRequest Entity Too Large\n</h1>");
     let portal = proxy(200, "text/html", "<title>Log in to the Wi-Fi</title>");
     let forbidden = proxy(403, "text/plain", "blocked by policy");
@@ -81,7 +82,7 @@ fn a_page_in_the_place_of_an_answer_is_reported_as_one() {
 }
 
 #[test]
-fn a_gateway_without_its_service_is_tried_again_and_then_reported() {
+fn a_gateway_without_its_service_is_retried_and_then_reported() {
     let bad_gateway = proxy(502, "text/html", "<title>502 Bad Gateway</title>").to_string();
     let ran = run(&["pipeline", "list", "--server", &bad_gateway]);
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);

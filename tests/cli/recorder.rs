@@ -1,4 +1,5 @@
-//! A service that notes what callers say of themselves, with TLS where a test wants it.
+//! A service that records the credentials and headers of callers, with TLS if a
+//! test needs it.
 
 use std::{
     net::SocketAddr,
@@ -19,12 +20,11 @@ use tonic::{
     transport::{Certificate, Identity, Server, ServerTlsConfig},
 };
 
-/// What the service asks of a caller.
+/// What the service requires of a caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wants {
-    /// Nothing.
     Nothing,
-    /// An `authorization` of this value.
+    /// An `authorization` header with this value.
     Authorization(&'static str),
 }
 
@@ -71,7 +71,7 @@ impl Recorder {
             .add_service(LeaseServiceServer::new(Leases))
             .serve_with_incoming(TcpListenerStream::new(listener));
         runtime.spawn(async move {
-            // Dropped, it would take the status with it.
+            // Dropping it would remove the health status.
             let _reporter = reporter;
             serving.await.unwrap();
         });
@@ -82,7 +82,7 @@ impl Recorder {
         }
     }
 
-    /// A header of each call until now, which are forgotten.
+    /// A header of each call since the last time.
     pub(crate) fn take(&self, header: &str) -> Vec<Option<String>> {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
         let value = |call: &MetadataMap| Some(call.get(header)?.to_str().unwrap().to_owned());
@@ -90,7 +90,7 @@ impl Recorder {
     }
 }
 
-/// Registers every runner, and has nothing for any.
+/// Accepts every runner, and has no work for any.
 struct Leases;
 
 #[tonic::async_trait]
@@ -146,7 +146,7 @@ impl LeaseService for Leases {
     }
 }
 
-/// An authority that signs certificates for a test.
+/// A certificate authority for a test.
 pub(crate) struct Authority {
     /// Its own certificate, as PEM.
     pub(crate) pem: String,
@@ -172,13 +172,13 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// TLS of a service of this name.
+    /// Server TLS with a certificate for this name.
     pub(crate) fn tls(&self, name: &str) -> ServerTlsConfig {
         let (certificate, key) = self.sign(name);
         ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))
     }
 
-    /// TLS of a service of this name that lets in only those with a certificate.
+    /// Server TLS with a certificate for this name that requires a client certificate.
     pub(crate) fn mutual_tls(&self, name: &str) -> ServerTlsConfig {
         self.tls(name)
             .client_ca_root(Certificate::from_pem(&self.pem))

@@ -15,12 +15,12 @@ use tonic::transport::Channel;
 
 use crate::binary::{Running, Served, gate, pipewright};
 
-/// A service that leaves the stages to runners.
+/// A service without an embedded runner.
 fn service(arguments: &[&str]) -> Served {
     Served::start(&[&["--no-embedded-runner"], arguments].concat())
 }
 
-/// A runner of this name, in a directory of its own, that is registered.
+/// A registered runner of this name, in a directory of its own.
 fn runner(served: &Served, name: &str, arguments: &[&str]) -> Running {
     let mut runner = start(served, name, arguments);
     runner.until_stderr("registered");
@@ -38,7 +38,7 @@ fn show(served: &Served, name: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_runner_on_its_own_runs_what_a_service_is_given() {
+fn a_remote_runner_runs_the_stages_of_a_service() {
     let served = service(&[]);
     served.create("p", "echo hello; pwd");
     let job = served.trigger("p");
@@ -134,7 +134,7 @@ fn a_stop_lets_stages_end_and_a_second_one_does_not() {
 }
 
 #[test]
-fn a_directory_makes_a_runner_the_same_again_and_is_its_alone() {
+fn a_directory_identifies_a_runner_and_is_used_exclusively() {
     let served = service(&[]);
     let first = runner(&served, "one", &[]);
     let id = show(&served, "one")["id"].clone();
@@ -158,7 +158,7 @@ fn a_directory_makes_a_runner_the_same_again_and_is_its_alone() {
     fs::remove_file(&pid).unwrap();
     let _again = runner(&served, "one", &[]);
     assert_eq!(show(&served, "one")["id"], id);
-    // The lease of the process that was killed is void at once, not when it runs out.
+    // The lease of the killed process is void immediately, not only when it expires.
     while !pid.exists() {
         std::thread::yield_now();
     }
@@ -177,7 +177,7 @@ fn a_runner_that_is_refused_says_why_and_ends() {
     assert!(ran.stderr.contains("labels[\"a b\"]"), "{ran:?}");
 }
 
-/// The service through its own client: hundreds of processes would take their time.
+/// The service's gRPC client: hundreds of client processes would take too long.
 struct Client {
     pipelines: PipelineServiceClient<Channel>,
     jobs: JobServiceClient<Channel>,
@@ -217,7 +217,7 @@ impl Client {
         job.into_inner().job.unwrap().id
     }
 
-    /// The job as it is when it is over.
+    /// The job once it is over.
     async fn ended(&mut self, job_id: &str) -> v1::Job {
         let watch = v1::WatchJobRequest {
             job_id: job_id.to_owned(),
@@ -246,7 +246,7 @@ fn stage(name: &str, command: &str, labels: &[(&str, &str)]) -> v1::Stage {
 }
 
 #[tokio::test]
-async fn hundreds_of_stages_run_once_each_where_their_labels_say() {
+async fn hundreds_of_stages_run_once_each_on_matching_runners() {
     let served = service(&[]);
     let pools = ["a", "b", "c"];
     let _runners: Vec<_> = pools
@@ -258,7 +258,7 @@ async fn hundreds_of_stages_run_once_each_where_their_labels_say() {
         .collect();
     let mut client = Client::of(&served);
     let ran = served.path("ran");
-    // A line that is appended at once is never torn.
+    // A single append writes a line atomically.
     let command = format!(
         "echo \"$PIPEWRIGHT_JOB_ID $PIPEWRIGHT_STAGE_NAME $PWD\" >> {}",
         ran.display()
@@ -290,14 +290,14 @@ async fn hundreds_of_stages_run_once_each_where_their_labels_say() {
 }
 
 #[tokio::test]
-async fn a_runner_that_is_killed_takes_no_job_with_it() {
+async fn a_killed_runner_fails_no_job() {
     let served = service(&["--lease-ttl", "2s"]);
     let mut runners: HashMap<_, _> = ["a", "b", "c"]
         .map(|name| (name, runner(&served, name, &["--capacity", "2"])))
         .into();
     let mut client = Client::of(&served);
     let pid = served.path("pid");
-    // Only the first attempt at the first stage waits, and that for ever.
+    // Only the first attempt of the first stage waits, and it waits indefinitely.
     let first = format!(
         "[ $PIPEWRIGHT_ATTEMPT = 1 ] || exit 0\npwd > {0}.new; mv {0}.new {0}; exec sleep 1000",
         pid.display()
@@ -341,7 +341,7 @@ fn entries(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_watch_tells_why_nothing_runs() {
+fn a_watch_shows_why_nothing_runs() {
     let served = service(&[]);
     served.create("p", "true");
     let mut command = served.command(&["pipeline", "trigger", "p", "--watch"]);
@@ -351,17 +351,17 @@ fn a_watch_tells_why_nothing_runs() {
     assert_eq!(watch.wait().code(), Some(0));
 }
 
-/// One who leaves is told how to come back.
+/// The user gets the command that resumes the watch.
 #[test]
-fn a_watch_that_is_interrupted_says_how_to_follow_the_job_again() {
+fn an_interrupted_watch_shows_the_command_that_resumes_it() {
     let served = service(&[]);
     served.create("p", "true");
     let mut command = served.command(&["pipeline", "trigger", "p", "--watch"]);
     let mut watch = Running::start(&mut command);
     watch.until_stderr("waits: no matching runner");
     watch.signal(Signal::INT);
-    let told = watch.until_stderr(" continues; ");
-    let (_, again) = told.split_once("`pipewright ").unwrap();
+    let line = watch.until_stderr(" continues; ");
+    let (_, again) = line.split_once("`pipewright ").unwrap();
     let (again, _) = again.split_once('`').unwrap();
     assert_eq!(watch.wait().code(), Some(130));
     let _runner = runner(&served, "one", &[]);
@@ -371,14 +371,14 @@ fn a_watch_that_is_interrupted_says_how_to_follow_the_job_again() {
 }
 
 #[test]
-fn a_runner_says_which_stages_it_runs_and_which_service_it_misses() {
+fn a_runner_logs_its_stages_and_an_unreachable_service() {
     let served = service(&[]);
     let address = served.address.to_string();
     served.create("p", "exit 3");
     let mut runner = runner(&served, "one", &[]);
     let job = served.trigger("p");
-    for told in ["stage started", "stage ended"] {
-        let line = runner.until_stderr(told);
+    for event in ["stage started", "stage ended"] {
+        let line = runner.until_stderr(event);
         assert!(
             line.contains(&job) && line.contains("stage=\"s\""),
             "{line}"
@@ -390,21 +390,21 @@ fn a_runner_says_which_stages_it_runs_and_which_service_it_misses() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_named_before_anything_is_registered() {
+fn an_unusable_directory_is_reported_before_registration() {
     let served = service(&[]);
     let file = served.path("file");
     fs::write(&file, "").unwrap();
     let file = file.to_str().unwrap();
     let refused = served.run(&["runner", "--workspace-dir", file]);
     assert_eq!(refused.code, Some(2));
-    let told = format!("cannot use the workspace directory {file}: ");
-    assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    let expected = format!("cannot use the workspace directory {file}: ");
+    assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
     let listed = served.run(&["runner", "list", "-o", "json"]).json();
     assert_eq!(listed["runners"], serde_json::Value::Null, "{listed}");
 }
 
 #[test]
-fn a_runner_that_is_stopped_ends_the_jobs_that_it_has_begun() {
+fn a_stopped_runner_finishes_the_jobs_that_it_began() {
     let served = service(&[]);
     let (started, go_on) = (served.path("started"), served.path("go-on"));
     gate(&started);
@@ -425,7 +425,7 @@ fn a_runner_that_is_stopped_ends_the_jobs_that_it_has_begun() {
     fs::read(&started).unwrap();
     one.signal(Signal::TERM);
     one.until_stderr("stopping");
-    // It takes no new job, and says so to whoever looks.
+    // It takes no new job, and its state shows that.
     served.create("other", "true");
     let other = served.trigger("other");
     fs::write(&go_on, "\n").unwrap();

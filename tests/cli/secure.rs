@@ -1,5 +1,5 @@
-//! The whole of it: a service with TLS and credentials, its clients and its runners, and
-//! what its log says of them.
+//! End to end: a service with TLS and credentials, its clients and its runners, and
+//! what its log shows about them.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio};
 
@@ -13,8 +13,8 @@ use crate::{
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// A service with TLS that knows `ada`, an admin by her password, and what else a test
-/// makes known. Its log goes to a file.
+/// A service with TLS. It has the user `ada`, an admin with a password, and the
+/// credentials that a test adds. Its log goes to a file.
 struct Secure {
     process: Option<Running>,
     server: String,
@@ -97,7 +97,7 @@ impl Secure {
         Ran::of(command.output().unwrap())
     }
 
-    /// A client command, as whoever the environment says.
+    /// A client command with the credentials in the environment.
     fn client(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
         let mut command = pipewright(arguments);
         command
@@ -116,7 +116,7 @@ impl Secure {
 }
 
 #[test]
-fn people_programs_and_runners_each_do_what_they_may() {
+fn users_tokens_and_runners_are_authorized_by_role() {
     let secure = Secure::start(
         |secure| {
             let token = ["token", "create", "ci", "--role", "default=developer"];
@@ -149,7 +149,7 @@ fn people_programs_and_runners_each_do_what_they_may() {
     assert_eq!(secure.client(&["pipeline", "list"], &[]).code, Some(6));
     assert_eq!(secure.client(&["health"], &[]).ok(), "SERVING\n");
 
-    // Known, and no runner.
+    // Authenticated, but without the role `runner`.
     let not_one = secure.client(&["runner"], &ci);
     assert_eq!(not_one.code, Some(6), "{not_one:?}");
     assert!(
@@ -176,7 +176,7 @@ fn people_programs_and_runners_each_do_what_they_may() {
         .ok();
     assert!(watched.contains("[s] done"), "{watched}");
 
-    // What is taken away is gone without a restart, also for who is connected.
+    // Revoked credentials are rejected without a restart, also on open connections.
     secure.manage(&["token", "revoke", "ci"]).ok();
     secure.manage(&["certificate", "remove", "runner"]).ok();
     secure.process.as_ref().unwrap().signal(Signal::HUP);
@@ -324,7 +324,7 @@ fn a_name_with_a_line_break_is_no_line_of_the_log() {
 }
 
 #[test]
-fn no_log_has_a_password_or_a_token_whatever_is_logged() {
+fn no_log_level_shows_a_password_or_a_token() {
     let secure = Secure::start(
         |secure| {
             let token = ["token", "create", "ci", "--role", "developer"];
@@ -363,9 +363,9 @@ fn no_log_has_a_password_or_a_token_whatever_is_logged() {
     assert_eq!(runner.code, Some(6), "a developer is no runner");
 
     let log = secure.log() + &runner.stderr;
-    // Words of h2 and of rustls: they do log.
+    // Log lines of h2 and of rustls: they do log.
     for word in ["received frame=Headers", "decided upon suite"] {
-        assert!(log.contains(word), "nobody says {word}");
+        assert!(log.contains(word), "no line has {word}");
     }
     let basic = |password: &str| BASE64_STANDARD.encode(format!("ada:{password}"));
     for secret in [

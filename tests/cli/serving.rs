@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn a_service_says_that_it_serves_and_ends_cleanly_on_each_signal() {
+fn a_service_reports_its_start_and_ends_cleanly_on_each_signal() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut served = Served::start(&[]);
         assert_eq!(served.run(&["health"]).ok(), "SERVING\n");
@@ -60,12 +60,12 @@ fn a_service_that_is_killed_leaves_no_process_of_a_stage() {
 }
 
 #[test]
-fn an_address_that_others_reach_is_refused_without_insecure() {
+fn a_non_loopback_address_is_refused_without_insecure() {
     assert_shown!(run(&["serve", "--listen", "0.0.0.0:0"]).shown());
 }
 
 #[test]
-fn an_address_that_is_taken_is_told() {
+fn an_address_in_use_is_reported() {
     let served = Served::start(&[]);
     let ran = run(&["serve", "--listen", &served.address.to_string()]);
     assert_eq!(ran.code, Some(7), "{ran:?}");
@@ -73,7 +73,7 @@ fn an_address_that_is_taken_is_told() {
 }
 
 #[test]
-fn directories_that_cannot_be_are_told_before_anybody_is_served() {
+fn unusable_directories_are_reported_before_serving() {
     for flag in ["--log-dir", "--workspace-dir"] {
         let ran = run(&["serve", "--listen", "127.0.0.1:0", flag, "/dev/null/x"]);
         assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -83,7 +83,7 @@ fn directories_that_cannot_be_are_told_before_anybody_is_served() {
 }
 
 #[test]
-fn a_limit_of_open_files_that_is_too_low_is_told() {
+fn a_low_limit_of_open_files_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let binary = pipewright(&[]);
     let mut command = Command::new("/bin/sh");
@@ -107,7 +107,7 @@ fn a_limit_of_open_files_that_is_too_low_is_told() {
 }
 
 #[test]
-fn logs_and_workspaces_go_where_they_are_told_to() {
+fn logs_and_workspaces_go_to_the_configured_directories() {
     let logs = tempfile::tempdir().unwrap();
     let workspaces = tempfile::tempdir().unwrap();
     let served = Served::start(&[

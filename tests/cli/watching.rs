@@ -10,7 +10,7 @@ use std::{
 
 use crate::binary::{Running, Served, gate, pipewright};
 
-/// Forwards to the service until it is told to cut.
+/// Forwards to the service until the test cuts the connections.
 #[derive(Clone)]
 struct Proxy {
     address: SocketAddr,
@@ -22,7 +22,7 @@ impl Proxy {
         Self::breaking(0, service)
     }
 
-    /// Breaks so many connections once they have asked something.
+    /// Breaks this many connections once they have sent a request.
     fn breaking(count: usize, service: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self {
@@ -34,7 +34,7 @@ impl Proxy {
             for (number, client) in listener.incoming().enumerate() {
                 let mut client = client.unwrap();
                 if number < count {
-                    // The beginning of HTTP/2, and of the call behind it.
+                    // The HTTP/2 preface, and the start of the call behind it.
                     client.read_exact(&mut [0; 100]).unwrap();
                     continue;
                 }
@@ -52,14 +52,14 @@ impl Proxy {
     /// Breaks every connection.
     fn cut(&self) {
         for stream in self.open.lock().unwrap().drain(..) {
-            // One that the other side has closed already is as good as cut.
+            // A connection that the other side has closed already counts as cut.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
 #[test]
-fn a_call_whose_connection_breaks_is_made_again() {
+fn a_call_is_retried_when_its_connection_breaks() {
     let served = Served::start(&["--no-embedded-runner"]);
     served.create("p", "true");
     let proxy = Proxy::breaking(2, served.address);
@@ -69,7 +69,7 @@ fn a_call_whose_connection_breaks_is_made_again() {
 }
 
 #[test]
-fn a_stream_that_grew_old_is_resumed_without_a_word() {
+fn a_stream_that_reaches_its_maximum_age_is_resumed_silently() {
     let served = Served::start(&["--max-stream-age", "1s"]);
     let data = r#"{"name":"p","stages":[{"name":"s","command":"for i in 1 2 3 4; do echo $i; sleep 1; done"}]}"#;
     served.run(&["pipeline", "create", "--data", data]).ok();
@@ -104,7 +104,7 @@ fn a_watch_resumes_by_itself_and_sees_each_event_once() {
     let mut watching = Running::start(&mut pipewright(&watch));
     let mut seen = String::new();
     for number in 0..STAGES {
-        // Each stage is let go on only when its start was seen and the connection is gone.
+        // Each stage continues only when its start was seen and the connection is gone.
         let started = format!(r#""stageName":"s{number}","startTime""#);
         seen += &watching.until_stdout(&started);
         proxy.cut();

@@ -1,4 +1,4 @@
-//! A service whose calls are a test's own.
+//! A service whose calls a test implements.
 
 use std::{future::pending, net::SocketAddr, sync::Arc};
 
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// Answers calls in this way, until the handle is dropped.
+/// Serves calls with this function until the handle is dropped.
 pub(crate) async fn serve<Answer>(
     certificates: Option<Certificates>,
     answer: impl Fn(Request<Incoming>) -> Answer + Send + Sync + 'static,
@@ -73,7 +73,7 @@ where
     (address, AbortOnDropHandle::new(tokio::spawn(serving)))
 }
 
-/// A client on a connection that is open.
+/// A client on an open connection.
 pub(crate) async fn client(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> SendRequest<Body> {
@@ -83,7 +83,7 @@ pub(crate) async fn client(
     sender
 }
 
-/// Calls a method, and reads the answer.
+/// Calls a method, and reads the response.
 pub(crate) async fn call(
     client: &mut SendRequest<Body>,
     path: &str,
@@ -92,11 +92,11 @@ pub(crate) async fn call(
         .header("content-type", "application/grpc")
         .body(body(""))
         .unwrap();
-    let (_, told, _) = read(client.send_request(request).await?).await;
-    Ok(told)
+    let (_, data, _) = read(client.send_request(request).await?).await;
+    Ok(data)
 }
 
-/// Tells which task answers.
+/// Returns the task that responds.
 async fn task_of_its_own(request: Request<Incoming>) -> Bytes {
     match request.uri().path() {
         "/p.S/Now" => {}
@@ -107,7 +107,7 @@ async fn task_of_its_own(request: Request<Incoming>) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_wait_is_answered_where_it_is_read() {
+async fn a_call_that_does_not_wait_runs_inline() {
     let (address, _serving) = serve(None, task_of_its_own).await;
     let mut client = client(TcpStream::connect(address).await.unwrap()).await;
     let connection = call(&mut client, "/p.S/Now").await.unwrap();
@@ -116,7 +116,7 @@ async fn a_call_that_does_not_wait_is_answered_where_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_call_that_panics_ends_no_other() {
+async fn a_panicking_call_ends_no_other_call() {
     let (address, _serving) = serve(None, task_of_its_own).await;
     let mut client = client(TcpStream::connect(address).await.unwrap()).await;
     let connection = call(&mut client, "/p.S/Now").await.unwrap();

@@ -1,4 +1,4 @@
-//! Which connections there may be, and for how long they may say nothing.
+//! Limits of connections, and how long they may be silent.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     world::{World, cancel, end, list, refusal, waiting_job, watch},
 };
 
-/// Long enough for whoever means to say something.
+/// Long enough for a client that means to send something.
 const SHORT: Duration = Duration::from_secs(1);
 
 fn too_many(setting: &str) -> (Code, String, String) {
@@ -20,7 +20,7 @@ fn too_many(setting: &str) -> (Code, String, String) {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_told_so() {
+async fn a_connection_over_the_limit_gets_an_error() {
     let world = World::limited(|limits| limits.max_connections = 1).await;
     let first = world.channel();
     list(&first).await.unwrap();
@@ -39,7 +39,7 @@ async fn one_connection_too_many_is_told_so() {
         "{plain}"
     );
     assert!(plain.contains("max_connections"), "{plain}");
-    // The first one is served on, and its place is free when it is gone.
+    // The first one is served further, and its slot is free when it is gone.
     list(&first).await.unwrap();
     drop(first);
     while list(&world.channel()).await.is_err() {
@@ -49,7 +49,7 @@ async fn one_connection_too_many_is_told_so() {
 }
 
 #[tokio::test]
-async fn one_address_does_not_take_all_connections() {
+async fn one_address_cannot_take_all_connections() {
     let world = World::limited(|limits| limits.max_connections_per_address = 1).await;
     let first = world.channel();
     list(&first).await.unwrap();
@@ -58,7 +58,7 @@ async fn one_address_does_not_take_all_connections() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_or_too_little_is_cut_off() {
+async fn silent_and_slow_clients_are_disconnected() {
     let world = World::limited(|limits| limits.request_timeout = SHORT).await;
     let channel = world.channel();
     let job = waiting_job(&channel).await;
@@ -75,14 +75,14 @@ async fn who_says_nothing_or_too_little_is_cut_off() {
     for answer in join_all(cut_off).await {
         assert!(!answer.contains("200 OK"), "{answer}");
     }
-    // Who has asked for something may wait as long as it takes.
+    // A client with an open call may wait as long as it takes.
     cancel(&channel, &job).await;
     end(stream).await.unwrap();
 }
 
-/// A byte now and then is no progress.
+/// A byte now and then is not progress.
 #[tokio::test]
-async fn dribbled_headers_do_not_buy_time() {
+async fn dribbled_headers_do_not_extend_the_deadline() {
     let world = World::limited(|limits| limits.request_timeout = SHORT).await;
     let stream = TcpStream::connect(world.address).await.unwrap();
     let (read, mut write) = stream.into_split();
@@ -98,9 +98,9 @@ async fn dribbled_headers_do_not_buy_time() {
     drop((read, write.expect("the service closes").unwrap()));
 }
 
-/// The system counts silence in whole seconds, and no further than to nine hours.
+/// The system counts keepalive in whole seconds, up to nine hours.
 #[tokio::test]
-async fn any_keepalive_that_can_be_set_can_be_served_with() {
+async fn every_accepted_keepalive_setting_works() {
     for (interval, timeout) in [
         (Duration::from_secs(24 * 60 * 60), Duration::from_secs(5)),
         (Duration::from_secs(5), Duration::from_millis(100)),
@@ -125,7 +125,7 @@ async fn idle_connections_of_http_1_are_closed() {
 }
 
 #[tokio::test]
-async fn garbage_is_answered_and_harms_nobody() {
+async fn garbage_gets_a_response_and_harms_no_other_client() {
     let world = World::start().await;
     let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     for garbage in [&[0xff; 64][..], tls, b"\r\n\r\n\0\0\0", b"hello\r\n\r\n"] {
@@ -138,7 +138,7 @@ async fn garbage_is_answered_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_stop_closes_silent_connections_at_once() {
+async fn a_stop_closes_silent_connections_immediately() {
     let world = World::start().await;
     let silent = TcpStream::connect(world.address).await.unwrap();
     let idle = world.channel();

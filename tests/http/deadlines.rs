@@ -1,4 +1,4 @@
-//! How long calls and streams may take.
+//! Time limits of calls and streams.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn a_call_ends_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_cannot_be_read_is_refused() {
+async fn an_invalid_deadline_is_refused() {
     let world = World::start().await;
     let job = waiting_job(&world.channel()).await;
     for wrong in ["soon", "5", "123456789S", "-1S"] {
@@ -74,7 +74,7 @@ async fn a_deadline_that_cannot_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_at_the_age_that_streams_may_have() {
+async fn a_stream_ends_at_its_maximum_age() {
     let age = Duration::from_secs(1);
     let world = World::limited(|limits| limits.max_stream_age = Some(age)).await;
     let channel = world.channel();
@@ -82,7 +82,7 @@ async fn a_stream_ends_at_the_age_that_streams_may_have() {
     let ended = end(watch(&channel, &job).await).await.unwrap_err();
     assert!(ended.message().contains("max_stream_age"));
     assert_eq!(reason(ended), (Code::Unavailable, "STREAM_AGED".to_owned()));
-    // What it said before is whole.
+    // The data that was sent before is complete.
     let request = body(framed(&watch_request(&job)));
     let (data, _) = call(world.address, WATCH, &[], request).await;
     let length = u32::from_be_bytes(data[1..5].try_into().unwrap()) as usize;

@@ -16,7 +16,7 @@ use crate::{
 const TRAILERS: u8 = 0x80;
 const LIST: &str = "/pipewright.v1.PipelineService/ListPipelines";
 
-/// What a call with this body is answered, as text.
+/// The response to a call with this body, as text.
 async fn answered(world: &World, kind: &str, accept: Option<&str>, sent: Vec<u8>) -> String {
     let mut request = Request::post(format!("http://{}{LIST}", world.address))
         .version(Version::HTTP_11)
@@ -27,13 +27,13 @@ async fn answered(world: &World, kind: &str, accept: Option<&str>, sent: Vec<u8>
     let response = send(world.address, request.body(body(sent)).unwrap()).await;
     let (head, body, _) = read(response.unwrap()).await;
     let kind = head["content-type"].to_str().unwrap();
-    let body = match kind.starts_with("application/grpc-web-text") {
-        // Each piece is padded by itself.
-        true => body
-            .chunks(4)
+    let body = if kind.starts_with("application/grpc-web-text") {
+        // Each piece has its own padding.
+        body.chunks(4)
             .flat_map(|four| BASE64_STANDARD.decode(four).unwrap())
-            .collect(),
-        false => body,
+            .collect()
+    } else {
+        body
     };
     format!("{kind} {head:?} {}", String::from_utf8_lossy(&body))
 }
@@ -177,7 +177,7 @@ async fn a_browser_watches_a_job_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_the_layers_refuse_reaches_a_browser_too() {
+async fn refusals_of_the_middleware_reach_browsers_too() {
     let world = World::with(|config| config.access = Access::Token("t".into())).await;
     let path = "/pipewright.v1.PipelineService/ListPipelines";
     let request = v1::ListPipelinesRequest::default();

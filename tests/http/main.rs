@@ -1,4 +1,4 @@
-//! Connections and HTTP, as clients of every kind meet them.
+//! Connections and HTTP, as all kinds of clients see them.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,10 +8,10 @@
 mod calls;
 mod connections;
 mod deadlines;
-mod front;
 mod grpc_web;
 mod quotas;
 mod raw;
+mod router;
 mod slow;
 mod tls;
 mod world;

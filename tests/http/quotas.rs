@@ -1,4 +1,4 @@
-//! How much one caller may have: bytes of a message, open calls, calls in a second.
+//! The limits of one caller: bytes of a message, open calls, calls in a second.
 
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ fn exhausted(reason: &str, setting: &str) -> (Code, String, String) {
 }
 
 #[tokio::test]
-async fn a_message_is_refused_by_what_it_says_of_its_length() {
+async fn a_message_is_refused_by_its_declared_length() {
     let world = World::limited(|limits| limits.max_message = 1_000).await;
-    // Nothing comes after the prefix, so nothing else can be the reason.
+    // Nothing follows the prefix, so nothing else can be the reason.
     let prefix = Frame::data(Bytes::from_static(&[0, 0, 0, 0x03, 0xe9]));
     let sent = stream::once(async { Ok(prefix) }).chain(stream::pending());
     let (_, status) = call(
@@ -49,7 +49,7 @@ async fn a_message_is_refused_by_what_it_says_of_its_length() {
 }
 
 #[tokio::test]
-async fn the_setting_alone_decides_on_messages() {
+async fn only_the_setting_limits_messages() {
     let world = World::limited(|limits| limits.max_message = 8 * MIB).await;
     let mut pipelines = PipelineServiceClient::new(world.channel());
     let request = v1::CreatePipelineRequest {
@@ -61,7 +61,7 @@ async fn the_setting_alone_decides_on_messages() {
 }
 
 #[tokio::test]
-async fn a_principal_has_so_many_calls_open() {
+async fn the_open_calls_of_a_principal_are_limited() {
     let world = World::limited(|limits| limits.max_streams_per_principal = 1).await;
     let channel = world.channel();
     let job = waiting_job(&channel).await;
@@ -77,14 +77,14 @@ async fn a_principal_has_so_many_calls_open() {
     while list(&channel).await.is_err() {
         tokio::task::yield_now().await;
     }
-    // A call that ended has left its place before its client knows of the end.
+    // A finished call frees its slot before its client sees the end.
     for _ in 0..100 {
         list(&channel).await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_principal_makes_so_many_calls_in_a_second() {
+async fn the_call_rate_of_a_principal_is_limited() {
     let world = World::limited(|limits| limits.max_requests_per_second = Some(1)).await;
     let channel = world.channel();
     list(&channel).await.unwrap();
@@ -112,7 +112,7 @@ async fn a_principal_makes_so_many_calls_in_a_second() {
 }
 
 #[tokio::test]
-async fn who_need_not_be_known_has_so_many_calls_open_of_an_address() {
+async fn the_open_calls_of_an_anonymous_address_are_limited() {
     let world = World::limited(|limits| limits.max_streams_per_principal = 1).await;
     let mut health = HealthClient::new(world.channel());
     let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
@@ -122,7 +122,7 @@ async fn who_need_not_be_known_has_so_many_calls_open_of_an_address() {
         refusal(refused),
         exhausted("TOO_MANY_STREAMS", "max_streams_per_principal")
     );
-    // That is nobody's whose name is known.
+    // The limit does not apply to authenticated callers.
     list(&world.channel()).await.unwrap();
     drop(watched);
     while health.check(check.clone()).await.is_err() {

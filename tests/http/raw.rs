@@ -1,4 +1,4 @@
-//! Requests as they are on the wire.
+//! Raw requests, as on the wire.
 
 use std::net::SocketAddr;
 
@@ -25,7 +25,7 @@ pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).boxed_unsync()
 }
 
-/// A message with its prefix.
+/// A message with its gRPC prefix.
 pub(crate) fn framed(message: &impl prost::Message) -> Vec<u8> {
     let message = message.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap();
@@ -39,17 +39,17 @@ pub(crate) async fn exchange(address: SocketAddr, sent: &[u8]) -> String {
     until_closed(stream).await
 }
 
-/// What comes until the service closes.
+/// Reads until the service closes.
 pub(crate) async fn until_closed(mut stream: TcpStream) -> String {
     let mut read = Vec::new();
-    // A reset is a close, too.
+    // A reset counts as a close, too.
     let _ = time::timeout(PATIENCE, stream.read_to_end(&mut read))
         .await
         .expect("the service closes");
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// Makes a request on a connection of its own, of the version that it has.
+/// Makes a request on a connection of its own, with the request's HTTP version.
 pub(crate) async fn send(
     address: SocketAddr,
     mut request: Request<Body>,
@@ -72,7 +72,7 @@ pub(crate) async fn send(
     time::timeout(PATIENCE, answer).await.expect("an answer")
 }
 
-/// A gRPC call by hand: what was sent, and how it ended.
+/// A gRPC call by hand: the data of the response, and the status.
 pub(crate) async fn call(
     address: SocketAddr,
     path: &str,

@@ -1,4 +1,4 @@
-//! Requests that are never there as a whole.
+//! Requests that never arrive completely.
 
 use std::time::Duration;
 
@@ -16,13 +16,14 @@ use crate::{
 
 const SHORT: Duration = Duration::from_secs(1);
 
-/// A body that begins with some bytes and never ends; after them comes a byte from
-/// time to time, if `dribbles`.
+/// A body that begins with some bytes and never ends. If `dribbles`, a further byte
+/// follows from time to time.
 fn endless(begin: Vec<u8>, dribbles: bool) -> Body {
     let pieces = stream::unfold(0, move |count| async move {
-        match dribbles {
-            true => tokio::time::sleep(SHORT / 10).await,
-            false => std::future::pending().await,
+        if dribbles {
+            tokio::time::sleep(SHORT / 10).await;
+        } else {
+            std::future::pending::<()>().await;
         }
         Some((Bytes::from_static(&[0]), count + 1))
     });
@@ -31,7 +32,7 @@ fn endless(begin: Vec<u8>, dribbles: bool) -> Body {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_arrive_is_not_awaited_for_ever() {
+async fn the_wait_for_a_request_is_limited() {
     let world = World::limited(|limits| limits.message_timeout = SHORT).await;
     let channel = world.channel();
     let job = waiting_job(&channel).await;
@@ -57,7 +58,7 @@ async fn a_request_that_does_not_arrive_is_not_awaited_for_ever() {
         assert_eq!(refusal::<()>(Err(status)), expected);
     }
     list(&channel).await.unwrap();
-    // What has its request goes on.
+    // A call whose request has arrived continues.
     crate::world::cancel(&channel, &job).await;
     end(open).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Certificates, of the service and of its clients.
+//! Certificates of the service and of its clients.
 
 use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
 
@@ -27,7 +27,7 @@ use crate::{
     world::{PATIENCE, World, cancel, end, list, waiting_job, watch as watch_job},
 };
 
-/// An authority, and the files of a service that it has a certificate of.
+/// A certificate authority, and the files of a service with a certificate of it.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: TempDir,
@@ -52,7 +52,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    /// Gives the service a new certificate.
+    /// Issues a new certificate to the service.
     fn renew(&self) -> CertificateDer<'static> {
         let (certificate, key) = self.issue();
         self.write("key.pem", &key.serialize_pem());
@@ -64,7 +64,7 @@ impl Authority {
         self.directory.path().join(name)
     }
 
-    /// As a careful program does: beside it, then in its place.
+    /// Like a careful program: writes a temporary file and renames it.
     fn write(&self, name: &str, text: &str) {
         let new = self.path("new");
         fs::write(&new, text).unwrap();
@@ -87,7 +87,7 @@ impl Authority {
         World::with(|config| config.tls = Some(tls)).await
     }
 
-    /// A handshake that offers a protocol, and perhaps a certificate.
+    /// A handshake that offers a protocol, and optionally a certificate.
     async fn connect(
         &self,
         address: SocketAddr,
@@ -117,8 +117,8 @@ impl Authority {
     }
 }
 
-/// Whether the service answers on a connection: with TLS 1.3 a client learns only
-/// then what the service thinks of its certificate.
+/// Whether the service responds on a connection: with TLS 1.3 a client learns only
+/// then whether the service accepted its certificate.
 async fn answers(stream: std::io::Result<TlsStream<TcpStream>>) -> bool {
     let Ok(mut stream) = stream else {
         return false;
@@ -162,7 +162,7 @@ async fn both_protocols_are_spoken() {
 }
 
 #[tokio::test]
-async fn clients_prove_who_they_are() {
+async fn client_certificates_are_verified() {
     let (authority, other) = (Authority::new(), Authority::new());
     for required in [true, false] {
         let world = authority
@@ -178,7 +178,7 @@ async fn clients_prove_who_they_are() {
     }
 }
 
-/// What calls are told of who makes them.
+/// The identity of the client reaches the calls.
 #[tokio::test]
 async fn a_client_s_certificate_reaches_the_calls() {
     let authority = Authority::new();
@@ -194,8 +194,8 @@ async fn a_client_s_certificate_reaches_the_calls() {
         let expected = certificate.as_ref().map(|(leaf, _)| leaf.der().to_vec());
         let stream = authority.connect(address, "h2", certificate).await.unwrap();
         let mut client = calls::client(stream).await;
-        let told = calls::call(&mut client, "/p.S/M").await.unwrap();
-        assert_eq!(told, expected.unwrap_or_default());
+        let name = calls::call(&mut client, "/p.S/M").await.unwrap();
+        assert_eq!(name, expected.unwrap_or_default());
     }
 }
 
@@ -206,7 +206,7 @@ async fn a_new_certificate_is_for_new_connections() {
     let old = channel(&authority, &world);
     let job = waiting_job(&old).await;
     let stream = watch_job(&old, &job).await;
-    // What cannot be used is not used.
+    // An unusable certificate is not loaded.
     authority.write("cert.pem", "nonsense");
     let renewed = authority.renew();
     let followed = async {
@@ -224,7 +224,7 @@ async fn a_new_certificate_is_for_new_connections() {
 }
 
 #[tokio::test]
-async fn a_stuck_handshake_is_cut_off() {
+async fn a_stuck_handshake_is_closed() {
     let authority = Authority::new();
     let tls = authority.tls();
     let world = World::with(|config| {
@@ -240,24 +240,27 @@ async fn a_stuck_handshake_is_cut_off() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_files_is_told_at_the_start() {
+async fn errors_in_the_files_are_reported_at_the_start() {
     let authority = Authority::new();
     let failure = async || authority.serve(|_| {}).await.failure().await;
     let (key, certificate) = (authority.path("key.pem"), authority.path("cert.pem"));
-    let tells = |told: String, path: &PathBuf, problem: &str| {
+    let assert_names = |message: String, path: &PathBuf, problem: &str| {
         let path = path.display().to_string();
-        assert!(told.contains(&path) && told.contains(problem), "{told}");
+        assert!(
+            message.contains(&path) && message.contains(problem),
+            "{message}"
+        );
     };
 
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    tells(failure().await, &key, "mode 0644");
+    assert_names(failure().await, &key, "mode 0644");
     let (_, other) = authority.issue();
     authority.write("key.pem", &other.serialize_pem());
-    tells(failure().await, &key, "not the key of the certificate");
+    assert_names(failure().await, &key, "not the key of the certificate");
     authority.write("key.pem", "nonsense");
-    tells(failure().await, &key, "no private key");
+    assert_names(failure().await, &key, "no private key");
     authority.write("cert.pem", "nonsense");
-    tells(failure().await, &certificate, "no certificate");
+    assert_names(failure().await, &certificate, "no certificate");
     fs::remove_file(&certificate).unwrap();
-    tells(failure().await, &certificate, "No such file");
+    assert_names(failure().await, &certificate, "No such file");
 }

@@ -1,4 +1,4 @@
-//! The world of these tests: a service that runs nothing, on a free loopback port.
+//! The service for these tests: it runs nothing, on a free loopback port.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
 use tonic::{Code, Status, Streaming, transport::Channel};
 use tonic_types::StatusExt;
 
-/// Longer than anything here takes.
+/// Longer than any test takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
@@ -51,7 +51,7 @@ impl World {
         }
     }
 
-    /// Why the service does not start.
+    /// The error with which the service fails to start.
     pub(crate) async fn failure(self) -> String {
         time::timeout(PATIENCE, self.task)
             .await
@@ -70,7 +70,7 @@ impl World {
             .unwrap();
     }
 
-    /// A connection of its own, made when it is first used.
+    /// A connection of its own, opened on first use.
     pub(crate) fn channel(&self) -> Channel {
         let uri = format!("http://{}", self.address);
         Channel::from_shared(uri).unwrap().connect_lazy()
@@ -83,7 +83,7 @@ pub(crate) async fn list(channel: &Channel) -> Result<(), Status> {
     time::timeout(PATIENCE, listed).await.unwrap().map(drop)
 }
 
-/// A job that waits for a runner, which there is not.
+/// A job that waits for a runner; there is none.
 pub(crate) async fn waiting_job(channel: &Channel) -> v1::Job {
     let mut pipelines = PipelineServiceClient::new(channel.clone());
     let stage = v1::Stage {
@@ -134,7 +134,7 @@ pub(crate) async fn cancel(channel: &Channel, job: &v1::Job) {
     jobs.cancel_job(request).await.unwrap();
 }
 
-/// Reads a stream to its end, and tells how it ended.
+/// Reads a stream to its end, and returns how it ended.
 pub(crate) async fn end<M>(mut stream: Streaming<M>) -> Result<(), Status> {
     let read = async {
         while stream.message().await?.is_some() {}

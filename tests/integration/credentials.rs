@@ -1,4 +1,4 @@
-//! Callers who are known by a credentials file.
+//! Callers with credentials from a credentials file.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -49,7 +49,7 @@ impl World {
         answer.map(|_| ())
     }
 
-    /// Calls until the service has read the file again.
+    /// Calls until the service has reread the file.
     async fn until(&self, header: &str, code: Code) {
         let until = async {
             while self
@@ -83,7 +83,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_is_good_from_its_creation_to_its_revocation() {
+async fn a_token_is_valid_from_its_creation_to_its_revocation() {
     let world = World::new().await;
     let new = NewToken::random();
     let token = Token {
@@ -105,7 +105,7 @@ async fn a_token_is_good_from_its_creation_to_its_revocation() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_told_alike_and_then_held_back() {
+async fn wrong_credentials_get_the_same_error_and_are_throttled() {
     let world = World::new().await;
     world.list(&basic("ada", "correct horse")).await.unwrap();
     let wrong = world.list(&basic("ada", "guess")).await.unwrap_err();
@@ -115,20 +115,20 @@ async fn wrong_credentials_are_told_alike_and_then_held_back() {
     assert_eq!(wrong.message(), unknown.message());
     assert_eq!(wrong.details(), unknown.details());
 
-    let held_back = world.list(&basic("eve", "guess")).await.unwrap_err();
-    let details = held_back.get_error_details();
+    let throttled = world.list(&basic("eve", "guess")).await.unwrap_err();
+    let details = throttled.get_error_details();
     assert!(details.retry_info().unwrap().retry_delay.is_some());
     let quota = &details.quota_failure().unwrap().violations[0];
     assert!(quota.description.contains("max_failed_logins_per_minute"));
     let reason = "TOO_MANY_FAILED_LOGINS".to_owned();
-    let told = refusal(Err::<(), _>(held_back));
-    assert_eq!(told, (Code::ResourceExhausted, reason, vec![]));
-    // Who is known already is not held back.
+    let refused = refusal(Err::<(), _>(throttled));
+    assert_eq!(refused, (Code::ResourceExhausted, reason, vec![]));
+    // A caller that is authenticated already is not throttled.
     world.list(&basic("ada", "correct horse")).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_service_does_not_start_with_a_file_that_is_wrong() {
+async fn a_service_does_not_start_with_an_invalid_file() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = pipewright::config::Config {
         access: Access::File("/dev/null/credentials.toml".into()),

@@ -1,4 +1,4 @@
-//! JobService without the streams, and what a trigger may do.
+//! JobService without the streams, and the rules of triggers.
 
 use pipewright::proto::v1::{
     self, ConcurrencyPolicy, RunCondition,
@@ -49,7 +49,7 @@ async fn list(service: &Service, request: v1::ListJobsRequest) -> Vec<v1::Job> {
 }
 
 #[tokio::test]
-async fn a_trigger_answers_with_a_queued_job() {
+async fn a_trigger_returns_a_queued_job() {
     let service = Service::without_runner().await;
     let created = service
         .create(v1::Pipeline {
@@ -77,7 +77,7 @@ async fn a_trigger_answers_with_a_queued_job() {
 }
 
 #[tokio::test]
-async fn a_trigger_runs_the_revision_that_it_names() {
+async fn a_trigger_runs_the_requested_revision() {
     let service = Service::start().await;
     let created = service
         .create(pipeline("p", [stage("s", "echo old")]))
@@ -120,7 +120,7 @@ async fn bad_triggers_are_refused() {
         (with(&|r| r.priority = 101), "priority"),
         (with(&|r| r.priority = -101), "priority"),
         (with(&|r| r.git_ref = "-x".into()), "git_ref"),
-        // There is no repository to check it out of.
+        // The pipeline has no repository.
         (with(&|r| r.git_ref = "main".into()), "git_ref"),
         (with(&|r| r.revision = -1), "revision"),
         (
@@ -159,7 +159,7 @@ async fn bad_triggers_are_refused() {
 }
 
 #[tokio::test]
-async fn a_pipeline_has_so_many_active_jobs_at_most() {
+async fn the_active_jobs_of_a_pipeline_are_limited() {
     let service = Service::without_runner().await;
     let created = service.create(pipeline("p", [stage("s", "true")])).await;
     for _ in 0..1_000 {
@@ -183,7 +183,7 @@ async fn a_pipeline_has_so_many_active_jobs_at_most() {
 }
 
 #[tokio::test]
-async fn so_many_stages_may_wait_for_a_runner() {
+async fn the_queued_stages_are_limited() {
     let service = Service::with(|config| {
         config.runner = None;
         config.limits.max_queued_stages = 2;
@@ -240,9 +240,9 @@ async fn a_cancel_ends_the_processes_and_then_the_job() {
         [("long", Stage::Cancelled), ("never", Stage::Skipped)]
     );
     assert_eq!(job.stage_runs[1].skip_reason(), SkipReason::Cancelled);
-    // Each of them has the job's id in its environment.
+    // Each process has the job's id in its environment.
     assert_eq!(living(&job.id), []);
-    // Again is fine.
+    // A second cancel is fine.
     assert_eq!(
         service.cancel(&job.id).await.unwrap().state(),
         State::Cancelled
@@ -250,7 +250,7 @@ async fn a_cancel_ends_the_processes_and_then_the_job() {
 }
 
 #[tokio::test]
-async fn what_ended_cannot_be_cancelled_and_what_runs_cannot_be_retried() {
+async fn ended_jobs_cannot_be_cancelled_and_running_jobs_cannot_be_retried() {
     let service = Service::start().await;
     let job = service.run(pipeline("p", [stage("s", "true")])).await;
     let refused = refusal(service.cancel(&job.id).await);
@@ -289,8 +289,8 @@ async fn what_ended_cannot_be_cancelled_and_what_runs_cannot_be_retried() {
 #[tokio::test]
 async fn a_retry_of_failed_stages_carries_over_the_others() {
     let service = Service::start().await;
-    let mended = service.path("mended");
-    let flaky = format!("test -e {}", mended.display());
+    let fixed = service.path("fixed");
+    let flaky = format!("test -e {}", fixed.display());
     let created = service
         .create(pipeline(
             "p",
@@ -311,7 +311,7 @@ async fn a_retry_of_failed_stages_carries_over_the_others() {
     let first = service.ended(&first.id).await;
     assert_eq!(first.state(), State::Failed);
 
-    std::fs::write(&mended, "").unwrap();
+    std::fs::write(&fixed, "").unwrap();
     let second = retry(&service, &first.id, Scope::FailedStages)
         .await
         .unwrap();
@@ -330,7 +330,7 @@ async fn a_retry_of_failed_stages_carries_over_the_others() {
         .map(|run| run.carried_from_job_id.as_str())
         .collect();
     assert_eq!(carried, [first.id.as_str(), "", ""]);
-    // The log of what was carried over is served from where it ran.
+    // The log of a carried-over stage is served from the job that ran it.
     assert_eq!(service.log(&second.id, "build").await, b"built\n");
     assert_eq!(
         second.stage_runs[0].start_time,
@@ -347,7 +347,7 @@ async fn a_retry_of_failed_stages_carries_over_the_others() {
     );
 }
 
-/// A stage that waits for a failure which did not come has nothing to repeat.
+/// A stage for failures that did not happen has nothing to repeat.
 #[tokio::test]
 async fn a_retry_that_would_run_nothing_is_refused() {
     let service = Service::with_workers(1).await;
@@ -375,7 +375,7 @@ async fn a_retry_that_would_run_nothing_is_refused() {
     service.cancel(&job.id).await.unwrap();
     let job = service.ended(&job.id).await;
     assert_eq!(job.stage_runs[2].skip_reason(), SkipReason::Cancelled);
-    // The stage that was cancelled is left to run, so this one is fine.
+    // The cancelled stage is left to run, so this retry is fine.
     let again = retry(&service, &job.id, Scope::FailedStages).await.unwrap();
     open(&gate, "").await;
     let again = service.ended(&again.id).await;
@@ -416,7 +416,7 @@ async fn queued_jobs_of_a_pipeline_run_one_after_the_other_in_order() {
 }
 
 #[tokio::test]
-async fn a_job_that_waits_for_its_turn_says_so_and_can_be_cancelled() {
+async fn a_job_that_waits_for_its_turn_shows_it_and_can_be_cancelled() {
     let service = Service::start().await;
     let created = service
         .create(v1::Pipeline {
@@ -443,7 +443,7 @@ async fn a_job_that_waits_for_its_turn_says_so_and_can_be_cancelled() {
     service.ended(&third.id).await;
 }
 
-/// Two hundred rounds of eight triggers at once: the commands never overlap, the
+/// Two hundred rounds of eight concurrent triggers: the commands never overlap, the
 /// newest job of a round runs, and each of the others names its successor.
 #[tokio::test]
 async fn of_simultaneous_triggers_that_supersede_one_succeeds() {
@@ -452,7 +452,7 @@ async fn of_simultaneous_triggers_that_supersede_one_succeeds() {
     let trace = service.path("trace");
     let gate = service.path("gate");
     std::fs::create_dir(&gate).unwrap();
-    // The job that is to succeed is the one that is let through the round's gate. A
+    // The job that is to succeed is the one that is let through the round's pipe. A
     // command that is ended before its trap is set has written nothing yet.
     let command = format!(
         r#"

@@ -1,4 +1,4 @@
-//! Callers that a service knows: a credentials file, and clients with tokens.
+//! Callers with credentials: a credentials file, and clients with tokens.
 
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -26,12 +26,12 @@ pub(crate) fn token(name: &str) -> String {
     format!("pw_{}_{name}", id(name))
 }
 
-/// Its id: letters and digits.
+/// The token's id: letters and digits.
 fn id(name: &str) -> String {
     name.replace('-', "")
 }
 
-/// Writes a credentials file with a token for each name, which has one role in one
+/// Writes a credentials file with a token for each name. Each has one role in one
 /// project, or in all for `*`.
 pub(crate) fn write(path: &Path, known: &[(&str, &str, &str)]) {
     let mut text = String::new();
@@ -48,14 +48,14 @@ pub(crate) fn write(path: &Path, known: &[(&str, &str, &str)]) {
         )
         .unwrap();
     }
-    // Renamed into place, so that no half of it is ever read.
+    // Renamed into place, so that a partial file is never read.
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
     fs::rename(new, path).unwrap();
 }
 
-/// Clients of a service that show the token of a name.
+/// Clients of a service that send the token of a name.
 #[derive(Clone)]
 pub(crate) struct As {
     pub(crate) channel: InterceptedService<Channel, Shows>,
@@ -67,7 +67,7 @@ impl As {
         Self::showing(service, Some(token))
     }
 
-    pub(crate) fn nobody(service: &Service) -> Self {
+    pub(crate) fn anonymous(service: &Service) -> Self {
         Self::showing(service, None)
     }
 

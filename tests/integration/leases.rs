@@ -14,7 +14,7 @@ use crate::{
     service::{Service, map, pipeline, refusal, stage, states},
 };
 
-/// As short as a service allows.
+/// The shortest that a service allows.
 const TTL: Duration = Duration::from_secs(1);
 
 async fn impatient() -> Service {
@@ -31,7 +31,7 @@ async fn one_stage(service: &Service) -> v1::Job {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_given_again() {
+async fn a_lost_response_is_sent_again() {
     let service = Service::without_runner().await;
     let runner = RawRunner::with_capacity(&service, 1).await;
     one_stage(&service).await;
@@ -52,7 +52,7 @@ async fn a_runner_has_no_more_leases_than_its_capacity() {
     for _ in 0..5 {
         one_stage(&service).await;
     }
-    let asks = (0..5).map(|_| runner.look());
+    let asks = (0..5).map(|_| runner.try_take());
     let leases: Vec<_> = futures_util::future::join_all(asks)
         .await
         .into_iter()
@@ -61,8 +61,8 @@ async fn a_runner_has_no_more_leases_than_its_capacity() {
     assert_eq!(leases.len(), 2);
     runner.renew(&leases[0], Duration::ZERO).await.unwrap();
     runner.succeed(&leases[0]).await;
-    assert!(runner.look().await.is_some());
-    assert!(runner.look().await.is_none());
+    assert!(runner.try_take().await.is_some());
+    assert!(runner.try_take().await.is_none());
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_lease_that_is_not_confirmed_goes_to_another_runner_and_counts_for_not
 }
 
 #[tokio::test]
-async fn a_lease_that_runs_out_fences_its_runner_off() {
+async fn an_expired_lease_fences_its_runner_off() {
     let service = impatient().await;
     let first = RawRunner::with_capacity(&service, 1).await;
     let second = RawRunner::with_capacity(&service, 1).await;
@@ -108,7 +108,7 @@ async fn a_lease_that_runs_out_fences_its_runner_off() {
 }
 
 #[tokio::test]
-async fn a_deployment_is_not_tried_again_by_itself() {
+async fn a_deployment_is_not_retried_automatically() {
     let service = impatient().await;
     let runner = RawRunner::with_capacity(&service, 1).await;
     let deploy = v1::Stage {
@@ -125,7 +125,7 @@ async fn a_deployment_is_not_tried_again_by_itself() {
 }
 
 #[tokio::test]
-async fn a_new_session_voids_the_leases_of_the_one_before() {
+async fn a_new_session_voids_the_leases_of_the_previous_one() {
     let service = Service::without_runner().await;
     let runner = RawRunner::with_capacity(&service, 1).await;
     one_stage(&service).await;
@@ -142,16 +142,16 @@ async fn a_new_session_voids_the_leases_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_log_with_a_hole_is_refused_with_its_end() {
+async fn a_log_with_a_gap_is_refused_with_its_end() {
     let service = Service::without_runner().await;
     let runner = RawRunner::with_capacity(&service, 1).await;
     let job = one_stage(&service).await;
     let lease = runner.start().await;
     assert_eq!(runner.append(&lease, 0, b"hello ").await.unwrap(), 6);
-    assert_hole(runner.append(&lease, 9, b"x").await, "6");
+    assert_gap(runner.append(&lease, 9, b"x").await, "6");
     // Sent again, in part.
     assert_eq!(runner.append(&lease, 3, b"lo world").await.unwrap(), 11);
-    assert_hole(runner.complete(&lease, Outcome::Succeeded, 20).await, "11");
+    assert_gap(runner.complete(&lease, Outcome::Succeeded, 20).await, "11");
     runner
         .complete(&lease, Outcome::Succeeded, 11)
         .await
@@ -160,7 +160,7 @@ async fn a_log_with_a_hole_is_refused_with_its_end() {
 }
 
 #[track_caller]
-fn assert_hole<T: std::fmt::Debug>(answer: Result<T, Status>, committed: &str) {
+fn assert_gap<T: std::fmt::Debug>(answer: Result<T, Status>, committed: &str) {
     let status = answer.expect_err("a refusal");
     assert_eq!(status.code(), Code::OutOfRange);
     let info = status.get_details_error_info().unwrap();
@@ -225,14 +225,14 @@ async fn a_workspace_keeps_its_job_on_a_runner() {
     let build = first.start().await;
     assert!(!build.work.as_ref().unwrap().workspace_exists);
     first.succeed(&build).await;
-    assert!(second.look().await.is_none());
+    assert!(second.try_take().await.is_none());
     let test = first.start().await;
     assert_eq!(work(&test), ("test", 1));
     assert!(test.work.unwrap().workspace_exists);
 }
 
 #[tokio::test]
-async fn what_builds_on_a_lost_workspace_fails_and_what_follows_a_failure_runs_elsewhere() {
+async fn stages_that_need_a_lost_workspace_fail_and_failure_stages_run_elsewhere() {
     let service = impatient().await;
     let first = RawRunner::with_capacity(&service, 1).await;
     let second = RawRunner::with_capacity(&service, 1).await;
@@ -244,17 +244,17 @@ async fn what_builds_on_a_lost_workspace_fails_and_what_follows_a_failure_runs_e
     let stages = [
         stage("build", "true"),
         needs("test", "build", v1::RunCondition::OnSuccess),
-        needs("tell", "test", v1::RunCondition::OnFailure),
+        needs("report", "test", v1::RunCondition::OnFailure),
     ];
     let pipeline = service.create(pipeline("p", stages)).await;
     let job = service.trigger(&pipeline).await;
     let build = first.start().await;
     first.succeed(&build).await;
-    // And then the first runner says nothing any more.
-    let tell = second.start().await;
-    assert_eq!(work(&tell), ("tell", 1));
-    assert!(!tell.work.as_ref().unwrap().workspace_exists);
-    second.succeed(&tell).await;
+    // From here on the first runner is silent.
+    let report = second.start().await;
+    assert_eq!(work(&report), ("report", 1));
+    assert!(!report.work.as_ref().unwrap().workspace_exists);
+    second.succeed(&report).await;
     let ended = service.ended(&job.id).await;
     let failure = ended.failure.unwrap();
     assert_eq!(failure.stage_name, "test");
@@ -262,7 +262,7 @@ async fn what_builds_on_a_lost_workspace_fails_and_what_follows_a_failure_runs_e
 }
 
 #[tokio::test]
-async fn a_workspace_of_a_job_that_is_over_can_go() {
+async fn the_workspace_of_an_ended_job_can_be_removed() {
     let service = Service::without_runner().await;
     let runner = RawRunner::with_capacity(&service, 1).await;
     let job = one_stage(&service).await;
@@ -284,7 +284,7 @@ async fn a_workspace_of_a_job_that_is_over_can_go() {
 }
 
 #[tokio::test]
-async fn what_a_registration_says_is_checked() {
+async fn registrations_are_validated() {
     let service = Service::without_runner().await;
     let labels = |key: &str, value: &str| map(&[(key, value)]);
     let good = registration;
@@ -323,7 +323,7 @@ async fn what_a_registration_says_is_checked() {
 }
 
 #[tokio::test]
-async fn what_a_runner_says_of_its_work_is_checked() {
+async fn reports_of_runners_are_validated() {
     let service = Service::without_runner().await;
     let mut client = RawRunner::register(&service, registration()).await.client;
     let acquire = || lease::AcquireLeaseRequest {
@@ -415,12 +415,12 @@ async fn what_a_runner_says_of_its_work_is_checked() {
             invalid(field)
         );
     }
-    // Good, but of no lease that there is.
+    // Valid, but for a lease that does not exist.
     assert_lost(client.complete_lease(complete()).await);
 }
 
 #[tokio::test]
-async fn what_is_new_or_long_is_taken_as_the_contract_says() {
+async fn unknown_values_and_long_texts_are_accepted_as_the_contract_says() {
     let service = Service::without_runner().await;
     let runner = RawRunner::with_capacity(&service, 1).await;
     let job = one_stage(&service).await;

@@ -48,7 +48,7 @@ async fn lists_are_paged_newest_first_and_filtered() {
         names(&all.pipelines),
         ["p6", "p5", "p4", "p3", "p2", "p1", "p0"]
     );
-    // The last page, and only it, has no token; a full one too.
+    // The last page has no token, and only that one; a full page too.
     let exact = v1::ListPipelinesRequest {
         page_size: 7,
         ..Default::default()
@@ -107,7 +107,7 @@ async fn page_tokens_are_bound_to_their_filters() {
         };
         assert_eq!(refusal(list(&service, request).await), expected);
     }
-    // Nor does a token of one list fit another one.
+    // A token of one list is not valid for another one, either.
     for name in ["c", "d"] {
         let created = create(&service, pipeline(name, [stage("s", "true")]))
             .await

@@ -1,4 +1,4 @@
-//! Logs that outgrow their limits, and readers by the thousand.
+//! Logs over their limits, and thousands of readers.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tonic::{Streaming, transport::Channel};
 use crate::service::{Service, open, pipeline, stage};
 
 const LIMIT: i64 = 64 * 1024;
-/// Of the first half; of the last one, whole segments are kept.
+/// Bytes of the first half; of the last half, whole segments are kept.
 const KEPT: i64 = LIMIT / 2;
 const SEGMENT: i64 = LIMIT / 8;
 
@@ -36,7 +36,7 @@ async fn follow(
     jobs.read_stage_log(request).await.unwrap().into_inner()
 }
 
-/// What a stream gave, each part right behind the one before.
+/// The content of a stream; each part directly follows the previous one.
 #[derive(Debug, Default)]
 struct Read {
     /// Each with the offset of its first byte.
@@ -70,7 +70,7 @@ impl Read {
                     message.next_offset
                 }
             };
-            assert_eq!(start, read.next_offset, "no hole and no repeat");
+            assert_eq!(start, read.next_offset, "no gap and no repeat");
             read.next_offset = message.next_offset;
         }
         read
@@ -90,7 +90,7 @@ impl Read {
 }
 
 #[tokio::test]
-async fn past_its_limit_a_log_is_its_head_one_gap_and_its_tail() {
+async fn a_log_over_its_limit_keeps_its_head_and_its_tail() {
     let service = Service::with(|config| config.max_stage_log = LIMIT as u64).await;
     let job = service.run(pipeline("p", [stage("s", "seq 50000")])).await;
     let whole = lines(50_000);
@@ -130,7 +130,7 @@ async fn past_its_limit_a_log_is_its_head_one_gap_and_its_tail() {
 }
 
 #[tokio::test]
-async fn a_follower_that_is_overtaken_is_told_what_it_missed() {
+async fn an_overtaken_follower_gets_the_gap() {
     let service = Service::with(|config| config.max_stage_log = LIMIT as u64).await;
     let gate = service.gate("gate");
     let command = format!("echo 1; cat {}; seq 2 400000", gate.display());
@@ -141,7 +141,8 @@ async fn a_follower_that_is_overtaken_is_told_what_it_missed() {
         ..of(&job)
     };
     let mut stream = follow(service.jobs(), request).await;
-    // The follower is there when the log begins, and then reads on only when it is over.
+    // The follower is connected when the log begins, and reads on only when it is
+    // over.
     let began = async {
         loop {
             let message = stream.message().await.unwrap().unwrap();
@@ -164,7 +165,7 @@ async fn a_follower_that_is_overtaken_is_told_what_it_missed() {
 }
 
 #[tokio::test]
-async fn all_logs_together_keep_to_their_limit() {
+async fn the_total_size_of_logs_is_limited() {
     let service = Service::with(|config| config.max_log_total = 3_000).await;
     let write = |name: &'static str| pipeline(name, [stage("s", "head -c 2000 /dev/zero")]);
     let oldest = service.run(write("oldest")).await;
@@ -197,7 +198,7 @@ async fn a_thousand_followers_of_a_log_get_the_same_bytes() {
         let channel = Channel::from_shared(format!("http://{}", service.address)).unwrap();
         let jobs = JobServiceClient::new(channel.connect().await.unwrap());
         for _ in 0..200 {
-            // All of them are there before the stage goes on.
+            // All of them are connected before the stage continues.
             let stream = follow(jobs.clone(), request.clone()).await;
             followers.spawn(Read::of(stream, 0));
         }

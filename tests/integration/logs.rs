@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use crate::service::{Service, open, pipeline, refusal, stage};
 
-/// What a stream sent: bytes, and how it ended.
+/// The content of a stream: bytes, and how it ended.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     bytes: Vec<u8>,
@@ -53,7 +53,7 @@ async fn a_log_is_read_from_any_offset_to_any_limit() {
         (-3, 1, "7", None),
         (-100, 0, "0123456789", Some(10)),
         (10, 0, "", Some(10)),
-        // A limit that is reached at the end of a complete log is told its end.
+        // A limit at the end of a complete log also returns the end.
         (7, 3, "789", Some(10)),
     ] {
         let request = v1::ReadStageLogRequest {
@@ -119,9 +119,9 @@ async fn a_log_is_read_from_any_offset_to_any_limit() {
 }
 
 #[tokio::test]
-async fn bytes_are_kept_as_they_were_written() {
+async fn bytes_are_stored_as_they_were_written() {
     let service = Service::start().await;
-    // Every byte there is, from both outputs, without any line.
+    // All byte values, from both outputs, without line structure.
     let command = r#"
         for high in 0 1 2 3; do for mid in 0 1 2 3 4 5 6 7; do for low in 0 1 2 3 4 5 6 7; do
             printf "\\$high$mid$low"
@@ -163,7 +163,7 @@ async fn a_follower_sees_the_log_grow_and_then_its_end() {
         }
         if bytes == b"before\n" && !opened {
             opened = true;
-            // The present end of a log that still grows is no end.
+            // The present end of a growing log is not its end.
             let now = read(&service, of(&job)).await.unwrap();
             assert_eq!((now.bytes.as_slice(), now.end), (&b"before\n"[..], None));
             assert_eq!(service.get(&job.id).await.stage_runs[0].log_size_bytes, 7);
@@ -191,7 +191,7 @@ async fn a_stage_that_never_ran_has_an_empty_complete_log() {
 }
 
 #[tokio::test]
-async fn a_large_log_comes_whole_and_resumes_at_every_cut() {
+async fn a_large_log_arrives_complete_and_resumes_at_every_cut() {
     let service = Service::start().await;
     let job = service.run(pipeline("p", [stage("s", "seq 100000")])).await;
     let expected: String = (1..=100_000).map(|number| format!("{number}\n")).collect();
@@ -221,7 +221,7 @@ async fn a_large_log_comes_whole_and_resumes_at_every_cut() {
     assert_eq!(bytes, expected.as_bytes());
 }
 
-/// A log that grows without end has a present end all the same.
+/// A log that grows indefinitely still has a present end.
 #[tokio::test]
 async fn a_read_that_does_not_follow_ends_while_the_log_grows() {
     let service = Service::start().await;

@@ -99,7 +99,7 @@ async fn a_check_stores_nothing() {
     let service = Service::start().await;
     let request = |name: &str| v1::CreatePipelineRequest {
         pipeline: Some(pipeline(name, [stage("s", "true")])),
-        // Not read, so it need not be one.
+        // Not parsed, so it need not be a UUID.
         request_id: "no UUID".to_owned(),
         validate_only: true,
     };
@@ -129,7 +129,7 @@ async fn a_check_stores_nothing() {
     assert_eq!(refusal(taken).1, "PIPELINE_NAME_TAKEN");
 }
 
-/// Everything that is wrong is told at once, each with the path of its field.
+/// All violations are reported together, each with the path of its field.
 #[tokio::test]
 async fn bad_pipelines_are_refused_field_by_field() {
     let service = Service::start().await;
@@ -314,7 +314,7 @@ async fn bad_pipelines_are_refused_field_by_field() {
     );
 }
 
-/// However much is wrong, what is told of it fits into what clients take.
+/// However many violations there are, the error fits into the limits of clients.
 #[tokio::test]
 async fn a_refusal_stays_small() {
     let service = Service::without_runner().await;
@@ -395,7 +395,7 @@ async fn a_name_is_unique_within_its_project() {
     let taken = update(&service, rename(&second, "p"), &["name"]).await;
     assert_eq!(existing_id(&taken), first.id);
     assert_eq!(refusal(taken).1, "PIPELINE_NAME_TAKEN");
-    // A name that was given up can be taken.
+    // A released name can be taken.
     update(&service, rename(&first, "r"), &["name"])
         .await
         .unwrap();
@@ -419,7 +419,7 @@ async fn updates_change_what_the_mask_names() {
     .await
     .unwrap();
 
-    // Without paths: what is populated. `parallel: false` is not.
+    // Without paths: the populated fields. `parallel: false` is not one.
     let sparse = v1::Pipeline {
         id: created.id.clone(),
         default_ref: "main".into(),
@@ -431,7 +431,7 @@ async fn updates_change_what_the_mask_names() {
     assert_ne!(second.etag, created.etag);
     assert_eq!(second.create_time, created.create_time);
 
-    // A change to what already is makes no revision.
+    // A change without an effect creates no revision.
     assert_eq!(update(&service, sparse.clone(), &[]).await.unwrap(), second);
 
     // With paths: exactly those, empty or not.
@@ -532,9 +532,9 @@ async fn bad_updates_are_refused_and_change_nothing() {
     assert_eq!(get(&service, &created.id, 0).await.unwrap(), created);
 }
 
-/// What a mask leaves out is not looked at.
+/// Fields outside the mask are not validated.
 #[tokio::test]
-async fn what_is_outside_the_mask_is_not_refused() {
+async fn fields_outside_the_mask_are_not_refused() {
     let service = Service::without_runner().await;
     let created = create(&service, pipeline("p", [stage("s", "true")]))
         .await
@@ -558,9 +558,9 @@ async fn what_is_outside_the_mask_is_not_refused() {
     );
 }
 
-/// Of several that read the same etag, one writes.
+/// Of several updates with the same etag, one succeeds.
 #[tokio::test]
-async fn an_etag_lets_one_of_many_through() {
+async fn an_etag_lets_one_of_many_updates_succeed() {
     let service = Service::start().await;
     let created = create(&service, pipeline("p", [stage("s", "true")]))
         .await
@@ -599,7 +599,7 @@ async fn a_pipeline_may_not_be_too_large() {
 }
 
 #[tokio::test]
-async fn a_deleted_pipeline_is_gone_and_its_jobs_are_not() {
+async fn the_jobs_of_a_deleted_pipeline_remain() {
     let service = Service::start().await;
     let created = create(&service, pipeline("p", [stage("s", "exec sleep 1000")]))
         .await
@@ -653,7 +653,7 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_are_not() {
     );
 }
 
-/// A repeated call has one effect and the same answer.
+/// A repeated call has one effect and the same response.
 #[tokio::test]
 async fn a_request_id_makes_every_call_safe_to_repeat() {
     let service = Service::without_runner().await;
@@ -698,7 +698,7 @@ async fn a_request_id_makes_every_call_safe_to_repeat() {
         (Code::InvalidArgument, "INVALID_FIELDS".into(), field)
     );
 
-    // The same id at another method is another call.
+    // The same id with another method is another call.
     let trigger = v1::TriggerPipelineRequest {
         pipeline_id: pipeline_id.clone(),
         request_id: request_id.clone(),
@@ -723,7 +723,7 @@ async fn a_request_id_makes_every_call_safe_to_repeat() {
         1
     );
     service.cancel(&jobs[0].id).await.unwrap();
-    // Repeated later, it is answered as the first time, whatever became of the job.
+    // A later repetition gets the first response, whatever happened to the job since.
     let again = service.pipelines().trigger_pipeline(trigger).await.unwrap();
     assert_eq!(again.into_inner().job.unwrap(), jobs[0]);
 

@@ -1,4 +1,4 @@
-//! Projects: made, described, and deleted once they are empty.
+//! Projects: created, updated, and deleted once they are empty.
 
 use pipewright::proto::v1;
 use prost_types::FieldMask;
@@ -36,7 +36,7 @@ fn delete(name: &str) -> v1::DeleteProjectRequest {
 }
 
 #[tokio::test]
-async fn a_project_is_kept_as_it_was_made() {
+async fn a_project_is_stored_as_created() {
     let service = Service::without_runner().await;
     let mut projects = service.projects();
     let created = projects.create_project(create(project("shop"))).await;
@@ -65,7 +65,7 @@ async fn a_project_is_kept_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_project_is_told_by_its_fields() {
+async fn violations_of_a_project_name_its_fields() {
     let service = Service::without_runner().await;
     let mut projects = service.projects();
     let wrong = v1::Project {
@@ -87,7 +87,7 @@ async fn what_is_wrong_with_a_project_is_told_by_its_fields() {
 }
 
 #[tokio::test]
-async fn a_project_that_is_only_checked_is_not_made() {
+async fn a_project_that_is_only_validated_is_not_created() {
     let service = Service::without_runner().await;
     let mut projects = service.projects();
     let request = v1::CreateProjectRequest {
@@ -102,7 +102,7 @@ async fn a_project_that_is_only_checked_is_not_made() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_its_mask_names_if_the_etag_is_right() {
+async fn an_update_changes_the_fields_of_its_mask_if_the_etag_is_current() {
     let service = Service::without_runner().await;
     let mut projects = service.projects();
     let created = projects.create_project(create(project("shop"))).await;
@@ -157,7 +157,7 @@ async fn lists_are_in_the_order_of_names_and_come_in_pages() {
         if page_token.is_empty() {
             break;
         }
-        // Of another list it means nothing.
+        // In another list it is not valid.
         let request = v1::ListRunnersRequest {
             page_token: page_token.clone(),
             ..Default::default()
@@ -169,7 +169,7 @@ async fn lists_are_in_the_order_of_names_and_come_in_pages() {
 }
 
 #[tokio::test]
-async fn a_project_that_a_pipeline_names_comes_into_being() {
+async fn the_project_of_a_new_pipeline_is_created() {
     let service = Service::without_runner().await;
     let request = v1::CreatePipelineRequest {
         pipeline: Some(v1::Pipeline {

@@ -1,4 +1,4 @@
-//! A runner that is nothing but its calls, so that a test says when each is made.
+//! A runner that only makes calls, so that a test decides when each is made.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::service::{Service, map, refusal};
 
-/// Longer than anything here takes; a call that is held so long has failed.
+/// Longer than any test takes; a call that is held this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct RawRunner {
     pub(crate) session: String,
 }
 
-/// A registration that is as it should be.
+/// A valid registration.
 pub(crate) fn registration() -> v1::RegisterRunnerRequest {
     v1::RegisterRunnerRequest {
         display_name: "raw".to_owned(),
@@ -47,7 +47,7 @@ impl RawRunner {
         }
     }
 
-    /// One that has room for a number of stages.
+    /// A runner with this capacity.
     pub(crate) async fn with_capacity(service: &Service, capacity: i32) -> Self {
         let request = v1::RegisterRunnerRequest {
             capacity,
@@ -98,18 +98,18 @@ impl RawRunner {
         Ok(answer.into_inner())
     }
 
-    /// A lease, waited for.
+    /// Waits for a lease.
     pub(crate) async fn take(&self) -> v1::Lease {
         let answer = self.ask(&id(), PATIENCE).await.unwrap();
         answer.lease.expect("a lease before patience ends")
     }
 
-    /// What there is right now.
-    pub(crate) async fn look(&self) -> Option<v1::Lease> {
+    /// A lease that is available right now.
+    pub(crate) async fn try_take(&self) -> Option<v1::Lease> {
         self.ask(&id(), Duration::ZERO).await.unwrap().lease
     }
 
-    /// A lease that is confirmed.
+    /// A confirmed lease.
     pub(crate) async fn start(&self) -> v1::Lease {
         let lease = self.take().await;
         self.renew(&lease, Duration::ZERO).await.unwrap();
@@ -131,7 +131,7 @@ impl RawRunner {
         Ok(answer.into_inner())
     }
 
-    /// Renews, each call held for as long as may be, until the lease is lost.
+    /// Renews, each call held as long as allowed, until the lease is lost.
     pub(crate) async fn keep(&self, lease: &v1::Lease) -> Status {
         loop {
             if let Err(status) = self.renew(lease, PATIENCE).await {
@@ -176,7 +176,7 @@ impl RawRunner {
         self.complete(lease, Outcome::Succeeded, 0).await.unwrap();
     }
 
-    /// No write under this lease is taken.
+    /// Checks that no write under this lease is accepted.
     pub(crate) async fn is_fenced(&self, lease: &v1::Lease) {
         assert_lost(self.append(lease, 0, b"x").await);
         assert_lost(self.complete(lease, Outcome::Succeeded, 0).await);

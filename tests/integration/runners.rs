@@ -1,4 +1,4 @@
-//! `RunnerService`, and who gets what.
+//! `RunnerService`, and the assignment of stages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -92,11 +92,11 @@ async fn runners_are_listed_page_by_page() {
             break;
         }
     }
-    assert_eq!(seen, ids, "in the order in which they came");
+    assert_eq!(seen, ids, "in the order of registration");
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told() {
+async fn an_absent_runner_is_reported() {
     let service = Service::without_runner().await;
     let mut runners = service.runners();
     let runner_id = id();
@@ -138,11 +138,11 @@ async fn a_drained_runner_gets_nothing_and_its_stage_ends() {
     assert!(drained.draining);
     assert_eq!(drained.stages.len(), 1);
     let second = trigger(&service, [stage("s", "true")]).await;
-    assert!(runner.look().await.is_none());
+    assert!(runner.try_take().await.is_none());
     runner.succeed(&lease).await;
     let ended = service.ended(&first.id).await;
     assert_eq!(ended.state(), v1::job::State::Succeeded);
-    // A call that waits gets the stage as soon as the runner is resumed.
+    // A waiting call gets the stage as soon as the runner is resumed.
     let resume = async {
         let request = v1::ResumeRunnerRequest {
             runner_id: runner.id.clone(),
@@ -155,7 +155,7 @@ async fn a_drained_runner_gets_nothing_and_its_stage_ends() {
 }
 
 #[tokio::test]
-async fn a_stage_goes_to_a_runner_with_its_labels_and_says_what_it_waits_for() {
+async fn a_stage_goes_to_a_runner_with_its_labels_and_shows_what_it_waits_for() {
     let service = Service::without_runner().await;
     let plain = RawRunner::with_labels(&service, &[("os", "linux")]).await;
     let wants_gpu = v1::Stage {
@@ -167,7 +167,7 @@ async fn a_stage_goes_to_a_runner_with_its_labels_and_says_what_it_waits_for() {
         pending_reason(&service, &job).await,
         PendingReason::NoMatchingRunner
     );
-    assert!(plain.look().await.is_none());
+    assert!(plain.try_take().await.is_none());
     let labels = [("os", "linux"), ("gpu", "a100"), ("eu", "")];
     let gpu = RawRunner::with_labels(&service, &labels).await;
     assert_eq!(work(&gpu.start().await), ("train", 1));
@@ -179,12 +179,12 @@ async fn a_stage_goes_to_a_runner_with_its_labels_and_says_what_it_waits_for() {
 }
 
 #[tokio::test]
-async fn a_runner_is_given_only_actions_that_it_named() {
+async fn a_runner_gets_only_actions_that_it_named() {
     let service = Service::without_runner().await;
     let unknown = RawRunner::with_actions(&service, &["teleport"]).await;
     assert!(get(&service, &unknown).await.actions.is_empty());
     let job = trigger(&service, [stage("s", "true")]).await;
-    assert!(unknown.look().await.is_none());
+    assert!(unknown.try_take().await.is_none());
     assert_eq!(
         pending_reason(&service, &job).await,
         PendingReason::NoCapableRunner
@@ -193,14 +193,14 @@ async fn a_runner_is_given_only_actions_that_it_named() {
     assert_eq!(get(&service, &capable).await.actions, ["command"]);
     assert_eq!(work(&capable.start().await), ("s", 1));
     let next = trigger(&service, [stage("s", "true")]).await;
-    assert!(unknown.look().await.is_none());
+    assert!(unknown.try_take().await.is_none());
     assert_eq!(
         pending_reason(&service, &next).await,
         PendingReason::RunnersBusy
     );
 }
 
-/// Runners from before there was anything else name no action.
+/// Runners from versions without other actions name no action.
 #[tokio::test]
 async fn a_runner_that_names_no_action_runs_commands() {
     let service = Service::without_runner().await;
@@ -210,7 +210,7 @@ async fn a_runner_that_names_no_action_runs_commands() {
     assert_eq!(work(&runner.start().await), ("s", 1));
 }
 
-/// A runner of this process that reaches a service over the network.
+/// A runner of this process that connects over the network.
 async fn remote(service: &Service, name: &str) -> Result<(), RunnerError> {
     let server = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
     let settings = RunnerSettings {
@@ -232,7 +232,7 @@ async fn remote(service: &Service, name: &str) -> Result<(), RunnerError> {
 }
 
 #[tokio::test]
-async fn a_runner_that_the_service_will_never_take_ends() {
+async fn a_permanently_refused_runner_ends() {
     let service = Service::without_runner().await;
     let ended = remote(&service, &"n".repeat(129)).await;
     let Err(RunnerError::Refused { why, message }) = ended else {
@@ -252,7 +252,7 @@ async fn a_runner_that_the_service_will_never_take_ends() {
 }
 
 #[tokio::test]
-async fn a_remote_runner_does_what_one_in_the_process_does() {
+async fn a_remote_runner_behaves_like_the_embedded_one() {
     let service = Service::without_runner().await;
     let stages = [
         stage(

@@ -1,4 +1,4 @@
-//! Secret variables: they reach the command, and nobody else.
+//! Secret variables: they reach the command, and nothing else.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use pipewright::proto::v1::{self, job_event::Change};
@@ -57,7 +57,7 @@ fn assert_clean(bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_command_has_them_and_its_log_does_not() {
+async fn a_command_gets_secrets_and_its_log_masks_them() {
     let service = Service::start().await;
     let seen = service.path("seen");
     let command = format!(
@@ -79,7 +79,7 @@ async fn a_command_has_them_and_its_log_does_not() {
         format!("{TOKEN} {OTHER}")
     );
     let log = service.log(&job.id, "s").await;
-    // Of the character before, the secret has two bits.
+    // Two bits of the first character of the secret come from the character before.
     let expected = "-***-***-\n***\n***\ndXNlcjp***\nhttps://me:***@example.com ***\n";
     assert_eq!(String::from_utf8(log.clone()).unwrap(), expected);
     assert_eq!(job.stage_runs[0].log_size_bytes, log.len() as i64);
@@ -95,7 +95,7 @@ async fn a_value_that_is_written_in_two_pieces_is_masked() {
     );
     let created = service.create(secretive([stage("s", &command)])).await;
     let job = service.trigger(&created).await;
-    // What cannot be part of a secret goes out at once.
+    // Output that cannot be part of a secret is written immediately.
     service.until_logged(&job.id, "s", "ready> ").await;
     open(&gate, "").await;
     let log = service.log(&job.id, "s").await;
@@ -106,7 +106,7 @@ async fn a_value_that_is_written_in_two_pieces_is_masked() {
 }
 
 #[tokio::test]
-async fn the_last_word_on_a_name_says_whether_it_is_secret() {
+async fn the_last_definition_of_a_name_decides_whether_it_is_secret() {
     let service = Service::start().await;
     let of_stage = v1::Stage {
         variables: map(&[("A", "stage-a"), ("C", "stage-c")]),
@@ -132,7 +132,7 @@ async fn the_last_word_on_a_name_says_whether_it_is_secret() {
 }
 
 #[tokio::test]
-async fn a_retry_has_them_too() {
+async fn a_retry_gets_the_secrets_too() {
     let service = Service::start().await;
     let seen = service.path("seen");
     let command = format!("echo $TOKEN $OTHER | tee -a {}; exit 1", seen.display());
@@ -150,7 +150,7 @@ async fn a_retry_has_them_too() {
 }
 
 #[tokio::test]
-async fn no_answer_and_no_event_has_a_value() {
+async fn no_response_and_no_event_has_a_value() {
     let service = Service::start().await;
     let command = r#"echo "$TOKEN $OTHER"; exit 3"#;
     let created = service.create(secretive([stage("s", command)])).await;
@@ -196,10 +196,10 @@ async fn no_answer_and_no_event_has_a_value() {
     assert_clean(&jobs.unwrap().into_inner().encode_to_vec());
 }
 
-/// Who has read a pipeline has not read its secrets, and so does not lose them by
-/// writing it back.
+/// A client that has read a pipeline has not read its secrets, so writing it back
+/// does not remove them.
 #[tokio::test]
-async fn an_update_merges_them_whatever_its_mask() {
+async fn an_update_merges_secrets_whatever_its_mask() {
     let service = Service::without_runner().await;
     let both = v1::Pipeline {
         secret_variables: map(&[("A", "value-a"), ("B", "value-b"), ("NONE", "")]),
@@ -219,7 +219,7 @@ async fn an_update_merges_them_whatever_its_mask() {
     for paths in [&[][..], &["*"], &["secret_variables"], &["name"]] {
         assert_eq!(names(&[], paths).await, (1, "A,B".to_owned()), "{paths:?}");
     }
-    // What the mask leaves out is not looked at.
+    // Fields outside the mask are ignored.
     assert_eq!(names(&[("1", "x")], &["name"]).await.0, 1);
     assert_eq!(names(&[("A", "value-a")], &[]).await.0, 1, "no change");
     assert_eq!(names(&[("A", "new")], &[]).await, (2, "A,B".to_owned()));
@@ -291,7 +291,7 @@ async fn a_refusal_names_the_variable_and_quotes_nothing() {
 }
 
 #[tokio::test]
-async fn their_limits_are_told() {
+async fn limits_of_secrets_are_reported() {
     let service = Service::without_runner().await;
     let created = service.create(pipeline("p", [stage("s", "true")])).await;
     let many: Vec<String> = (0..257).map(|number| format!("A{number}")).collect();
@@ -306,7 +306,7 @@ async fn their_limits_are_told() {
         let refused = refusal(create(&service, bad).await);
         assert_eq!(refused.2, ["pipeline.secret_variables"]);
     }
-    // Of a trigger, together with those that are not secret.
+    // In a trigger, together with the variables that are not secret.
     let together = v1::TriggerPipelineRequest {
         variables: map(&large[..1]),
         secret_variables: map(&large[1..]),

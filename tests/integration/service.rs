@@ -34,7 +34,7 @@ pub(crate) struct Service {
     task: JoinHandle<Result<(), ServeError>>,
 }
 
-/// The machine's time, and what a test adds to it.
+/// The machine's time plus an offset that a test sets.
 #[derive(Default)]
 pub(crate) struct TestClock(Mutex<Duration>);
 
@@ -127,12 +127,12 @@ impl Service {
         AdminServiceClient::new(self.channel.clone())
     }
 
-    /// Where stages and the test may leave things for each other.
+    /// A path in the directory that stages and the test share.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// A pipe with a name: a stage that reads it waits for [`open`].
+    /// Creates a named pipe: a stage that reads it waits for [`open`].
     pub(crate) fn gate(&self, name: &str) -> PathBuf {
         let gate = self.path(name);
         let made = std::process::Command::new("mkfifo").arg(&gate).status();
@@ -203,7 +203,7 @@ impl Service {
         }
     }
 
-    /// Waits for the end of a job and gives all of its events.
+    /// Waits for the end of a job and returns all of its events.
     pub(crate) async fn events(&self, job_id: &str) -> Vec<v1::JobEvent> {
         let mut stream = self.watch(job_id, Some(0)).await;
         let mut events = Vec::new();
@@ -213,7 +213,7 @@ impl Service {
         events
     }
 
-    /// Waits for the first event of a job that a predicate holds for.
+    /// Waits for the first event of a job that satisfies a predicate.
     pub(crate) async fn until(&self, job_id: &str, wanted: impl Fn(&v1::JobEvent) -> bool) {
         let mut stream = self.watch(job_id, Some(0)).await;
         while let Some(message) = stream.message().await.unwrap() {
@@ -266,7 +266,7 @@ impl Service {
         let mut log = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
             if let Some(v1::read_stage_log_response::Payload::Chunk(chunk)) = message.payload {
-                assert_eq!(chunk.offset, log.len() as i64, "no hole and no repeat");
+                assert_eq!(chunk.offset, log.len() as i64, "no gap and no repeat");
                 log.extend_from_slice(&chunk.data);
             }
         }
@@ -305,7 +305,7 @@ impl Service {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
-    /// Waits for the service to have stopped.
+    /// Waits until the service has stopped.
     pub(crate) async fn stopped(self) -> Result<(), ServeError> {
         self.task.await.unwrap()
     }
@@ -315,8 +315,9 @@ impl Service {
     }
 }
 
-/// Lets a stage through its gate. Waits for the stage to come to it, on a thread of
-/// its own: the runner, which has to start the stage, shares the test's.
+/// Opens a pipe that a stage reads, which lets the stage continue. Waits for the
+/// stage on a separate thread: the runner, which has to start the stage, shares the
+/// test's thread.
 pub(crate) async fn open(gate: &Path, text: &str) {
     tokio::fs::write(gate, text).await.unwrap();
 }

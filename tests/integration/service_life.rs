@@ -1,4 +1,4 @@
-//! How the service starts, keeps, forgets and stops.
+//! Start, retention and stop of the service.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Waits until a job has been forgotten.
+/// Waits until a job has been removed.
 async fn until_gone(service: &Service, job_id: &str) {
     let request = || v1::GetJobRequest {
         job_id: job_id.to_owned(),
@@ -44,7 +44,7 @@ async fn the_oldest_ended_jobs_go_with_their_logs() {
         let job = service.trigger(&created).await;
         jobs.push(service.ended(&job.id).await);
     }
-    // Too young to go, however many there are.
+    // Too recent to be removed, however many there are.
     for job in &jobs {
         service.get(&job.id).await;
     }
@@ -78,7 +78,7 @@ async fn the_oldest_ended_jobs_go_with_their_logs() {
         .await
         .unwrap();
     assert_eq!(listed.into_inner().jobs.len(), 2);
-    // The directory goes after the job.
+    // The directory is removed after the job.
     while service.log_directories().len() > 2 {
         tokio::task::yield_now().await;
     }
@@ -92,7 +92,7 @@ async fn an_open_reader_keeps_its_job() {
         .await;
     let first = service.trigger(&created).await;
     service.ended(&first.id).await;
-    // More than fits into the stream's window: it stays open while it is not read.
+    // More than fits into the stream's window: the stream stays open until it is read.
     let request = v1::ReadStageLogRequest {
         job_id: first.id.clone(),
         stage_name: "s".into(),
@@ -114,7 +114,7 @@ async fn an_open_reader_keeps_its_job() {
         size = message.next_offset;
     }
     assert_eq!(size, 6_888_896);
-    // The second one is too young; the first goes as soon as nobody reads it.
+    // The second one is too recent; the first is removed as soon as it has no reader.
     until_gone(&service, &first.id).await;
     service.get(&second.id).await;
 }
@@ -152,7 +152,7 @@ async fn a_carried_log_that_expired_is_a_gap() {
         stage_name: "good".into(),
         ..Default::default()
     };
-    // The directory goes after the job.
+    // The directory is removed after the job.
     while service.log_directories().len() > 1 {
         tokio::task::yield_now().await;
     }
@@ -179,7 +179,8 @@ async fn a_carried_log_that_expired_is_a_gap() {
 async fn a_stop_refuses_new_jobs_and_ends_the_running_ones() {
     let mut service = Service::start().await;
     let ready = service.path("ready");
-    // Says goodbye on TERM, once the test has seen that new jobs are refused.
+    // The command handles TERM, and ends once the test has seen that new jobs are
+    // refused.
     let gate = service.gate("gate");
 
     let command = format!(
@@ -291,7 +292,7 @@ async fn health_and_reflection_know_the_services() {
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_when_there_is_one() {
+async fn a_token_is_required_if_configured() {
     let service = Service::with(|config| config.access = Access::Token("open sesame".into())).await;
     let list = |token: Option<&str>| {
         let mut request = Request::new(v1::ListPipelinesRequest::default());
@@ -324,7 +325,7 @@ async fn a_token_is_asked_for_when_there_is_one() {
     assert_eq!(refused.0, Code::Unauthenticated);
 }
 
-/// What tonic refuses by itself says as much as what the services refuse.
+/// Errors from tonic itself have as many details as those of the services.
 #[tokio::test]
 async fn refusals_from_below_the_services_have_a_reason_too() {
     let service = Service::start().await;
@@ -356,8 +357,8 @@ async fn refusals_from_below_the_services_have_a_reason_too() {
         (Code::ResourceExhausted, "MESSAGE_TOO_LARGE".into(), vec![])
     );
 
-    // A create has a message in field 1, where a cancel has text; the largest number in
-    // it is no UTF-8.
+    // A create has a message in field 1, where a cancel has a string; the largest
+    // number in it is not valid UTF-8.
     let pipeline = v1::CreatePipelineRequest {
         pipeline: Some(v1::Pipeline {
             revision: i64::MAX,

@@ -1,4 +1,4 @@
-//! Stages run for real, in the order that the pipeline gives them.
+//! Stages run with real processes, in the order of the pipeline.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -38,7 +38,8 @@ async fn two_hundred_parallel_stages_reach_the_workers_and_never_exceed_them() {
         service.path("seen"),
     );
     std::fs::create_dir(&running).unwrap();
-    // Each stage notes who runs beside it; it waits for a full house until one was seen.
+    // Each stage records the concurrent ones; it waits until all workers were busy
+    // once.
     let command = format!(
         r#"
         mkdir "{running}/$PIPEWRIGHT_STAGE_NAME"
@@ -76,7 +77,7 @@ async fn two_hundred_parallel_stages_reach_the_workers_and_never_exceed_them() {
 }
 
 #[tokio::test]
-async fn a_failure_runs_what_waits_for_failures_and_skips_the_rest() {
+async fn a_failure_runs_failure_stages_and_skips_the_rest() {
     let service = Service::start().await;
     let job = service
         .run(pipeline(
@@ -147,7 +148,7 @@ async fn needs_order_a_parallel_pipeline() {
 }
 
 #[tokio::test]
-async fn the_environment_is_the_variables_and_what_the_service_tells() {
+async fn the_environment_has_the_variables_and_those_of_the_service() {
     let service = Service::start().await;
     let created = service
         .create(v1::Pipeline {
@@ -193,7 +194,7 @@ async fn the_environment_is_the_variables_and_what_the_service_tells() {
 }
 
 #[tokio::test]
-async fn a_stage_that_runs_too_long_is_ended_and_has_failed() {
+async fn a_stage_that_exceeds_its_timeout_is_ended_and_fails() {
     let service = Service::start().await;
     let timeout = prost_types::Duration {
         seconds: 1,
@@ -228,7 +229,7 @@ async fn the_workspace_is_shared_by_the_stages_and_gone_after_the_job() {
     assert_eq!(job.state(), Job::Succeeded);
     assert_eq!(service.log(&job.id, "read").await, b"hello\n");
 
-    // The next job's first stage begins after the runner has heard of the end.
+    // The next job's first stage begins after the runner has processed the end.
     let job = service.run(pipeline("q", [stage("look", "ls -A")])).await;
     assert_eq!(service.log(&job.id, "look").await, b"");
     assert!(
@@ -240,7 +241,7 @@ async fn the_workspace_is_shared_by_the_stages_and_gone_after_the_job() {
 }
 
 #[tokio::test]
-async fn a_stage_for_labels_that_no_runner_has_waits_and_says_why() {
+async fn a_stage_for_labels_that_no_runner_has_waits_and_shows_why() {
     let service = Service::start().await;
     let created = service
         .create(pipeline(
@@ -330,7 +331,7 @@ async fn a_stage_reports_its_progress_in_a_file() {
     );
     open(&first, "").await;
     open(&second, "").await;
-    // What falls is no progress, and the end of a stage is all of it.
+    // A decrease is not progress, and the end of a stage is 100 percent.
     let ended = service.ended(&job.id).await;
     assert_eq!(ended.state(), Job::Succeeded);
     let percent: Vec<_> = ended
@@ -364,7 +365,7 @@ async fn a_job_weighs_its_stages_by_how_long_they_took_before() {
         open(&long, "go").await;
         assert_eq!(service.ended(&job.id).await.progress_percent, 100);
     }
-    // Alike when nothing is known; a tenth of the whole once it is.
+    // Equal weights without history; a tenth of the whole with it.
     assert_eq!(halfway[0], 50);
     assert!((9..=11).contains(&halfway[1]), "{halfway:?}");
 }

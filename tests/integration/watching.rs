@@ -26,8 +26,8 @@ fn three_stages() -> v1::Pipeline {
     )
 }
 
-/// Rules 1 and 4: numbered from 1 without gaps, made first, ended last, and folded
-/// they give the job.
+/// Rules 1 and 4: numbered from 1 without gaps, Created first, Ended last, and
+/// folding them gives the job.
 #[tokio::test]
 async fn events_are_numbered_and_add_up_to_the_job() {
     let service = Service::start().await;
@@ -50,7 +50,7 @@ async fn events_are_numbered_and_add_up_to_the_job() {
     assert_eq!(fold(&events), service.get(&job.id).await);
 }
 
-/// Folds events as a client would, knowing nothing but the contract.
+/// Folds events as a client would, from the contract alone.
 fn fold(events: &[v1::JobEvent]) -> v1::Job {
     let mut job = v1::Job::default();
     for event in events {
@@ -77,7 +77,7 @@ fn fold(events: &[v1::JobEvent]) -> v1::Job {
                 job.stage_runs[position].progress_percent = progressed.progress_percent;
             }
             Change::JobEnded(ended) => {
-                // The end says again what the events before it said.
+                // The last event repeats the content of the earlier ones.
                 let ended = ended.job.unwrap();
                 assert_eq!(ended.stage_runs, job.stage_runs);
                 job = ended;
@@ -89,7 +89,7 @@ fn fold(events: &[v1::JobEvent]) -> v1::Job {
     job
 }
 
-/// Rule 2: a snapshot and what comes after it are the whole, at any moment.
+/// Rule 2: a snapshot and the events after it are complete, at any moment.
 #[tokio::test]
 async fn a_watch_without_a_sequence_begins_with_a_snapshot() {
     let service = Service::start().await;
@@ -109,7 +109,7 @@ async fn a_watch_without_a_sequence_begins_with_a_snapshot() {
     assert_eq!(sequences(&events), (first..=last).collect::<Vec<_>>());
     assert!(is_end(events.last().unwrap()));
 
-    // After the end the snapshot is all there is.
+    // After the end the snapshot is the only message.
     let mut stream = service.watch(&job.id, None).await;
     let message = stream.message().await.unwrap().unwrap();
     let Some(Payload::Snapshot(snapshot)) = message.payload else {
@@ -119,7 +119,7 @@ async fn a_watch_without_a_sequence_begins_with_a_snapshot() {
     assert_eq!(stream.message().await.unwrap(), None);
 }
 
-/// Rule 2: a number ahead of the job is answered with a snapshot that says so.
+/// Rule 2: a sequence ahead of the job is answered with a snapshot that says so.
 #[tokio::test]
 async fn a_sequence_ahead_of_the_job_is_answered_with_a_snapshot() {
     let service = Service::start().await;
@@ -163,18 +163,18 @@ async fn heartbeats_follow_the_backlog_and_every_silence() {
     }
 }
 
-/// Rule 4: having seen the last event, there is nothing to send but OK.
+/// Rule 4: after the last event there is nothing to send but OK.
 #[tokio::test]
-async fn a_watch_that_has_seen_the_end_ends_at_once() {
+async fn a_watch_that_has_seen_the_end_ends_immediately() {
     let service = Service::start().await;
     let job = service.run(three_stages()).await;
     let mut stream = service.watch(&job.id, Some(job.last_sequence)).await;
     assert_eq!(stream.message().await.unwrap(), None);
 }
 
-/// Rule 5: refusals that are final.
+/// Rule 5: final refusals.
 #[tokio::test]
-async fn a_watch_that_cannot_be_is_refused() {
+async fn an_invalid_watch_is_refused() {
     let service = Service::start().await;
     let watch = async |request: v1::WatchJobRequest| {
         refusal(service.jobs().watch_job(request).await.map(|_| ()))
@@ -223,7 +223,7 @@ async fn a_watch_that_cannot_be_is_refused() {
     }
 }
 
-/// A watcher that comes back after every single event sees each exactly once.
+/// A watcher that reconnects after every single event sees each exactly once.
 #[tokio::test]
 async fn reconnecting_after_every_event_loses_and_repeats_nothing() {
     let service = Service::start().await;
@@ -302,8 +302,8 @@ async fn a_thousand_watchers_see_the_same_events() {
     assert!(seen.iter().all(|events| *events == all));
 }
 
-/// Watches a job from its first event on, so many times; a connection takes 256
-/// streams at most.
+/// Opens this many watches of a job from its first event on; a connection carries
+/// 256 streams at most.
 async fn watch_often(
     service: &Service,
     job_id: &str,
@@ -323,9 +323,9 @@ async fn watch_often(
     join_all(watches).await
 }
 
-/// Rule 6: watchers that never read do not keep anybody, the job included, waiting.
+/// Rule 6: watchers that never read block no one, including the job.
 #[tokio::test]
-async fn stalled_watchers_slow_nobody() {
+async fn stalled_watchers_block_no_one() {
     let service = Service::start().await;
     let stages = (0..60).map(|n| stage(&format!("s{n}"), "true"));
     let created = service
@@ -342,7 +342,7 @@ async fn stalled_watchers_slow_nobody() {
     // On the same connection as those that do not read.
     let ended = service.ended(&job.id).await;
     assert_eq!(ended.state(), State::Succeeded);
-    // And each of them can still read all of it.
+    // And each of them can still read everything.
     for mut stream in stalled {
         let mut last = 0;
         while let Some(message) = stream.message().await.unwrap() {
@@ -357,7 +357,7 @@ async fn stalled_watchers_slow_nobody() {
 
 /// A watch that ends with the server says that it can be resumed.
 #[tokio::test]
-async fn a_stop_ends_the_jobs_and_tells_their_watchers() {
+async fn a_stop_ends_the_jobs_and_notifies_their_watchers() {
     let mut service = Service::start().await;
     let created = service
         .create(pipeline("p", [stage("s", "exec sleep 1000")]))
@@ -371,7 +371,7 @@ async fn a_stop_ends_the_jobs_and_tells_their_watchers() {
         events.extend(events_of(message));
     }
     let Some(Change::JobEnded(ended)) = events.pop().unwrap().change else {
-        panic!("the job's end is told before the stop");
+        panic!("the end of the job precedes the stop");
     };
     let job = ended.job.unwrap();
     assert_eq!(job.state(), State::Cancelled);
@@ -382,10 +382,10 @@ async fn a_stop_ends_the_jobs_and_tells_their_watchers() {
     service.stopped().await.unwrap();
 }
 
-/// A stage that does not end within the drain does not keep the service; its
-/// watchers are told to resume.
+/// A stage that does not end within the drain does not delay the service; its
+/// watchers are asked to resume.
 #[tokio::test]
-async fn watchers_of_what_outlives_the_drain_are_told_to_resume() {
+async fn watchers_of_jobs_that_outlive_the_drain_are_asked_to_resume() {
     let mut service = Service::with(|config| {
         config.kill_grace = Duration::from_secs(60);
         config.drain = Duration::from_millis(200);
@@ -400,7 +400,7 @@ async fn watchers_of_what_outlives_the_drain_are_told_to_resume() {
     let end = loop {
         match stream.message().await {
             Ok(Some(_)) => {}
-            Ok(None) => panic!("OK would mean that the job's end was told"),
+            Ok(None) => panic!("OK would mean that the end of the job was sent"),
             Err(status) => break status,
         }
     };

@@ -62,14 +62,14 @@ impl Repository {
         }
     }
 
-    /// Serves it; answers with `host:port/path`.
+    /// Serves it; returns `host:port/path`.
     async fn serve(&self) -> String {
         let (listener, address) = listen().await;
         tokio::spawn(git_server::serve(listener, self.root.path().to_owned()));
         format!("{address}/demo")
     }
 
-    /// Serves it as plain files, as a host without a git of its own does.
+    /// Serves it as plain files, like a host without a git server.
     async fn serve_files(&self) -> String {
         git(&self.root.path().join("demo"), &["update-server-info"]);
         let (listener, address) = listen().await;
@@ -167,7 +167,7 @@ async fn repositories_with_sha256_are_checked_out() {
 }
 
 #[tokio::test]
-async fn a_host_of_plain_files_is_fetched_from_in_full() {
+async fn a_fetch_from_a_host_of_plain_files_is_complete() {
     let repository = Repository::create();
     let url = format!("http://{}", repository.serve_files().await);
     let world = World::isolated();
@@ -180,7 +180,7 @@ async fn a_host_of_plain_files_is_fetched_from_in_full() {
 }
 
 #[tokio::test]
-async fn a_commit_goes_before_its_ref_and_the_first_report_wins() {
+async fn a_commit_overrides_its_ref_and_the_first_report_wins() {
     let repository = Repository::create();
     let url = format!("http://{}", repository.serve().await);
     let world = World::isolated();
@@ -221,7 +221,7 @@ async fn stages_of_a_job_share_one_checkout() {
 }
 
 #[tokio::test]
-async fn a_failed_checkout_is_tried_again_by_the_next_stage() {
+async fn a_failed_checkout_is_retried_by_the_next_stage() {
     let repository = Repository::create();
     let url = format!("http://{}", repository.serve().await);
     let world = World::isolated();
@@ -237,13 +237,13 @@ async fn a_failed_checkout_is_tried_again_by_the_next_stage() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told() {
+async fn checkout_errors_are_reported() {
     let repository = Repository::create();
     let host = repository.serve().await;
     let url = format!("http://me:hunter2@{host}");
     let world = World::isolated();
     let missing = "1234567890".repeat(4);
-    for (url, git_ref, told) in [
+    for (url, git_ref, expected) in [
         (
             url.as_str(),
             "nosuch",
@@ -268,14 +268,14 @@ async fn what_is_wrong_is_told() {
     ] {
         let (completion, _) = world.run(checkout_of(url, git_ref, "echo never")).await;
         let message = failed(&completion);
-        assert!(message.contains(told), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn no_credentials_are_left_behind() {
+async fn no_credentials_are_left_in_the_workspace() {
     let repository = Repository::create();
     let url = format!("http://me:hunter2@{}", repository.serve().await);
     let world = World::isolated();
@@ -288,7 +288,7 @@ async fn no_credentials_are_left_behind() {
 
 #[tokio::test]
 async fn the_timeout_covers_the_checkout_and_a_cancel_ends_it() {
-    // Both let others connect and never answer.
+    // Both accept connections and never respond.
     let (_silent, timed_out) = listen().await;
     let (listener, cancelled) = listen().await;
     let world = World::isolated();

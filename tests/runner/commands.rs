@@ -1,4 +1,4 @@
-//! What becomes of a stage's command.
+//! Execution and results of a stage's command.
 
 use std::{
     fs,
@@ -31,7 +31,7 @@ async fn output_is_shipped_as_the_bytes_that_were_written() {
 }
 
 #[tokio::test]
-async fn a_large_output_without_lines_arrives_whole() {
+async fn a_large_output_without_lines_arrives_complete() {
     let world = World::isolated();
     let (completion, log) = world
         .run(work("head -c 5000000 /dev/zero | tr '\\0' x"))
@@ -78,8 +78,8 @@ async fn a_program_that_is_missing_or_not_executable_is_named_in_the_log() {
         let (completion, log) = world.run(work(command)).await;
         assert_eq!(completion.outcome, Outcome::CommandFailed);
         assert_eq!(completion.exit_code, Some(code));
-        let told = format!("exited with status {code}");
-        assert!(completion.message.starts_with(&told), "{completion:?}");
+        let expected = format!("exited with status {code}");
+        assert!(completion.message.starts_with(&expected), "{completion:?}");
         assert!(text(&log).contains(program), "{}", text(&log));
     }
     world.finish().await;
@@ -121,8 +121,9 @@ async fn a_timeout_ends_even_what_ignores_sigterm() {
     world.finish().await;
 }
 
-/// A stage with a short grace: a shell's child that SIGTERM hits between its fork and
-/// its exec loses the signal, and lives until the grace is over.
+/// A stage with a short grace: if SIGTERM hits a child of the shell between its
+/// fork and its exec, the signal is lost and the child lives until the grace is
+/// over.
 fn tidying(command: &str) -> StageWork {
     StageWork {
         kill_grace: Duration::from_secs(3),
@@ -160,7 +161,7 @@ async fn children_may_tidy_up_after_their_shell_is_gone() {
 }
 
 #[tokio::test]
-async fn what_a_command_leaves_in_its_group_is_swept() {
+async fn processes_left_in_the_group_are_killed() {
     let world = World::isolated();
     let fifo = world.fifo("held");
     let run = world.leases.give(work_with_fifo(
@@ -246,7 +247,7 @@ async fn stages_of_a_job_share_a_workspace_and_others_do_not() {
 }
 
 #[tokio::test]
-async fn a_working_directory_has_to_be_inside() {
+async fn a_working_directory_must_be_inside_the_workspace() {
     let world = World::isolated();
     let first = work("mkdir sub; ln -s / link");
     let job_id = first.job_id;

@@ -1,4 +1,4 @@
-//! Leases in memory, with a handle on each that waits for events and makes trouble.
+//! In-memory leases. A test can wait for events of each, and inject failures.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -17,25 +17,24 @@ use pipewright::{
 use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
-/// Longer than anything here takes; a test that waits this long has failed.
+/// Longer than any test takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Lifetime of a lease.
 const TTL: Duration = Duration::from_secs(30);
 
-/// What the service knows.
+/// The state of the fake service.
 #[derive(Default)]
 pub(crate) struct Board {
     queue: VecDeque<Lease>,
     ended: HashSet<JobId>,
-    /// What the runner said last.
+    /// What the runner reported last.
     pub(crate) held: Vec<JobId>,
     pub(crate) registrations: usize,
     pub(crate) deregistrations: usize,
     tokens: i64,
     active: usize,
     pub(crate) most_active: usize,
-    /// Answered to the next request for work, once.
+    /// The error for the next request for work, once.
     pub(crate) refusal: Option<LeaseError>,
 }
 
@@ -157,13 +156,15 @@ impl Leases for FakeLeases {
         }
         let news = |state: &RunState| state.lost || state.directive() != known;
         let _ = timeout(max_wait, run.0.until(news)).await;
-        run.0.look(|state| match state.lost {
-            true => Err(LeaseError::Lost),
-            false => Ok(Renewed {
+        run.0.read(|state| {
+            if state.lost {
+                return Err(LeaseError::Lost);
+            }
+            Ok(Renewed {
                 ttl: state.ttl.unwrap_or(TTL),
                 directive: state.directive(),
                 commit_id: state.commit.clone(),
-            }),
+            })
         })
     }
 
@@ -201,7 +202,7 @@ impl Leases for FakeLeases {
 
     async fn complete(&self, proof: LeaseProof, completion: Completion) -> Result<(), LeaseError> {
         let run = self.run(proof);
-        let committed = run.0.look(|state| state.log.len() as u64);
+        let committed = run.0.read(|state| state.log.len() as u64);
         if completion.log_size != committed && !completion.log_incomplete {
             return Err(LeaseError::Hole { committed });
         }
@@ -213,20 +214,20 @@ impl Leases for FakeLeases {
     }
 }
 
-/// What the service knows of one lease.
+/// The state of one lease.
 #[derive(Default)]
 pub(crate) struct RunState {
     pub(crate) log: Vec<u8>,
     pub(crate) cancel: bool,
     pub(crate) lost: bool,
-    /// Lifetime that a renewal gives; the usual one when none.
+    /// Lifetime that a renewal returns; the usual one if `None`.
     pub(crate) ttl: Option<Duration>,
-    /// Appends that fail from now on.
+    /// How many further appends fail.
     pub(crate) log_failures: usize,
     pub(crate) renewals: usize,
-    /// For how long each renewal was to be held.
+    /// How long each renewal was to be held.
     pub(crate) waits: Vec<Duration>,
-    /// Renewals that are to be held, and that fail from now on.
+    /// How many further renewals fail, among those that are to be held.
     pub(crate) renewal_failures: usize,
     pub(crate) commit: Option<String>,
     pub(crate) completion: Option<Completion>,
@@ -234,14 +235,15 @@ pub(crate) struct RunState {
 
 impl RunState {
     fn directive(&self) -> Directive {
-        match self.cancel {
-            true => Directive::Cancel,
-            false => Directive::Continue,
+        if self.cancel {
+            Directive::Cancel
+        } else {
+            Directive::Continue
         }
     }
 }
 
-/// A test's hold on one lease.
+/// A test's handle on one lease.
 pub(crate) struct Run(pub(crate) Watched<RunState>);
 
 impl Run {
@@ -254,11 +256,11 @@ impl Run {
     pub(crate) async fn done(&self) -> (Completion, Vec<u8>) {
         self.0.until(|state| state.completion.is_some()).await;
         self.0
-            .look(|state| (state.completion.clone().unwrap(), state.log.clone()))
+            .read(|state| (state.completion.clone().unwrap(), state.log.clone()))
     }
 }
 
-/// A value that wakes those who wait for a change of it.
+/// A value that notifies waiters of its changes.
 pub(crate) struct Watched<T>(watch::Sender<T>);
 
 impl<T: Default> Default for Watched<T> {
@@ -272,13 +274,13 @@ impl<T> Watched<T> {
         self.0.send_modify(change);
     }
 
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
-        look(&self.0.borrow())
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        read(&self.0.borrow())
     }
 
     pub(crate) async fn until(&self, mut condition: impl FnMut(&T) -> bool) {
         let mut changes = self.0.subscribe();
         let waited = timeout(PATIENCE, changes.wait_for(|value| condition(value))).await;
-        assert!(waited.is_ok(), "waited in vain");
+        assert!(waited.is_ok(), "timed out");
     }
 }

@@ -1,4 +1,5 @@
-//! What a stage's command may try, in each guard mode that this machine offers.
+//! Processes that try to outlive their stage, in each guard mode that this machine
+//! offers.
 
 use std::{
     fs,
@@ -20,7 +21,7 @@ use crate::{
 
 const GRACE: Duration = Duration::from_millis(300);
 
-/// Each leaves something behind, which opens `$FIFO` when it is there.
+/// Each leaves a process behind, which opens `$FIFO` when it is up.
 const DAEMONS: [(&str, &str); 7] = [
     ("setsid", "setsid sh -c \"$UP; exec sleep 999\" &"),
     ("double fork", "(setsid sh -c \"$UP; sleep 999; :\" &)"),
@@ -47,8 +48,8 @@ fn guarded(guard: Guard) -> World {
     })
 }
 
-/// A stage that starts a daemon and goes on when that is up. All of its processes have
-/// the fifo's path in an argument or a variable.
+/// A stage that starts a daemon and continues when that is up. All of its processes
+/// have the fifo's path in an argument or a variable.
 fn with_daemon(world: &World, name: &str, daemon: &str, then: &str) -> (StageWork, String) {
     let fifo = world.fifo(&name.replace(' ', "-"));
     let marker = fifo.to_str().unwrap().to_owned();
@@ -145,11 +146,11 @@ fn supervisors_of(marker: &str) -> Vec<(i32, String)> {
 }
 
 #[tokio::test]
-async fn secrets_reach_the_command_alone_and_as_they_are() {
+async fn secrets_reach_only_the_command_and_unchanged() {
     for (guard, _) in offered() {
         let world = guarded(guard);
         let fifo = world.fifo("go");
-        // Nobody else's on this machine: another run of this test has its own.
+        // Unique on this machine: another run of this test has its own value.
         let known = format!("s3cr\u{e9}t-{}-", std::process::id());
         let secret = format!("{known} 'x' \"y\"\n$(id) \\ \u{1f511}\t");
         let mut stage = work_with_fifo("printf %s \"$SECRET\"; read go <\"$FIFO\"", &fifo);
@@ -174,10 +175,10 @@ async fn secrets_reach_the_command_alone_and_as_they_are() {
     }
 }
 
-/// What is over a limit is stopped, where limits hold; where not, that is told, and
+/// A stage over a limit is stopped, if limits work. If not, that is printed, and
 /// nothing is tried.
 #[tokio::test]
-async fn what_is_over_a_limit_fails_alone() {
+async fn a_stage_over_a_limit_fails_alone() {
     const PROCESSES: u64 = 64;
     const MEMORY: u64 = 128 << 20;
     let limits = Limits {
@@ -214,8 +215,8 @@ async fn what_is_over_a_limit_fails_alone() {
                 .run(work("dd if=/dev/zero of=/dev/null bs=1G count=1"))
                 .await;
             assert_eq!(completion.outcome, Outcome::CommandFailed, "{guard}");
-            let told = "killed: it used more than its memory limit of 128MiB;";
-            assert!(completion.message.starts_with(told), "{completion:?}");
+            let expected = "killed: it used more than its memory limit of 128MiB;";
+            assert!(completion.message.starts_with(expected), "{completion:?}");
         }
         tokio::fs::write(&bystander, "go\n").await.unwrap();
         let (completion, _) = bystander_run.done().await;
@@ -224,7 +225,7 @@ async fn what_is_over_a_limit_fails_alone() {
     }
 }
 
-/// Whether a harmless stage finds the limit in a file of its own groups.
+/// Whether a harmless stage finds the limit in a file of its own cgroups.
 async fn in_force(world: &World, files: &[&str], limit: u64) -> bool {
     let (_, log) = world.run(work("cat /proc/self/cgroup")).await;
     let log = text(&log);
@@ -232,28 +233,28 @@ async fn in_force(world: &World, files: &[&str], limit: u64) -> bool {
     if !own.clone().any(|(_, name)| name.starts_with("pipewright-")) {
         return false;
     }
-    let look = "cut -d: -f3 /proc/self/cgroup | grep pipewright- | sort -u | while read group; do \
+    let script = "cut -d: -f3 /proc/self/cgroup | grep pipewright- | sort -u | while read group; do \
                 for file in $FILES; do cat /sys/fs/cgroup*$group/$file \
                 /sys/fs/cgroup/*$group/$file 2>/dev/null || :; done; done";
-    let mut stage = work(look);
+    let mut stage = work(script);
     stage.variables.insert("FILES".into(), files.join(" "));
     let (_, log) = world.run(stage).await;
     text(&log).lines().any(|line| line == limit.to_string())
 }
 
 #[tokio::test]
-async fn a_guard_that_does_not_work_is_an_error_at_the_start() {
+async fn an_unusable_guard_is_an_error_at_the_start() {
     let world = World::guarded(Supervision {
         program: Some("/dev/null".into()),
         ..supervision()
     });
     let error = world.fails().await;
-    let told = "cannot run /dev/null as a supervisor: ";
-    assert!(error.to_string().starts_with(told), "{error}");
+    let expected = "cannot run /dev/null as a supervisor: ";
+    assert!(error.to_string().starts_with(expected), "{error}");
 }
 
 #[tokio::test]
-async fn a_command_that_stops_its_supervisor_is_over_at_its_timeout() {
+async fn a_command_that_stops_its_supervisor_ends_at_its_timeout() {
     for (guard, _) in offered() {
         let world = World::guarded(Supervision {
             guard,
@@ -271,7 +272,7 @@ async fn a_command_that_stops_its_supervisor_is_over_at_its_timeout() {
 }
 
 #[tokio::test]
-async fn a_command_sees_nothing_that_the_service_has_open() {
+async fn a_command_inherits_no_open_files_of_the_service() {
     // As a careless parent of the service leaves it: open across an exec.
     let (reader, _writer) = std::io::pipe().unwrap();
     rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty()).unwrap();
@@ -279,8 +280,8 @@ async fn a_command_sees_nothing_that_the_service_has_open() {
     let known = fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
     for (guard, _) in offered() {
         let world = guarded(guard);
-        let look = work("for fd in /proc/self/fd/*; do readlink \"$fd\" || :; done");
-        let (_, log) = world.run(look).await;
+        let script = work("for fd in /proc/self/fd/*; do readlink \"$fd\" || :; done");
+        let (_, log) = world.run(script).await;
         let log = text(&log);
         assert!(log.contains("/dev/null"), "{log}");
         assert!(!log.contains(known.to_str().unwrap()), "{log}");

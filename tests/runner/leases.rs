@@ -1,4 +1,4 @@
-//! What the runner makes of the service's word.
+//! How the runner handles the responses of the service.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::{
 };
 
 #[tokio::test]
-async fn no_more_stages_run_at_once_than_the_capacity_allows() {
+async fn concurrent_stages_are_limited_by_the_capacity() {
     let world = World::isolated();
     let fifo = world.fifo("meeting");
-    // The first two end only together; more than two would be counted.
+    // The first two can only end together; more than two would be counted.
     let speaks = world
         .leases
         .give(work_with_fifo("echo hello >\"$FIFO\"", &fifo));
@@ -31,7 +31,7 @@ async fn no_more_stages_run_at_once_than_the_capacity_allows() {
     world
         .leases
         .board
-        .look(|board| assert_eq!(board.most_active, 2));
+        .read(|board| assert_eq!(board.most_active, 2));
     world.finish().await;
 }
 
@@ -48,14 +48,14 @@ async fn a_refused_lease_starts_nothing() {
     run.0.until(|state| state.renewals == 1).await;
     world.finish().await;
     assert!(!marker.exists());
-    run.0.look(|state| assert!(state.completion.is_none()));
+    run.0.read(|state| assert!(state.completion.is_none()));
 }
 
 #[tokio::test]
-async fn a_lost_lease_kills_at_once_and_says_nothing() {
+async fn a_lost_lease_kills_immediately_and_reports_nothing() {
     let world = World::isolated();
     let fifo = world.fifo("held");
-    // With a grace of minutes, a polite end would not end this test.
+    // With a grace of minutes, a graceful end would time out.
     let run = world.leases.give(work_with_fifo(
         "trap '' TERM; exec 3>\"$FIFO\"; echo ready; while :; do sleep 1000; done",
         &fifo,
@@ -66,14 +66,14 @@ async fn a_lost_lease_kills_at_once_and_says_nothing() {
     run.0.change(|state| state.lost = true);
     assert_eq!(gone.await.unwrap().unwrap(), b"");
     world.finish().await;
-    run.0.look(|state| assert!(state.completion.is_none()));
+    run.0.read(|state| assert!(state.completion.is_none()));
 }
 
 #[tokio::test]
 async fn a_lease_that_is_not_renewed_in_time_is_given_up() {
     let world = World::isolated();
     let fifo = world.fifo("held");
-    // Over before the next renewal is answered.
+    // Expires before the next renewal is answered.
     let state = RunState {
         ttl: Some(Duration::from_secs(1)),
         ..RunState::default()
@@ -83,7 +83,7 @@ async fn a_lease_that_is_not_renewed_in_time_is_given_up() {
     run.0.until(|state| state.renewals == 2).await;
     world.finish().await;
     assert_eq!(living(fifo.to_str().unwrap()), []);
-    run.0.look(|state| assert!(state.completion.is_none()));
+    run.0.read(|state| assert!(state.completion.is_none()));
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_renewal_after_one_that_failed_is_not_held() {
     };
     let run = world.leases.give_in_state(work("sleep 999"), state);
     run.0.until(|state| state.waits.len() == 4).await;
-    let held = run.0.look(|state| state.waits.clone());
+    let held = run.0.read(|state| state.waits.clone());
     let held: Vec<u64> = held.iter().map(Duration::as_secs).collect();
     assert_eq!(held, [0, 10, 0, 10]);
     run.0.change(|state| state.cancel = true);
@@ -132,7 +132,7 @@ async fn a_cancelled_lease_starts_nothing() {
 }
 
 #[tokio::test]
-async fn a_log_that_fails_for_now_is_sent_again() {
+async fn a_failed_append_is_retried() {
     let world = World::isolated();
     let state = RunState {
         log_failures: 2,
@@ -147,7 +147,7 @@ async fn a_log_that_fails_for_now_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_stage_runs_on_while_its_log_cannot_be_stored() {
+async fn a_stage_continues_while_its_log_cannot_be_stored() {
     let world = World::isolated();
     let fifo = world.fifo("go");
     let state = RunState {
@@ -156,7 +156,7 @@ async fn a_stage_runs_on_while_its_log_cannot_be_stored() {
     };
     let stage = work_with_fifo("echo ready; cat \"$FIFO\"", &fifo);
     let run = world.leases.give_in_state(stage, state);
-    // Taken only by a stage that has got to it.
+    // Read only by a stage that has got this far.
     tokio::fs::write(&fifo, "went\n").await.unwrap();
     run.0.change(|state| state.log_failures = 0);
     let (completion, log) = run.done().await;
@@ -167,7 +167,7 @@ async fn a_stage_runs_on_while_its_log_cannot_be_stored() {
 }
 
 #[tokio::test]
-async fn a_log_that_the_service_has_lost_does_not_hold_up_the_end() {
+async fn a_log_that_the_service_has_lost_does_not_delay_the_end() {
     let world = World::isolated();
     let fifo = world.fifo("go");
     let stage = work_with_fifo("echo ready; cat \"$FIFO\"", &fifo);
@@ -182,7 +182,7 @@ async fn a_log_that_the_service_has_lost_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn the_workspace_of_an_ended_job_goes() {
+async fn the_workspace_of_an_ended_job_is_removed() {
     let world = World::isolated();
     let stage = work("true");
     let job = stage.job_id;
@@ -198,7 +198,7 @@ async fn the_workspace_of_an_ended_job_goes() {
 }
 
 #[tokio::test]
-async fn a_stage_whose_workspace_is_gone_is_given_back() {
+async fn a_stage_whose_workspace_is_gone_is_returned() {
     let world = World::isolated();
     let marker = world.dir.path().join("marker");
     let stage = StageWork {
@@ -208,7 +208,7 @@ async fn a_stage_whose_workspace_is_gone_is_given_back() {
     let (completion, _) = world.run(stage).await;
     assert_eq!(completion.outcome, Outcome::Returned);
     assert!(!marker.exists());
-    // One that is there is used.
+    // An existing workspace is used.
     let first = work("echo made > file");
     let second = StageWork {
         workspace_exists: true,
@@ -221,7 +221,7 @@ async fn a_stage_whose_workspace_is_gone_is_given_back() {
 }
 
 #[tokio::test]
-async fn failures_are_tried_again_and_a_void_registration_is_renewed() {
+async fn failures_are_retried_and_a_void_registration_is_renewed() {
     let world = World::isolated();
     for refusal in [LeaseError::Failed("for now".into()), LeaseError::Lost] {
         world

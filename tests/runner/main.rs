@@ -1,4 +1,4 @@
-//! The runner through its public API, against leases that a test hands out.
+//! The runner through its public API, with leases from a test.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The supervisor by itself, with a test in the place of its runner.
+//! The supervisor alone; the test acts as its runner.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use crate::{offered::offered, processes::living};
 
-/// Nobody waits for it.
+/// Never waited for.
 const GRACE: Duration = Duration::from_secs(300);
 const SECOND: u64 = 1_000_000_000;
 
-/// A command that ignores SIGTERM and has a daemon, both up.
+/// A command that ignores SIGTERM and has a daemon, both running.
 struct Supervised {
     child: Child,
     control: Option<ChildStdin>,
@@ -97,8 +97,8 @@ fn a_deadline_kills_without_grace_whatever_the_runner_does() {
         for clock in [Clock::Wall, Clock::Awake] {
             let supervised = Supervised::start(mode, Some((clock, clock.now() + SECOND)));
             let ended = supervised.ended();
-            let told = (ended.status, ended.cut);
-            assert_eq!(told, (9, Some(Cut::Deadline)), "{mode:?} {clock:?}");
+            let result = (ended.status, ended.cut);
+            assert_eq!(result, (9, Some(Cut::Deadline)), "{mode:?} {clock:?}");
         }
     }
 }
@@ -116,7 +116,7 @@ fn a_deadline_may_be_moved_even_while_the_command_is_to_end() {
 }
 
 #[test]
-fn a_runner_that_is_gone_or_says_so_ends_all_at_once() {
+fn a_runner_that_is_gone_or_says_so_ends_everything_immediately() {
     for (_, mode) in offered() {
         let mut supervised = Supervised::start(mode, None);
         supervised.say(&Order::Kill);

@@ -1,4 +1,4 @@
-//! A running runner and what a test needs around it.
+//! A running runner and its surroundings.
 
 use std::{
     collections::BTreeMap, fs, os::unix::ffi::OsStrExt, path::PathBuf, process::Command, sync::Arc,
@@ -26,12 +26,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A runner for two stages at once, with workspaces in the world's directory.
+    /// A runner for two concurrent stages, with workspaces in the world's directory.
     pub(crate) fn isolated() -> Self {
         Self::guarded(supervision())
     }
 
-    /// The same, with guards of the test's own.
+    /// The same, with the test's own guards.
     pub(crate) fn guarded(supervision: Supervision) -> Self {
         let dir = TempDir::new().unwrap();
         let execution = Execution::Isolated {
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// Runs one stage to its end; answers with its completion and its log.
+    /// Runs one stage to its end; returns its completion and its log.
     pub(crate) async fn run(&self, work: StageWork) -> (Completion, Vec<u8>) {
         self.leases.give(work).done().await
     }
@@ -80,7 +80,7 @@ impl World {
         path
     }
 
-    /// Stops the runner and sees that no workspace is left.
+    /// Stops the runner and checks that no workspace is left.
     pub(crate) async fn finish(self) {
         drop(self.stop);
         self.runner.await.unwrap().unwrap();
@@ -107,7 +107,7 @@ impl World {
     }
 }
 
-/// The default guards, by the binary: a test's own program cannot supervise.
+/// The default guards, with the real binary: a test binary cannot supervise.
 pub(crate) fn supervision() -> Supervision {
     Supervision {
         program: Some(env!("CARGO_BIN_EXE_pipewright").into()),
@@ -115,7 +115,7 @@ pub(crate) fn supervision() -> Supervision {
     }
 }
 
-/// A stage of a job of its own, with time enough for everything.
+/// A stage of a job of its own, with a long timeout.
 pub(crate) fn work(command: &str) -> StageWork {
     StageWork {
         job_id: JobId(Uuid::now_v7()),

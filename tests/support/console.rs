@@ -1,5 +1,5 @@
-//! Somebody who does what a page says: runs its commands against a service of their own,
-//! and compares what is printed with what the page shows.
+//! A reader that follows a page: it runs the page's commands against a service of
+//! its own, and compares the output with the page.
 
 use std::{
     collections::HashMap,
@@ -13,17 +13,18 @@ use regex::Regex;
 
 /// The address that pages show.
 pub(crate) const ADDRESS: &str = "127.0.0.1:50051";
-/// What is another one in each run and is spoken of again: ids, etags, fencing tokens.
+/// Values that differ in each run but are referred to again: ids, etags, fencing
+/// tokens.
 const NAMES: &str = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{8}-\d+\b|\b[0-9]{16}\b";
 
-/// A page as it would be if it showed what is printed, and where that differs.
+/// The page with the real output, and the differences.
 pub(crate) struct Checked {
     pub(crate) page: String,
     pub(crate) differences: Vec<String>,
 }
 
-/// Runs the steps of all `console` blocks of a page. Those of a block with grpcurl are
-/// run only by a reader who has it.
+/// Runs the steps of all `console` blocks of a page. Those of a block with grpcurl
+/// are run only if the reader has it.
 pub(crate) fn check(page: &str, reader: &mut Reader) -> Checked {
     let mut checked = Checked {
         page: String::new(),
@@ -37,12 +38,11 @@ pub(crate) fn check(page: &str, reader: &mut Reader) -> Checked {
                 shown,
                 needs_grpcurl,
             } => {
-                let kept = match needs_grpcurl && !reader.has_grpcurl {
-                    true => {
-                        println!("not run, as GRPCURL is not set: {command}");
-                        shown.to_owned()
-                    }
-                    false => reader.try_step(command, shown),
+                let kept = if needs_grpcurl && !reader.has_grpcurl {
+                    println!("not run, as GRPCURL is not set: {command}");
+                    shown.to_owned()
+                } else {
+                    reader.try_step(command, shown)
                 };
                 if kept != shown {
                     let difference = format!("$ {command}\n--- shown\n{shown}--- printed\n{kept}");
@@ -60,12 +60,12 @@ enum Part<'a> {
     Step {
         command: &'a str,
         shown: &'a str,
-        /// A command of its block is grpcurl's, so what it does hangs together with that.
+        /// A command of its block calls grpcurl, so the block only makes sense with it.
         needs_grpcurl: bool,
     },
 }
 
-/// Takes a text apart into the steps of its `console` blocks and all else.
+/// Splits a text into the steps of its `console` blocks and everything else.
 fn parts(text: &str) -> Vec<Part<'_>> {
     let block = Regex::new(r"(?ms)^```console\n(.*?)^```$").unwrap();
     let step = Regex::new(r"(?m)^\$ (.*)\n((?:[^$\n].*\n|\n)*)").unwrap();
@@ -88,22 +88,22 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// Somebody who does what a page says.
+/// Follows the instructions of a page.
 pub(crate) struct Reader {
     service: Child,
     address: String,
-    /// A directory with the commands that pages name, for files as well.
+    /// A directory with the commands that pages name, also used for files.
     pub(crate) commands: tempfile::TempDir,
     pub(crate) has_grpcurl: bool,
     root: PathBuf,
-    /// Ids of the page, and those that stand for them here.
+    /// Ids of the page, and the real ones that correspond to them.
     names: HashMap<String, String>,
     pub(crate) ran: usize,
 }
 
 impl Reader {
-    /// A reader with a service on a free port, and with the grpcurl that the environment
-    /// variable GRPCURL names.
+    /// A reader with a service on a free port, and with grpcurl if the environment
+    /// variable GRPCURL names it.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let binary = env!("CARGO_BIN_EXE_pipewright");
         let commands = tempfile::tempdir().unwrap();
@@ -118,13 +118,13 @@ impl Reader {
         let mut service = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
-            // Killed at the end, it cannot remove what it put there itself.
+            // The service is killed at the end, so it cannot remove its own files.
             .env("TMPDIR", commands.path())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(service.stderr.as_mut().unwrap()).lines();
-        let line = told.find(|line| line.as_ref().unwrap().contains("address="));
+        let mut lines = BufReader::new(service.stderr.as_mut().unwrap()).lines();
+        let line = lines.find(|line| line.as_ref().unwrap().contains("address="));
         let line = line.unwrap().unwrap();
         let (_, address) = line.split_once("address=").unwrap();
         Self {
@@ -138,17 +138,18 @@ impl Reader {
         }
     }
 
-    /// Runs a command, and says what a page should show for it: what it shows already,
-    /// if that is the same but for ids, times and the like.
+    /// Runs a command, and returns what a page should show for it: the present text, if
+    /// the output only differs in ids, times and similar values.
     pub(crate) fn try_step(&mut self, command: &str, shown: &str) -> String {
         let printed = self.run(command);
-        match self.is_same(shown, &printed) {
-            true => shown.to_owned(),
-            false => self.as_shown(&printed),
+        if self.is_same(shown, &printed) {
+            shown.to_owned()
+        } else {
+            self.as_shown(&printed)
         }
     }
 
-    /// What a command prints.
+    /// The output of a command.
     pub(crate) fn run(&mut self, command: &str) -> String {
         println!("run: {command}");
         self.ran += 1;
@@ -163,7 +164,7 @@ impl Reader {
             .current_dir(&self.root)
             .env("PATH", format!("{}:{path}", self.commands.path().display()))
             .env("PIPEWRIGHT_SERVER", &self.address)
-            // The contexts of whoever runs this are none of the page's.
+            // The page must not use the contexts of the user who runs the test.
             .env("PIPEWRIGHT_CLIENT_CONFIG", "/nonexistent/config.toml")
             .output()
             .unwrap();
@@ -177,7 +178,7 @@ impl Reader {
             .collect()
     }
 
-    /// Compares, and learns which ids stand for which.
+    /// Compares, and records which ids correspond.
     fn is_same(&mut self, shown: &str, printed: &str) -> bool {
         let name = Regex::new(NAMES).unwrap();
         let pairs = name.find_iter(shown).zip(name.find_iter(printed));
@@ -186,7 +187,7 @@ impl Reader {
         normal(shown) == normal(printed)
     }
 
-    /// What was printed, with the ids that the page has for them.
+    /// The output, with the ids of the page.
     fn as_shown(&self, printed: &str) -> String {
         let back = |text: String, (shown, here): (&String, &String)| text.replace(here, shown);
         self.names.iter().fold(printed.to_owned(), back)
@@ -207,7 +208,7 @@ fn normal(text: &str) -> String {
         (NAMES, "NAME"),
         (r"\b\d+\.\d+s\b", "DURATION"),
         (r#""nextPageToken": ".+""#, "PAGE"),
-        // Of background tasks, which go on by themselves.
+        // Counts of background tasks, which run by themselves.
         (r#""(runs|items)": "\d+""#, "COUNT"),
     ] {
         text = Regex::new(pattern)

@@ -1,4 +1,5 @@
-//! What crowds of clients do, and the one client beside them that only wants an answer.
+//! Operations of crowds of clients, and of the one client beside them that only
+//! needs a response.
 
 use std::{
     fs,
@@ -17,11 +18,11 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-/// Longer than anything here takes.
+/// Longer than any test takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// Where crowds come from; limits count by address.
+/// The address of crowds; limits count by address.
 pub(crate) const CROWD: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// Where the client beside them comes from.
+/// The address of the client beside them.
 pub(crate) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 pub(crate) fn endpoint(from: Ipv4Addr, service: SocketAddr) -> Endpoint {
@@ -29,7 +30,7 @@ pub(crate) fn endpoint(from: Ipv4Addr, service: SocketAddr) -> Endpoint {
     endpoint.local_address(Some(IpAddr::V4(from)))
 }
 
-/// A connection of its own, made when it is first used.
+/// A connection of its own, opened on first use.
 pub(crate) fn channel(from: Ipv4Addr, service: SocketAddr) -> Channel {
     endpoint(from, service).connect_lazy()
 }
@@ -42,7 +43,7 @@ pub(crate) fn memory(pid: u32) -> u64 {
     number.parse().unwrap()
 }
 
-/// A pipeline to ask for, and a job of it that waits for a runner or has begun.
+/// Creates a pipeline and a job of it, which waits for a runner or has begun.
 pub(crate) async fn job(channel: &Channel, stages: Vec<v1::Stage>) -> v1::Job {
     let mut pipelines = PipelineServiceClient::new(channel.clone());
     let pipeline = v1::Pipeline {
@@ -96,7 +97,7 @@ pub(crate) async fn watch(
     Ok(jobs.watch_job(request).await?.into_inner())
 }
 
-/// Watchers on connections that they share, each of which has its snapshot.
+/// Watchers on shared connections, each of which has its snapshot.
 pub(crate) async fn idle_watchers(
     service: SocketAddr,
     job: &v1::Job,

@@ -1,4 +1,4 @@
-//! Frames of HTTP/2 as no client would send them, or not so many.
+//! HTTP/2 frames that no client would send, or not in such numbers.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -30,13 +30,14 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&head, payload].concat()
 }
 
-/// A header that is not indexed (RFC 7541, 6.2.2), both texts shorter than 127 bytes.
+/// A header that is not indexed (RFC 7541, 6.2.2), both strings shorter than 127
+/// bytes.
 fn header(name: &str, value: &str) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     [vec![0], text(name), text(value)].concat()
 }
 
-/// The headers of a call that is as it should be.
+/// The headers of a valid call.
 fn call() -> Vec<u8> {
     [
         header(":method", "POST"),
@@ -53,7 +54,7 @@ fn odd(position: u32) -> u32 {
     2 * position + 1
 }
 
-/// Each is what one client sends after its preface and settings.
+/// What one client sends after its preface and settings, for each flood.
 pub(crate) fn floods() -> Vec<(&'static str, Vec<u8>)> {
     let reset = |stream| {
         let headers = frame(HEADERS, END_HEADERS, stream, &call());
@@ -109,7 +110,7 @@ pub(crate) fn floods() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What is no HTTP/2, or not in this place.
+/// Bytes that are not HTTP/2, or not valid at this point.
 pub(crate) fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     let head = frame(HEADERS, END_HEADERS, 1, &call());
     let after = |rest: Vec<u8>| [head.clone(), rest].concat();
@@ -211,8 +212,8 @@ pub(crate) async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     socket.connect(to).await.unwrap()
 }
 
-/// Sends frames, says that this was all, and reads until the service closes; how much
-/// of it the service takes before is its affair.
+/// Sends frames, closes the sending side, and reads until the service closes. How
+/// much of it the service reads before does not matter.
 pub(crate) async fn send(service: SocketAddr, frames: &[u8]) -> Vec<u8> {
     let (mut read, mut write) = connect(CROWD, service).await.into_split();
     let sending = async {

@@ -19,7 +19,8 @@ use tokio::{
 /// Longest request body; those of a fetch list commits and stay far below.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Serves every repository under `root`, bare or not, to whoever reaches the listener.
+/// Serves every repository under `root`, bare or not, to every client of the
+/// listener.
 pub(crate) async fn serve(listener: TcpListener, root: PathBuf) -> io::Result<()> {
     let app = Router::new().fallback(answer).with_state(root);
     axum::serve(listener, app).await
@@ -41,7 +42,8 @@ async fn backend(root: &PathBuf, request: &Parts, body: Bytes) -> io::Result<Res
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("git http-backend has no pipes"));
     };
-    // Beside the answer: a backend that answers first must not wait for a reader.
+    // Concurrent with the response: a backend that responds first must not block on a
+    // reader.
     tokio::spawn(async move { input.write_all(&body).await });
 
     let mut output = BufReader::new(output);
@@ -79,7 +81,7 @@ fn command(root: &PathBuf, request: &Parts, length: usize) -> Command {
     command
 }
 
-/// Reads CGI's header lines; `Status` is one of them when it is not 200.
+/// Reads CGI's header lines; `Status` is one of them if it is not 200.
 async fn read_head(output: &mut BufReader<ChildStdout>) -> io::Result<(StatusCode, HeaderMap)> {
     let mut status = StatusCode::OK;
     let mut headers = HeaderMap::new();
@@ -98,7 +100,7 @@ async fn read_head(output: &mut BufReader<ChildStdout>) -> io::Result<(StatusCod
     Ok((status, headers))
 }
 
-/// Passes the rest of the output on as it comes; holds the child until its end.
+/// Streams the rest of the output; holds the child until its end.
 fn stream_body(child: Child, output: BufReader<ChildStdout>) -> Body {
     let chunks = stream::try_unfold((child, output), async |(mut child, mut output)| {
         let mut chunk = Vec::with_capacity(64 * 1024);

@@ -1,4 +1,4 @@
-//! Which guards work on this machine, found out by trying them.
+//! The guards that work on this machine, determined by trying them.
 
 use std::{
     io::Write,

@@ -1,5 +1,5 @@
-//! Looks for processes by a text that only they carry. Numbers tell nothing: what a
-//! command knows as its own number may be another process's outside of its namespace.
+//! Finds processes by a text that only they carry. PIDs do not help: inside a PID
+//! namespace a command sees other PIDs than the outside.
 
 use std::{fs, path::PathBuf};
 
@@ -18,7 +18,7 @@ pub(crate) fn living(marker: &str) -> Vec<(i32, String)> {
         .collect()
 }
 
-/// A file of a process; empty if the process is gone.
+/// A file of a process in /proc; empty if the process is gone.
 fn read(pid: i32, file: &str) -> Vec<u8> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     fs::read(process.join(file)).unwrap_or_default()

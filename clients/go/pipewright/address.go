@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// The text of the address is in none of these: it may hold a password.
+// None of these repeats the address: it may contain a password.
 var (
 	errAddress         = errors.New("pipewright: an address is https://host:port, http://host:port or host:port")
 	errAddressSecret   = errors.New("pipewright: an address has no credentials in it; use WithToken or WithBasic")
 	errAddressProtocol = errors.New("pipewright: the scheme of an address is https or http")
 )
 
-// address is where a service is, and nothing more.
+// address is the scheme, host and port of a service.
 type address struct {
 	scheme, host, port string
 }
@@ -48,12 +48,12 @@ func parseAddress(text string) (address, error) {
 	return place, nil
 }
 
-// String is the address as people write it.
+// String returns the address as people write it.
 func (a address) String() string {
 	return a.scheme + "://" + a.hostPort()
 }
 
-// target is the address as gRPC takes it.
+// target returns the address in gRPC's form.
 func (a address) target() string {
 	return "dns:///" + a.hostPort()
 }
@@ -62,7 +62,7 @@ func (a address) hostPort() string {
 	return net.JoinHostPort(a.host, a.port)
 }
 
-// isPrivate says whether nobody on a network can read along.
+// isPrivate reports whether calls cannot be read on a network.
 func (a address) isPrivate() bool {
 	if a.scheme == "https" || strings.EqualFold(a.host, "localhost") {
 		return true

@@ -26,7 +26,7 @@ func TestAddressesWithAndWithoutSchemeAndPort(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoAddressIsRefused(t *testing.T) {
+func TestInvalidAddressesAreRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "http://", ":1", "a b", "ftp://ci.test", "HTTP://ci.test", "://ci.test", "unix:///a",
 		"https://ci.test/path", "https://ci.test//", "https://ci.test?q", "https://ci.test?",
@@ -38,7 +38,7 @@ func TestWhatIsNoAddressIsRefused(t *testing.T) {
 	}
 }
 
-func TestCredentialsInAnAddressAreNotTold(t *testing.T) {
+func TestCredentialsInAnAddressAreNotRepeated(t *testing.T) {
 	for _, text := range []string{
 		"https://me:secret@ci.test", "me:secret@ci.test:1", "https://me:secret@ci.test:x",
 		"https://me:secret@ci.test/path",

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// maxTries is how often a call is made that fails as the service is unavailable.
+	// maxTries limits the tries of a call while the service is unavailable.
 	maxTries     = 5
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
 )
 
 // pauses go from 100 ms, doubled, up to 5 s. Each is shortened by up to a half at random, so
-// that clients that lost the same service do not return as one.
+// that clients that lost the same service do not all reconnect at the same time.
 type pauses struct {
 	last time.Duration
 }
@@ -25,12 +25,12 @@ func (p *pauses) next() time.Duration {
 	return p.last - rand.N(p.last/2+1)
 }
 
-// startOver follows a success.
+// startOver resets the pauses after a success.
 func (p *pauses) startOver() {
 	p.last = 0
 }
 
-// after is the pause after an error: no shorter than the service asks for.
+// after returns the pause after an error, at least as long as the service requests.
 func (p *pauses) after(err error) time.Duration {
 	pause := p.next()
 	if failed, isTyped := errors.AsType[*Error](err); isTyped {
@@ -39,7 +39,7 @@ func (p *pauses) after(err error) time.Duration {
 	return pause
 }
 
-// sleep waits for a pause, or fails with an [*Error] as the context ends.
+// sleep waits for a pause, or fails with an [*Error] when the context ends.
 func sleep(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -8,10 +8,10 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// callUnary makes a call with a time limit, again while the service is unavailable.
+// callUnary makes a call with a time limit, and retries while the service is unavailable.
 //
-// The retry policy of gRPC itself would not do: it gives up on a call whose connection is cut
-// within the answer, does not repeat requests over 256 KiB, and changes the message of the error.
+// The retry policy of gRPC is not sufficient: it gives up on a call whose connection is cut
+// within the response, does not repeat requests over 256 KiB, and changes the message of the error.
 func (c *Client) callUnary(
 	ctx context.Context, method string, request, reply any,
 	conn *grpc.ClientConn, invoke grpc.UnaryInvoker, options ...grpc.CallOption,
@@ -37,14 +37,14 @@ func (c *Client) callUnary(
 	}
 }
 
-// isOfRunner says whether a call is one of a runner. Some of these the service holds on purpose,
-// and a lease has rules of its own. All others can be made again: they are reads, idempotent, or
+// isOfRunner reports whether a call is for runners. The service holds some of these on purpose,
+// and a lease has rules of its own. All others can be retried: they are reads, idempotent, or
 // have a request_id.
 func isOfRunner(method string) bool {
 	return strings.HasPrefix(method, "/pipewright.runner.")
 }
 
-// openStream has the errors of a stream typed.
+// openStream opens a stream with typed errors.
 func (c *Client) openStream(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string,
 	open grpc.Streamer, options ...grpc.CallOption,
@@ -62,12 +62,12 @@ type typedStream struct {
 	ctx    context.Context
 }
 
-// RecvMsg gives io.EOF as it is: that is no error.
+// RecvMsg returns io.EOF unchanged: it is not an error.
 func (s *typedStream) RecvMsg(message any) error {
 	return s.client.typed(s.ctx, s.ClientStream.RecvMsg(message))
 }
 
-// SendMsg gives io.EOF as it is: RecvMsg then has the error.
+// SendMsg returns io.EOF unchanged: RecvMsg then returns the error.
 func (s *typedStream) SendMsg(message any) error {
 	return s.client.typed(s.ctx, s.ClientStream.SendMsg(message))
 }

@@ -53,7 +53,7 @@ func TestAnUnavailableServiceIsCalledFiveTimesWithOneRequestID(t *testing.T) {
 	pauses.check(t, firstPause, 2*firstPause, 4*firstPause, 8*firstPause)
 }
 
-func TestACallThatWorksAtLastIsAnswered(t *testing.T) {
+func TestACallThatSucceedsOnRetryReturnsItsResponse(t *testing.T) {
 	service := serve(t)
 	service.answer = func(_ context.Context, number int, _ proto.Message) (proto.Message, error) {
 		if number < 5 {
@@ -85,7 +85,7 @@ func TestEachCallHasARequestIDOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsSetOrOnlyCheckedIsSentAsItIs(t *testing.T) {
+func TestASetRequestIDAndAValidationAreSentUnchanged(t *testing.T) {
 	service := serve(t)
 	service.answer = always(&pipewrightv1.CreatePipelineResponse{}, nil)
 	client, _ := service.client(t)
@@ -101,7 +101,7 @@ func TestARequestThatIsSetOrOnlyCheckedIsSentAsItIs(t *testing.T) {
 	}
 }
 
-func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
+func TestOtherErrorsAreNotRetried(t *testing.T) {
 	for _, code := range []codes.Code{
 		codes.Internal, codes.Aborted, codes.ResourceExhausted, codes.Unknown, codes.Canceled,
 	} {
@@ -134,7 +134,7 @@ func TestCallsOfARunnerAreNeitherLimitedRepeatedNorChanged(t *testing.T) {
 	}
 }
 
-func TestACallWhoseConnectionIsCutIsMadeAgain(t *testing.T) {
+func TestACallWhoseConnectionIsCutIsRetried(t *testing.T) {
 	service := serve(t)
 	service.answer = func(_ context.Context, number int, _ proto.Message) (proto.Message, error) {
 		if number == 1 {
@@ -149,7 +149,7 @@ func TestACallWhoseConnectionIsCutIsMadeAgain(t *testing.T) {
 	}
 }
 
-// headersSeen tells when the client has the headers of an answer.
+// headersSeen signals that the client has the headers of a response.
 type headersSeen chan struct{}
 
 func (headersSeen) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
@@ -161,7 +161,7 @@ func (seen headersSeen) HandleRPC(_ context.Context, event stats.RPCStats) {
 	}
 }
 
-func TestACallWhoseConnectionIsCutWithinTheAnswerIsMadeAgainWithItsRequestID(t *testing.T) {
+func TestACallWhoseConnectionIsCutWithinTheResponseIsRetriedWithItsRequestID(t *testing.T) {
 	service := serve(t)
 	seen := make(headersSeen, 2)
 	service.answer = func(ctx context.Context, number int, _ proto.Message) (proto.Message, error) {
@@ -175,7 +175,7 @@ func TestACallWhoseConnectionIsCutWithinTheAnswerIsMadeAgainWithItsRequestID(t *
 		return &pipewrightv1.CreatePipelineResponse{}, nil
 	}
 	client, _ := service.client(t, WithDialOptions(grpc.WithStatsHandler(seen)))
-	// More than gRPC itself would keep for another try.
+	// More than gRPC itself would buffer for a retry.
 	request := &pipewrightv1.CreatePipelineRequest{
 		Pipeline: &pipewrightv1.Pipeline{Name: strings.Repeat("n", 1024*1024)},
 	}
@@ -206,7 +206,7 @@ func TestAPauseIsAsLongAsTheServiceAsksFor(t *testing.T) {
 	}
 }
 
-func TestAServiceThatComesBackIsFound(t *testing.T) {
+func TestARestartedServiceIsReconnected(t *testing.T) {
 	t.Parallel()
 	service := serve(t)
 	service.answer = always(&pipewrightv1.GetJobResponse{}, nil)
@@ -221,7 +221,7 @@ func TestAServiceThatComesBackIsFound(t *testing.T) {
 	}
 }
 
-func TestAServiceThatIsNotThereIsNotWaitedForLong(t *testing.T) {
+func TestTheWaitForAnAbsentServiceIsShort(t *testing.T) {
 	service := serve(t)
 	service.isDown.Store(true)
 	client, pauses := service.client(t)
@@ -233,7 +233,7 @@ func TestAServiceThatIsNotThereIsNotWaitedForLong(t *testing.T) {
 	pauses.check(t, firstPause, 2*firstPause, 4*firstPause, 8*firstPause)
 }
 
-// limit is how long the service was told that the client would wait for a call.
+// limit returns the deadline that the service received for a call.
 func limit(t *testing.T, ctx context.Context, options ...Option) time.Duration {
 	t.Helper()
 	service := serve(t)
@@ -267,11 +267,11 @@ func TestCallsHaveATimeLimit(t *testing.T) {
 	}
 }
 
-func TestACallThatTakesTooLongIsGivenUp(t *testing.T) {
+func TestACallThatTakesTooLongFails(t *testing.T) {
 	service := serve(t)
 	service.answer = func(ctx context.Context, _ int, _ proto.Message) (proto.Message, error) {
 		<-ctx.Done()
-		// What the service says as it notices first.
+		// The error of a service that notices first.
 		return nil, status.Error(codes.Canceled, "Timeout expired")
 	}
 	client, _ := service.client(t, WithTimeout(50*time.Millisecond))
@@ -292,7 +292,7 @@ func TestThePausesAreWithinTheTimeLimit(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGivesUpFindsTheirOwnErrorInIt(t *testing.T) {
+func TestTheErrorOfACancelledCallWrapsTheCallersError(t *testing.T) {
 	service := serve(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -13,36 +13,36 @@ import (
 )
 
 const (
-	// As many as 64 streams that nobody reads leave half of the connection to the others.
+	// Up to 64 streams without a reader leave half of the connection's window to the others.
 	streamWindow     = 64 * 1024
 	connectionWindow = 2 * 64 * streamWindow
-	// How often a service that is silent is asked for a sign of life, and how long it has.
+	// Interval of pings to a silent service, and the time limit for the response.
 	pingInterval = 30 * time.Second
 	pingTimeout  = 20 * time.Second
-	// How often the service says on a stream that nothing happened, unless asked otherwise.
+	// Default interval of the heartbeats on a stream.
 	usualHeartbeat = 15 * time.Second
 )
 
-// Client is a connection to a service. It may be used by many goroutines at once.
+// Client is a connection to a service. It may be used by many goroutines concurrently.
 //
 // Unless its context has a deadline, a call has the time limit of [WithTimeout]. While the
-// service is unavailable a call is tried again, five times in all. To make that safe, the
-// client gives requests that have a request_id one of their own. Every call fails with an
+// service is unavailable a call is retried, five tries in all. To make that safe, the
+// client sets the request_id of requests that have this field. Every call fails with an
 // [*Error].
 type Client struct {
-	// Pipelines keeps pipelines and starts jobs of them.
+	// Pipelines manages pipelines and starts their jobs.
 	Pipelines pipewrightv1.PipelineServiceClient
-	// Jobs follows and steers jobs. Its streams are single calls; [Client.WatchJob] and
-	// [Client.ReadLog] resume by themselves.
+	// Jobs shows and controls jobs. Its streams are single calls; [Client.WatchJob] and
+	// [Client.ReadLog] resume automatically.
 	Jobs pipewrightv1.JobServiceClient
-	// Runners shows the runners, and takes them out of service.
+	// Runners shows and drains runners.
 	Runners pipewrightv1.RunnerServiceClient
-	// Projects keeps projects, which own pipelines.
+	// Projects manages projects, which own pipelines.
 	Projects pipewrightv1.ProjectServiceClient
-	// Admin shows operators what the service does by itself.
+	// Admin shows operators the background tasks of the service.
 	Admin pipewrightv1.AdminServiceClient
-	// Leases hands stages to runners. Its calls have no time limit but that of their context, as
-	// the service holds some of them, and are not tried again, as a lease has rules of its own.
+	// Leases assigns stages to runners. Its calls have no time limit except that of their context, as
+	// the service holds some of them, and are not retried, as a lease has rules of its own.
 	Leases runnerv1.LeaseServiceClient
 
 	conn      *grpc.ClientConn
@@ -54,10 +54,10 @@ type Client struct {
 	sleep     func(context.Context, time.Duration) error
 }
 
-// Connect makes a client of the service at address: `https://host:port`, `http://host:port`,
+// Connect creates a client of the service at address: `https://host:port`, `http://host:port`,
 // or `host:port` for http. Without a port it is 443 or 80. The first call connects.
 //
-// The error tells what is wrong with the address or the options, and holds no secret.
+// The error describes what is wrong with the address or the options, and contains no secret.
 func Connect(address string, options ...Option) (*Client, error) {
 	place, err := parseAddress(address)
 	if err != nil {
@@ -86,8 +86,8 @@ func Connect(address string, options ...Option) (*Client, error) {
 	return client, nil
 }
 
-// Close ends the connection and all calls on it with CANCELLED, as it does with those that are
-// made afterwards.
+// Close ends the connection and all calls on it with CANCELLED; later calls fail in the same
+// way.
 func (c *Client) Close() error {
 	c.close()
 	return c.conn.Close()
@@ -97,7 +97,7 @@ func (c *Client) isClosed() bool {
 	return c.closed.Err() != nil
 }
 
-// pause waits, or fails with an [*Error] as ctx ends or the client is closed.
+// pause waits, or fails with an [*Error] when ctx ends or the client is closed.
 func (c *Client) pause(ctx context.Context, pause time.Duration) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -130,7 +130,7 @@ func (c *Client) dialOptions(place address, settings *settings) ([]grpc.DialOpti
 			},
 			MinConnectTimeout: longestPause,
 		}),
-		// The tries of a call are counted here, not by what somebody keeps in the DNS.
+		// The client itself counts the tries of a call, not a service config from the DNS.
 		grpc.WithDisableServiceConfig(),
 	}
 	for _, credentials := range settings.credentials {

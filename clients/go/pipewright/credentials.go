@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// credentials are the value of the header that says who calls. They are never printed.
+// credentials are the value of the authorization header. They are never printed.
 type credentials struct {
 	authorization string
 }
@@ -23,7 +23,7 @@ func bearer(token string) (*credentials, error) {
 	return &credentials{"Bearer " + token}, nil
 }
 
-// basic is RFC 7617.
+// basic implements RFC 7617.
 func basic(username, password string) (*credentials, error) {
 	if username == "" || strings.Contains(username, ":") {
 		return nil, errors.New("pipewright: a user's name is not empty and has no colon")
@@ -35,7 +35,7 @@ func basic(username, password string) (*credentials, error) {
 	return &credentials{"Basic " + pair}, nil
 }
 
-// GetRequestMetadata gives the header to gRPC.
+// GetRequestMetadata returns the header for gRPC.
 func (c *credentials) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
 	return map[string]string{"authorization": c.authorization}, nil
 }

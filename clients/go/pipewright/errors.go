@@ -13,28 +13,28 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Error is what every call of a [Client] fails with.
+// Error is the error of every failed call of a [Client].
 //
 //	failed, ok := errors.AsType[*pipewright.Error](err)
 //	if ok && failed.Reason == "ETAG_MISMATCH" {
 //
-// Where the caller's own context or the time limit ended the call, [errors.Is] finds
+// If the caller's own context or the time limit ended the call, [errors.Is] finds
 // [context.Canceled] or [context.DeadlineExceeded] in it.
 type Error struct {
-	// Code is gRPC's class of the error.
+	// Code is the gRPC code.
 	Code codes.Code
 	// Message is for people.
 	Message string
-	// Reason is for programs, such as ETAG_MISMATCH. Empty, like all that follows, where the
-	// error is not of the service itself, as when it was not reached.
+	// Reason is for programs, such as ETAG_MISMATCH. Empty, like all fields below, if the
+	// error is not from the service itself, for example if it was not reached.
 	Reason string
-	// Domain is where the reason is known: "pipewright".
+	// Domain is the namespace of the reason: "pipewright".
 	Domain string
-	// Metadata has facts that belong to the reason, by name.
+	// Metadata has further facts about the reason, by name.
 	Metadata map[string]string
-	// FieldViolations tell which fields of the request are wrong.
+	// FieldViolations lists the invalid fields of the request.
 	FieldViolations []FieldViolation
-	// RetryDelay is how long to wait before another try; 0 where the service does not say.
+	// RetryDelay is the pause before another try; 0 if the service does not set it.
 	RetryDelay time.Duration
 	// HTTPStatus is the status of an answer that was not gRPC, as a proxy between the client and
 	// the service sends it; 0 otherwise.
@@ -44,7 +44,7 @@ type Error struct {
 	cause  error
 }
 
-// FieldViolation is what is wrong with one field of a request.
+// FieldViolation describes one invalid field of a request.
 type FieldViolation struct {
 	// Field is its path, such as "pipeline.stages[0].name".
 	Field string
@@ -52,7 +52,7 @@ type FieldViolation struct {
 	Description string
 }
 
-// Error says it in one line.
+// Error returns the code, the message and the reason in one line.
 func (e *Error) Error() string {
 	if e.Reason == "" {
 		return fmt.Sprintf("%v: %s", e.Code, e.Message)
@@ -60,24 +60,24 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%v: %s (%s)", e.Code, e.Message, e.Reason)
 }
 
-// GRPCStatus gives the whole status to [status.FromError].
+// GRPCStatus returns the whole status, for [status.FromError].
 func (e *Error) GRPCStatus() *status.Status {
 	return e.status
 }
 
-// Unwrap gives the context's error, if the end of a context was the cause.
+// Unwrap returns the context's error, if the end of a context was the cause.
 func (e *Error) Unwrap() error {
 	return e.cause
 }
 
-// typed gives the error of a call that was made with ctx as an [*Error]; nil and io.EOF stay.
+// typed converts the error of a call with ctx to an [*Error]; nil and io.EOF stay unchanged.
 func typed(ctx context.Context, err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
 	told := status.Convert(err)
 	isOfContext := told.Code() == codes.Canceled || told.Code() == codes.DeadlineExceeded
-	// The service may notice first that a context ended, and says so in words of its own.
+	// The service may notice first that a context ended, and return an error of its own.
 	if end := endOf(ctx); end != nil && isOfContext {
 		return end
 	}
@@ -87,15 +87,15 @@ func typed(ctx context.Context, err error) error {
 	return newError(told, nil)
 }
 
-// isUnsendable says whether the request was never sent, as it has text that is not UTF-8. To the
-// library that is INTERNAL, which would be worth another try.
+// isUnsendable reports whether the request was never sent, as it has text that is not UTF-8. To the
+// library that is INTERNAL, which would be retried.
 func isUnsendable(told *status.Status) bool {
 	return told.Code() == codes.Internal &&
 		strings.HasPrefix(told.Message(), "grpc: error while marshaling")
 }
 
-// endOf is the error of a context that has ended; nil before. It does not wait for the timer
-// that tells the context of its deadline: the service, which has one too, may be faster.
+// endOf returns the error of a context that has ended; nil before. It does not wait for the
+// timer of the context: the service, which has the same deadline, may be faster.
 func endOf(ctx context.Context) error {
 	cause := ctx.Err()
 	if deadline, isLimited := ctx.Deadline(); isLimited && !time.Now().Before(deadline) {
@@ -115,7 +115,7 @@ func newError(told *status.Status, cause error) *Error {
 	return failed
 }
 
-// take takes in a detail. One that is broken or not known is left in the status.
+// take reads a detail. A broken or unknown one is left in the status.
 func (e *Error) take(detail any) {
 	switch detail := detail.(type) {
 	case *errdetails.ErrorInfo:
@@ -130,7 +130,7 @@ func (e *Error) take(detail any) {
 	}
 }
 
-// codeOf is OK where there is no [*Error] in err.
+// codeOf returns OK if there is no [*Error] in err.
 func codeOf(err error) codes.Code {
 	if failed, isTyped := errors.AsType[*Error](err); isTyped {
 		return failed.Code

@@ -19,7 +19,7 @@ import (
 	pipewrightv1 "github.com/pipewright/pipewright/clients/go/pipewright/v1"
 )
 
-// refused is the error of a call that the service refuses with these details.
+// refused returns the error of a call that the service refuses with these details.
 func refused(t *testing.T, code codes.Code, details ...*anypb.Any) *Error {
 	t.Helper()
 	service := serve(t)
@@ -53,7 +53,7 @@ func errorInfo(t *testing.T) *anypb.Any {
 	})
 }
 
-func TestAnErrorTellsWhatTheServiceTold(t *testing.T) {
+func TestAnErrorHasTheFieldsOfTheService(t *testing.T) {
 	violations := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
 		{Field: "pipeline.name", Description: "is required"}, {Field: "pipeline.stages"},
 	}}
@@ -136,12 +136,12 @@ func TestStreamsFailWithTheSameError(t *testing.T) {
 	}
 }
 
-// overdue is a context whose timer has not told it yet that its deadline has passed.
+// overdue is a context whose deadline has passed although its timer has not fired.
 type overdue struct{ context.Context }
 
 func (overdue) Deadline() (time.Time, bool) { return time.Now().Add(-time.Millisecond), true }
 
-func TestTheEndOfACallIsToldByItsContext(t *testing.T) {
+func TestTheContextDecidesTheErrorOfAnEndedCall(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	late := overdue{t.Context()}

@@ -14,7 +14,7 @@ import (
 	v1 "github.com/pipewright/pipewright/clients/go/pipewright/v1"
 )
 
-// What the examples have been given.
+// Parameters of the examples.
 var (
 	ctx           = context.Background()
 	client        *pipewright.Client
@@ -75,7 +75,7 @@ func ExampleError() {
 	if failed, ok := errors.AsType[*pipewright.Error](err); ok {
 		switch {
 		case failed.Reason == "ETAG_MISMATCH":
-			fmt.Println("somebody else was faster: read it again")
+			fmt.Println("another client changed it first: read it again")
 		case failed.Code == codes.InvalidArgument:
 			for _, violation := range failed.FieldViolations {
 				fmt.Println(violation.Field, violation.Description)

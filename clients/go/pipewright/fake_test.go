@@ -19,7 +19,7 @@ import (
 	pipewrightv1 "github.com/pipewright/pipewright/clients/go/pipewright/v1"
 )
 
-// fake is a service on a port of its own that does what a test has written for it.
+// fake is a service on a port of its own that a test scripts.
 type fake struct {
 	pipewrightv1.UnimplementedPipelineServiceServer
 	pipewrightv1.UnimplementedJobServiceServer
@@ -29,12 +29,12 @@ type fake struct {
 	runnerv1.UnimplementedLeaseServiceServer
 
 	*fragile
-	// answer answers the unary call of this number, 1 for the first.
+	// answer responds to the unary call of this number, 1 for the first.
 	answer func(ctx context.Context, number int, request proto.Message) (proto.Message, error)
 	// watches and logs are the streams of WatchJob and ReadStageLog, in order.
 	watches []stream[pipewrightv1.WatchJobResponse]
 	logs    []stream[pipewrightv1.ReadStageLogResponse]
-	// left is closed as the client has left a stream that goes on for ever.
+	// left is closed when the client has left an endless stream.
 	left chan struct{}
 
 	mu       sync.Mutex
@@ -44,14 +44,14 @@ type fake struct {
 	released chan struct{}
 }
 
-// call is what was received of a unary call.
+// call is a received unary call.
 type call struct {
 	method  string
 	request proto.Message
 	headers metadata.MD
 }
 
-// stream is what is sent on a stream, and how it ends then: with OK, unless told otherwise.
+// stream has the messages of a stream and its end: OK, unless set otherwise.
 type stream[Message any] struct {
 	messages []*Message
 	end      error
@@ -92,7 +92,7 @@ func (f *fake) address() string {
 	return f.Addr().String()
 }
 
-// client is one whose pauses are over at once.
+// client returns a client whose pauses end immediately.
 func (f *fake) client(t *testing.T, options ...Option) (*Client, *pausesMade) {
 	t.Helper()
 	client := f.patientClient(t, options...)
@@ -101,7 +101,7 @@ func (f *fake) client(t *testing.T, options ...Option) (*Client, *pausesMade) {
 	return client, made
 }
 
-// patientClient is one that makes its pauses.
+// patientClient returns a client with real pauses.
 func (f *fake) patientClient(t *testing.T, options ...Option) *Client {
 	t.Helper()
 	client, err := Connect(f.address(), options...)
@@ -123,7 +123,7 @@ func (f *fake) unary(
 	return f.answer(ctx, number, request.(proto.Message))
 }
 
-// received are the unary calls so far.
+// received returns the unary calls so far.
 func (f *fake) received() []call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -152,7 +152,7 @@ func (f *fake) ReadStageLog(
 	return play(f, f.logs, number, out)
 }
 
-// play sends the stream of this number. One that nobody wrote ends the test for good.
+// play sends the stream of this number. An unscripted one ends with a final error.
 func play[Message any](
 	f *fake, streams []stream[Message], number int, out grpc.ServerStreamingServer[Message],
 ) error {
@@ -204,7 +204,7 @@ func (f *fragile) Accept() (net.Conn, error) {
 	}
 }
 
-// cut ends all connections without a word.
+// cut resets all connections.
 func (f *fragile) cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,7 +214,7 @@ func (f *fragile) cut() {
 	f.connections = nil
 }
 
-// pausesMade are the pauses that a client did not have to make.
+// pausesMade are the skipped pauses of a client.
 type pausesMade []time.Duration
 
 func (p *pausesMade) sleep(ctx context.Context, pause time.Duration) error {
@@ -222,7 +222,7 @@ func (p *pausesMade) sleep(ctx context.Context, pause time.Duration) error {
 	return endOf(ctx)
 }
 
-// check compares them with what they are at most; each may be shortened by a half.
+// check compares them with their maximum; each may be shortened by a half.
 func (p *pausesMade) check(t *testing.T, longest ...time.Duration) {
 	t.Helper()
 	isShortened := func(pause, full time.Duration) bool { return full/2 <= pause && pause <= full }
@@ -231,7 +231,7 @@ func (p *pausesMade) check(t *testing.T, longest ...time.Duration) {
 	}
 }
 
-// always gives the same answer to every call.
+// always returns the same response to every call.
 func always(
 	response proto.Message, err error,
 ) func(context.Context, int, proto.Message) (proto.Message, error) {

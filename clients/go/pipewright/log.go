@@ -18,11 +18,11 @@ type LogPiece struct {
 	Offset int64
 	// Data is what the command wrote: any bytes, not only UTF-8, and not cut for lines.
 	Data []byte
-	// Gap are bytes that are not kept.
+	// Gap is a range of bytes that are not stored.
 	Gap *pipewrightv1.LogGap
 }
 
-// LogOption is a setting of one reading of a log.
+// LogOption is a setting of [Client.ReadLog].
 type LogOption func(*pipewrightv1.ReadStageLogRequest)
 
 // Attempt reads the log of this attempt at the stage, 1 for the first; the newest unless set.
@@ -36,7 +36,7 @@ func Offset(bytes int64) LogOption {
 	return func(request *pipewrightv1.ReadStageLogRequest) { request.Offset = bytes }
 }
 
-// LimitBytes stops after so many bytes; 0 is no limit. Gaps do not count.
+// LimitBytes stops after this many bytes; 0 is no limit. Gaps do not count.
 func LimitBytes(bytes int64) LogOption {
 	return func(request *pipewrightv1.ReadStageLogRequest) { request.LimitBytes = bytes }
 }
@@ -46,12 +46,12 @@ func Follow() LogOption {
 	return func(request *pipewrightv1.ReadStageLogRequest) { request.Follow = true }
 }
 
-// ReadLog gives the log of a stage, piece by piece, over as many connections as it takes:
-// each byte once, in order.
+// ReadLog returns the log of a stage, piece by piece: each byte once, in order. It reconnects
+// as often as necessary.
 //
-// An error is an [*Error], and the last that is given. What is an error and what is waited
-// for is as with [Client.WatchJob]; OUT_OF_RANGE is an error, too. Leaving the loop cancels
-// the call.
+// An error is an [*Error], and the last item. The same errors are final as with
+// [Client.WatchJob], and OUT_OF_RANGE too; others are retried. Leaving the loop cancels the
+// call.
 func (c *Client) ReadLog(
 	ctx context.Context, jobID, stageName string, options ...LogOption,
 ) iter.Seq2[*LogPiece, error] {
@@ -64,7 +64,7 @@ func (c *Client) ReadLog(
 	}
 }
 
-// logReader is what is known between two streams: its request asks for what is left.
+// logReader is the state between two streams: its request asks for the remaining part.
 type logReader struct {
 	resumption
 	request   *pipewrightv1.ReadStageLogRequest
@@ -94,7 +94,7 @@ func (l *logReader) stream(ctx context.Context) error {
 	switch {
 	case err != io.EOF:
 		return err
-	// What is followed to its end says where that is.
+	// A log that is followed to its end reports that end.
 	case l.request.Follow && !l.isLimited && !l.isAtEnd:
 		return errNoEnd
 	}
@@ -111,7 +111,7 @@ func (l *logReader) open(
 	return l.client.Jobs.ReadStageLog(ctx, l.request)
 }
 
-// accept passes over a payload that it does not know.
+// accept ignores a payload that it does not know.
 func (l *logReader) accept(message *pipewrightv1.ReadStageLogResponse) error {
 	l.heard()
 	l.isAtEnd = message.GetEnd() != nil
@@ -127,7 +127,7 @@ func (l *logReader) accept(message *pipewrightv1.ReadStageLogResponse) error {
 	return l.tell(piece)
 }
 
-// piece is what is new in a message; nil where nothing is.
+// piece returns the new part of a message; nil if there is none.
 func (l *logReader) piece(message *pipewrightv1.ReadStageLogResponse) (*LogPiece, error) {
 	switch payload := message.Payload.(type) {
 	case *pipewrightv1.ReadStageLogResponse_Chunk:
@@ -150,8 +150,8 @@ func (l *logReader) piece(message *pipewrightv1.ReadStageLogResponse) (*LogPiece
 	return nil, nil
 }
 
-// startOfNew is the first byte of what begins at offset that was not had already. Where to
-// begin is not known before the first message if it counts from the end.
+// startOfNew returns the first byte from offset on that was not read already. If the requested
+// offset counts from the end, the start is not known before the first message.
 func (l *logReader) startOfNew(offset int64) (int64, error) {
 	expected := l.request.Offset
 	if expected >= 0 && offset > expected {
@@ -160,8 +160,8 @@ func (l *logReader) startOfNew(offset int64) (int64, error) {
 	return max(offset, expected), nil
 }
 
-// tell gives a piece to the caller. Nothing is asked for once the limit is reached: a limit of
-// 0 would be none.
+// tell yields a piece to the caller. Once the limit is reached no further request is made: a
+// limit of 0 would mean no limit.
 func (l *logReader) tell(piece *LogPiece) error {
 	if !l.give(piece) {
 		return errOver

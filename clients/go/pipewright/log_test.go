@@ -60,7 +60,7 @@ func writtenWell(messages ...*pipewrightv1.ReadStageLogResponse) logStream {
 	return logStream{messages: messages}
 }
 
-// readAll is all that a reading of a log gives, in short.
+// readAll returns all pieces of a log, abbreviated.
 func readAll(t *testing.T, client *Client, options ...LogOption) (pieces []string, failure error) {
 	t.Helper()
 	for piece, err := range client.ReadLog(t.Context(), "j", "s", options...) {
@@ -79,7 +79,7 @@ func readAll(t *testing.T, client *Client, options ...LogOption) (pieces []strin
 	return pieces, failure
 }
 
-// asked are the places in a log that the service was asked for.
+// asked returns the requested positions in a log.
 func (f *fake) asked() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,7 +112,7 @@ func TestLogsGiveEachByteOnce(t *testing.T) {
 			want:    []string{"0 gap 0-5", "5 x", "6 gap 6-9"},
 			asked:   []string{"attempt 0 offset 0 limit 0"},
 		},
-		"it goes on after a chunk, a gap and a heartbeat": {
+		"it resumes after a chunk, a gap and a heartbeat": {
 			streams: []logStream{
 				written(chunk(0, "one")), written(gap(3, 5)), written(logHeartbeat(5)),
 				writtenWell(chunk(5, "x")),
@@ -196,7 +196,7 @@ func TestLogsGiveEachByteOnce(t *testing.T) {
 	}
 }
 
-func TestALogIsFollowedWhereWanted(t *testing.T) {
+func TestALogIsFollowedOnRequest(t *testing.T) {
 	for _, isFollowed := range []bool{false, true} {
 		service := serve(t)
 		service.logs = []logStream{written(chunk(0, "a")), writtenWell(logEnd(1))}
@@ -218,7 +218,7 @@ func TestALogIsFollowedWhereWanted(t *testing.T) {
 	}
 }
 
-func TestALogThatIsFollowedEndsWhereTheServiceSaysThatItDoes(t *testing.T) {
+func TestAFollowedLogEndsWhereTheServiceSays(t *testing.T) {
 	for limit, want := range map[int64]int{0: 3, 9: 1} {
 		service := serve(t)
 		service.logs = []logStream{
@@ -234,7 +234,7 @@ func TestALogThatIsFollowedEndsWhereTheServiceSaysThatItDoes(t *testing.T) {
 	}
 }
 
-func TestTheReasonOfAGapIsTold(t *testing.T) {
+func TestTheReasonOfAGapIsReturned(t *testing.T) {
 	service := serve(t)
 	service.logs = []logStream{writtenWell(gap(0, 5))}
 	client, _ := service.client(t)
@@ -260,7 +260,7 @@ func TestALogEndsWithAFinalError(t *testing.T) {
 	}
 }
 
-func TestALogThatWasNeverSentIsAskedForFiveTimes(t *testing.T) {
+func TestALogThatWasNeverSentIsTriedFiveTimes(t *testing.T) {
 	service := serve(t)
 	service.logs = slices.Repeat([]logStream{written()}, 6)
 	client, pauses := service.client(t)
@@ -270,7 +270,7 @@ func TestALogThatWasNeverSentIsAskedForFiveTimes(t *testing.T) {
 	pauses.check(t, firstPause, 2*firstPause, 4*firstPause, 8*firstPause)
 }
 
-func TestALogThatWasSentIsWaitedForWithoutLimit(t *testing.T) {
+func TestALogThatHasBegunIsRetriedWithoutLimit(t *testing.T) {
 	service := serve(t)
 	service.logs = append([]logStream{written(chunk(0, "a"))}, slices.Repeat([]logStream{written()}, 9)...)
 	service.logs = append(service.logs, writtenWell(chunk(1, "b")))
@@ -316,7 +316,7 @@ func TestASilentLogIsReadOverAnotherStream(t *testing.T) {
 	}
 }
 
-func TestLeavingALogEndsItsCallAtOnce(t *testing.T) {
+func TestLeavingALogEndsItsCallImmediately(t *testing.T) {
 	service := serve(t)
 	open := written(chunk(0, "a"))
 	open.isOpen = true

@@ -10,13 +10,13 @@ import (
 // Option is a setting of a client.
 type Option func(*settings)
 
-// WithToken has every call made with a token, as `authorization: Bearer TOKEN`.
+// WithToken sends a token with every call, as `authorization: Bearer TOKEN`.
 func WithToken(token string) Option {
 	return withCredentials(bearer(token))
 }
 
-// WithBasic has every call made as a user, as RFC 7617 says. A username has no colon, and
-// neither has control characters.
+// WithBasic sends a username and a password with every call (RFC 7617). A username has no colon,
+// and neither has control characters.
 func WithBasic(username, password string) Option {
 	return withCredentials(basic(username, password))
 }
@@ -28,30 +28,30 @@ func withCredentials(given *credentials, err error) Option {
 	}
 }
 
-// WithInsecure allows credentials to be sent in the clear, for everybody on the way to read.
-// Without it they go only to https addresses and to this machine.
+// WithInsecure allows credentials to be sent in plaintext, which others on the network can
+// read. Without it they are sent only to https addresses and to this machine.
 func WithInsecure() Option {
 	return func(s *settings) { s.insecure = true }
 }
 
-// WithCACertificate trusts the authorities in pem, instead of the system's. Only for https
-// addresses, like the other options of certificates.
+// WithCACertificate trusts the authorities in pem instead of the system's. Only for https
+// addresses, like the other certificate options.
 func WithCACertificate(pem []byte) Option {
 	return func(s *settings) { s.tls.authorities = pem }
 }
 
-// WithClientCertificate shows the service a certificate of this client. Both are PEM.
+// WithClientCertificate authenticates the client with a certificate. Both are PEM.
 func WithClientCertificate(certificate, key []byte) Option {
 	return func(s *settings) { s.tls.certificate, s.tls.key = certificate, key }
 }
 
-// WithServerName is the name in the service's certificate, where the address has another.
+// WithServerName sets the name in the service's certificate, if it differs from the address.
 func WithServerName(name string) Option {
 	return func(s *settings) { s.tls.serverName = name }
 }
 
-// WithTimeout is the time limit of each call whose context has no deadline, all its tries
-// together: 30 s unless set. It is more than 0. Streams have no limit.
+// WithTimeout sets the time limit of each call whose context has no deadline, including its
+// retries: 30 s by default. It must be more than 0. Streams have no limit.
 func WithTimeout(limit time.Duration) Option {
 	return func(s *settings) { s.timeout = limit }
 }

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// withRequestID gives a copy of the request with a request_id, so that all tries of one call
-// count as one. A request that cannot have one, has one, or would not be kept stays as it is.
+// withRequestID returns a copy of the request with a request_id, so that all tries of one call
+// count as one. A request without the field, with an id, or for validation only is unchanged.
 func withRequestID(request any) any {
 	message, isProto := request.(proto.Message)
 	if !isProto {
@@ -28,7 +28,7 @@ func withRequestID(request any) any {
 	return message
 }
 
-// newUUID is a random one, of version 4 of RFC 9562.
+// newUUID returns a random UUID, version 4 of RFC 9562.
 func newUUID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // It never fails.

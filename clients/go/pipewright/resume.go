@@ -13,16 +13,16 @@ import (
 var (
 	// errOver ends a resumption without an error.
 	errOver = errors.New("nothing more is wanted")
-	// The others are reasons to go on with another stream.
+	// The others are reasons to resume with another stream.
 	errSilent = newError(status.New(codes.Unavailable, "the service has gone silent"), nil)
 	errGap    = newError(status.New(codes.Unavailable, "a part of the stream is missing"), nil)
 	errNoEnd  = newError(status.New(codes.Unavailable, "the stream ended before its end"), nil)
-	// errClosed is what everything ends with once the client is closed.
+	// errClosed ends everything once the client is closed.
 	errClosed = newError(status.New(codes.Canceled, "the client is closed"), nil)
 )
 
-// resumption is what a watch and a log have in common: they go on over as many streams as
-// it takes.
+// resumption is the common part of a watch and a log: they resume with as many streams as
+// necessary.
 type resumption struct {
 	client  *Client
 	isFinal func(codes.Code) bool
@@ -30,7 +30,7 @@ type resumption struct {
 	isHeard bool
 }
 
-// isFinal says whether a stream that ended so must not be resumed, as its contract says.
+// isFinal reports whether a stream that ended with this code must not be resumed, by its contract.
 func isFinal(code codes.Code) bool {
 	switch code {
 	case codes.NotFound, codes.PermissionDenied, codes.Unauthenticated,
@@ -40,8 +40,8 @@ func isFinal(code codes.Code) bool {
 	return false
 }
 
-// run makes a stream after the other until one is over or fails for good. A service that
-// never sent a message is not waited for.
+// run opens one stream after the other until one is over or fails finally. If the service
+// never sent a message, the number of tries is limited.
 func (r *resumption) run(ctx context.Context, stream func(context.Context) error) error {
 	for failures := 1; ; failures++ {
 		err := stream(ctx)
@@ -59,15 +59,15 @@ func (r *resumption) run(ctx context.Context, stream func(context.Context) error
 	}
 }
 
-// heard follows a message of the service.
+// heard records a message of the service.
 func (r *resumption) heard() {
 	r.isHeard = true
 	r.pauses.startOver()
 }
 
-// receive opens a stream and hands over its messages until accept, the stream or the patience
-// ends. The error is io.EOF where the stream ended well. What the caller does with a message
-// is not counted as silence of the service.
+// receive opens a stream and passes its messages to accept until accept, the stream or the
+// patience ends. The error is io.EOF if the stream ended with OK. The time that the caller
+// takes for a message does not count as silence of the service.
 func receive[Message any](
 	ctx context.Context, patience time.Duration,
 	open func(context.Context) (grpc.ServerStreamingClient[Message], error),

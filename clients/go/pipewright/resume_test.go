@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// slowly is a stream whose messages come after these waits, and then nothing.
+// slowly is a stream whose messages arrive after these waits, and then nothing.
 type slowly struct {
 	grpc.ClientStream
 	ctx   context.Context
@@ -26,8 +26,8 @@ func (s *slowly) Recv() (*time.Duration, error) {
 	return &wait, sleep(s.ctx, wait)
 }
 
-// receiveSlowly is how long it takes, on a clock that needs no time, to receive messages that
-// come after these waits, by a reader who needs this time for each.
+// receiveSlowly returns how long it takes, on a fake clock, to receive messages that arrive
+// after these waits, with a reader that needs this time for each.
 func receiveSlowly(t *testing.T, reader time.Duration, waits ...time.Duration) (took time.Duration, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -8,14 +8,14 @@ import (
 	"google.golang.org/grpc"
 )
 
-// settings are what the options say together.
+// settings are the combined options.
 type settings struct {
 	credentials []*credentials
 	insecure    bool
 	tls         tlsSettings
 	timeout     time.Duration
 	dialOptions []grpc.DialOption
-	// err is what is wrong with an option by itself.
+	// err is the error of a single option.
 	err error
 }
 
@@ -27,7 +27,7 @@ func settled(options []Option) settings {
 	return s
 }
 
-// check refuses, before anything is sent, what would not do what was meant.
+// check refuses invalid combinations before anything is sent.
 func (s *settings) check(place address) error {
 	switch {
 	case s.err != nil:
@@ -35,8 +35,8 @@ func (s *settings) check(place address) error {
 	case len(s.credentials) > 1:
 		return errors.New("pipewright: a client has one token or one user, not more")
 	case len(s.credentials) > 0 && !s.insecure && !place.isPrivate():
-		return fmt.Errorf("pipewright: credentials would go to %v in the clear; use https://, "+
-			"or WithInsecure where nobody else is on the way", place)
+		return fmt.Errorf("pipewright: credentials would go to %v in plaintext; use https://, "+
+			"or WithInsecure if no one else can read the network", place)
 	case place.scheme == "http" && s.tls.isSet():
 		return fmt.Errorf("pipewright: certificates and the server's name are for https:// "+
 			"addresses, and %v is none", place)

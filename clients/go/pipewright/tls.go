@@ -19,7 +19,7 @@ func (s *tlsSettings) isSet() bool {
 	return s.authorities != nil || s.certificate != nil || s.key != nil || s.serverName != ""
 }
 
-// transport is how the bytes of a connection to place are sent.
+// transport returns the transport security of a connection to place.
 func (s *tlsSettings) transport(place address) (grpccredentials.TransportCredentials, error) {
 	if place.scheme == "http" {
 		return &plaintext{insecure.NewCredentials(), place.hostPort()}, nil
@@ -34,7 +34,7 @@ func (s *tlsSettings) transport(place address) (grpccredentials.TransportCredent
 	if s.certificate != nil || s.key != nil {
 		pair, err := tls.X509KeyPair(s.certificate, s.key)
 		if err != nil {
-			// The cause might tell of the key.
+			// The cause might contain the key.
 			return nil, errors.New("pipewright: the client certificate and key are not a pair in PEM")
 		}
 		config.Certificates = []tls.Certificate{pair}

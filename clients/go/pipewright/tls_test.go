@@ -27,7 +27,7 @@ type authority struct {
 	pem         []byte
 }
 
-// issue makes a certificate for a name, both as PEM; one for itself without an issuer.
+// issue creates a certificate and key for a name, as PEM; self-signed without an issuer.
 func (a *authority) issue(t *testing.T, name string) (certificate, key []byte, issued *authority) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -85,7 +85,7 @@ func serveTLS(t *testing.T, authority *authority) *fake {
 	return service
 }
 
-// getJob calls a service by TLS.
+// getJob calls a service over TLS.
 func getJob(t *testing.T, service *fake, options ...Option) error {
 	t.Helper()
 	client, err := Connect("https://"+service.address(), options...)
@@ -120,7 +120,7 @@ func TestTLSWithAnAuthorityACertificateAndAName(t *testing.T) {
 	}
 }
 
-func TestCertificatesThatAreNoneAreRefusedWithoutTellingThem(t *testing.T) {
+func TestInvalidCertificatesAreRefusedAndNotRepeated(t *testing.T) {
 	certificate, key, _ := newAuthority(t).issue(t, "me")
 	_, otherKey, _ := newAuthority(t).issue(t, "me")
 	for name, option := range map[string]Option{

@@ -15,43 +15,43 @@ import (
 
 // JobUpdate is one step of a watch. Either Event or Snapshot is set.
 type JobUpdate struct {
-	// Sequence is what the watch has told so far; [After] goes on from there.
+	// Sequence is the position after this update; [After] resumes from there.
 	Sequence int64
-	// Event is the next change of the job. One of a kind that this client does not know has
-	// no Change.
+	// Event is the next change of the job. Its Change is nil if this client does not know the
+	// kind.
 	Event *pipewrightv1.JobEvent
-	// Snapshot replaces all that is known of the job.
+	// Snapshot replaces the known state of the job.
 	Snapshot *pipewrightv1.JobSnapshot
-	// Ended is the final job; nil but in the last update.
+	// Ended is the final job; set only in the last update.
 	Ended *pipewrightv1.Job
 }
 
 // WatchOption is a setting of one watch.
 type WatchOption func(*pipewrightv1.WatchJobRequest)
 
-// After starts with the event after this one, 0 for all of them. Without it, and where the
-// events are no longer kept, a watch starts with a snapshot.
+// After starts with the event after this one, 0 for all of them. Without it, and if the events
+// are no longer stored, a watch starts with a snapshot.
 func After(sequence int64) WatchOption {
 	return func(request *pipewrightv1.WatchJobRequest) {
 		request.LastSeenSequence = proto.Int64(sequence)
 	}
 }
 
-// HeartbeatInterval is how long the service is silent before it says that nothing happened,
-// 1 s to 60 s; 15 s unless set. After three of them the watch makes another connection.
+// HeartbeatInterval is the silence after which the service sends a heartbeat, 1 s to 60 s;
+// 15 s by default. After three intervals of silence the watch reconnects.
 func HeartbeatInterval(interval time.Duration) WatchOption {
 	return func(request *pipewrightv1.WatchJobRequest) {
 		request.HeartbeatInterval = durationpb.New(interval)
 	}
 }
 
-// WatchJob gives the updates of a job until it has ended, over as many connections as it
-// takes: each event once, in order, without gaps.
+// WatchJob returns the updates of a job until it has ended: each event once, in order, without
+// gaps. It reconnects as often as necessary.
 //
-// An error is an [*Error], and the last that is given. It is NOT_FOUND, PERMISSION_DENIED,
+// An error is an [*Error], and the last item. It is NOT_FOUND, PERMISSION_DENIED,
 // UNAUTHENTICATED, INVALID_ARGUMENT or UNIMPLEMENTED, or the end of ctx or of the client;
-// any other only where the service has never sent a message, and failed five times.
-// Everything else is waited for without limit. Leaving the loop cancels the call.
+// any other only if the service has never sent a message, and failed five times.
+// Everything else is retried without limit. Leaving the loop cancels the call.
 func (c *Client) WatchJob(
 	ctx context.Context, jobID string, options ...WatchOption,
 ) iter.Seq2[*JobUpdate, error] {
@@ -64,7 +64,7 @@ func (c *Client) WatchJob(
 	}
 }
 
-// watch is what is known between two streams.
+// watch is the state between two streams.
 type watch struct {
 	resumption
 	request  *pipewrightv1.WatchJobRequest
@@ -79,7 +79,7 @@ func newWatch(client *Client, jobID string, options []WatchOption) *watch {
 	}
 	heartbeat := client.heartbeat
 	if request.HeartbeatInterval != nil {
-		// One that is out of bounds is for the service to refuse, which needs a moment.
+		// The service refuses an interval that is out of bounds, which takes a moment.
 		heartbeat = min(max(request.HeartbeatInterval.AsDuration(), time.Second), time.Minute)
 	}
 	return &watch{
@@ -103,7 +103,7 @@ func (w *watch) open(
 	return w.client.Jobs.WatchJob(ctx, w.request)
 }
 
-// accept passes over a payload that it does not know.
+// accept ignores a payload that it does not know.
 func (w *watch) accept(message *pipewrightv1.WatchJobResponse) error {
 	w.heard()
 	switch payload := message.Payload.(type) {
@@ -147,7 +147,7 @@ func (w *watch) advance(events []*pipewrightv1.JobEvent) error {
 	return nil
 }
 
-// tell gives an update to the caller, after which the watch goes on from there.
+// tell yields an update to the caller; the watch then continues from there.
 func (w *watch) tell(update *JobUpdate) error {
 	w.request.LastSeenSequence = proto.Int64(update.Sequence)
 	if !w.give(update) || update.Ended != nil {
@@ -156,8 +156,8 @@ func (w *watch) tell(update *JobUpdate) error {
 	return nil
 }
 
-// confirmEnd follows a stream that says that all was sent. If the end was not among it, the
-// job is asked for; if that has not ended either, the stream broke after all.
+// confirmEnd handles a stream that ended with OK. If the end of the job was not sent, it reads
+// the job; if that has not ended, the stream counts as broken.
 func (w *watch) confirmEnd(ctx context.Context) error {
 	request := &pipewrightv1.GetJobRequest{JobId: w.request.JobId}
 	response, err := w.client.Jobs.GetJob(ctx, request)

@@ -33,7 +33,7 @@ func running(sequence int64) *pipewrightv1.WatchJobResponse {
 	return snapshot(sequence, pipewrightv1.Job_STATE_RUNNING)
 }
 
-// events is a batch of events that this client knows as little as one of the future.
+// events returns a batch of events without a known change, like those of a later version.
 func events(sequences ...int64) *pipewrightv1.WatchJobResponse {
 	batch := &pipewrightv1.JobEventBatch{}
 	for _, sequence := range sequences {
@@ -44,7 +44,7 @@ func events(sequences ...int64) *pipewrightv1.WatchJobResponse {
 	}
 }
 
-// ended is a batch whose last event is the job's last.
+// ended returns a batch whose last event is the job's last.
 func ended(sequences ...int64) *pipewrightv1.WatchJobResponse {
 	message := events(sequences...)
 	last := message.GetEvents().Events[len(sequences)-1]
@@ -60,7 +60,7 @@ func jobHeartbeat(sequence int64) *pipewrightv1.WatchJobResponse {
 	}}
 }
 
-// ofTheFuture gives a message a payload that this client does not know.
+// ofTheFuture adds a payload to a message that this client does not know.
 func ofTheFuture[Message proto.Message](message Message) Message {
 	payload := protowire.AppendTag(nil, 1000, protowire.BytesType)
 	message.ProtoReflect().SetUnknown(protowire.AppendString(payload, "news"))
@@ -75,7 +75,7 @@ func sentWell(messages ...*pipewrightv1.WatchJobResponse) watchStream {
 	return watchStream{messages: messages}
 }
 
-// shown is an update in short.
+// shown returns an update, abbreviated.
 func shown(update *JobUpdate) string {
 	kind := "event"
 	if update.Snapshot != nil {
@@ -91,7 +91,7 @@ func shown(update *JobUpdate) string {
 	return text
 }
 
-// watchAll is all that a watch gives.
+// watchAll returns all updates of a watch.
 func watchAll(t *testing.T, client *Client, options ...WatchOption) (updates []string, failure error) {
 	t.Helper()
 	for update, err := range client.WatchJob(t.Context(), "j", options...) {
@@ -107,7 +107,7 @@ func watchAll(t *testing.T, client *Client, options ...WatchOption) (updates []s
 	return updates, failure
 }
 
-// cursors are the sequences that the service was asked to go on from.
+// cursors returns the sequences from which the client resumed.
 func (f *fake) cursors() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,7 +127,7 @@ func TestWatchesGiveEachEventOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		options []WatchOption
 		streams []watchStream
-		got     *pipewrightv1.Job // What GetJob answers.
+		got     *pipewrightv1.Job // The response of GetJob.
 		want    []string
 		cursors []string
 	}{
@@ -153,12 +153,12 @@ func TestWatchesGiveEachEventOnce(t *testing.T) {
 			want:    []string{"event 1" + last},
 			cursors: []string{"0"},
 		},
-		"it goes on from a snapshot and from an event": {
+		"it resumes from a snapshot and from an event": {
 			streams: []watchStream{sent(running(2)), sent(events(3, 4)), sentWell(ended(5))},
 			want:    []string{"snapshot 2", "event 3", "event 4", "event 5" + last},
 			cursors: []string{"snapshot", "2", "4"},
 		},
-		"it goes on from where it was to start": {
+		"it resumes from its start": {
 			options: []WatchOption{After(7)},
 			streams: []watchStream{sent(), sent(jobHeartbeat(7)), sentWell(ended(8))},
 			want:    []string{"event 8" + last},
@@ -182,7 +182,7 @@ func TestWatchesGiveEachEventOnce(t *testing.T) {
 			want:    []string{"event 1", "event 2", "event 3", "event 4" + last},
 			cursors: []string{"0", "2"},
 		},
-		"a gap that a heartbeat tells of": {
+		"a gap shown by a heartbeat": {
 			options: []WatchOption{After(0)},
 			streams: []watchStream{sentWell(events(1), jobHeartbeat(2), ended(2)), sentWell(ended(2))},
 			want:    []string{"event 1", "event 2" + last},
@@ -242,7 +242,7 @@ func TestWatchesGiveEachEventOnce(t *testing.T) {
 	}
 }
 
-func TestAWatchGivesWhatTheServiceSent(t *testing.T) {
+func TestAWatchReturnsWhatTheServiceSent(t *testing.T) {
 	service := serve(t)
 	service.watches = []watchStream{sentWell(running(1), ended(2))}
 	client, _ := service.client(t)
@@ -260,7 +260,7 @@ func TestAWatchGivesWhatTheServiceSent(t *testing.T) {
 	}
 }
 
-func TestAWatchOutlivesAnyErrorThatPasses(t *testing.T) {
+func TestAWatchSurvivesTemporaryErrors(t *testing.T) {
 	for _, code := range []codes.Code{
 		codes.Unavailable, codes.Internal, codes.Canceled, codes.Unknown, codes.DeadlineExceeded,
 		codes.ResourceExhausted, codes.Aborted, codes.OutOfRange, codes.DataLoss,
@@ -314,7 +314,7 @@ func TestAServiceThatNeverSentAMessageIsWatchedFiveTimes(t *testing.T) {
 	pauses.check(t, firstPause, 2*firstPause, 4*firstPause, 8*firstPause)
 }
 
-func TestAServiceThatHasSentAMessageIsWaitedForWithoutLimit(t *testing.T) {
+func TestAServiceThatHasSentAMessageIsRetriedWithoutLimit(t *testing.T) {
 	service := serve(t)
 	failures := slices.Repeat([]watchStream{sent()}, 9)
 	service.watches = append([]watchStream{sent(running(1))}, failures...)
@@ -377,7 +377,7 @@ func TestAServiceThatIsSilentFromTheStartIsAnError(t *testing.T) {
 	}
 }
 
-func TestTheHeartbeatIntervalIsAskedForAndWaitedForThreeTimes(t *testing.T) {
+func TestTheHeartbeatIntervalIsRequestedAndThreeMayBeMissed(t *testing.T) {
 	service := serve(t)
 	service.watches = []watchStream{sentWell(ended(1))}
 	client, _ := service.client(t)
@@ -404,7 +404,7 @@ func TestTheHeartbeatIntervalIsAskedForAndWaitedForThreeTimes(t *testing.T) {
 	}
 }
 
-func TestLeavingAWatchEndsItsCallAtOnce(t *testing.T) {
+func TestLeavingAWatchEndsItsCallImmediately(t *testing.T) {
 	service := serve(t)
 	open := sent(running(1))
 	open.isOpen = true
@@ -416,7 +416,7 @@ func TestLeavingAWatchEndsItsCallAtOnce(t *testing.T) {
 	<-service.left
 }
 
-func TestACallerWhoEndsAWatchFindsTheirOwnErrorInIt(t *testing.T) {
+func TestTheErrorOfACancelledWatchWrapsTheCallersError(t *testing.T) {
 	service := serve(t)
 	open := sent(running(1))
 	open.isOpen = true
@@ -507,7 +507,7 @@ func TestClosingTheClientEndsPauses(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedOfAClosedClientIsCancelled(t *testing.T) {
+func TestCallsOfAClosedClientAreCancelled(t *testing.T) {
 	service := serve(t)
 	client, _ := service.client(t)
 	if err := client.Close(); err != nil {
@@ -523,7 +523,7 @@ func TestWhatIsAskedOfAClosedClientIsCancelled(t *testing.T) {
 	}
 }
 
-func TestARequestThatCannotBeSentIsNotTriedAgain(t *testing.T) {
+func TestARequestThatCannotBeSentIsNotRetried(t *testing.T) {
 	service := serve(t)
 	client, pauses := service.client(t)
 	for _, err := range client.WatchJob(t.Context(), "\xff") {
@@ -534,7 +534,7 @@ func TestARequestThatCannotBeSentIsNotTriedAgain(t *testing.T) {
 	pauses.check(t)
 }
 
-func TestAWatchThatIsRangedOverAgainStartsAnew(t *testing.T) {
+func TestASecondLoopOverAWatchStartsAgain(t *testing.T) {
 	service := serve(t)
 	service.watches = slices.Repeat([]watchStream{sentWell(ended(1, 2))}, 2)
 	client, _ := service.client(t)

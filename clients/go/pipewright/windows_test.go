@@ -11,8 +11,8 @@ import (
 	pipewrightv1 "github.com/pipewright/pipewright/clients/go/pipewright/v1"
 )
 
-// A library that is told nothing lets streams that nobody reads take the whole connection.
-func TestTheServiceIsToldOfTheWindows(t *testing.T) {
+// By default the library lets streams without a reader take the whole window of the connection.
+func TestTheWindowsAreSentToTheService(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestTheServiceIsToldOfTheWindows(t *testing.T) {
 	_ = connection.Close()
 }
 
-// windows are those of a stream and of the connection, as the client tells them at first.
+// windows returns the windows of a stream and of the connection that the client sends first.
 func windows(t *testing.T, connection net.Conn) (stream, whole uint32) {
 	_ = connection.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.ReadFull(connection, make([]byte, len(http2.ClientPreface))); err != nil {

@@ -1,4 +1,4 @@
-"""An authority, and the certificates that it signs."""
+"""A certificate authority, and the certificates that it signs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Authority:
         alternatives = x509.SubjectAlternativeName(
             [x509.DNSName(n) if isinstance(n, str) else x509.IPAddress(n) for n in names]
         )
-        builder = _builder(_name("somebody"), self._name, key.public_key())
+        builder = _builder(_name("holder"), self._name, key.public_key())
         certificate = builder.add_extension(alternatives, critical=False)
         pem = certificate.sign(self._key, SHA256()).public_bytes(Encoding.PEM)
         return pem, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

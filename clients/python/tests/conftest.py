@@ -1,4 +1,4 @@
-"""What tests have: a service that plays scripts, and each of both clients."""
+"""Fixtures: a service that plays scripts, and both clients."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def service() -> Iterator[FakeService]:
 
 @pytest.fixture(params=[Blocking, Asyncio], ids=["blocking", "asyncio"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Makes clients of one kind."""
+    """Creates clients of one kind."""
     clients: list[Driver] = []
 
     def connected(address: str, **options: Any) -> Driver:

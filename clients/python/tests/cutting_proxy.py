@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks connections when it is told to."""
+"""A TCP proxy that breaks connections on request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 
 
 class CuttingProxy:
-    """Passes bytes on between clients and a service."""
+    """Forwards bytes between clients and a service."""
 
     def __init__(self, port: int) -> None:
         self._service = ("127.0.0.1", port)
@@ -25,11 +25,11 @@ class CuttingProxy:
                 self._sockets.pop().shutdown(socket.SHUT_RDWR)
 
     def cut_after(self, answered: int) -> None:
-        """Breaks all connections once so many more bytes of answers have passed."""
+        """Breaks all connections after this many further bytes of responses."""
         self._left = answered
 
     def stop(self) -> None:
-        """Ends all connections, and takes no more."""
+        """Ends all connections, and accepts no more."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

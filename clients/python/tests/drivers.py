@@ -1,4 +1,4 @@
-"""Both clients behind one face, so that a test holds for both."""
+"""A common interface of both clients, so that a test runs with both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Item = TypeVar("_Item")
 
 
 class Driver(Protocol):
-    """A client whose calls, whatever they do inside, are made one after the other."""
+    """A client whose calls are made one after the other."""
 
     def call(self, stub: str, method: str, request: Any, **options: Any) -> Any:
         """Makes a unary call of a generated stub."""
@@ -38,12 +38,12 @@ class Driver(Protocol):
         ...
 
     def close(self) -> None:
-        """Closes the client, and all that it was driven with."""
+        """Closes the client and its event loop, if it has one."""
         ...
 
 
 class Blocking:
-    """The client whose calls block."""
+    """The blocking client."""
 
     def __init__(self, address: str, **options: Any) -> None:
         self.client = pipewright.connect(address, **options)
@@ -70,7 +70,7 @@ class Blocking:
 
 
 class Asyncio:
-    """The client for asyncio, in a loop that runs while something is waited for."""
+    """The asyncio client, in a loop that runs while the test waits."""
 
     def __init__(self, address: str, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()

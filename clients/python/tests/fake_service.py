@@ -51,7 +51,7 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Head:
-    """Sends the head of the answer."""
+    """Sends the headers of the response."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ class Silence:
 
 @dataclass(frozen=True)
 class Do:
-    """Runs something of the test."""
+    """Runs a function of the test."""
 
     action: Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """Sends bytes that are no message."""
+    """Sends bytes that are not a message."""
 
 
 Step = Message | Refuse | Head | Silence | Do | Garbage
@@ -76,7 +76,7 @@ Step = Message | Refuse | Head | Silence | Do | Garbage
 
 @dataclass
 class Call:
-    """A call that came."""
+    """A received call."""
 
     method: str
     request: Any
@@ -87,12 +87,12 @@ class Call:
 
     def cancelled(self) -> bool:
         """Waits for the end of the call: whether the client cancelled it."""
-        assert self.over.wait(PATIENCE), "the call goes on"
+        assert self.over.wait(PATIENCE), "the call continues"
         return self.was_cancelled
 
 
 class FakeService:
-    """Plays for each call of a method the next script that the test has for it."""
+    """Plays the next script of the test for each call of a method."""
 
     def __init__(self, credentials: grpc.ServerCredentials | None = None, port: int = 0) -> None:
         self.calls: list[Call] = []
@@ -144,7 +144,7 @@ class FakeService:
         self.calls.append(call)
         self.came.set()
         scripts = self._scripts[method.name]
-        # Final for watches and logs, too: a test that says too little ends.
+        # Final for watches and logs, too: a test without enough scripts ends.
         script = scripts.popleft() if scripts else [_NO_SCRIPT]
         for step in script:
             match step:
@@ -165,7 +165,7 @@ class FakeService:
 
 
 def _limit(context: grpc.ServicerContext) -> float:
-    """Seconds that the caller gave the call; gRPC has a number of ages for no limit."""
+    """The deadline of the call in seconds; gRPC has a huge number for no limit."""
     seconds = context.time_remaining()
     return math.inf if seconds > 1e9 else seconds
 

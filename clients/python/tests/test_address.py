@@ -45,7 +45,7 @@ def test_addresses_with_and_without_scheme_and_port(text: str, is_tls: bool, tar
         "[1.2.3.4]:5",
     ],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_addresses_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Address.parse(text)
 

@@ -1,4 +1,4 @@
-"""What only the client for asyncio has."""
+"""Behaviour of the asyncio client only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(service: FakeService, story: Callable[[aio.Client], Awaitable[None]]) ->
 
 
 async def gone(service: FakeService) -> bool:
-    """Whether the first call was cancelled, without holding the event loop up."""
+    """Whether the first call was cancelled, without blocking the event loop."""
     return await asyncio.to_thread(service.calls[0].cancelled)
 
 
@@ -98,7 +98,7 @@ def test_a_task_that_is_cancelled_leaves_its_call(service: FakeService) -> None:
     run(service, story)
 
 
-def test_a_call_that_is_of_no_use_ends_before_the_pause(
+def test_a_call_without_a_chance_ends_before_the_pause(
     service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipewright._backoff.FIRST", 3600)
@@ -133,7 +133,7 @@ def test_a_time_limit_of_the_caller_ends_a_watch(service: FakeService) -> None:
     run(service, story)
 
 
-def test_many_watches_go_on_at_once(service: FakeService) -> None:
+def test_many_watches_run_concurrently(service: FakeService) -> None:
     service.on("WatchJob", *[[events(1, end=2)]] * 8)
 
     async def story(client: aio.Client) -> None:

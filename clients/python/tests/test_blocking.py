@@ -89,7 +89,7 @@ def test_another_thread_may_end_a_watch_that_pauses(
     monkeypatch.setattr("pipewright._backoff.FIRST", 3600)
     monkeypatch.setattr("pipewright._backoff.LONGEST", 3600)
     updates = client.watch_job("j", last_seen_sequence=0)
-    # A gap: what the call would still give is of no use, so it ends before the pause.
+    # A gap: the rest of the call is useless, so it ends before the pause.
     service.on("WatchJob", [events(1), events(3), Silence()])
     seen: list[int] = []
     reader = threading.Thread(target=lambda: seen.extend(u.sequence for u in updates))

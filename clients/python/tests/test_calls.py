@@ -34,7 +34,7 @@ UNAVAILABLE = Refuse(grpc.StatusCode.UNAVAILABLE)
 TRIGGERED = TriggerPipelineResponse(job=Job(id="j"))
 
 
-def test_a_call_that_is_unavailable_is_tried_again_as_the_same(
+def test_an_unavailable_call_is_retried_with_the_same_id(
     client: Driver, service: FakeService
 ) -> None:
     service.on("TriggerPipeline", *[[UNAVAILABLE]] * 4, [TRIGGERED])
@@ -57,7 +57,7 @@ def test_the_message_of_the_caller_is_not_changed(client: Driver, service: FakeS
     assert one.request_id != other.request_id
 
 
-def test_an_answer_that_is_no_message_is_an_error(client: Driver, service: FakeService) -> None:
+def test_an_invalid_response_is_an_error(client: Driver, service: FakeService) -> None:
     service.on("GetJob", [Garbage()])
     with pytest.raises(ApiError) as raised:
         client.call("jobs", "GetJob", GetJobRequest(job_id="j"))
@@ -66,7 +66,7 @@ def test_an_answer_that_is_no_message_is_an_error(client: Driver, service: FakeS
 
 
 def test_a_pause_is_as_long_as_the_service_asks_for(client: Driver, service: FakeService) -> None:
-    # The limit is over before the pause that the service asks for is.
+    # The limit ends before the pause that the service requests.
     asked = RetryInfo(retry_delay=Duration(seconds=3600))
     service.on("GetJob", [Refuse(grpc.StatusCode.UNAVAILABLE, details=[asked])])
     with pytest.raises(ApiError) as raised:
@@ -83,7 +83,7 @@ def test_a_call_is_tried_five_times_in_all(client: Driver, service: FakeService)
     assert len(service.calls) == 5
 
 
-def test_a_call_whose_answer_had_begun_is_tried_again(client: Driver, service: FakeService) -> None:
+def test_a_call_whose_response_had_begun_is_retried(client: Driver, service: FakeService) -> None:
     service.on("GetJob", [Head(), UNAVAILABLE], [GetJobResponse(job=Job(id="j"))])
     assert client.call("jobs", "GetJob", GetJobRequest()).job.id == "j"
 
@@ -99,7 +99,7 @@ def test_a_call_whose_answer_had_begun_is_tried_again(client: Driver, service: F
         grpc.StatusCode.UNKNOWN,
     ],
 )
-def test_other_errors_are_not_tried_again(
+def test_other_errors_are_not_retried(
     client: Driver, service: FakeService, code: grpc.StatusCode
 ) -> None:
     service.on("GetJob", [Refuse(code)])
@@ -120,7 +120,7 @@ def test_other_errors_are_not_tried_again(
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
-def test_what_changes_something_gets_a_request_id(
+def test_calls_that_change_something_get_a_request_id(
     client: Driver, service: FakeService, stub: str, request_: Any
 ) -> None:
     method = type(request_).__name__.removesuffix("Request")
@@ -161,7 +161,7 @@ def test_calls_of_a_runner_are_neither_limited_repeated_nor_touched(
 
 
 def is_about(seconds: float, limit: float) -> bool:
-    """On its way a limit loses what the way takes, and gRPC rounds it up to three digits."""
+    """A limit shrinks by the transmission time, and gRPC rounds it up to three digits."""
     return 0.5 * seconds < limit <= 1.02 * seconds
 
 
@@ -202,7 +202,7 @@ def test_a_call_ends_at_its_limit(client: Driver, service: FakeService) -> None:
     assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_the_end_of_the_limit_is_told_whatever_came_before(
+def test_the_end_of_the_limit_is_reported_whatever_came_before(
     client: Driver, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipewright._backoff.FIRST", 3000)

@@ -27,7 +27,7 @@ def assert_closed(error: BaseException | None) -> None:
 
 
 class Kind:
-    """What is open when the client is closed."""
+    """A call or stream that is open when the client is closed."""
 
     def __init__(self, method: str, begun: list[Step], do: Callable[[Any], Any]) -> None:
         self.method = method
@@ -58,7 +58,7 @@ def _long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def in_thread(client: pipewright.Client, kind: Kind) -> Callable[[], BaseException | None]:
-    """Does it in another thread; gives what waits for the error that it ends with."""
+    """Runs it in another thread; returns a function that waits for its error."""
     errors: list[BaseException] = []
 
     def do() -> None:
@@ -87,7 +87,7 @@ def sets(event: asyncio.Event) -> Do:
 
 
 async def awaited(client: pipewright.aio.Client, kind: Kind) -> None:
-    """Does it with the client for asyncio."""
+    """Runs it with the asyncio client."""
     answer = kind.do(client)
     if kind.begun:
         async for _ in answer:
@@ -97,7 +97,7 @@ async def awaited(client: pipewright.aio.Client, kind: Kind) -> None:
 
 
 @OPEN
-def test_what_is_open_ends_with_a_blocking_client(service: FakeService, kind: Kind) -> None:
+def test_open_calls_end_with_a_blocking_client(service: FakeService, kind: Kind) -> None:
     come = threading.Event()
     service.on(kind.method, [*kind.begun, Do(come.set), Silence()])
     with pipewright.connect(service.address) as client:
@@ -109,7 +109,7 @@ def test_what_is_open_ends_with_a_blocking_client(service: FakeService, kind: Ki
 
 
 @OPEN
-def test_what_is_open_ends_with_an_asyncio_client(service: FakeService, kind: Kind) -> None:
+def test_open_calls_end_with_an_asyncio_client(service: FakeService, kind: Kind) -> None:
     async def play() -> None:
         come = asyncio.Event()
         service.on(
@@ -196,7 +196,7 @@ def closed(service: FakeService) -> Iterator[pipewright.Client]:
 
 
 @OPEN
-def test_nothing_is_asked_of_a_closed_blocking_client(
+def test_a_closed_blocking_client_makes_no_call(
     closed: pipewright.Client, service: FakeService, kind: Kind
 ) -> None:
     assert_closed(in_thread(closed, kind)())
@@ -210,7 +210,7 @@ def test_a_closed_client_makes_no_future(closed: pipewright.Client) -> None:
 
 
 @OPEN
-def test_nothing_is_asked_of_a_closed_asyncio_client(service: FakeService, kind: Kind) -> None:
+def test_a_closed_asyncio_client_makes_no_call(service: FakeService, kind: Kind) -> None:
     async def play() -> None:
         client = pipewright.aio.connect(service.address)
         await client.close()
@@ -223,7 +223,7 @@ def test_nothing_is_asked_of_a_closed_asyncio_client(service: FakeService, kind:
     assert service.calls == []
 
 
-def test_what_the_reader_has_not_asked_for_yet_ends_too(
+def test_unread_items_end_too(
     client: Driver, service: FakeService
 ) -> None:
     service.on("WatchJob", [events(1), Silence()])

@@ -32,7 +32,7 @@ SETTINGS = 4
 
 @pytest.fixture
 def proxy(service: FakeService) -> Iterator[CuttingProxy]:
-    """A way to the service that can be cut."""
+    """A proxy to the service that can be cut."""
     proxy = CuttingProxy(service.port)
     yield proxy
     proxy.stop()
@@ -56,7 +56,7 @@ def created(name: str) -> CreatePipelineResponse:
 
 
 @pytest.mark.parametrize("name", ["small", "x" * LARGE], ids=["small", "large"])
-def test_a_call_whose_answer_is_lost_is_made_again(
+def test_a_call_whose_response_is_lost_is_retried(
     through: Driver, service: FakeService, proxy: CuttingProxy, name: str
 ) -> None:
     service.on("CreatePipeline", [Do(proxy.cut), Silence()], [created("mine")])
@@ -66,7 +66,7 @@ def test_a_call_whose_answer_is_lost_is_made_again(
     assert first.request_id
 
 
-def test_a_call_whose_connection_is_cut_within_the_answer_is_made_again(
+def test_a_call_whose_connection_is_cut_within_the_response_is_retried(
     through: Driver, service: FakeService, proxy: CuttingProxy
 ) -> None:
     proxy.cut_after(LARGE // 2)
@@ -76,7 +76,7 @@ def test_a_call_whose_connection_is_cut_within_the_answer_is_made_again(
     assert first == again
 
 
-def test_a_log_whose_connection_is_cut_is_whole(
+def test_a_log_whose_connection_is_cut_is_complete(
     through: Driver, service: FakeService, proxy: CuttingProxy
 ) -> None:
     def chunks(start: int) -> list[ReadStageLogResponse]:
@@ -101,7 +101,7 @@ def test_a_log_whose_connection_is_cut_is_whole(
 def test_the_window_of_a_stream_is_64_kib(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = connect(f"127.0.0.1:{listener.getsockname()[1]}")
-        # The limit ends the call: nobody answers it.
+        # The limit ends the call: it gets no response.
         with pytest.raises(ApiError) as raised:
             client.call("jobs", "GetJob", GetJobRequest(), timeout=0.2)
         assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -114,7 +114,7 @@ def test_the_window_of_a_stream_is_64_kib(connect: Connect) -> None:
     assert settings[4] == 64 * 1024
 
 
-def test_streams_that_nobody_reads_do_not_hold_up_others(
+def test_streams_without_a_reader_do_not_block_others(
     client: Driver, service: FakeService
 ) -> None:
     chunk = ReadStageLogResponse(chunk=LogChunk(data=b"x" * 50_000))
@@ -163,5 +163,5 @@ def test_pings_and_pauses_are_those_of_every_client() -> None:
     assert options["grpc.http2.max_pings_without_data"] == 0
     assert options["grpc.initial_reconnect_backoff_ms"] == 100
     assert options["grpc.max_reconnect_backoff_ms"] == 5_000
-    # What one attempt may take.
+    # The time limit of one attempt.
     assert options["grpc.min_reconnect_backoff_ms"] == 5_000

@@ -52,7 +52,7 @@ def _plain(piece: LogPiece) -> tuple[int, bytes | int]:
     return piece.start_offset, piece.end_offset
 
 
-def test_what_is_no_message_is_read_again(client: Driver, service: FakeService) -> None:
+def test_an_invalid_message_is_read_again(client: Driver, service: FakeService) -> None:
     service.on("ReadStageLog", [chunk(0, b"ab"), Garbage()], [chunk(2, b"cd"), end(4)])
     assert read(client) == [(0, b"ab"), (2, b"cd")]
     assert [request.offset for request in service.requests("ReadStageLog")] == [0, 2]
@@ -71,7 +71,7 @@ def test_the_end_of_the_stream_is_enough(client: Driver, service: FakeService) -
     assert len(service.calls) == 1
 
 
-def test_what_is_asked_for_is_what_the_caller_wants(client: Driver, service: FakeService) -> None:
+def test_the_request_has_the_options_of_the_caller(client: Driver, service: FakeService) -> None:
     service.on("ReadStageLog", [])
     wanted: dict[str, Any] = {"attempt": 2, "offset": 7, "limit_bytes": 9, "follow": True}
     assert read(client, **wanted) == []
@@ -79,7 +79,7 @@ def test_what_is_asked_for_is_what_the_caller_wants(client: Driver, service: Fak
     assert service.requests("ReadStageLog") == [asked]
 
 
-def test_a_log_that_broke_goes_on_by_attempt_and_offset(
+def test_a_broken_log_resumes_by_attempt_and_offset(
     client: Driver, service: FakeService
 ) -> None:
     service.on("ReadStageLog", [chunk(0, b"ab", 3), UNAVAILABLE], [chunk(2, b"c", 3), end(3)])
@@ -88,19 +88,19 @@ def test_a_log_that_broke_goes_on_by_attempt_and_offset(
     assert (again.attempt, again.offset, again.follow) == (3, 2, True)
 
 
-def test_an_offset_from_the_end_is_found_out(client: Driver, service: FakeService) -> None:
+def test_an_offset_from_the_end_is_resolved(client: Driver, service: FakeService) -> None:
     service.on("ReadStageLog", [UNAVAILABLE], [chunk(95, b"a"), UNAVAILABLE], [chunk(96, b"b")])
     assert read(client, offset=-5) == [(95, b"a"), (96, b"b")]
     assert [request.offset for request in service.requests("ReadStageLog")] == [-5, -5, 96]
 
 
-def test_a_heartbeat_says_where_to_go_on(client: Driver, service: FakeService) -> None:
+def test_a_heartbeat_says_where_to_resume(client: Driver, service: FakeService) -> None:
     service.on("ReadStageLog", [heartbeat(100), UNAVAILABLE], [chunk(100, b"a"), end(101)])
     assert read(client, offset=-5, follow=True) == [(100, b"a")]
     assert service.requests("ReadStageLog")[1].offset == 100
 
 
-def test_what_was_had_already_is_trimmed(client: Driver, service: FakeService) -> None:
+def test_repeated_bytes_are_trimmed(client: Driver, service: FakeService) -> None:
     script = [chunk(0, b"abcd"), chunk(0, b"ab"), heartbeat(2), chunk(2, b"cdef"), gap(1, 4)]
     service.on("ReadStageLog", [*script, gap(4, 9), chunk(9, b"g"), UNAVAILABLE], [end(10)])
     assert read(client) == [(0, b"abcd"), (4, b"ef"), (6, 9), (9, b"g")]
@@ -108,7 +108,7 @@ def test_what_was_had_already_is_trimmed(client: Driver, service: FakeService) -
 
 
 @pytest.mark.parametrize("further", [chunk(3, b"d"), gap(3, 4)], ids=["chunk", "gap"])
-def test_what_comes_after_a_hole_is_not_given_out(
+def test_bytes_after_a_gap_are_not_returned(
     client: Driver, service: FakeService, further: ReadStageLogResponse
 ) -> None:
     service.on("ReadStageLog", [chunk(0, b"ab"), further, Silence()], [chunk(2, b"cd")])
@@ -117,8 +117,8 @@ def test_what_comes_after_a_hole_is_not_given_out(
     assert service.calls[0].cancelled()
 
 
-def test_payloads_that_are_not_known_are_passed_over(client: Driver, service: FakeService) -> None:
-    # Field 15, which the contract does not have, with an empty message in it.
+def test_unknown_payloads_are_ignored(client: Driver, service: FakeService) -> None:
+    # Field 15, which the contract does not have, with an empty message.
     unknown = ReadStageLogResponse.FromString(b"\x08\x05\x30\x01\x7a\x00")
     service.on("ReadStageLog", [chunk(0, b"ab"), unknown, chunk(5, b"f")])
     assert read(client) == [(0, b"ab"), (5, b"f")]
@@ -138,7 +138,7 @@ def test_nothing_is_asked_for_when_nothing_is_left(client: Driver, service: Fake
     assert len(service.calls) == 1
 
 
-def test_a_log_that_is_followed_goes_on_until_its_stage_is_over(
+def test_a_followed_log_continues_until_its_stage_is_over(
     client: Driver, service: FakeService
 ) -> None:
     service.on("ReadStageLog", [chunk(0, b"ab")], [chunk(2, b"c"), end(3)])

@@ -34,7 +34,7 @@ def by_name() -> Iterator[FakeService]:
 
 @pytest.fixture(scope="module")
 def mutual() -> Iterator[FakeService]:
-    """A service that asks for a certificate of the client's."""
+    """A service that requires a client certificate."""
     certificate, key = AUTHORITY.sign(IPv4Address("127.0.0.1"))
     credentials = grpc.ssl_server_credentials([(key, certificate)], AUTHORITY.certificate, True)
     yield from serving(credentials)
@@ -136,6 +136,6 @@ def test_a_certificate_and_its_key_are_pem(
         {"server_name": "ci.test"},
     ],
 )
-def test_what_is_for_tls_is_not_given_in_vain(connect: Connect, tls: dict[str, Any]) -> None:
+def test_tls_options_need_an_https_address(connect: Connect, tls: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="https"):
         connect("http://127.0.0.1:1", **tls)

@@ -24,7 +24,7 @@ from pipewright.v1 import (
 )
 
 UNAVAILABLE = Refuse(grpc.StatusCode.UNAVAILABLE)
-# Silence is over after three of these, in seconds.
+# A stream counts as broken after three of these, in seconds.
 SHORT = 0.1
 
 
@@ -102,7 +102,7 @@ def test_a_snapshot_of_an_ended_job_is_the_end(
     assert update.snapshot is not None
 
 
-def test_a_watch_that_broke_goes_on_from_the_last_sequence(
+def test_a_broken_watch_resumes_from_the_last_sequence(
     client: Driver, service: FakeService
 ) -> None:
     service.on("WatchJob", [snapshot(5), events(6), UNAVAILABLE], [events(7, end=8)])
@@ -115,14 +115,14 @@ def test_repeats_are_dropped(client: Driver, service: FakeService) -> None:
     assert watched(client, last_seen_sequence=0) == [1, 2, 3, 4]
 
 
-def test_what_comes_after_a_gap_is_not_given_out(client: Driver, service: FakeService) -> None:
+def test_events_after_a_gap_are_not_returned(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1, 2, 4), Silence()], [events(3, end=4)])
     assert watched(client, last_seen_sequence=0) == [1, 2, 3, 4]
     assert asked(service) == [0, 2]
     assert service.calls[0].cancelled()
 
 
-def test_a_heartbeat_may_tell_of_a_gap(client: Driver, service: FakeService) -> None:
+def test_a_heartbeat_may_show_a_gap(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1), heartbeat(2), Silence()], [events(end=2)])
     assert watched(client, last_seen_sequence=0) == [1, 2]
     assert asked(service) == [0, 1]
@@ -139,14 +139,14 @@ def test_a_snapshot_replaces_the_last_sequence_in_both_directions(
     assert asked(service) == [3, at + 1]
 
 
-def test_payloads_that_are_not_known_are_passed_over(client: Driver, service: FakeService) -> None:
-    # Field 15, which the contract does not have, with an empty message in it.
+def test_unknown_payloads_are_ignored(client: Driver, service: FakeService) -> None:
+    # Field 15, which the contract does not have, with an empty message.
     unknown = WatchJobResponse.FromString(b"\x7a\x00")
     service.on("WatchJob", [events(1), unknown, events(end=2)])
     assert watched(client, last_seen_sequence=0) == [1, 2]
 
 
-def test_changes_that_are_not_known_count(client: Driver, service: FakeService) -> None:
+def test_unknown_changes_count(client: Driver, service: FakeService) -> None:
     unknown = JobEvent.FromString(b"\x08\x02\x7a\x00")
     batch = WatchJobResponse(events=JobEventBatch(events=[unknown]))
     service.on("WatchJob", [events(1), batch, events(end=3)])
@@ -155,7 +155,7 @@ def test_changes_that_are_not_known_count(client: Driver, service: FakeService) 
     assert updates[1].event == unknown
 
 
-def test_an_end_without_the_end_of_the_job_is_looked_into(
+def test_an_end_without_the_end_of_the_job_is_checked(
     client: Driver, service: FakeService
 ) -> None:
     service.on("WatchJob", [events(1)])
@@ -175,14 +175,14 @@ def test_a_watch_from_the_last_event_gives_the_ended_job(
     assert update.ended == job(4)
 
 
-def test_an_end_of_a_job_that_goes_on_is_a_break(client: Driver, service: FakeService) -> None:
+def test_an_end_with_an_active_job_is_a_break(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1)], [events(end=2)])
     service.on("GetJob", [GetJobResponse(job=job(1, Job.STATE_RUNNING))])
     assert watched(client, last_seen_sequence=0) == [1, 2]
     assert asked(service) == [0, 1]
 
 
-def test_a_job_that_cannot_be_looked_at_is_a_break(client: Driver, service: FakeService) -> None:
+def test_a_job_that_cannot_be_read_is_a_break(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1)], [events(end=2)])
     service.on("GetJob", [Refuse(grpc.StatusCode.INTERNAL)])
     assert watched(client, last_seen_sequence=0) == [1, 2]
@@ -197,7 +197,7 @@ def test_silence_is_a_break(client: Driver, service: FakeService) -> None:
     assert interval.ToTimedelta().total_seconds() == SHORT
 
 
-def test_a_service_that_never_says_anything_is_given_up(
+def test_a_service_that_never_sends_anything_is_given_up(
     client: Driver, service: FakeService
 ) -> None:
     service.on("WatchJob", *[[Silence()]] * 6)
@@ -225,7 +225,7 @@ def test_silence_is_three_intervals_within_the_bounds_of_the_service(
     assert WatchCursor("j", None, interval).silence == silence
 
 
-def test_an_interval_that_is_too_long_is_for_the_service_to_refuse(
+def test_the_service_refuses_an_interval_that_is_too_long(
     client: Driver, service: FakeService
 ) -> None:
     service.on("WatchJob", [Refuse(grpc.StatusCode.INVALID_ARGUMENT)])
@@ -305,7 +305,7 @@ def test_leaving_the_loop_cancels_the_call(client: Driver, service: FakeService)
     assert service.calls[0].cancelled()
 
 
-def test_a_watch_goes_on_from_an_update_of_another(client: Driver, service: FakeService) -> None:
+def test_a_watch_resumes_from_an_update_of_another(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1, 2), Silence()], [events(3, end=4)])
     updates = client.watch("j", last_seen_sequence=0)
     next(updates)
@@ -314,7 +314,7 @@ def test_a_watch_goes_on_from_an_update_of_another(client: Driver, service: Fake
     assert watched(client, last_seen_sequence=last.sequence) == [3, 4]
 
 
-def test_a_service_that_comes_back_is_found(connect: Connect) -> None:
+def test_a_restarted_service_is_reconnected(connect: Connect) -> None:
     first = FakeService()
     client = connect(first.address)
     first.on("WatchJob", [events(1), Silence()])

@@ -8,7 +8,7 @@ import { build } from "esbuild";
 import { type BrowserContext, chromium } from "playwright-core";
 import { listen, say } from "./stdio.js";
 
-/** The page's script, with no module of Node.js left in it. */
+/** The page's script, without modules of Node.js. */
 async function bundle(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL("page.js", import.meta.url))],
@@ -34,7 +34,7 @@ async function serve(script: string) {
   return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
 }
 
-/** Opens the page in a browser without window, and lets it do what a page cannot. */
+/** Opens the page in a headless browser, and adds functions that a page does not have. */
 async function open(context: BrowserContext, url: string) {
   const page = await context.newPage();
   page.on("pageerror", (error) => console.error(error));

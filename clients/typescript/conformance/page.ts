@@ -4,11 +4,11 @@ import { connect } from "../src/web.js";
 import { Player, Unsupported } from "./player.js";
 
 declare global {
-  // What browser.ts lets the page do.
+  // Provided by browser.ts.
   function say(answer: JsonObject): Promise<void>;
   function create(path: string): Promise<void>;
   function append(path: string, base64: string): Promise<void>;
-  /** What browser.ts calls. */
+  /** Called by browser.ts. */
   var play: (line: string) => Promise<void>;
 }
 

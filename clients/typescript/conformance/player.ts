@@ -3,7 +3,7 @@ import { Code } from "@connectrpc/connect";
 import * as v1 from "../src/v1.js";
 import { type Client, PipewrightError } from "../src/web.js";
 
-/** What is said to a player: one of these, in a JSON object of one key. */
+/** A command for a player: one of these, in a JSON object with one key. */
 interface Said {
   connect?: ConnectSaid;
   close?: JsonObject;
@@ -15,7 +15,7 @@ interface Said {
   to?: string;
 }
 
-/** Whom to connect to, and as whom. */
+/** The address and the credentials. */
 export interface ConnectSaid {
   address: string;
   token?: string;
@@ -33,12 +33,12 @@ interface ReadLogSaid {
   follow?: boolean;
 }
 
-/** What differs between Node.js and a browser. */
+/** The differences between Node.js and a browser. */
 export interface Stage {
   connect(said: ConnectSaid): Promise<Client>;
-  /** Says a line. */
+  /** Writes a line. */
   say(answer: JsonObject): Promise<void>;
-  /** Makes an empty file. */
+  /** Creates an empty file. */
   create(path: string): Promise<void>;
   append(path: string, bytes: Uint8Array): Promise<void>;
 }
@@ -46,7 +46,7 @@ export interface Stage {
 /** What this player cannot do. */
 export class Unsupported extends Error {}
 
-/** Does what it is told with a client; clients/conformance/README.md has the protocol. */
+/** Executes commands with a client; clients/conformance/README.md has the protocol. */
 export class Player {
   readonly #stage: Stage;
   #client: Client | undefined;
@@ -55,7 +55,7 @@ export class Player {
     this.#stage = stage;
   }
 
-  /** Does what a line says, and says how it went. */
+  /** Executes a line, and writes the result. */
   async play(line: string): Promise<void> {
     try {
       await this.#stage.say(await this.#perform(JSON.parse(line) as Said));
@@ -161,7 +161,7 @@ function methodOf(client: Client, name: string) {
 type Send = (message: unknown, options: { timeoutMs: number | undefined }) => Promise<never>;
 
 function described(error: unknown): JsonObject {
-  // What a client refuses before it sends anything is a TypeError.
+  // A client refuses invalid arguments with a TypeError before it sends anything.
   const { code, reason, rawMessage, info, fieldViolations } = PipewrightError.from(
     error,
     Code.InvalidArgument,

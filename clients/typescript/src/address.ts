@@ -1,13 +1,13 @@
-/** Where a service is: a scheme, a host and a port, and nothing more. */
+/** The address of a service: a scheme, a host and a port. */
 export class Address {
   readonly #url: URL;
 
   /**
-   * Takes `https://host:port`, `http://host:port`, or `host:port` for http; without a port 443
+   * Parses `https://host:port`, `http://host:port`, or `host:port` for http; without a port 443
    * or 80, by scheme.
    *
    * @throws TypeError if it is anything else. The message does not repeat the address, which may
-   * have a password in it.
+   * contain a password.
    */
   constructor(text: string) {
     const [, scheme = "http", authority] = /^(?:(.*):\/\/)?([^/?#\\\s]+)\/?$/.exec(text) ?? [];

@@ -1,12 +1,12 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 
-/** What fits into the eight digits of `grpc-timeout`: more than 27 hours. */
+/** The maximum of the eight digits of `grpc-timeout`: more than 27 hours. */
 const LONGEST_TIMEOUT_MS = 99_999_999;
-/** Connect's word for it. */
+/** Connect's value for no time limit. */
 const NO_LIMIT = 0;
 
 /**
- * The time limit as Connect takes it.
+ * The time limit in Connect's form.
  *
  * @throws TypeError if it is not a positive number.
  */
@@ -18,8 +18,8 @@ export function checkedTimeout(timeoutMs: number): number {
 }
 
 /**
- * The same request. Connect would find what is wrong with it only as it sends it, and tell so as
- * if it had failed.
+ * The same request. Connect would find errors in it only when it sends it, and report them as a
+ * failed call.
  *
  * @throws TypeError if it cannot be sent.
  */

@@ -24,29 +24,29 @@ import { guarded } from "./transport.js";
 import { type JobUpdate, Watch, type WatchJobOptions } from "./watch.js";
 
 /**
- * A client of a service: those of its API, and streams that resume by themselves.
+ * A client of a service: the clients of its API, and resuming streams.
  *
- * A call has a time limit of 30 s, which covers all its tries, unless its options have a
- * `timeoutMs`; Infinity is no limit. Wrong arguments are a TypeError, before anything is sent. The streams of `jobs` are as the service has them: without time limit and without
- * resuming.
+ * A call has a time limit of 30 s, which includes its retries, unless its options have a
+ * `timeoutMs`; Infinity is no limit. Invalid arguments are a TypeError before anything is sent. The
+ * streams of `jobs` are the plain ones of the service: without a time limit and without resuming.
  */
 export interface Client {
-  /** Keeps pipelines and starts jobs of them. */
+  /** Manages pipelines and starts their jobs. */
   readonly pipelines: ServiceClient<typeof PipelineService>;
-  /** Follows and steers jobs. */
+  /** Shows and controls jobs. */
   readonly jobs: ServiceClient<typeof JobService>;
-  /** Shows the runners, and takes them out of service. */
+  /** Shows and drains runners. */
   readonly runners: ServiceClient<typeof RunnerService>;
-  /** Keeps projects, which own pipelines. */
+  /** Manages projects, which own pipelines. */
   readonly projects: ServiceClient<typeof ProjectService>;
-  /** Shows operators what the service does by itself. */
+  /** Shows operators the background tasks of the service. */
   readonly admin: ServiceClient<typeof AdminService>;
-  /** Hands stages to runners. Its calls are neither limited, repeated nor given a `requestId`. */
+  /** Assigns stages to runners. Its calls have no time limit, retries or added `requestId`. */
   readonly leases: ServiceClient<typeof LeaseService>;
 
   /**
-   * Watches a job until it is over, over as many connections as it takes. Without
-   * `lastSeenSequence` the first update is a snapshot; with 0n come all events. Leaving the loop
+   * Watches a job until it is over, and reconnects as often as necessary. Without
+   * `lastSeenSequence` the first update is a snapshot; with 0n it gets all events. Leaving the loop
    * ends the call.
    *
    * @throws PipewrightError if the service says NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED,
@@ -56,7 +56,7 @@ export interface Client {
   watchJob(jobId: string, options?: WatchJobOptions): AsyncGenerator<JobUpdate, void, undefined>;
 
   /**
-   * Reads the log of an attempt at a stage, over as many connections as it takes. Leaving the loop
+   * Reads the log of an attempt at a stage, and reconnects as often as necessary. Leaving the loop
    * ends the call.
    *
    * @throws PipewrightError as {@link watchJob}, and OUT_OF_RANGE if the offset is past the end.
@@ -67,14 +67,14 @@ export interface Client {
     options?: ReadLogOptions,
   ): AsyncGenerator<LogPiece, void, undefined>;
 
-  /** Ends all calls, with CANCELED, and the connection. Calls made later end in the same way. */
+  /** Ends all calls, with CANCELED, and the connection. Later calls end in the same way. */
   close(): void;
 }
 
-/** What differs between Node.js and browsers. */
+/** The differences between Node.js and browsers. */
 export interface Platform {
   createTransport(interceptors: Interceptor[]): Transport;
-  /** What an error of the platform, and not of Connect or the service, means. */
+  /** The code for an error of the platform; undefined for one of Connect or the service. */
   codeOf(error: unknown): Code | undefined;
   /** Ends the connection, once its calls have ended. */
   close(): void;

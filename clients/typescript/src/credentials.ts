@@ -2,7 +2,7 @@ import { base64Encode } from "@bufbuild/protobuf/wire";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Address } from "./address.js";
 
-/** Who calls: a token, or a username and a password, or nobody. */
+/** The credentials: a token, or a username and a password, or none. */
 export interface Credentials {
   /** Sent as `Bearer`: visible ASCII characters. */
   readonly token?: string | undefined;
@@ -10,20 +10,20 @@ export interface Credentials {
   readonly username?: string | undefined;
   /** The password of `username`. */
   readonly password?: string | undefined;
-  /** Allows credentials to cross a network in the clear. */
+  /** Allows credentials to cross a network in plaintext. */
   readonly insecure?: boolean | undefined;
 }
 
 /**
- * Adds the credentials to each call, which then are nowhere but in this function.
+ * Adds the credentials to each call. They are stored only in this function.
  *
- * @throws TypeError if they are malformed, or would cross a network in the clear.
+ * @throws TypeError if they are malformed, or would cross a network in plaintext.
  */
 export function withCredentials(credentials: Credentials, address: Address): Interceptor {
   const value = authorization(credentials);
   if (value !== undefined && !address.isTls && !address.isLoopback && !credentials.insecure) {
     throw new TypeError(
-      "credentials would cross the network in the clear: use https, or say `insecure`",
+      "credentials would cross the network in plaintext: use https, or say `insecure`",
     );
   }
   return (next) => (request) => {

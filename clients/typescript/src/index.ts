@@ -19,11 +19,11 @@ export interface ConnectOptions extends Credentials {
 }
 
 /**
- * Makes a client of the service at the address: `https://host:port`, `http://host:port`, or
+ * Creates a client of the service at the address: `https://host:port`, `http://host:port`, or
  * `host:port` for http. It speaks gRPC over HTTP/2, and connects with the first call.
  *
  * @throws TypeError if the address or the credentials are malformed, or the credentials would
- * cross a network in the clear. Error if a certificate or key is not PEM.
+ * cross a network in plaintext. Error if a certificate or key is not PEM.
  */
 export function connect(address: string, options: ConnectOptions = {}): Client {
   const { tls, ...credentials } = options;

@@ -1,11 +1,11 @@
-/** What hears of each signal: one listener for all, as Node.js takes more than ten for a leak. */
+/** The followers of each signal: one listener for all, as Node.js warns of more than ten. */
 const followers = new WeakMap<AbortSignal, Set<AbortController>>();
 
 /**
- * A controller that aborts when one of the signals does, with its reason. To abort it when it is
- * no longer needed takes it off the signals, which may live much longer.
+ * A controller that aborts when one of the signals does, with its reason. Abort it when it is no
+ * longer needed: that removes it from the signals, which may live much longer.
  *
- * `AbortSignal.any()` would do, but leaks on the long-lived ones in Node.js 20.
+ * `AbortSignal.any()` does the same, but leaks on long-lived signals in Node.js 20.
  */
 export function linked(...signals: (AbortSignal | undefined)[]): AbortController {
   const controller = new AbortController();

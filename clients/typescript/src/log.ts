@@ -7,7 +7,7 @@ import type {
 } from "./gen/pipewright/v1/job_service_pb.js";
 import { missing, type Source } from "./resume.js";
 
-/** Three heartbeats of 15 s that did not come. */
+/** Three missed heartbeats of 15 s. */
 const SILENCE_MS = 45_000;
 
 /** Options of reading a log. */
@@ -16,7 +16,7 @@ export interface ReadLogOptions {
   readonly attempt?: number | undefined;
   /** First byte wanted; a negative number counts from the end. */
   readonly offset?: bigint | undefined;
-  /** Stop after so many bytes; no limit if it is not set, or 0n. */
+  /** Stop after this many bytes; no limit if it is not set, or 0n. */
   readonly limitBytes?: bigint | undefined;
   /** Wait for more until the stage is over. */
   readonly follow?: boolean | undefined;
@@ -24,10 +24,10 @@ export interface ReadLogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A piece of a log: bytes as the command wrote them, or a gap of bytes that are not kept. */
+/** A piece of a log: bytes as the command wrote them, or a gap of bytes that are not stored. */
 export type LogPiece =
   | {
-      /** Where the bytes are in the log. */
+      /** The position of the bytes in the log. */
       readonly offset: bigint;
       /** 1 byte to 64 KiB, cut anywhere: within lines and characters, too. */
       readonly bytes: Uint8Array;
@@ -36,7 +36,7 @@ export type LogPiece =
   | {
       readonly offset?: never;
       readonly bytes?: never;
-      /** Where it starts and ends, and why. */
+      /** Its start, its end and the reason. */
       readonly gap: LogGap;
     };
 
@@ -75,7 +75,7 @@ export class Log implements Source<ReadStageLogResponse, LogPiece> {
   *accept({ attempt, nextOffset, payload }: ReadStageLogResponse): Generator<LogPiece> {
     const expected = this.#request.offset;
     const begins = offsetOf(payload);
-    // A negative offset is one from the end: where that is, the first message tells.
+    // A negative offset counts from the end: the first message has the position.
     if (expected >= 0n && begins !== undefined && begins > expected) {
       throw missing(`bytes of the log are missing from offset ${expected}`);
     }
@@ -92,7 +92,7 @@ export class Log implements Source<ReadStageLogResponse, LogPiece> {
     }
   }
 
-  /** OK is the end, but for one who follows without a limit: that ends with the stage alone. */
+  /** OK is the end, unless the reader follows without a limit: that ends only with the stage. */
   async finish(): Promise<LogPiece[]> {
     if (this.#request.follow && this.#request.limitBytes === 0n) {
       throw missing("the log ended before the stage");
@@ -100,7 +100,7 @@ export class Log implements Source<ReadStageLogResponse, LogPiece> {
     return [];
   }
 
-  /** Gives out what was not had before, and counts it towards the limit. */
+  /** Yields the new bytes, and counts them towards the limit. */
   *#take({ offset, data }: LogChunk, expected: bigint): Generator<LogPiece> {
     const had = expected > offset ? Number(expected - offset) : 0;
     const bytes = data.subarray(had);

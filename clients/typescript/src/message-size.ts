@@ -1,2 +1,2 @@
-/** The largest message that is read, in bytes. A page of the API is about 1 MiB at most. */
+/** The largest message that is accepted, in bytes. A page of the API is about 1 MiB at most. */
 export const LARGEST_MESSAGE = 4 * 1024 * 1024;

@@ -4,7 +4,7 @@ import type { Clock } from "./clock.js";
 import { PipewrightError, typed } from "./error.js";
 import { linked } from "./linked.js";
 
-/** How often a stream is opened in vain before its error is the caller's. */
+/** The number of failed tries to open a stream before its error is thrown. */
 const FIRST_TRIES = 5;
 
 const FINAL: ReadonlySet<Code> = new Set([
@@ -15,31 +15,31 @@ const FINAL: ReadonlySet<Code> = new Set([
   Code.Unimplemented,
 ]);
 
-/** A stream that can be opened again at the place that was reached. */
+/** A stream that can be reopened at the position that was reached. */
 export interface Source<Message, Item> {
-  /** How long the service may say nothing, in milliseconds. */
+  /** How long the service may be silent, in milliseconds. */
   readonly silenceMs: number;
-  /** Whether all that there is was accepted. */
+  /** Whether everything was accepted. */
   readonly isOver: boolean;
   /** Codes that are final besides those that always are. */
   readonly finalCodes: readonly Code[];
   /** Opens the stream. */
   open(signal: AbortSignal): AsyncIterable<Message>;
   /**
-   * Takes in a message, and gives out what is new in it.
+   * Processes a message, and yields its new items.
    *
-   * @throws PipewrightError if what came before it is missing.
+   * @throws PipewrightError if something before it is missing.
    */
   accept(message: Message): Iterable<Item>;
   /**
-   * Gives out what is left once the stream has ended with OK.
+   * Returns the remaining items once the stream has ended with OK.
    *
    * @throws PipewrightError if it should not have ended yet.
    */
   finish(signal: AbortSignal): Promise<Item[]>;
 }
 
-/** Gives out all of a source, over as many streams as it takes, until it is over. */
+/** Yields all items of a source, over as many streams as necessary, until it is over. */
 export async function* resume<Message, Item>(
   source: Source<Message, Item>,
   clock: Clock,
@@ -50,7 +50,7 @@ export async function* resume<Message, Item>(
   let triesLeft = FIRST_TRIES;
   try {
     for (;;) {
-      // Aborted whichever way this try ends: leaving the loop ends the call at once.
+      // Aborted however this try ends: leaving the loop ends the call immediately.
       const call = linked(stop.signal);
       let askedMs: number | undefined;
       try {
@@ -83,7 +83,7 @@ export async function* resume<Message, Item>(
 }
 
 function canResume(error: unknown, source: Source<unknown, unknown>): error is PipewrightError {
-  // Whatever else is thrown is a mistake of the caller, or in this program.
+  // Any other error is a bug of the caller, or of this program.
   return (
     error instanceof PipewrightError &&
     !FINAL.has(error.code) &&
@@ -91,7 +91,7 @@ function canResume(error: unknown, source: Source<unknown, unknown>): error is P
   );
 }
 
-/** The messages of the stream, until nothing has been heard for too long. */
+/** The messages of the stream, until it is silent for too long. */
 async function* audible<Message>(
   source: Source<Message, unknown>,
   call: AbortController,
@@ -102,7 +102,7 @@ async function* audible<Message>(
     const waiting = new AbortController();
     clock.sleep(source.silenceMs, waiting.signal).then(
       () => call.abort(new ConnectError("the service has gone silent", Code.Unavailable)),
-      () => {}, // A message came first.
+      () => {}, // A message arrived first.
     );
     const result = await messages.next().finally(() => waiting.abort());
     if (result.done) {
@@ -112,7 +112,7 @@ async function* audible<Message>(
   }
 }
 
-/** The error of a stream on which something is missing, to be opened anew. */
+/** The error of a stream with missing items; it is reopened. */
 export function missing(what: string): PipewrightError {
   return new PipewrightError(new ConnectError(what, Code.Unavailable));
 }

@@ -1,11 +1,11 @@
-/** The same items; what is thrown is thrown as `told` says. */
+/** The same items; errors are converted with `convert`. */
 export async function* rethrown<T>(
   items: AsyncIterable<T>,
-  told: (error: unknown) => unknown,
+  convert: (error: unknown) => unknown,
 ): AsyncGenerator<T, void> {
   try {
     yield* items;
   } catch (error) {
-    throw told(error);
+    throw convert(error);
   }
 }

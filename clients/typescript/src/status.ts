@@ -3,17 +3,17 @@ import { StatusSchema } from "./google/rpc/status_pb.js";
 
 const CODE = "grpc-status";
 const MESSAGE = "grpc-message";
-/** Connect believes it before the code and the message. */
+/** Connect prefers it to the code and the message. */
 const DETAILS = "grpc-status-details-bin";
 
-/** The fields of a status, wherever they are. */
+/** The fields of a status, in headers or trailers. */
 export interface StatusFields {
   get(name: string): string | null | undefined;
   set(name: string, value: string): unknown;
   delete(name: string): unknown;
 }
 
-/** Mends a message and drops details that Connect cannot read: they must not hide the status. */
+/** Fixes a message and drops details that Connect cannot read: they must not hide the status. */
 export function mendStatus(fields: StatusFields): void {
   const message = fields.get(MESSAGE);
   if (message) {
@@ -25,7 +25,7 @@ export function mendStatus(fields: StatusFields): void {
   }
 }
 
-/** The message, in which escapes that cannot be decoded stand for themselves, as gRPC has it. */
+/** The message; invalid escapes are kept literally, as gRPC does. */
 function readable(message: string): string {
   return message.replace(/(?:%[0-9a-f]{2})+|%/gi, (escapes) =>
     isDecodable(escapes) ? escapes : escapes.replaceAll("%", "%25"),

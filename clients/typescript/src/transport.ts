@@ -9,9 +9,9 @@ import { isOfRunners } from "./of-runners.js";
 const TIMEOUT_MS = 30_000;
 
 /**
- * The same transport with what cannot be had by an interceptor: a time limit for calls, but not
- * for streams and those of runners; typed errors, that of the limit too; that all ends with
- * `closing`; and that wrong arguments are a TypeError, before anything is sent.
+ * The same transport with features that an interceptor cannot add: a time limit for calls, but
+ * not for streams and those of runners; typed errors, including that of the limit; an end of
+ * everything with `closing`; and a TypeError for invalid arguments before anything is sent.
  */
 export function guarded(inner: Transport, closing: AbortSignal): Transport {
   return {
@@ -21,7 +21,7 @@ export function guarded(inner: Transport, closing: AbortSignal): Transport {
       const request = checkedRequest(method.input, message);
       const call = linked(signal, closing);
       try {
-        call.signal.throwIfAborted(); // Or else it would connect first.
+        call.signal.throwIfAborted(); // Otherwise it would connect first.
         return await inner.unary(method, call.signal, limitMs, header, request, ...rest);
       } catch (error) {
         throw typed(error, call.signal);
@@ -33,7 +33,7 @@ export function guarded(inner: Transport, closing: AbortSignal): Transport {
       const limitMs = limitOf(timeoutMs);
       const requests: (typeof messages extends AsyncIterable<infer M> ? M : never)[] = [];
       for await (const message of messages) {
-        requests.push(checkedRequest(method.input, message)); // One: the API has no other streams.
+        requests.push(checkedRequest(method.input, message)); // Only one: no client streams.
       }
       const input = createAsyncIterable(requests);
       const call = linked(signal, closing);

@@ -17,20 +17,20 @@ const LONGEST_HEARTBEAT_MS = 60_000;
 
 /** Options of a watch. */
 export interface WatchJobOptions {
-  /** Where to go on: the `sequence` of the last update; 0n for all events. */
+  /** Where to resume: the `sequence` of the last update; 0n for all events. */
   readonly lastSeenSequence?: bigint | undefined;
   /**
-   * Silence after which the service says that it is still there, in milliseconds: 1,000 to 60,000,
-   * 15,000 unless set. After three of them without a word the watch connects anew.
+   * Silence after which the service sends a heartbeat, in milliseconds: 1,000 to 60,000, 15,000 by
+   * default. After three silent intervals the watch reconnects.
    */
   readonly heartbeatIntervalMs?: number | undefined;
   /** Ends the watch. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** News of a job: an event, or a snapshot that replaces all that was known. */
+/** A change of a job: an event, or a snapshot that replaces the known state. */
 export type JobUpdate = {
-  /** What it covers: hand it to another watch to go on from there. */
+  /** The position after the update: another watch can resume from there. */
   readonly sequence: bigint;
   /** The final job, in the last update. */
   readonly ended?: Job;
@@ -58,7 +58,7 @@ export class Watch implements Source<WatchJobResponse, JobUpdate> {
     this.#jobId = jobId;
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
     this.#sequence = options.lastSeenSequence;
-    // The service refuses another; until it does, the nearest one is waited for.
+    // The service refuses others; until it does, the nearest valid interval is used.
     this.silenceMs =
       3 * Math.min(Math.max(intervalMs, SHORTEST_HEARTBEAT_MS), LONGEST_HEARTBEAT_MS);
   }
@@ -88,12 +88,12 @@ export class Watch implements Source<WatchJobResponse, JobUpdate> {
           throw missing("events are missing before a heartbeat");
         }
         break;
-      case undefined: // One that this client does not know.
+      case undefined: // A payload that this client does not know.
         break;
     }
   }
 
-  /** OK means that the end was sent. If it was not seen, the job tells whether there is one. */
+  /** OK means that the end was sent. If it was not received, the job shows whether it has ended. */
   async finish(signal: AbortSignal): Promise<JobUpdate[]> {
     const { job } = await this.#jobs.getJob({ jobId: this.#jobId }, { signal });
     if (!job || !hasEnded(job)) {

@@ -10,16 +10,16 @@ export { type FieldViolation, PipewrightError } from "./error.js";
 export type { LogPiece, ReadLogOptions } from "./log.js";
 export type { JobUpdate, WatchJobOptions } from "./watch.js";
 
-/** Options of a client. TLS, pings and windows are the browser's. */
+/** Options of a client. The browser controls TLS, pings and windows. */
 export interface ConnectOptions extends Credentials {}
 
 /**
- * Makes a client of the service at the address: `https://host:port`, `http://host:port`, or
+ * Creates a client of the service at the address: `https://host:port`, `http://host:port`, or
  * `host:port` for http. It speaks gRPC-Web with `fetch()`; the service must allow the origin of
  * the page.
  *
  * @throws TypeError if the address or the credentials are malformed, or the credentials would
- * cross a network in the clear.
+ * cross a network in plaintext.
  */
 export function connect(address: string, options: ConnectOptions = {}): Client {
   const place = new Address(address);

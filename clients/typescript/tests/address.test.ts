@@ -18,7 +18,7 @@ test("addresses have a scheme and a port or get them", () => {
   }
 });
 
-test("what is no address is refused", () => {
+test("invalid addresses are refused", () => {
   for (const text of [
     "",
     "http://",

@@ -8,7 +8,7 @@ import { all, kinds, serve } from "./fake.js";
 import { cancelled } from "./scripts.js";
 
 for (const kind of kinds) {
-  /** A service that notes the time limits of its calls. */
+  /** A service that records the time limits of its calls. */
   const scene = async (t: Parameters<typeof serve>[0]) => {
     const limits: (string | null)[] = [];
     const note = ({ requestHeader }: HandlerContext) => {

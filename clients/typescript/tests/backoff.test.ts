@@ -23,7 +23,7 @@ test("pauses are shortened by up to a half at random", (t) => {
   }
 });
 
-test("a longer pause that is asked for is kept", (t) => {
+test("a longer requested pause is kept", (t) => {
   t.mock.method(Math, "random", () => 0);
   const backoff = new Backoff();
   assert.equal(backoff.next(7_000), 7_000);

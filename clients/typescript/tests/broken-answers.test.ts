@@ -9,9 +9,9 @@ import { createClient } from "../src/client.js";
 import { TestClock } from "./clock.js";
 import { type Kind, listen, node, web } from "./fake.js";
 
-// What no library would send, so that the answers are written by hand.
+// Responses that no library would send, so they are handwritten.
 
-/** A client of the server, for which time passes at once. */
+/** A client of the server, with a fake clock. */
 async function scene(t: TestContext, { platform }: Kind, server: Server) {
   const place = new Address(await listen(t, server));
   const clock = new TestClock();
@@ -20,7 +20,7 @@ async function scene(t: TestContext, { platform }: Kind, server: Server) {
   return { client, clock };
 }
 
-/** A frame of so many bytes: of a message, or with other flags. */
+/** A frame of this many bytes: of a message, or with other flags. */
 function frame(length: number, payload: Uint8Array = new Uint8Array(), flags = 0): Buffer {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt8(flags);
@@ -31,7 +31,7 @@ function frame(length: number, payload: Uint8Array = new Uint8Array(), flags = 0
 const OK = Buffer.from("grpc-status: 0\r\n");
 const HALF = frame(10, Buffer.alloc(3));
 
-/** Of each platform: a body, whether OK follows, and what is told. */
+/** For each platform: a body, whether OK follows, and the expected code. */
 const BODIES: [what: string, body: Buffer, hasStatus: boolean, code: Code][] = [
   ["half a message", HALF, false, Code.Unavailable],
   ["no status", frame(0), false, Code.Unavailable],
@@ -45,7 +45,7 @@ const BODIES: [what: string, body: Buffer, hasStatus: boolean, code: Code][] = [
 
 function nodeAnswering(body: Buffer, hasStatus: boolean): Server {
   return createHttp2Server().on("stream", (stream) => {
-    stream.on("error", () => {}); // The client has had enough.
+    stream.on("error", () => {}); // The client has closed it.
     stream.respond(
       { ":status": 200, "content-type": "application/grpc+proto" },
       { waitForTrailers: hasStatus },

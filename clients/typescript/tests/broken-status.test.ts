@@ -9,7 +9,7 @@ import { connect, PipewrightError } from "../src/index.js";
 import { connect as connectWeb } from "../src/web.js";
 import { listen } from "./fake.js";
 
-// What no library would send, so that the answers are written by hand.
+// Responses that no library would send, so they are handwritten.
 
 const BROKEN = {
   "is not Base64": "!",

@@ -14,7 +14,7 @@ import { cancelled } from "./scripts.js";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** A trigger that fails so often with the code before it answers; notes the ids. */
+/** A trigger that fails this often with the code before it succeeds; records the ids. */
 function failing(times: number, code: Code) {
   const ids: string[] = [];
   const triggerPipeline = ({ requestId }: TriggerPipelineRequest) => {

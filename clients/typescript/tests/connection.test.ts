@@ -41,7 +41,7 @@ test("a call that was aborted before does not connect", async (t) => {
   const address = await listen(t, server);
   const client = connect(address);
   await assert.rejects(client.jobs.getJob({}, { signal: AbortSignal.abort() }));
-  // When this one is greeted, one made before it would have been counted.
+  // When the server greets this connection, an earlier one would have been counted.
   const probe = createConnection(Number(new URL(`http://${address}`).port), "127.0.0.1");
   await once(probe, "data");
   assert.equal(connections, 1);
@@ -56,11 +56,11 @@ test("the window of a stream is 64 KiB, of the connection 8 MiB", async (t) => {
   await client.jobs.getJob({});
   const [{ remoteSettings, state }] = (await session) as [ServerHttp2Session];
   assert.equal(remoteSettings.initialWindowSize, 64 * 1024);
-  // The answer took some bytes of it.
+  // The response used some bytes of it.
   assert.ok((state.remoteWindowSize ?? 0) > 8 * 1024 * 1024 - 100);
 });
 
-/** Opens a stream on which nothing comes, with a clock that stands still. */
+/** Opens a stream without messages, with a stopped clock. */
 async function openStream(t: TestContext) {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const server = createServer();
@@ -70,7 +70,7 @@ async function openStream(t: TestContext) {
   const answer = client.jobs.watchJob({})[Symbol.asyncIterator]().next();
   const [session] = (await once(server, "session")) as [ServerHttp2Session];
   const [stream] = (await once(server, "stream")) as [ServerHttp2Stream];
-  stream.on("error", () => {}); // Neither answered nor ended.
+  stream.on("error", () => {}); // No response and no end.
   return { answer, session, client };
 }
 
@@ -86,14 +86,14 @@ test("a connection with an open call is pinged after 30 s", async (t) => {
 test("a connection is lost 20 s after a ping that was not answered", async (t) => {
   const { answer, session, client } = await openStream(t);
   t.mock.timers.tick(30_000);
-  t.mock.timers.tick(20_000); // No answer can come in between: nothing else happens.
+  t.mock.timers.tick(20_000); // No response can arrive in between: nothing else happens.
   await assert.rejects(answer, { code: Code.Unavailable });
-  // The session's own error comes later; once, it ended the process of who closed here.
+  // The session's own error comes later; it once ended a process that closed here.
   client.close();
   session.destroy();
 });
 
-test("a stream that the service refused is tried again, one that it broke is not", async (t) => {
+test("a stream that the service refused is retried, one that it reset is not", async (t) => {
   for (const [code, calls] of [
     [constants.NGHTTP2_REFUSED_STREAM, 5],
     [constants.NGHTTP2_INTERNAL_ERROR, 1],
@@ -113,7 +113,7 @@ test("a stream that the service refused is tried again, one that it broke is not
   }
 });
 
-/** A server that lets a client in and sends it away at once, as often as it says. */
+/** A server that accepts a client and disconnects it immediately, this many times. */
 function refusing(times: number) {
   const server = createServer(answers);
   const counted = { server, connections: 0 };
@@ -122,11 +122,11 @@ function refusing(times: number) {
       socket.destroy();
     }
   });
-  server.on("sessionError", () => {}); // It was sent away.
+  server.on("sessionError", () => {}); // It was disconnected.
   return counted;
 }
 
-test("all calls of a client pause as one before it connects again", async (t) => {
+test("all calls of a client share the pause before it reconnects", async (t) => {
   t.mock.method(Math, "random", () => 0);
   const refused = refusing(Number.POSITIVE_INFINITY);
   const place = new Address(await listen(t, refused.server));
@@ -137,12 +137,12 @@ test("all calls of a client pause as one before it connects again", async (t) =>
   for (const { status } of await Promise.allSettled(calls)) {
     assert.equal(status, "rejected");
   }
-  // Five tries of each call, but one connection for all that try at a time.
+  // Five tries of each call, but one connection for all concurrent tries.
   assert.ok(refused.connections <= 10, String(refused.connections));
   assert.deepEqual(pausing.pauses.slice(0, 1), [100]);
 });
 
-test("a connection that had an answer ends the pauses", async (t) => {
+test("a connection that got a response ends the pauses", async (t) => {
   t.mock.method(Math, "random", () => 0);
   const refused = refusing(2);
   const place = new Address(await listen(t, refused.server));
@@ -154,7 +154,7 @@ test("a connection that had an answer ends the pauses", async (t) => {
   assert.equal(refused.connections, 3);
 });
 
-test("closing ends the pause before the client connects again", async (t) => {
+test("closing ends the pause before the client reconnects", async (t) => {
   const refused = refusing(Number.POSITIVE_INFINITY);
   const place = new Address(await listen(t, refused.server));
   const pausing = new TestClock();

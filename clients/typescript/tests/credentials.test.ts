@@ -46,7 +46,7 @@ for (const kind of kinds) {
     ]);
   });
 
-  test(`${kind.name}: credentials do not cross a network in the clear`, () => {
+  test(`${kind.name}: credentials do not cross a network in plaintext`, () => {
     for (const credentials of [{ token: "secret" }, { username: "me", password: "secret" }]) {
       assert.throws(
         () => connectTo("http://ci.test", credentials),

@@ -89,7 +89,7 @@ for (const kind of kinds) {
   });
 }
 
-test("errors are known as what they are", () => {
+test("errors are recognized by instanceof", () => {
   const plain = new ConnectError("no", Code.NotFound);
   const error = PipewrightError.from(plain);
   assert.ok(error instanceof ConnectError);

@@ -19,7 +19,7 @@ import {
 import { webPlatform } from "../src/web/platform.js";
 import { TestClock } from "./clock.js";
 
-/** What a fake service answers: methods that a test does not give are not implemented. */
+/** The methods of a fake service; those that a test does not set are not implemented. */
 export interface Methods {
   pipelines?: Partial<ServiceImpl<typeof PipelineService>>;
   jobs?: Partial<ServiceImpl<typeof JobService>>;
@@ -29,14 +29,14 @@ export interface Methods {
   leases?: Partial<ServiceImpl<typeof LeaseService>>;
 }
 
-/** A fake service, and a client of it for which time passes at once. */
+/** A fake service, and a client of it with a fake clock. */
 export interface World {
   readonly client: Client;
   readonly clock: TestClock;
   readonly address: string;
-  /** Ends all connections with a reset, or politely. */
+  /** Ends all connections with a reset, or gracefully. */
   cut(how: "reset" | "end"): void;
-  /** Leaves nobody at the address. */
+  /** Stops the service. */
   stop(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export const web: Kind = {
   platform: webPlatform,
 };
 
-/** What every test of both clients runs with. */
+/** Both platforms, for tests of both clients. */
 export const kinds = [node, web];
 
 /** Serves the methods on a port of loopback for as long as the test takes. */

@@ -2,12 +2,12 @@ import { once } from "node:events";
 import type { Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 
-/** What a call of a stream answers: messages, then OK, or the error that it throws. */
+/** The response of a streaming call: messages, then OK, or the error that it throws. */
 export type Script<O> = (context: HandlerContext) => AsyncIterable<O> | Iterable<O>;
 
 /**
- * A streaming method that plays one script for each call, in order, and notes the requests. The
- * call after the last one is answered with UNIMPLEMENTED, which is final.
+ * A streaming method that plays one script for each call, in order, and records the requests.
+ * Later calls fail with UNIMPLEMENTED, which is final.
  */
 export function scripted<I extends Message, O>(...scripts: Script<O>[]) {
   const requests: I[] = [];
@@ -40,7 +40,7 @@ export function hanging<O>(...messages: O[]): Script<O> {
   return silent(...messages).script;
 }
 
-/** Sends the messages, and then nothing; tells when nothing more is to come. */
+/** Sends the messages, and then nothing; `reached` resolves after the last one. */
 export function silent<O>(...messages: O[]): { script: Script<O>; reached: Promise<void> } {
   let reach = () => {};
   const reached = new Promise<void>((resolve) => {

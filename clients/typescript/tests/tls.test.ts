@@ -77,7 +77,7 @@ const ca = pem("ca");
 const service = issue("ci.test");
 const caller = issue("caller");
 
-/** A call of a service with TLS; tells whom its certificate says that the caller is. */
+/** Calls a service with TLS; returns the name in the caller's certificate. */
 async function callerOf(t: TestContext, options: TlsOptions, settings: SecureServerOptions = {}) {
   let name: string | string[] | undefined;
   const answer = connectNodeAdapter({
@@ -112,7 +112,7 @@ test("a client shows its certificate", async (t) => {
   await assert.rejects(callerOf(t, options, settings), { code: Code.Unavailable });
 });
 
-test("what is no PEM, or for an address without TLS, is refused at once", () => {
+test("invalid PEM, and TLS options without TLS, are refused immediately", () => {
   assert.throws(() => connect("https://ci.test", { tls: { ca: "no" } }));
   assert.throws(() => connect("https://ci.test", { tls: { cert: "no", key: "no" } }));
   assert.throws(() => connect("https://ci.test", { tls: { cert: caller.cert, key: service.key } }));

@@ -45,7 +45,7 @@ function cursors(requests: WatchJobRequest[]): (bigint | undefined)[] {
 }
 
 for (const kind of kinds) {
-  /** A world in which the watch of a job goes by the scripts. */
+  /** A world in which the watch of a job plays the scripts. */
   const scene = async (
     t: Parameters<typeof serve>[0],
     scripts: Script<Message>[],

@@ -4,23 +4,23 @@ use tokio::{task, time};
 
 use crate::{engine::Error, store::CommitError};
 
-/// How often a decision is made again before the call is given up.
+/// How often a call may decide again before it fails.
 const MAX_CONFLICTS: u32 = 8;
-/// Longest pause before the second try; it doubles with every further one.
+/// Upper bound of the pause before the second retry; it doubles with every further
+/// one.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// Counts the conflicts of one call. Many callers that change the same scope at once make
-/// each other decide again; a bounded number of tries with jitter keeps that from going on
-/// for ever.
+/// Counts the version conflicts of one call. Many callers that change the same
+/// scope concurrently make each other decide again; a bounded number of retries
+/// with jitter ends that.
 #[derive(Default)]
 pub(in crate::engine) struct Conflicts(u32);
 
 impl Conflicts {
-    /// Waits until it makes sense to load and decide again.
-    ///
+    /// Waits before the caller loads and decides again.
     /// # Errors
-    /// The error itself if it is no conflict; [`Error::Contended`] when it was tried often
-    /// enough.
+    /// The error itself if it is not a conflict; [`Error::Contended`] after too many
+    /// retries.
     pub(in crate::engine) async fn again(&mut self, error: CommitError) -> Result<(), Error> {
         match error {
             CommitError::Conflict => {}
@@ -36,7 +36,7 @@ impl Conflicts {
                     owner,
                 });
             }
-            // Only calls with a request id have an answer to keep, and they look it up again.
+            // Only calls with a request id write a record, and they look it up again.
             CommitError::Answered(_) => return Err(Error::RequestIdReused),
         }
         self.0 += 1;
@@ -44,7 +44,7 @@ impl Conflicts {
             return Err(Error::Contended);
         }
         match self.0 {
-            // Whoever was first is done by now.
+            // The other writer is done by now.
             1 => task::yield_now().await,
             tries => {
                 let longest = FIRST_PAUSE * 2u32.pow(tries - 2);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_always_loses_is_given_up() {
+    async fn a_call_fails_after_too_many_conflicts() {
         let mut conflicts = Conflicts::default();
         for _ in 1..MAX_CONFLICTS {
             conflicts.again(CommitError::Conflict).await.unwrap();
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_conflict_is_not_tried_again() {
+    async fn other_errors_are_not_retried() {
         let failed = CommitError::Store(StoreError::transient("disk"));
         let given_up = Conflicts::default().again(failed).await;
         assert!(matches!(given_up, Err(Error::Store(_))));

@@ -1,4 +1,4 @@
-//! Calls with a request id are done once, and answered the same each time.
+//! A call with a request id is done once. Its repetitions get the same response.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::{
 
 use super::{Conflicts, Journal};
 
-/// What a call wants to change, and what it answers if that succeeds.
+/// The changes of a call, and its response if they are committed.
 pub(in crate::engine) struct Plan {
     pub(in crate::engine) batch: Batch,
     pub(in crate::engine) answer: Answered,
 }
 
-/// What a call answers.
+/// The response to a call.
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Answered {
     Nothing,
@@ -29,7 +29,7 @@ pub(in crate::engine) enum Answered {
 }
 
 impl Answered {
-    /// What is kept of it.
+    /// The reference that the idempotency record stores.
     fn reference(&self) -> Answer {
         match self {
             Self::Nothing => Answer::Nothing,
@@ -41,8 +41,9 @@ impl Answered {
 }
 
 impl Journal {
-    /// Does a call once: a repetition of one that was answered gets that answer. The attempt
-    /// is made where it is awaited: a future that is handed over has its place twice.
+    /// Does a call once: a repetition of an answered call gets the stored response. The
+    /// attempt is created where it is awaited; a future passed as an argument would
+    /// take up its space twice.
     pub(in crate::engine) async fn once<Attempt: Future<Output = Result<Answered, Error>>>(
         &self,
         call: &Call,
@@ -54,13 +55,13 @@ impl Journal {
         }
         match attempt().await {
             Ok(answer) => Ok(answer),
-            // The first call may have come in between, and be the reason for this refusal.
+            // The first call may have committed in between, and have caused this error.
             Err(error) => self.answered(call, method).await?.ok_or(error),
         }
     }
 
-    /// Commits a plan and answers; none if something changed in between, and the
-    /// plan has to be made again.
+    /// Commits a plan and returns its response; `None` if something changed in between,
+    /// and the caller has to plan again.
     pub(in crate::engine) async fn try_commit(
         &self,
         call: &Call,
@@ -106,8 +107,8 @@ impl Journal {
         Ok(answer)
     }
 
-    /// What an answer that was kept refers to, as it was then. Not found if it is not kept
-    /// any longer.
+    /// Resolves the reference of an idempotency record to the value as it was then. Not
+    /// found if it is no longer stored.
     async fn resolved(&self, answer: Answer) -> Result<Answered, Error> {
         Ok(match answer {
             Answer::Nothing => Answered::Nothing,
@@ -135,7 +136,7 @@ impl Journal {
         })
     }
 
-    /// The fingerprint of a call's request, as the store keeps it.
+    /// The fingerprint of a call's request, as stored.
     fn fingerprint(&self, call: &Call) -> Option<[u8; 32]> {
         let request = call.request?;
         let key = &self.store.instance().fingerprint_key;
@@ -145,7 +146,7 @@ impl Journal {
     }
 }
 
-/// Refuses to repeat an answer to one who may no longer see what it shows.
+/// Refuses to repeat a response to a caller who may no longer see its content.
 fn check(call: &Call, answer: &Answered) -> Result<(), Error> {
     match answer {
         Answered::Pipeline(pipeline) => access::check_pipeline(call, pipeline),

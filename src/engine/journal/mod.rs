@@ -1,8 +1,8 @@
-//! The only writer: loads a scope, has it decided purely, commits what was decided.
+//! The only writer: loads a scope, makes a pure decision, and commits the result.
 //!
-//! What follows a commit is told by the store's feed to the [`Subscriber`]s, as a part of
-//! the commit. So a caller whose future is dropped, at any await, cannot keep a committed
-//! change from those who wait for it.
+//! The store notifies the [`Subscriber`]s as a part of the commit. So a caller
+//! whose future is dropped, at any await, cannot hide a committed change from those
+//! who wait for it.
 
 mod conflicts;
 mod idempotency;
@@ -28,7 +28,8 @@ pub(super) use subscribers::{Subscriber, Subscribers};
 pub(super) struct Journal {
     store: Arc<dyn Store>,
     environment: Environment,
-    /// Makes the ids of batches, with the store's and the process's own number.
+    /// Counter for batch ids, which also contain the store's and the process's own
+    /// number.
     batches: AtomicU64,
     process: u64,
 }
@@ -56,7 +57,7 @@ impl Journal {
         job.ok_or_else(|| Error::JobNotFound(id.to_string()))
     }
 
-    /// A pipeline, if the call may do its work there.
+    /// A pipeline, if the caller is authorized for it.
     pub(super) async fn pipeline_for(
         &self,
         call: &Call,
@@ -68,7 +69,7 @@ impl Journal {
         Ok(state)
     }
 
-    /// The pipeline as it was at a revision; the newest when none.
+    /// The pipeline at a revision; the newest if `None`.
     pub(super) async fn revision_of(
         &self,
         newest: Arc<Pipeline>,
@@ -84,8 +85,8 @@ impl Journal {
         })
     }
 
-    /// Commits a batch. Adds what is kept of jobs that it ends. A batch of which the store
-    /// could not say whether it was committed is asked after, once.
+    /// Commits a batch. Adds the facts of jobs that it ends. If the store could not say
+    /// whether it was committed, asks once more.
     pub(super) async fn commit(&self, mut batch: Batch) -> Result<(), CommitError> {
         let ended = |write: &Write| match write {
             Write::Job(JobWrite { job, .. }) => JobFacts::of(job),
@@ -97,15 +98,18 @@ impl Journal {
         let id = self.next_batch();
         batch.id = id;
         match self.store.commit(batch).await {
-            Err(CommitError::Unknown(error)) => match self.store.was_committed(id).await? {
-                true => Ok(()),
-                false => Err(error.into()),
-            },
+            Err(CommitError::Unknown(error)) => {
+                if self.store.was_committed(id).await? {
+                    Ok(())
+                } else {
+                    Err(error.into())
+                }
+            }
             result => result,
         }
     }
 
-    /// Asks something of a job, again when something changes in between.
+    /// Applies a command to a job. Retries on a version conflict.
     pub(super) async fn command(
         &self,
         id: JobId,
@@ -135,7 +139,7 @@ impl Journal {
     }
 }
 
-/// The write of what was decided on a job, and the job after it.
+/// The write for a decision on a job, and the job after it.
 pub(super) fn write_of(decision: Decision) -> (Arc<Job>, Write) {
     let job = Arc::new(decision.job);
     let write = JobWrite {

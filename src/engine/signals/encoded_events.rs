@@ -1,4 +1,4 @@
-//! A job's events as its watchers get them, made once for all of them.
+//! A job's events as its watchers get them, encoded once for all of them.
 
 mod segment;
 
@@ -10,7 +10,8 @@ use crate::{
 pub(in crate::engine) use segment::Batch;
 use segment::Segment;
 
-/// A job's events as messages, from the first on, as far as somebody asked for them.
+/// A job's events as messages, from the first on, up to the newest that was
+/// requested.
 #[derive(Default)]
 pub(in crate::engine) struct EncodedEvents {
     job: Option<Job>,
@@ -18,18 +19,18 @@ pub(in crate::engine) struct EncodedEvents {
 }
 
 impl EncodedEvents {
-    /// Sequence of the newest event that is here.
+    /// Sequence of the newest encoded event.
     pub(in crate::engine) fn last_sequence(&self) -> i64 {
         self.segment.last_sequence()
     }
 
-    /// The job has ended, and a watcher that has seen this event has seen the last one.
+    /// The job has ended, and this is the sequence of its last event.
     pub(in crate::engine) fn ends_with(&self, sequence: i64) -> bool {
         let is_complete = self.job.as_ref().is_some_and(|job| job.state.is_terminal());
         is_complete && sequence >= self.last_sequence()
     }
 
-    /// Adds events of the store; those that are here already are passed over.
+    /// Adds events from the store; skips those that are encoded already.
     pub(in crate::engine) fn extend(&mut self, events: &[Event]) {
         for event in events {
             if event.sequence == self.last_sequence() + 1 {
@@ -50,8 +51,8 @@ impl EncodedEvents {
         self.segment.push(&event_to_proto(job, event));
     }
 
-    /// Events after a sequence: at least one if there is one, then no more than fit
-    /// into so many bytes.
+    /// Events after a sequence: at least one if there is one, and no more than fit into
+    /// `most_bytes`.
     pub(in crate::engine) fn after(&mut self, sequence: i64, most_bytes: usize) -> Option<Batch> {
         self.segment.after(sequence, most_bytes)
     }

@@ -1,4 +1,4 @@
-//! One signal for each job that somebody follows. It notifies all of them at once.
+//! One signal for each followed job. It notifies all its followers together.
 
 mod encoded_events;
 
@@ -15,16 +15,16 @@ use crate::{domain::JobId, engine::journal::Subscriber, store::Change};
 
 use encoded_events::EncodedEvents;
 
-/// While a job is busy, its followers are told this often.
-const GATHER_TIME: Duration = Duration::from_millis(20);
+/// The interval in which the events of a busy job are coalesced.
+const COALESCE_TIME: Duration = Duration::from_millis(20);
 
-/// Jobs that are followed. Nothing is kept for the others: their signals come back
-/// when somebody follows them, from the events in the store.
+/// The followed jobs. Nothing is kept for the others: when a job is followed again,
+/// its signal is rebuilt from the events in the store.
 pub(in crate::engine) struct Signals {
     jobs: DashMap<JobId, Arc<Signal>>,
-    /// Notified when a job is followed no more: it may expire.
+    /// Notified when a job is no longer followed: it may expire.
     unfollowed: Arc<Notify>,
-    /// Each open stream has a copy.
+    /// Each open stream holds a clone.
     watchers: Arc<()>,
 }
 
@@ -33,30 +33,32 @@ pub(in crate::engine) struct Watcher(
     #[expect(dead_code, reason = "what counts is that it is there")] Arc<()>,
 );
 
-/// What the followers of one job share.
+/// Shared by the followers of one job.
 struct Signal {
-    /// The newest event that they were told of.
-    told: watch::Sender<i64>,
+    /// The newest event that the followers were notified about.
+    notified: watch::Sender<i64>,
     pace: Mutex<Pace>,
     encoded: Mutex<EncodedEvents>,
-    /// Held by who fills the feed, so that of a thousand who are told one asks the store.
+    /// Held while the events are encoded, so that of a thousand notified followers one
+    /// reads the store.
     filling: sync::Mutex<()>,
 }
 
-/// When followers are told: at once after a silence, and while the job is busy only now
-/// and then, so that none of them is woken for each event.
+/// When followers are notified: immediately after a pause, and in intervals while
+/// the job is busy, so that none of them is woken for each event.
 #[derive(Default)]
 struct Pace {
     newest: i64,
-    told_at: Option<Instant>,
-    /// Somebody will tell them.
-    is_arranged: bool,
+    notified_at: Option<Instant>,
+    /// A delayed notification is scheduled.
+    is_scheduled: bool,
 }
 
-/// Holds a job's signal, and keeps the job from expiring until the last one is dropped.
+/// Holds a job's signal, and keeps the job from expiring until the last one is
+/// dropped.
 pub(in crate::engine) struct Follow {
     id: JobId,
-    /// Given back on drop.
+    /// `None` only during the drop.
     signal: Option<Arc<Signal>>,
     signals: Arc<Signals>,
 }
@@ -75,12 +77,11 @@ impl Signals {
         Watcher(Arc::clone(&self.watchers))
     }
 
-    /// How many streams are open.
     pub(in crate::engine) fn watchers(&self) -> usize {
         Arc::strong_count(&self.watchers) - 1
     }
 
-    /// Follows a job. Whoever then reads the job misses no later change of it.
+    /// Follows a job. A read of the job after this call misses no later change of it.
     pub(in crate::engine) fn follow(self: &Arc<Self>, id: JobId) -> Follow {
         let signal = Arc::clone(
             &self
@@ -95,13 +96,18 @@ impl Signals {
         }
     }
 
-    /// Tells the followers of a job, if there are any, that it has events up to this
-    /// one: soon, and at once if it was silent or there will be no more.
-    pub(in crate::engine) fn tell(self: &Arc<Self>, id: JobId, last_sequence: i64, is_over: bool) {
+    /// Notifies the followers of a job, if there are any, of events up to this
+    /// sequence: soon, and immediately after a pause or if there will be no more.
+    pub(in crate::engine) fn notify(
+        self: &Arc<Self>,
+        id: JobId,
+        last_sequence: i64,
+        is_over: bool,
+    ) {
         let Some(signal) = self.jobs.get(&id).map(|signal| Arc::clone(&signal)) else {
             return;
         };
-        // A follower itself: whoever is dropped last lets the job go.
+        // The task is a follower itself: the last one to be dropped releases the job.
         let follow = Follow {
             id,
             signal: Some(signal),
@@ -110,7 +116,7 @@ impl Signals {
         if let Some(due) = follow.signal().note(last_sequence, is_over) {
             tokio::spawn(async move {
                 time::sleep_until(due).await;
-                follow.signal().tell_now();
+                follow.signal().notify_scheduled();
             });
         }
     }
@@ -127,7 +133,7 @@ impl Subscriber for Followers {
     fn changed(&self, change: &Change) {
         if let Change::Job(change) = change {
             let job = &change.job;
-            self.0.tell(job.id, job.last_sequence, change.is_over);
+            self.0.notify(job.id, job.last_sequence, change.is_over);
         }
     }
 }
@@ -135,74 +141,77 @@ impl Subscriber for Followers {
 impl Signal {
     fn new() -> Self {
         Self {
-            told: watch::Sender::new(0),
+            notified: watch::Sender::new(0),
             pace: Mutex::default(),
             encoded: Mutex::default(),
             filling: sync::Mutex::default(),
         }
     }
 
-    /// Notes an event. Answers when somebody has to tell of it.
+    /// Records an event. Returns when a delayed notification has to be sent, if one is
+    /// needed.
     fn note(&self, sequence: i64, is_last: bool) -> Option<Instant> {
         let mut pace = self.pace.lock();
-        // The number only ever rises, whatever order a store tells its commits in.
+        // The sequence only ever rises, whatever the order of the store's notifications.
         if sequence <= pace.newest {
             return None;
         }
         pace.newest = sequence;
-        let due = pace.told_at.map(|told_at| told_at + GATHER_TIME);
+        let due = pace
+            .notified_at
+            .map(|notified_at| notified_at + COALESCE_TIME);
         match due.filter(|due| !is_last && Instant::now() < *due) {
             None => {
-                self.tell(&mut pace);
+                self.notify(&mut pace);
                 None
             }
-            Some(_) if pace.is_arranged => None,
+            Some(_) if pace.is_scheduled => None,
             Some(due) => {
-                pace.is_arranged = true;
+                pace.is_scheduled = true;
                 Some(due)
             }
         }
     }
 
-    /// Tells what was noted since it was arranged.
-    fn tell_now(&self) {
+    /// Sends the scheduled notification.
+    fn notify_scheduled(&self) {
         let mut pace = self.pace.lock();
-        pace.is_arranged = false;
-        if *self.told.borrow() < pace.newest {
-            self.tell(&mut pace);
+        pace.is_scheduled = false;
+        if *self.notified.borrow() < pace.newest {
+            self.notify(&mut pace);
         }
     }
 
-    fn tell(&self, pace: &mut Pace) {
-        pace.told_at = Some(Instant::now());
-        self.told.send_replace(pace.newest);
+    fn notify(&self, pace: &mut Pace) {
+        pace.notified_at = Some(Instant::now());
+        self.notified.send_replace(pace.newest);
     }
 }
 
 impl Follow {
-    /// The newest event to know of: changes soon after the job has.
+    /// The newest sequence; changes soon after the job has changed.
     pub(in crate::engine) fn changes(&self) -> watch::Receiver<i64> {
-        self.signal().told.subscribe()
+        self.signal().notified.subscribe()
     }
 
     pub(in crate::engine) fn encoded(&self) -> &Mutex<EncodedEvents> {
         &self.signal().encoded
     }
 
-    /// The right to fill the feed.
+    /// The right to encode further events.
     pub(in crate::engine) async fn filling(&self) -> sync::MutexGuard<'_, ()> {
         self.signal().filling.lock().await
     }
 
     fn signal(&self) -> &Signal {
-        self.signal.as_deref().expect("given back only on drop")
+        self.signal.as_deref().expect("taken only on drop")
     }
 }
 
 impl Drop for Follow {
     fn drop(&mut self) {
         self.signal = None;
-        // Under the shard's lock nobody can begin to follow, so the count is right.
+        // Under the shard's lock no one can begin to follow, so the count is exact.
         let is_last = |_: &JobId, signal: &Arc<Signal>| Arc::strong_count(signal) == 1;
         if self.signals.jobs.remove_if(&self.id, is_last).is_some() {
             self.signals.unfollowed.notify_one();
@@ -226,46 +235,46 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_job_is_told_of_at_once_and_a_busy_one_now_and_then() {
+    async fn a_quiet_job_notifies_immediately_and_a_busy_one_in_intervals() {
         let (signals, _) = signals();
         let follow = signals.follow(JOB);
         let mut changes = follow.changes();
-        let mut told = Vec::new();
+        let mut notified = Vec::new();
         for sequence in 1..=6 {
-            signals.tell(JOB, sequence, false);
+            signals.notify(JOB, sequence, false);
             time::sleep(Duration::from_millis(9)).await;
             if changes.has_changed().unwrap() {
-                told.push((sequence, *changes.borrow_and_update()));
+                notified.push((sequence, *changes.borrow_and_update()));
             }
         }
-        assert_eq!(told, [(1, 1), (3, 3), (5, 5)]);
+        assert_eq!(notified, [(1, 1), (3, 3), (5, 5)]);
         changes.changed().await.unwrap();
         assert_eq!(*changes.borrow_and_update(), 6);
 
-        time::sleep(GATHER_TIME * 2).await;
-        signals.tell(JOB, 7, false);
+        time::sleep(COALESCE_TIME * 2).await;
+        signals.notify(JOB, 7, false);
         assert!(changes.has_changed().unwrap());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_of_a_job_is_told_at_once_and_numbers_only_rise() {
+    async fn the_end_of_a_job_notifies_immediately_and_sequences_only_rise() {
         let (signals, _) = signals();
         let follow = signals.follow(JOB);
         let mut changes = follow.changes();
-        signals.tell(JOB, 1, false);
-        signals.tell(JOB, 3, true);
+        signals.notify(JOB, 1, false);
+        signals.notify(JOB, 3, true);
         assert_eq!(*changes.borrow_and_update(), 3);
-        signals.tell(JOB, 2, false);
-        time::sleep(GATHER_TIME * 2).await;
+        signals.notify(JOB, 2, false);
+        time::sleep(COALESCE_TIME * 2).await;
         assert!(!changes.has_changed().unwrap());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_job_is_read_no_more_once_its_last_follower_and_what_was_arranged_are_gone() {
+    async fn a_job_is_unfollowed_after_its_last_follower_and_scheduled_notification() {
         let (signals, retention) = signals();
         let follow = signals.follow(JOB);
-        signals.tell(JOB, 1, false);
-        signals.tell(JOB, 2, false);
+        signals.notify(JOB, 1, false);
+        signals.notify(JOB, 2, false);
         drop(follow);
         let mut forgotten = pin!(retention.notified());
         assert!(signals.is_followed(JOB));

@@ -24,10 +24,10 @@ pub(super) async fn drive<Owner, Run, Fut>(
 {
     let run = Arc::new(run);
     loop {
-        // Registered before the run looks at what there is to do. If it were registered
-        // after the run, this wake-up would be lost: the run looks and finds nothing, work
-        // arrives, `notify_waiters` finds nobody waiting, and the driver then sleeps for
-        // a whole period on work that is there.
+        // Registered before the run checks for work. If it were registered after the run,
+        // a wake-up could be lost: the run finds nothing, work arrives, `notify_waiters`
+        // finds no waiter, and the driver then sleeps for a whole period although there is
+        // work.
         let woken = wake.notified();
         let Some(owner) = owner.upgrade() else {
             return;
@@ -36,8 +36,8 @@ pub(super) async fn drive<Owner, Run, Fut>(
         let began = Instant::now();
         let result = once(Arc::clone(&run), owner).await;
         let pause = record.finish(result, began.elapsed());
-        // A notification that arrives in this time is kept by `woken` or as the permit
-        // of `wake`, and starts the next run as soon as it may start.
+        // A notification that arrives in this time is kept by `woken` or as the permit of
+        // `wake`, and starts the next run as soon as it may start.
         if let Some(earliest) = pause.earliest {
             time::sleep_until(earliest).await;
         }
@@ -45,8 +45,8 @@ pub(super) async fn drive<Owner, Run, Fut>(
     }
 }
 
-/// A single run, as a tokio task of its own: a panic ends the run and not the driver.
-/// Takes the owner, so that nothing holds it once the run is over.
+/// A single run, as a tokio task of its own: a panic ends the run and not the
+/// driver. Takes the owner by value, so that nothing holds it once the run is over.
 async fn once<Owner, Run, Fut>(run: Arc<Run>, owner: Arc<Owner>) -> Result<Ran, String>
 where
     Owner: Send + Sync + 'static,

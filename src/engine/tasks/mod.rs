@@ -1,4 +1,4 @@
-//! One driver for all periodic work, with a status that can be looked at.
+//! One driver for all periodic work, with a status for each task.
 
 mod driver;
 mod pause;
@@ -30,7 +30,7 @@ struct Inner {
     records: Mutex<BTreeMap<&'static str, Arc<Record>>>,
 }
 
-/// What a task is.
+/// The definition of a task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Task {
     /// In snake case; unique, because it is the label of its metrics.
@@ -40,13 +40,13 @@ pub(super) struct Task {
     pub(super) period: Duration,
 }
 
-/// What a successful run did.
+/// The result of a successful run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ran {
-    /// Things done in this run.
+    /// Items processed in this run.
     pub(super) items: u64,
     /// When the next run is due, if earlier than the period. A time that has passed
-    /// means at once: there was more than one run should do.
+    /// means immediately: there was more to do than one run should handle.
     pub(super) next: Option<Instant>,
 }
 
@@ -56,15 +56,16 @@ impl Tasks {
         Self(Arc::new(Inner { clock, records }))
     }
 
-    /// Runs `run` at once, and then whenever `wake` is notified, when the last run said
-    /// that the next is due, and at least once a period. Runs of one task never overlap.
+    /// Runs `run` immediately, and then whenever `wake` is notified, when the last run
+    /// said that the next is due, and at least once per period. Runs of one task never
+    /// overlap.
     /// Notifications that arrive during a run coalesce into one further run.
     ///
-    /// After a failure, which a panic is too, the next run is delayed by a backoff of 1 s
+    /// After a failure, including a panic, the next run is delayed by a backoff of 1 s
     /// to 60 s, capped by the period; a notification cuts it short to 1 s.
     ///
-    /// The owner is held during a run only. The driver ends at the first run that is due
-    /// after the owner is gone: notify `wake` on drop to end it earlier.
+    /// The owner is held during a run only. The driver ends at the first run that is
+    /// due after the owner is gone: notify `wake` on drop to end it earlier.
     pub(super) fn spawn<Owner, Run, Fut>(
         &self,
         task: Task,
@@ -82,7 +83,7 @@ impl Tasks {
         tokio::spawn(driver::drive(record, wake, owner, run));
     }
 
-    /// What each task did last and when it runs next, in the order of their names.
+    /// The status of each task, in the order of their names.
     pub fn statuses(&self) -> Vec<TaskStatus> {
         let records = self.0.records.lock();
         records.values().map(|record| record.status()).collect()

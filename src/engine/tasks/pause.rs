@@ -12,7 +12,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 pub(super) struct Pause {
     /// No run before this time, even if woken.
     pub(super) earliest: Option<Instant>,
-    /// The next run starts at this time, if nothing wakes the task earlier.
+    /// The next run starts at this time, unless the task is woken earlier.
     pub(super) until: Instant,
 }
 
@@ -37,8 +37,9 @@ impl Pause {
     }
 }
 
-/// Doubles from 2 s to 60 s. The delay is shortened by up to a half at random, so that
-/// tasks that failed for the same reason do not all try again at the same time.
+/// Doubles from 2 s to 60 s. The delay is shortened by a random part of up to a
+/// half, so that tasks that failed for the same reason do not all retry at the same
+/// time.
 fn longest_delay(failures: u32) -> Duration {
     // 2^6 s is over the longest backoff.
     (SHORTEST_BACKOFF * 2u32.pow(failures.min(6))).min(LONGEST_BACKOFF)

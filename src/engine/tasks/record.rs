@@ -18,7 +18,7 @@ use super::{Ran, Task, TaskState, TaskStatus, pause::Pause};
 /// Longest error that a status keeps, in bytes.
 const MAX_ERROR: usize = 512;
 
-/// Keeps a task's status, and its metrics and log lines in step with it.
+/// Keeps a task's status, metrics and log lines consistent.
 pub(super) struct Record {
     clock: Arc<dyn Clock>,
     status: Mutex<TaskStatus>,
@@ -60,7 +60,7 @@ impl Record {
         status.next_run = None;
     }
 
-    /// Takes down how a run ended and says how long to wait for the next.
+    /// Records the result of a run and returns the pause before the next.
     pub(super) fn finish(&self, result: Result<Ran, String>, took: Duration) -> Pause {
         let (now, wall) = (Instant::now(), self.clock.now());
         let mut status = self.status.lock();
@@ -90,8 +90,8 @@ impl Record {
 }
 
 fn count(task: &'static str, result: &Result<Ran, String>, took: Duration, now: SystemTime) {
-    // Both series exist from the first run on: of one that begins at 1, `rate` would
-    // not see the first failure.
+    // Both series exist from the first run on: `rate` would not see the first failure
+    // in a series that begins at 1.
     for (name, counts) in [("ok", result.is_ok()), ("failed", result.is_err())] {
         counter!(TASK_RUNS, "task" => task, "result" => name).increment(counts.into());
     }

@@ -1,33 +1,28 @@
 use std::time::{Duration, SystemTime};
 
-/// Whether a task runs at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// It waits for its next run.
     Idle,
-    /// A run has begun and not ended.
     Running,
 }
 
-/// What a background task did, and when it runs next. Counts are since the start of
-/// the process.
+/// The last runs of a background task and its next one. Counts are since the start
+/// of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskStatus {
     /// In snake case; the label `task` of the metrics.
     pub name: &'static str,
-    /// What the task is for, in a sentence.
     pub description: &'static str,
     /// Longest pause between two runs.
     pub period: Duration,
-    /// Whether it runs at the moment.
     pub state: TaskState,
     /// Runs that ended, failed ones included.
     pub runs: u64,
-    /// Runs that failed.
     pub failures: u64,
     /// Failures since the last success.
     pub consecutive_failures: u32,
-    /// Things done in all runs.
+    /// Items processed in all runs.
     pub items: u64,
     /// Start of the newest run.
     pub last_start: Option<SystemTime>,
@@ -37,6 +32,6 @@ pub struct TaskStatus {
     pub last_success: Option<SystemTime>,
     /// Error of the newest run that failed, at most 512 bytes; kept after a success.
     pub last_error: Option<String>,
-    /// Latest start of the next run; none while a run is in progress.
+    /// Latest start of the next run; `None` while a run is in progress.
     pub next_run: Option<SystemTime>,
 }

@@ -20,7 +20,7 @@ use super::{Ran, Task, TaskState, TaskStatus, Tasks};
 const SECOND: Duration = Duration::from_secs(1);
 const PERIOD: Duration = Duration::from_secs(600);
 
-/// A wall clock that goes with tokio's paused one.
+/// A wall clock that follows tokio's paused one.
 struct PausedClock(Instant);
 
 impl Clock for PausedClock {
@@ -29,7 +29,7 @@ impl Clock for PausedClock {
     }
 }
 
-/// A task whose runs are counted, and do what a test tells them.
+/// A task whose runs are counted, and whose results a test sets.
 struct World {
     tasks: Tasks,
     wake: Arc<Notify>,
@@ -39,7 +39,6 @@ struct World {
 #[derive(Default)]
 struct Owner {
     runs: AtomicU64,
-    /// How long a run takes.
     takes: Mutex<Duration>,
     does: Mutex<Does>,
 }
@@ -86,7 +85,7 @@ impl World {
         };
         world.spawn("sweep");
         time::sleep(takes + Duration::from_millis(1)).await;
-        assert_eq!(world.runs(), 1, "it runs at once");
+        assert_eq!(world.runs(), 1, "it runs immediately");
         world
     }
 
@@ -129,7 +128,7 @@ async fn it_runs_once_a_period() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notification_of_either_kind_runs_it_at_once() {
+async fn a_notification_of_either_kind_runs_it_immediately() {
     let world = World::start(Duration::ZERO, Does::Nothing).await;
     world.wake.notify_one();
     assert_eq!(world.runs_in(SECOND).await, 1);
@@ -138,7 +137,7 @@ async fn a_notification_of_either_kind_runs_it_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_runs_when_it_said_that_it_is_due_but_no_later_than_its_period() {
+async fn it_runs_at_its_due_time_but_no_later_than_its_period() {
     let world = World::start(Duration::ZERO, Does::Next(10 * SECOND)).await;
     assert_eq!(world.runs_in(9 * SECOND).await, 0);
     *world.owner().does.lock() = Does::Next(2 * PERIOD);
@@ -147,7 +146,7 @@ async fn it_runs_when_it_said_that_it_is_due_but_no_later_than_its_period() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn notifications_during_a_run_are_one_further_run() {
+async fn notifications_during_a_run_coalesce_into_one_further_run() {
     for notify in [Notify::notify_one, Notify::notify_waiters] {
         let world = World::start(10 * SECOND, Does::Nothing).await;
         world.wake.notify_one();
@@ -162,7 +161,7 @@ async fn notifications_during_a_run_are_one_further_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_failure_it_runs_again_later_and_later() {
+async fn failures_delay_the_next_run_exponentially() {
     let world = World::start(Duration::ZERO, Does::Fail).await;
     // 1 to 2 s, 2 to 4, 4 to 8, 8 to 16, 16 to 32, then 30 to 60.
     let early = world.runs_in(62 * SECOND).await;
@@ -183,7 +182,7 @@ async fn after_a_failure_it_runs_again_later_and_later() {
 async fn a_notification_cuts_a_backoff_short_to_a_second() {
     for notify in [Notify::notify_one, Notify::notify_waiters] {
         let world = World::start(Duration::ZERO, Does::Fail).await;
-        // By now the backoff is 30 s at least.
+        // By now the backoff is at least 30 s.
         time::sleep(300 * SECOND).await;
         world.wake.notify_one();
         time::sleep(2 * SECOND).await;
@@ -201,7 +200,7 @@ async fn a_notification_cuts_a_backoff_short_to_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_a_failure_and_not_the_end() {
+async fn a_panic_counts_as_a_failure_and_the_task_continues() {
     let world = World::start(Duration::ZERO, Does::Panic).await;
     let status = world.status();
     assert_eq!((status.runs, status.failures), (1, 1));
@@ -210,7 +209,7 @@ async fn a_panic_is_a_failure_and_not_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_with_its_owner_which_it_does_not_keep_alive() {
+async fn it_ends_with_its_owner_and_does_not_keep_it_alive() {
     let mut world = World::start(Duration::ZERO, Does::Nothing).await;
     assert_eq!(Arc::strong_count(world.owner()), 1);
     assert_eq!(Arc::strong_count(&world.wake), 2);
@@ -221,7 +220,7 @@ async fn it_ends_with_its_owner_which_it_does_not_keep_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_tells_what_it_did_and_when_it_runs_next() {
+async fn a_status_shows_the_last_runs_and_the_next_one() {
     let began = SystemTime::UNIX_EPOCH + 1_000 * SECOND;
     let world = World::start(2 * SECOND, Does::Items(3)).await;
     let first = TaskStatus {

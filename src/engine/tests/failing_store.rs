@@ -1,4 +1,4 @@
-//! What callers see of a store that cannot do its work, and that nothing is half done.
+//! What callers see of a failing store, and that nothing is half done.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{
     store::double::{Bug, Unheard},
 };
 
-use super::world::{SECOND, TTL, World, settle, somebody, spec};
+use super::world::{SECOND, TTL, World, caller, settle, spec};
 
 fn one_stage() -> PipelineSpec {
     spec(&["s"], ConcurrencyPolicy::Allow)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_is_told_and_changes_nothing() {
+async fn a_failing_store_is_reported_and_changes_nothing() {
     let world = World::new().await;
     world.store.broken(true);
     let failed = world.create(one_stage()).await;
     assert!(matches!(failed, Err(Error::Store(_))), "{failed:?}");
     world.store.broken(false);
-    // The name was not taken by what failed.
+    // The failed call did not reserve the name.
     let pipeline = world.create(one_stage()).await.unwrap();
 
     world.store.broken(true);
@@ -35,7 +35,7 @@ async fn a_store_that_fails_is_told_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn confirmations_that_overlap_are_one() {
+async fn overlapping_confirmations_count_as_one() {
     let world = World::new().await;
     let job = world.start(one_stage()).await;
     let runner = world.runner("first", 1).await;
@@ -49,14 +49,14 @@ async fn confirmations_that_overlap_are_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_confirmation_that_comes_too_late_leaves_no_stage_without_a_lease() {
+async fn a_late_confirmation_leaves_no_stage_without_a_lease() {
     let world = World::new().await;
     let job = world.start(one_stage()).await;
     let first = world.runner("first", 1).await;
     let second = world.runner("second", 1).await;
     let proof = first.take(SECOND).await.unwrap().proof;
     sleep(TTL / 2 - Duration::from_millis(500)).await;
-    // In time when it comes in, and void when the start of the stage is committed.
+    // In time when it arrives, and void when the start of the stage is committed.
     world.store.slow(Duration::from_millis(300));
     let confirmed = first.renew(proof).await;
     assert!(matches!(confirmed, Err(LeaseError::Lost)), "{confirmed:?}");
@@ -66,7 +66,7 @@ async fn a_confirmation_that_comes_too_late_leaves_no_stage_without_a_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_claimed_is_not_lost_with_the_store() {
+async fn a_claimed_stage_is_not_lost_when_the_store_fails() {
     let mut is_claimed = false;
     for calls in 0.. {
         let world = World::new().await;
@@ -83,7 +83,7 @@ async fn what_was_claimed_is_not_lost_with_the_store() {
         );
         let again = Instant::now();
         let proof = runner.take(TTL).await.unwrap().proof;
-        // An offer that nobody confirms is given back after half a lease's life.
+        // An unconfirmed offer is released after half the lifetime of a lease.
         is_claimed |= again.elapsed() > SECOND;
         runner.renew(proof).await.unwrap();
     }
@@ -112,7 +112,7 @@ async fn a_job_stays_with_the_runner_that_still_has_one_of_its_stages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_nobody_heard_of_is_asked_after() {
+async fn a_commit_with_unknown_outcome_is_looked_up() {
     let world = World::new().await;
     let pipeline = world.create(one_stage()).await.unwrap();
     world.store.unknown_commit(Unheard::Done);
@@ -136,20 +136,20 @@ async fn a_commit_that_nobody_heard_of_is_asked_after() {
 
 async fn jobs_of(world: &World) -> Vec<JobId> {
     let jobs = world.engine.jobs();
-    let listed = jobs.list(&somebody(), Default::default(), None, 10).await;
+    let listed = jobs.list(&caller(), Default::default(), None, 10).await;
     listed.unwrap().iter().map(|job| job.id).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_always_loses_is_told_so() {
+async fn a_call_that_always_conflicts_fails_as_contended() {
     let world = World::new().await;
     let pipeline = world.create(one_stage()).await.unwrap();
     let job = world.trigger(pipeline.id).await.unwrap();
     let runner = world.runner("first", 1).await;
     let lease = runner.take(SECOND).await.unwrap();
     world.store.conflicts(true);
-    let call = somebody();
-    let told = [
+    let call = caller();
+    let results = [
         world.trigger(pipeline.id).await.map(drop),
         world
             .engine
@@ -163,23 +163,23 @@ async fn a_call_that_always_loses_is_told_so() {
             .delete(&call, pipeline.id, "", true)
             .await,
     ];
-    for told in told {
-        assert!(matches!(told, Err(Error::Contended)), "{told:?}");
+    for result in results {
+        assert!(matches!(result, Err(Error::Contended)), "{result:?}");
     }
-    let told = runner.renew(lease.proof).await;
-    assert!(matches!(told, Err(LeaseError::Failed(_))), "{told:?}");
+    let renewed = runner.renew(lease.proof).await;
+    assert!(matches!(renewed, Err(LeaseError::Failed(_))), "{renewed:?}");
     world.store.conflicts(false);
     runner.renew(lease.proof).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_the_store_kept_back_is_given_later() {
+async fn a_turn_that_the_store_delayed_comes_later() {
     let world = World::new().await;
     turn_is_given_later(&world).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_nobody_was_told_of_is_found_however_busy_the_service_is() {
+async fn a_turn_without_a_notification_is_found_on_a_busy_service() {
     let world = World::new().await;
     let queue = |name: &str| PipelineSpec {
         name: name.to_owned(),
@@ -195,7 +195,7 @@ async fn a_turn_that_nobody_was_told_of_is_found_however_busy_the_service_is() {
     world.store.plant(Some(Bug::LostNotification));
     runner.complete(proof, Outcome::Succeeded).await.unwrap();
     world.store.plant(None);
-    // Something is to be done more often than once in the time between two sweeps.
+    // More frequent work than one item between two sweeps.
     let busy = world.create(queue("busy")).await.unwrap().id;
     for _ in 0..10 {
         world.trigger(busy).await.unwrap();
@@ -204,8 +204,8 @@ async fn a_turn_that_nobody_was_told_of_is_found_however_busy_the_service_is() {
     assert_eq!(world.states(held).await, [StageState::Queued]);
 }
 
-/// The store fails as the turn of a job comes, and recovers: the job starts, and nothing
-/// else has to happen for it.
+/// The store fails as the turn of a job comes, and recovers: the job starts without
+/// any further event.
 pub(super) async fn turn_is_given_later(world: &World) -> Result<(), String> {
     let pipeline = world.create(spec(&["s"], ConcurrencyPolicy::Queue)).await;
     let pipeline = pipeline.unwrap().id;
@@ -221,7 +221,8 @@ pub(super) async fn turn_is_given_later(world: &World) -> Result<(), String> {
     if world.states(held).await != [StageState::Pending] {
         return Err("the store did not fail in time".to_owned());
     }
-    // No longer than the pause after a failure, and less than the time between two sweeps.
+    // No longer than the pause after a failure, and less than the time between two
+    // sweeps.
     sleep(10 * SECOND).await;
     match world.states(held).await[..] {
         [StageState::Queued] => Ok(()),

@@ -1,5 +1,5 @@
-//! The engine on a store that fails, stalls and comes back, against a clock that stands
-//! still unless all wait.
+//! The engine on a store that fails, stalls and recovers, with a clock that only
+//! advances while all tasks wait.
 
 mod dropped;
 mod failing_store;

@@ -1,5 +1,5 @@
-//! Mistakes are planted, one at a time, to see that the checks find them: a check that
-//! passes on anything is worth nothing.
+//! Plants bugs, one at a time, to verify that the checks find them: a check that
+//! passes on everything is worthless.
 
 use tokio::time::sleep;
 
@@ -11,13 +11,13 @@ use crate::{
 
 use super::{
     dropped::{case, dropped_at_every_await},
-    failing_store::turn_is_given_later,
+    failing_store::turn_comes_later,
     history::{Seen, check_history, recorded::play},
     reopen::tokens_go_up,
-    world::{SECOND, TTL, World, settle, somebody, spec, stage},
+    world::{SECOND, TTL, World, caller, settle, spec, stage},
 };
 
-/// A check passes on the engine as it is, and fails once a bug is planted.
+/// A check passes on the unchanged engine, and fails once a bug is planted.
 async fn is_found(bug: Bug, check: impl AsyncFn(Option<Bug>) -> Result<(), String>) {
     check(None).await.unwrap();
     let found = check(Some(bug)).await;
@@ -52,7 +52,7 @@ async fn old_writes_are_refused(world: &World) -> Result<(), String> {
         first.complete(old, Outcome::Succeeded).await,
     ];
     let is_refused = |answer: &Result<(), _>| matches!(answer, Err(LeaseError::Lost));
-    let view = world.engine.jobs().get(&somebody(), job).await.unwrap();
+    let view = world.engine.jobs().get(&caller(), job).await.unwrap();
     if !answers.iter().all(is_refused) || view.stages[0].log.size > 0 {
         seen.push(accepted(old.token.0));
     }
@@ -98,15 +98,15 @@ async fn an_answer_outside_the_batch_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_is_lost_on_an_error_is_found() {
+async fn a_turn_lost_on_an_error_is_found() {
     is_found(Bug::LostTurn, async |bug| {
-        turn_is_given_later(&world_with(bug).await).await
+        turn_comes_later(&world_with(bug).await).await
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_begin_anew_are_found() {
+async fn tokens_that_restart_are_found() {
     is_found(Bug::TokenReset, tokens_go_up).await;
 }
 
@@ -131,21 +131,22 @@ async fn renewed_leases_live(world: &World) -> Result<(), String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_workspace_that_is_forgotten_is_found() {
+async fn a_forgotten_workspace_loss_is_found() {
     is_found(Bug::ForgottenLoss, async |bug| {
         the_rest_goes_elsewhere(&world_with(bug).await).await
     })
     .await;
 }
 
-/// The runner that has a job's workspace goes silent: what can run without it does.
+/// The runner that has a job's workspace goes silent: stages that can run without
+/// it do.
 async fn the_rest_goes_elsewhere(world: &World) -> Result<(), String> {
-    let told = Stage {
+    let always = Stage {
         run_condition: RunCondition::Always,
-        ..stage("told")
+        ..stage("always")
     };
     let mut spec = spec(&["made", "used"], ConcurrencyPolicy::Allow);
-    spec.stages = spec.stages.iter().cloned().chain([told]).collect();
+    spec.stages = spec.stages.iter().cloned().chain([always]).collect();
     world.start(spec).await;
     let first = world.runner("first", 1).await;
     let proof = first.started().await.proof;
@@ -153,7 +154,7 @@ async fn the_rest_goes_elsewhere(world: &World) -> Result<(), String> {
     settle().await;
     let second = world.runner("second", 1).await;
     match second.take(2 * TTL - SECOND).await {
-        Some(lease) if lease.work.stage_name == "told" => Ok(()),
+        Some(lease) if lease.work.stage_name == "always" => Ok(()),
         other => Err(format!("the other runner has {other:?}")),
     }
 }
@@ -161,12 +162,12 @@ async fn the_rest_goes_elsewhere(world: &World) -> Result<(), String> {
 #[tokio::test(start_paused = true)]
 async fn a_claim_without_a_lease_row_is_found() {
     is_found(Bug::NoLeaseRow, async |bug| {
-        what_nobody_confirms_is_given_again(&world_with(bug).await).await
+        unconfirmed_stages_are_offered_again(&world_with(bug).await).await
     })
     .await;
 }
 
-async fn what_nobody_confirms_is_given_again(world: &World) -> Result<(), String> {
+async fn unconfirmed_stages_are_offered_again(world: &World) -> Result<(), String> {
     world.start(spec(&["s"], ConcurrencyPolicy::Allow)).await;
     let first = world.runner("first", 1).await;
     let second = world.runner("second", 1).await;

@@ -1,4 +1,5 @@
-//! A service that ends at any moment, and another one that goes on with its store.
+//! A service that ends at any moment, and another one that continues with its
+//! store.
 
 use tokio::time::sleep;
 
@@ -11,14 +12,14 @@ use crate::{
     store::{Lifetime, double::Bug},
 };
 
-use super::world::{SECOND, TTL, World, repeatable, settle, somebody, spec, stage, trigger_of};
+use super::world::{SECOND, TTL, World, caller, repeatable, settle, spec, stage, trigger_of};
 
 fn stages(names: &[&str]) -> PipelineSpec {
     spec(names, ConcurrencyPolicy::Allow)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stage_of_a_remote_runner_goes_on_under_its_lease() {
+async fn a_stage_of_a_remote_runner_continues_under_its_lease() {
     let world = World::new().await;
     let job = world.start(stages(&["s"])).await;
     let runner = world.runner("remote", 1).await;
@@ -28,7 +29,7 @@ async fn a_stage_of_a_remote_runner_goes_on_under_its_lease() {
 
     let world = world.reopened().await;
     let runner = runner.at(&world);
-    // The lease lives as long as a new one, whatever was left of it.
+    // The lease lives as long as a new one, whatever time it had left.
     sleep(TTL - SECOND).await;
     runner.renew(proof).await.unwrap();
     let appended = runner.append(proof, 4, "two\n").await.unwrap();
@@ -90,9 +91,9 @@ async fn stages_of_the_embedded_runner_are_lost_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_a_crash_kept_back_is_given_after_the_start() {
+async fn a_turn_that_a_crash_delayed_comes_after_the_restart() {
     let world = World::new().await;
-    let (first, held) = held_back(&world, "p").await;
+    let (first, held) = with_held_job(&world, "p").await;
     let runner = world.runner("remote", 1).await;
     let proof = runner.started().await.proof;
     runner.complete(proof, Outcome::Succeeded).await.unwrap();
@@ -104,7 +105,7 @@ async fn a_turn_that_a_crash_kept_back_is_given_after_the_start() {
 }
 
 /// A job of a new pipeline, and one that waits for its end.
-async fn held_back(world: &World, name: &str) -> (JobId, JobId) {
+async fn with_held_job(world: &World, name: &str) -> (JobId, JobId) {
     let spec = PipelineSpec {
         name: name.to_owned(),
         ..spec(&["s"], ConcurrencyPolicy::Queue)
@@ -115,9 +116,9 @@ async fn held_back(world: &World, name: &str) -> (JobId, JobId) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_waits_goes_on_waiting_for_its_turn() {
+async fn a_waiting_job_still_waits_for_its_turn_after_a_restart() {
     let world = World::new().await;
-    let (_, held) = held_back(&world, "p").await;
+    let (_, held) = with_held_job(&world, "p").await;
     let runner = world.runner("remote", 1).await;
     let proof = runner.started().await.proof;
     let world = world.reopened().await;
@@ -144,7 +145,7 @@ async fn a_drained_runner_stays_drained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeated_call_has_the_same_answer_after_a_start() {
+async fn a_repeated_call_has_the_same_response_after_a_restart() {
     let world = World::new().await;
     let pipeline = world.create(stages(&["s"])).await.unwrap().id;
     let call = repeatable();
@@ -160,12 +161,12 @@ async fn a_repeated_call_has_the_same_answer_after_a_start() {
         (first.id, first.last_sequence)
     );
     assert_eq!(again.state, first.state);
-    let all = jobs.list(&somebody(), Default::default(), None, 10).await;
+    let all = jobs.list(&caller(), Default::default(), None, 10).await;
     assert_eq!(all.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_stage_may_be_told_again_after_a_start() {
+async fn the_end_of_a_stage_may_be_reported_again_after_a_restart() {
     let world = World::new().await;
     let job = world.start(stages(&["s"])).await;
     let runner = world.runner("remote", 1).await;
@@ -178,7 +179,7 @@ async fn the_end_of_a_stage_may_be_told_again_after_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_builds_on_a_lost_workspace_fails_after_a_start() {
+async fn stages_that_need_a_lost_workspace_fail_after_a_restart() {
     let world = World::new().await;
     let job = world.start(stages(&["made", "used"])).await;
     let runner = world.runner("remote", 1).await;
@@ -194,7 +195,7 @@ async fn what_builds_on_a_lost_workspace_fails_after_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_after_a_start_are_greater() {
+async fn tokens_after_a_restart_are_greater() {
     tokens_go_up(None).await.unwrap();
 }
 
@@ -215,7 +216,7 @@ pub(super) async fn tokens_go_up(bug: Option<Bug>) -> Result<(), String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_stop_does_to_jobs_depends_on_how_long_the_store_lives() {
+async fn the_effect_of_a_stop_on_jobs_depends_on_the_lifetime_of_the_store() {
     let ends = [
         (Lifetime::Durable, StageState::Queued, JobState::Queued),
         (

@@ -19,23 +19,23 @@ use crate::{
 
 use super::world::{TTL, World};
 
-/// A runner that does what a test tells it.
+/// A runner that a test controls.
 #[derive(Clone)]
 pub(super) struct Runner {
-    /// It keeps no engine from ending.
+    /// Weak, so that it does not keep an engine alive.
     engine: Weak<Engine>,
-    /// None before it registers for the first time.
+    /// `None` before it registers for the first time.
     pub(super) id: Option<RunnerId>,
     pub(super) session_id: SessionId,
     pub(super) name: String,
     owner: String,
-    /// Another one in each of its processes.
+    /// Differs in each of its processes.
     version: String,
     capacity: usize,
 }
 
 impl Runner {
-    /// One that has yet to register.
+    /// A runner that has not registered yet.
     pub(super) fn new(world: &World, owner: &str, name: &str, capacity: usize) -> Self {
         Self {
             engine: Arc::downgrade(&world.engine),
@@ -73,7 +73,7 @@ impl Runner {
         Ok(registered.runner_id)
     }
 
-    /// The same runner in a new process, which has yet to register.
+    /// The same runner in a new process, which has not registered yet.
     pub(super) fn restarted(&self) -> Self {
         Self {
             session_id: SessionId(Uuid::new_v4()),
@@ -82,7 +82,7 @@ impl Runner {
         }
     }
 
-    /// Another runner, which has yet to register.
+    /// Another runner, which has not registered yet.
     pub(super) fn unregistered(&self) -> Self {
         Self {
             id: None,
@@ -90,7 +90,7 @@ impl Runner {
         }
     }
 
-    /// The same process, which now talks to another engine.
+    /// The same process, connected to another engine.
     pub(super) fn at(&self, world: &World) -> Self {
         Self {
             engine: Arc::downgrade(&world.engine),
@@ -119,7 +119,7 @@ impl Runner {
         self.ask(Uuid::new_v4(), wait).await.unwrap()
     }
 
-    /// A lease that is confirmed.
+    /// A confirmed lease.
     pub(super) async fn started(&self) -> Lease {
         let lease = self.take(TTL).await.unwrap();
         self.renew(lease.proof).await.unwrap();

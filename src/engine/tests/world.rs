@@ -1,4 +1,4 @@
-//! An engine on a store's double.
+//! An engine on a store double.
 
 use std::{
     sync::Arc,
@@ -31,7 +31,8 @@ const LOG_LIMITS: LogLimits = LogLimits {
     in_total: 1_000_000_000,
 };
 
-/// The wall clock of a test: it goes on with tokio's time, also from one engine to the next.
+/// The wall clock of a test: it advances with tokio's time, also from one engine to
+/// the next.
 #[derive(Clone, Copy)]
 struct TestClock(Instant);
 
@@ -61,8 +62,8 @@ impl World {
         Self::on(memory, clock, tempfile::tempdir().unwrap()).await
     }
 
-    /// The service as it is after a crash at this moment and a start: all that is left is
-    /// what the store had committed, and the logs.
+    /// The service after a crash at this moment and a restart: only the commits of the
+    /// store and the logs are left.
     pub(super) async fn reopened(self) -> Self {
         let Self {
             store,
@@ -73,7 +74,7 @@ impl World {
         } = self;
         let snapshot = memory.snapshot();
         drop((store, engine, memory));
-        // Tasks that have the logs open end with the engine, once they have their turn.
+        // Tasks that have the logs open end with the engine, once they get to run.
         sleep(Duration::from_millis(1)).await;
         Self::on(MemoryStore::restore(&snapshot).unwrap(), clock, logs).await
     }
@@ -110,12 +111,12 @@ impl World {
     pub(super) async fn create(&self, spec: PipelineSpec) -> Result<Arc<Pipeline>, Error> {
         let project = "default".to_owned();
         let pipelines = self.engine.pipelines();
-        pipelines.create(&somebody(), project, spec, false).await
+        pipelines.create(&caller(), project, spec, false).await
     }
 
     pub(super) async fn trigger(&self, id: PipelineId) -> Result<Arc<Job>, Error> {
         let jobs = self.engine.jobs();
-        jobs.trigger(&somebody(), trigger_of(id)).await
+        jobs.trigger(&caller(), trigger_of(id)).await
     }
 
     /// A job of a new pipeline.
@@ -128,7 +129,7 @@ impl World {
         self.trigger(pipeline.id).await.unwrap().id
     }
 
-    /// Has all stages of a pipeline run anywhere from the next revision on.
+    /// Lets all stages of a pipeline run anywhere from the next revision on.
     pub(super) async fn run_anywhere(&self, id: PipelineId) {
         let change = |pipeline: &Pipeline| {
             let anywhere = |stage: &Stage| Stage {
@@ -147,14 +148,14 @@ impl World {
             validate_only: false,
         };
         let pipelines = self.engine.pipelines();
-        pipelines.update(&somebody(), update).await.unwrap();
+        pipelines.update(&caller(), update).await.unwrap();
     }
 
     pub(super) async fn runner(&self, name: &str, capacity: usize) -> Runner {
         self.runner_of("runners", name, capacity).await
     }
 
-    /// A runner whose principal is this one; empty for a runner of the service itself.
+    /// A runner with this owner; empty for a runner of the service itself.
     pub(super) async fn runner_of(&self, owner: &str, name: &str, capacity: usize) -> Runner {
         let mut runner = Runner::new(self, owner, name, capacity);
         runner.id = Some(runner.register().await.unwrap());
@@ -162,7 +163,7 @@ impl World {
     }
 
     pub(super) async fn job(&self, id: JobId) -> Arc<Job> {
-        self.engine.jobs().get(&somebody(), id).await.unwrap().job
+        self.engine.jobs().get(&caller(), id).await.unwrap().job
     }
 
     pub(super) async fn states(&self, id: JobId) -> Vec<StageState> {
@@ -171,8 +172,8 @@ impl World {
     }
 }
 
-/// Lets everything happen that does not wait for a lease to run out. Tasks that failed once
-/// are tried again within 2 s.
+/// Lets everything happen that does not wait for a lease to expire. Tasks that
+/// failed once are retried within 2 s.
 pub(super) async fn settle() {
     sleep(3 * SECOND).await;
 }
@@ -213,9 +214,9 @@ pub(super) fn trigger_of(pipeline_id: PipelineId) -> TriggerRequest {
     }
 }
 
-pub(super) fn somebody() -> Call {
+pub(super) fn caller() -> Call {
     let principal = Principal {
-        name: "somebody".to_owned(),
+        name: "alice".to_owned(),
         grants: Grants::everything(),
     };
     Call {
@@ -236,6 +237,6 @@ pub(super) fn repeatable() -> Call {
     };
     Call {
         request: Some(request),
-        ..somebody()
+        ..caller()
     }
 }

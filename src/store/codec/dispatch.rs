@@ -1,4 +1,4 @@
-//! Runners, what they hold, and where jobs have workspaces.
+//! Runners, their leases, and the runners on which jobs have workspaces.
 
 use std::sync::Arc;
 
@@ -14,14 +14,13 @@ use super::{
     primitives::{Numbered, id_from_bytes, id_to_bytes, required, time_from_nanos, time_to_nanos},
 };
 
-/// A job is bound to a runner: it has or may get a workspace there.
+/// The binding of a job to a runner: the job has, or may get, a workspace there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBinding {
-    /// The runner.
     pub runner_id: RunnerId,
-    /// What it offered when the job came to it.
+    /// What the runner offered when the job was bound to it.
     pub offer: Arc<Offer>,
-    /// Token of the lease that made the workspace; none while there is none.
+    /// Token of the lease that created the workspace; `None` while there is none.
     pub started: Option<FencingToken>,
 }
 

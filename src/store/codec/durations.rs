@@ -5,15 +5,14 @@ use super::{
     primitives::{id_from_bytes, id_to_bytes},
 };
 
-/// What the stages of a pipeline took in its newest job that succeeded. Apart from the
-/// pipeline's counters, which change with every job.
+/// How long the stages of a pipeline took in its newest job that succeeded. Stored
+/// apart from the pipeline's counters, which change with every job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDurations {
-    /// The pipeline.
     pub pipeline_id: PipelineId,
     /// Number of that job.
     pub number: i64,
-    /// Milliseconds by the stage's name.
+    /// Milliseconds by stage name.
     pub durations: StageDurations,
 }
 

@@ -1,4 +1,5 @@
-//! What is around the body of every stored value, numbers in little endian:
+//! The header that precedes the body of every stored value. Numbers are in little
+//! endian:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -20,21 +21,18 @@ const COVERED: usize = 9;
 /// Bytes before the body.
 const HEADER: usize = COVERED + 4;
 
-/// Which form a stored value has. The numbers are stored, so none is used again.
+/// The form of a stored value. The numbers are stored, so a number is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// A revision of a pipeline.
     PipelineRevision = 1,
     /// A pipeline's counters.
     PipelineHead = 2,
-    /// An event of a job.
     JobEvent = 3,
     /// A job after one of its events.
     JobSnapshot = 4,
-    /// The answer to a request id.
+    /// The idempotency record of a request id.
     KeptAnswer = 5,
-    /// A project.
     Project = 6,
     /// What statistics need of an ended job.
     JobFacts = 7,
@@ -42,19 +40,16 @@ pub enum Kind {
     Record = 8,
     /// Work that is due at a time.
     DueRow = 9,
-    /// What a runner offers.
     Offer = 10,
-    /// A workspace that is gone.
     LostWorkspace = 11,
     /// A runner as it registered.
     Runner = 12,
-    /// A stage that was given out.
     Lease = 13,
-    /// A job is bound to a runner.
+    /// The binding of a job to a runner.
     Binding = 14,
-    /// What there is once in a store.
+    /// The values that exist once per store.
     Instance = 15,
-    /// What the stages of a pipeline took.
+    /// How long the stages of a pipeline took.
     StageDurations = 16,
     /// A message that could not be sent.
     DeadLetter = 17,
@@ -81,8 +76,8 @@ impl Kind {
         Self::DeadLetter,
     ];
 
-    /// The format that this version writes, and the newest that it reads. Goes up with every
-    /// change of the form.
+    /// The format that this version writes, and the newest that it reads. Increases
+    /// with every change of the form.
     pub const fn format(self) -> u16 {
         match self {
             Self::PipelineRevision
@@ -105,8 +100,8 @@ impl Kind {
         }
     }
 
-    /// The oldest format whose reader understands what this version writes: a reader of any
-    /// format from here on may leave out fields that it does not know.
+    /// The oldest format whose reader understands what this version writes. A reader of
+    /// this format or a later one may ignore fields that it does not know.
     pub const fn min_reader(self) -> u16 {
         match self {
             Self::PipelineRevision
@@ -144,10 +139,8 @@ pub(super) fn unpack<M: Message + Default>(kind: Kind, stored: &[u8]) -> Result<
     M::decode(body).map_err(|source| CodecError::Body { kind, source })
 }
 
-/// Puts a body into an envelope.
-///
 /// # Panics
-/// On a body of 4 GiB, which no bound of what is stored comes near.
+/// If the body has 4 GiB or more. The limits on stored values are far below that.
 pub(super) fn envelope(kind: u8, format: u16, min_reader: u16, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("a stored body is smaller than 4 GiB");
     let mut stored = Vec::with_capacity(HEADER + body.len());
@@ -161,8 +154,8 @@ pub(super) fn envelope(kind: u8, format: u16, min_reader: u16, body: &[u8]) -> V
     stored
 }
 
-/// Checks an envelope and gives its body. That all is there and unchanged comes first: only then
-/// does an unknown number mean a later version.
+/// Checks an envelope and returns its body. Length and checksum are checked first:
+/// only if they are right does an unknown number mean a later version.
 fn open(expected: Kind, stored: &[u8]) -> Result<&[u8], CodecError> {
     let Some((header, body)) = stored.split_first_chunk::<HEADER>() else {
         return Err(CodecError::Truncated {

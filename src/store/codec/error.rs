@@ -8,56 +8,44 @@ pub enum CodecError {
     /// Shorter than its envelope says, or than any envelope is.
     #[error("a stored value has {found} bytes of {expected}")]
     Truncated {
-        /// Bytes there are.
+        /// Actual number of bytes.
         found: usize,
-        /// Bytes that there should be at least.
+        /// Least number of bytes expected.
         expected: usize,
     },
     /// Longer than its envelope says.
     #[error("a stored value has {found} bytes where {expected} were written")]
     TooLong {
-        /// Bytes there are.
+        /// Actual number of bytes.
         found: usize,
-        /// Bytes that there should be.
+        /// Expected number of bytes.
         expected: usize,
     },
     /// No form has this number.
     #[error(
         "a stored value is of kind {found}, which this version does not know; expected {expected:?}"
     )]
-    UnknownKind {
-        /// Number of the kind that was found.
-        found: u8,
-        /// The form that was asked for.
-        expected: Kind,
-    },
-    /// It is of another form.
+    UnknownKind { found: u8, expected: Kind },
+    /// The value has another form.
     #[error("a stored value is a {found:?}; expected a {expected:?}")]
-    WrongKind {
-        /// The form that was found.
-        found: Kind,
-        /// The form that was asked for.
-        expected: Kind,
-    },
-    /// It is not what was written.
+    WrongKind { found: Kind, expected: Kind },
+    /// The checksum does not match.
     #[error(
         "a stored {kind:?} has the checksum {found:08x}; expected {expected:08x}: it is damaged"
     )]
     Checksum {
-        /// The form.
         kind: Kind,
-        /// CRC-32C of what there is.
+        /// CRC-32C of the bytes that were read.
         found: u32,
-        /// CRC-32C of what was written.
+        /// CRC-32C in the header.
         expected: u32,
     },
-    /// A later version wrote it in a way that this one would misread.
+    /// A later version wrote it in a format that this one would misread.
     #[error(
         "a stored {kind:?} of format {format} takes a reader of format {min_reader}; this version \
          reads up to {reader}"
     )]
     TooNew {
-        /// The form.
         kind: Kind,
         /// Format that wrote it.
         format: u16,
@@ -66,35 +54,29 @@ pub enum CodecError {
         /// Newest format that this version reads.
         reader: u16,
     },
-    /// The body is no message.
+    /// The body does not decode as a message.
     #[error("the body of a stored {kind:?} is no message")]
     Body {
-        /// The form.
         kind: Kind,
-        /// What is wrong with it.
         source: prost::DecodeError,
     },
-    /// A job's event changes something that this version does not know.
+    /// An event of a job has a change that this version does not know.
     #[error("event {sequence} of a job is a change that this version does not know")]
-    UnknownChange {
-        /// Sequence of the event.
-        sequence: i64,
-    },
-    /// An enum has a value that this version does not know; 0 if the field is not there.
+    UnknownChange { sequence: i64 },
+    /// An enum has a value that this version does not know; 0 if the field is absent.
     #[error("{field} is {found}, which this version does not know")]
     UnknownValue {
         /// The field, with its message.
         field: &'static str,
-        /// Number of the value.
         found: i32,
     },
-    /// A field that is one of several is none of those that this version knows.
+    /// None of the variants of a `oneof` that this version knows is set.
     #[error("{field} is none of those that this version knows")]
     UnknownCase {
         /// The field, with its message.
         field: &'static str,
     },
-    /// A field that every version writes is not there.
+    /// A field that every version writes is absent.
     #[error("{field} is not there")]
     Missing {
         /// The field, with its message.
@@ -105,41 +87,36 @@ pub enum CodecError {
     Invalid {
         /// The field, with its message.
         field: &'static str,
-        /// What it is; never a secret.
+        /// The actual value; never a secret.
         found: String,
-        /// What it should be.
         expected: &'static str,
     },
     /// A job refers to a revision that the store does not have.
     #[error("revision {revision} of pipeline {pipeline_id} is not kept; a job refers to it")]
     UnknownRevision {
-        /// The pipeline.
         pipeline_id: PipelineId,
-        /// Its revision.
         revision: i64,
     },
-    /// The stages of a revision have no order.
+    /// The stages of a revision have no topological order.
     #[error("the stages of revision {revision} of pipeline {pipeline_id} have no order: {error:?}")]
     Graph {
-        /// The pipeline.
         pipeline_id: PipelineId,
-        /// Its revision.
         revision: i64,
-        /// What is wrong with them.
         error: GraphError,
     },
-    /// A secret cannot be opened.
+    /// A secret cannot be decrypted.
     #[error("the secret {aad} cannot be opened: {reason}")]
     Sealed {
-        /// What it was sealed under: collection/id/name.
+        /// The additional data that it was sealed under: collection/id/name.
         aad: String,
-        /// Why not; never says what is in it.
+        /// The reason; never includes the content.
         reason: &'static str,
     },
 }
 
 impl CodecError {
-    /// Whether a later version can read the value: it is not damaged, and must be left as it is.
+    /// Whether a later version wrote the value: it is not damaged, and must be left as
+    /// it is.
     pub fn is_from_later_version(&self) -> bool {
         match self {
             Self::UnknownKind { .. }

@@ -8,12 +8,11 @@ use super::{
     primitives::{Numbered, id_from_bytes, id_to_bytes, numbered},
 };
 
-/// What there is once in a store.
+/// The values that exist once per store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredInstance {
-    /// Which store it is.
     pub instance: Instance,
-    /// The fencing token of the next lease.
+    /// Fencing token of the next lease.
     pub next_token: FencingToken,
     /// Token of the newest claim of due work; 0 before the first.
     pub last_claim: u64,

@@ -1,4 +1,5 @@
-//! Jobs and their events. Both refer to the revision that the job runs and never embed it.
+//! Jobs and their events. Both refer to the revision that the job runs and never
+//! embed it.
 
 use std::sync::Arc;
 
@@ -17,8 +18,7 @@ use super::{
     },
 };
 
-/// The stored form of an event. Secrets of a job that is made are sealed under
-/// `jobs/ID/NAME`.
+/// Encodes an event. The secrets of a created job are sealed under `jobs/ID/NAME`.
 pub fn encode_event(event: &Event, seal: &dyn Seal) -> Vec<u8> {
     let Event {
         sequence,
@@ -54,8 +54,9 @@ pub fn encode_event(event: &Event, seal: &dyn Seal) -> Vec<u8> {
     pack(Kind::JobEvent, &message)
 }
 
-/// Reads an event. On an error for which [`CodecError::is_from_later_version`] holds, such as
-/// [`CodecError::UnknownChange`], the job must not be changed by this version.
+/// Decodes an event. On an error for which [`CodecError::is_from_later_version`]
+/// holds, such as [`CodecError::UnknownChange`], this version must not change the
+/// job.
 pub fn decode_event(
     stored: &[u8],
     seal: &dyn Seal,
@@ -98,13 +99,13 @@ pub fn decode_event(
     })
 }
 
-/// The stored form of a job after the event of its last sequence. Its secrets are sealed as
-/// those of its first event are.
+/// Encodes a job as it is after the event of its last sequence. Its secrets are
+/// sealed like those of its first event.
 pub fn encode_snapshot(job: &Job, seal: &dyn Seal) -> Vec<u8> {
     pack(Kind::JobSnapshot, &job_to_message(job, seal))
 }
 
-/// Reads a job. It equals what its events up to its last sequence add up to.
+/// Decodes a job. The result equals replaying its events up to its last sequence.
 pub fn decode_snapshot(
     stored: &[u8],
     seal: &dyn Seal,
@@ -202,7 +203,7 @@ fn job_from_message(
     })
 }
 
-/// The domain relies on it, and panics where it is not so.
+/// The domain relies on this invariant, and panics where it does not hold.
 fn check_runs(runs: &[Arc<StageRun>], stages: usize) -> Result<(), CodecError> {
     let keys_rise = runs.is_sorted_by(|run, next| run.key() < next.key());
     let stages_of_runs = runs.chunk_by(|run, next| run.stage == next.stage);

@@ -1,13 +1,15 @@
-//! The stored forms: every value that a store keeps as bytes, and how it is read again.
+//! The codec of every value that a store keeps as bytes.
 //!
-//! A value is a message of the private package `pipewright.store.v1` in an envelope that says
-//! which form it is, which version wrote it and which versions can read it. Forms are not API
-//! types, because the two change for different reasons. Times are kept to the nanosecond, from
-//! 1677 to 2262, so that a value that is read again equals the one that was written.
+//! A value is a message of the private package `pipewright.store.v1` in an
+//! envelope. The envelope says which form it is, which version wrote it and which
+//! versions can read it. Forms are separate from API types, because the two change
+//! for different reasons. Times are kept to the nanosecond, from 1677 to 2262, so
+//! that a decoded value equals the one that was encoded.
 //!
-//! `golden/` pins each form. A form may gain fields, which values that are stored already do not
-//! have; it never loses one, and no field changes its meaning. Where an older program would
-//! misread a new value, [`Kind::min_reader`] goes up with the change.
+//! The files in `golden/` pin each form. A form may gain fields, which are absent
+//! in values stored earlier. It never loses a field, and no field changes its
+//! meaning. If an older program would misread a new value, [`Kind::min_reader`]
+//! increases with the change.
 
 mod answer;
 mod dispatch;
@@ -28,7 +30,7 @@ mod stage_run;
 #[cfg(test)]
 mod tests;
 
-/// Generated from `proto/`. None of them has `Debug`, as some carry secrets.
+/// Generated from `proto/`. No message derives `Debug`, as some carry secrets.
 pub(in crate::store) mod messages {
     #![allow(
         missing_docs,
@@ -55,29 +57,25 @@ pub use primitives::{duration_to_nanos, time_from_nanos, time_to_nanos};
 pub use record::{StoredDue, StoredRecord};
 pub use seal::{Seal, Unsealed};
 
-/// Finds the revision that a job refers to; none if it is not kept.
+/// Looks up the revision that a job refers to; `None` if the store does not have
+/// it.
 pub type Revisions<'a> = &'a dyn Fn(PipelineId, i64) -> Option<Arc<Pipeline>>;
 
-/// A value whose form needs neither a key nor another value to be read.
+/// A value that can be decoded without a key and without another value.
 pub trait Stored: Sized {
-    /// What its envelope says.
+    /// The form, as the envelope names it.
     const KIND: Kind;
-    /// Its body.
     type Message: prost::Message + Default;
 
-    /// The body.
     fn to_message(&self) -> Self::Message;
 
-    /// The value of a body, or what is wrong with it.
     fn from_message(message: Self::Message) -> Result<Self, CodecError>;
 }
 
-/// The stored form of a value.
 pub fn encode<T: Stored>(value: &T) -> Vec<u8> {
     envelope::pack(T::KIND, &value.to_message())
 }
 
-/// Reads a stored value.
 pub fn decode<T: Stored>(stored: &[u8]) -> Result<T, CodecError> {
     T::from_message(envelope::unpack(T::KIND, stored)?)
 }

@@ -1,4 +1,4 @@
-//! What never changes of a job.
+//! The immutable part of a job.
 
 use std::sync::Arc;
 

@@ -16,18 +16,16 @@ use super::{
     seal::{open_all, seal_all},
 };
 
-/// What changes of a pipeline with every job and every revision.
+/// The part of a pipeline that changes with every job and every revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PipelineHead {
-    /// The pipeline.
     pub id: PipelineId,
-    /// Its newest revision.
     pub newest_revision: i64,
-    /// Goes up whenever a revision or a job is made.
+    /// Increases whenever a revision or a job is created.
     pub version: u64,
-    /// Jobs that were ever made of it.
+    /// Count of all jobs ever created from it.
     pub jobs_created: i64,
-    /// It is gone; only revisions that kept jobs refer to are left.
+    /// The pipeline is deleted; only the revisions that stored jobs refer to are left.
     pub deleted: bool,
 }
 
@@ -35,7 +33,7 @@ numbered!(StageType: Run, Build, Deploy);
 numbered!(RunCondition: OnSuccess, OnFailure, Always);
 numbered!(ConcurrencyPolicy: Allow, Queue, CancelRunning);
 
-/// The stored form of a revision. Its secrets are sealed under `pipelines/ID/NAME`.
+/// Encodes a revision. Its secrets are sealed under `pipelines/ID/NAME`.
 pub fn encode_pipeline(pipeline: &Pipeline, seal: &dyn Seal) -> Vec<u8> {
     let Pipeline {
         id,
@@ -59,8 +57,8 @@ pub fn encode_pipeline(pipeline: &Pipeline, seal: &dyn Seal) -> Vec<u8> {
     pack(Kind::PipelineRevision, &message)
 }
 
-/// Reads a revision. It is not validated again: rules may have become stricter since it was
-/// accepted, and its jobs go on all the same.
+/// Decodes a revision. It is not validated again: the rules may have become
+/// stricter since it was accepted, and its jobs must be able to continue.
 pub fn decode_pipeline(stored: &[u8], seal: &dyn Seal) -> Result<Pipeline, CodecError> {
     let messages::PipelineRevision {
         id,

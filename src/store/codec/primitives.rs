@@ -1,4 +1,4 @@
-//! Ids, times, amounts and enums, as all forms have them.
+//! Ids, times, amounts and enums, shared by all forms.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::CodecError;
 
-/// Nanoseconds since 1970, signed. A time before 1677 or after 2262 becomes the earliest or the
-/// latest that there is.
+/// Nanoseconds since 1970, signed. Times before 1677 or after 2262 are clamped to
+/// that range.
 pub fn time_to_nanos(time: SystemTime) -> i64 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
@@ -19,7 +19,7 @@ pub fn time_to_nanos(time: SystemTime) -> i64 {
     }
 }
 
-/// The time that [`time_to_nanos`] was given.
+/// The inverse of [`time_to_nanos`].
 pub fn time_from_nanos(nanos: i64) -> SystemTime {
     let distance = Duration::from_nanos(nanos.unsigned_abs());
     if nanos < 0 {
@@ -29,7 +29,7 @@ pub fn time_from_nanos(nanos: i64) -> SystemTime {
     }
 }
 
-/// Nanoseconds of a duration; one of more than 584 years becomes the longest that there is.
+/// Nanoseconds of a duration, clamped to 584 years.
 pub fn duration_to_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -46,7 +46,7 @@ pub(super) fn id_from_bytes(bytes: &[u8], field: &'static str) -> Result<Uuid, C
     })
 }
 
-/// A percentage or a small count.
+/// Converts a percentage or a small count.
 pub(super) fn small(number: u32, field: &'static str) -> Result<u8, CodecError> {
     u8::try_from(number).map_err(|_| CodecError::Invalid {
         field,
@@ -55,10 +55,8 @@ pub(super) fn small(number: u32, field: &'static str) -> Result<u8, CodecError> 
     })
 }
 
-/// The position of a stage as it is stored.
-///
 /// # Panics
-/// On a position beyond 2³²; a pipeline has at most 200 stages.
+/// If the position is 2³² or more; a pipeline has at most 200 stages.
 pub(super) fn position_to_stored(stage: usize) -> u32 {
     u32::try_from(stage).expect("a pipeline has fewer than 2^32 stages")
 }
@@ -74,8 +72,9 @@ pub(super) trait Numbered: Sized {
     fn from_number(number: i32, field: &'static str) -> Result<Self, CodecError>;
 }
 
-/// For enums that have the same values in the domain and in the stored form. Both matches are
-/// exhaustive, so that a new value on either side does not compile until it is named here.
+/// For enums that have the same values in the domain and in the stored form. Both
+/// matches are exhaustive, so that a new value on either side fails to compile
+/// until it is added here.
 macro_rules! numbered {
     ($domain:ident: $($value:ident),+) => {
         impl Numbered for $domain {

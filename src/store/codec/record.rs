@@ -1,4 +1,4 @@
-//! The two forms for what is not a job: records of collections, and work that is due.
+//! The two generic forms: records of collections, and due work.
 
 use std::{fmt, time::SystemTime};
 
@@ -12,20 +12,18 @@ use super::{
     primitives::{time_from_nanos, time_to_nanos},
 };
 
-/// A record of any collection.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredRecord {
-    /// Which collection.
     pub collection: String,
     /// Unique within the collection.
     pub key: String,
     /// The project that owns it; empty for none.
     pub project: String,
-    /// 1 for a new record; goes up by one with every change.
+    /// 1 for a new record; increases by one with every change.
     pub version: i64,
-    /// When it may be forgotten; none for never.
+    /// When the record may be removed; `None` for never.
     pub expires: Option<SystemTime>,
-    /// Its value, in a form that the collection knows.
+    /// The value, in a form that the collection defines.
     pub body: Bytes,
     /// Names and values of its secondary indexes.
     pub indexes: Vec<(String, String)>,
@@ -34,29 +32,29 @@ pub struct StoredRecord {
 /// Work that is due at a time.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredDue {
-    /// Which kind of work.
     pub kind: String,
-    /// When it is due, or is tried again.
+    /// When it is due, or is retried.
     pub at: SystemTime,
     /// Unique within the kind.
     pub key: String,
-    /// Who has claimed it; empty for nobody.
+    /// The worker that claimed it; empty if it is not claimed.
     pub owner: String,
-    /// Until when the claim holds.
+    /// When the claim expires.
     pub lease_until: Option<SystemTime>,
-    /// Goes up with every claim, so that a late owner cannot end another's.
+    /// Increases with every claim, so that a late owner cannot settle the claim of
+    /// another.
     pub token: FencingToken,
-    /// How often it was tried.
     pub attempts: u32,
-    /// Rows of one order key are done one after the other; empty for any order.
+    /// Rows with the same order key are done one after the other; empty for any order.
     pub order_key: String,
-    /// What to do, in a form that the kind knows.
+    /// What to do, in a form that the kind defines.
     pub body: Bytes,
-    /// Its place among those of its order key, which no further try moves; none: `at`.
+    /// Its position among the rows of its order key; retries do not move it. `None`:
+    /// `at`.
     pub first_at: Option<SystemTime>,
 }
 
-/// Shows the length of the body and not the body, which may have secrets.
+/// Shows the length of the body instead of the body, which may contain secrets.
 impl fmt::Debug for StoredRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -80,7 +78,7 @@ impl fmt::Debug for StoredRecord {
     }
 }
 
-/// Shows the length of the body and not the body, which may have secrets.
+/// Shows the length of the body instead of the body, which may contain secrets.
 impl fmt::Debug for StoredDue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

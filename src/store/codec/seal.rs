@@ -1,4 +1,4 @@
-//! Where secrets are sealed on their way into a stored form.
+//! Encryption of secrets in stored forms.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -6,24 +6,24 @@ use crate::domain::Secrets;
 
 use super::{CodecError, messages};
 
-/// Encrypts secrets at rest. `aad` is collection/id/name: what is sealed under one cannot be
-/// opened under another, so a sealed secret cannot be moved.
+/// Encrypts secrets at rest. `aad` is collection/id/name. A secret that was sealed
+/// under one `aad` cannot be opened under another, so a sealed secret cannot be
+/// moved.
 pub trait Seal: Send + Sync {
-    /// The sealed form of a secret.
     fn seal(&self, aad: &str, plain: &[u8]) -> Vec<u8>;
 
-    /// The secret, or [`CodecError::Sealed`] if it was sealed with another key or under
-    /// another `aad`.
+    /// Returns the secret, or [`CodecError::Sealed`] if it was sealed with another key
+    /// or under another `aad`.
     fn open(&self, aad: &str, sealed: &[u8]) -> Result<Vec<u8>, CodecError>;
 }
 
-/// No encryption: for what never leaves the process, such as snapshots of the memory store.
-/// A store that writes to a disk brings its own.
+/// No encryption, for what never leaves the process, such as snapshots of the
+/// memory store. A store that writes to a disk supplies its own [`Seal`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unsealed;
 
-/// Before the plain text, so that it is never taken for the output of a cipher, nor the other
-/// way round.
+/// Prefix of an unencrypted value, so that it is never taken for the output of a
+/// cipher, nor the other way round.
 const PLAIN: u8 = 0;
 
 impl Seal for Unsealed {
@@ -42,7 +42,7 @@ impl Seal for Unsealed {
     }
 }
 
-/// Seals all under `owner`, which is collection/id.
+/// Seals all secrets under `owner`, which is collection/id.
 pub(super) fn seal_all(
     secrets: &Secrets,
     owner: &str,
@@ -67,7 +67,7 @@ pub(super) fn open_all(
         let messages::SealedSecret { name, sealed } = secret;
         let aad = format!("{owner}/{name}");
         let plain = seal.open(&aad, &sealed)?;
-        // The error of the conversion would carry the secret.
+        // The conversion error would contain the secret.
         let Ok(value) = String::from_utf8(plain) else {
             let reason = "what is in it is not UTF-8";
             return Err(CodecError::Sealed { aad, reason });

@@ -1,4 +1,4 @@
-//! Parts of jobs and of their events: stage runs and why things end.
+//! Parts of jobs and of their events: stage runs, failures and cancellations.
 
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ pub(super) fn run_from_message(run: messages::StageRun) -> Result<Arc<StageRun>,
         carried_from: job_id(carried_from, "StageRun.carried_from")?,
         returns: small(returns, "StageRun.returns")?,
     };
-    // Jobs that wait share their pending runs, as there may be very many of them.
+    // Waiting jobs share their pending runs, as there may be very many such jobs.
     let pending = StageRun::pending(run.stage);
     Ok(if *pending == run {
         pending

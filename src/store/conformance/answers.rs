@@ -10,7 +10,7 @@ use super::{
 
 fn key(number: u128) -> RequestKey {
     RequestKey {
-        principal: "somebody".to_owned(),
+        principal: "alice".to_owned(),
         method: "Call".to_owned(),
         request_id: id(number),
     }
@@ -44,7 +44,7 @@ pub(crate) async fn an_answer_is_kept_once(mut store: Tested) {
     let kept = store.answer(&key(1)).await.unwrap().unwrap();
     assert_eq!((kept.fingerprint, kept.time), ([7; 32], at(1)));
 
-    // A second one changes nothing, the rest of its batch neither.
+    // A second record with the key changes nothing, nor does the rest of its batch.
     let batch = Batch {
         answer: Some((key(1), answer(8, at(2)))),
         ..write(PipelineWrite::Create(pipeline(1, "p")))
@@ -54,7 +54,8 @@ pub(crate) async fn an_answer_is_kept_once(mut store: Tested) {
         other => panic!("{other:?}"),
     }
     assert!(store.pipeline(PipelineId(id(1))).await.unwrap().is_none());
-    // Nor does it keep the name for what was not made.
+    // The failed batch does not reserve the name of the pipeline that was not created,
+    // either.
     store
         .commit(write(PipelineWrite::Create(pipeline(2, "p"))))
         .await

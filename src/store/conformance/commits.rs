@@ -16,7 +16,7 @@ use super::{
 pub(crate) async fn a_commit_is_all_or_nothing(mut store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
     let job = add_job(&store, new_job(&p, 10, 0, at(1))).await;
-    // The last write is stale, so the others must not happen either.
+    // The last write is stale, so the others must not be applied either.
     let stale = decided(&job, cancel(), at(2));
     tell(&store, job.id, start(0), at(2)).await;
     let state = store.pipeline(p.id).await.unwrap().unwrap();
@@ -34,11 +34,11 @@ pub(crate) async fn a_commit_is_all_or_nothing(mut store: Tested) {
     assert_eq!(job.state, JobState::Running);
 }
 
-pub(crate) async fn one_stale_part_stops_a_whole_batch(mut store: Tested) {
+pub(crate) async fn one_stale_write_rejects_the_whole_batch(mut store: Tested) {
     let scene = Scene::in_store(&store).await;
     let before = picture(&*store).await;
     for (name, stale) in scene.stale(&store).await {
-        // Wherever in the batch it is.
+        // Independent of its position in the batch.
         for is_first in [true, false] {
             let mut batch = scene.good(&store).await;
             let parts = scene.stale(&store).await;
@@ -106,17 +106,17 @@ pub(crate) async fn a_batch_is_remembered_by_its_id(mut store: Tested) {
     store.reopen().await;
     let known = async |store: &Tested, id| store.was_committed(BatchId(id)).await.unwrap();
     assert!(known(&store, 1).await);
-    assert!(!known(&store, 0).await, "it has no name");
+    assert!(!known(&store, 0).await, "it has no id");
     assert!(!known(&store, 2).await);
-    // At least ten thousand are remembered.
+    // The store remembers at least ten thousand.
     for number in 2..10_001 {
         commit(&store, number).await;
     }
     assert!(known(&store, 1).await);
 }
 
-/// Many writers that load, decide and try again: none of their changes is lost, and
-/// readers of lists meanwhile keep nobody waiting for ever.
+/// Many writers that load, decide and retry: no change is lost, and concurrent
+/// readers of lists do not starve anyone.
 pub(crate) async fn concurrent_commits_lose_nothing(mut store: Tested) {
     const WRITERS: u128 = 8;
     const JOBS: u128 = 50;
@@ -158,8 +158,8 @@ pub(crate) async fn concurrent_commits_lose_nothing(mut store: Tested) {
     assert_eq!(listed.len() as u128, WRITERS * JOBS);
 }
 
-/// Batches that name the same pipelines and records in another order each.
-pub(crate) async fn batches_that_cross_do_not_wait_for_each_other(store: Tested) {
+/// Batches that each name the same pipelines and records in a different order.
+pub(crate) async fn batches_with_crossed_scopes_do_not_deadlock(store: Tested) {
     const ROUNDS: u64 = 100;
     let mut ids = Vec::new();
     for number in 1..=3 {

@@ -7,10 +7,10 @@ use super::{
     world::*,
 };
 
-/// One call of a small story: two jobs, two runners, one of which is lost.
+/// The calls of a small story: two jobs, two runners, one of which is lost.
 const STEPS: usize = 13;
 
-/// What the callers remember by themselves.
+/// What the callers remember themselves.
 #[derive(Default)]
 struct Story {
     leases: Vec<LeaseRow>,
@@ -72,7 +72,7 @@ impl Story {
 }
 
 /// The process ends once, between any two steps, or after each of them.
-pub(crate) async fn all_goes_on_after_a_crash_between_any_two_calls(mut store: Tested) {
+pub(crate) async fn work_continues_after_a_crash_between_any_two_calls(mut store: Tested) {
     for crash_after in 0..=STEPS {
         store = Tested {
             store: store.factory.open().await,

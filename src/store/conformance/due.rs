@@ -31,7 +31,7 @@ async fn add(store: &Tested, work: DueWork) {
     store.commit(batch(DueWrite::Add(work))).await.unwrap();
 }
 
-/// Claims that last for 10 s.
+/// Claims for 10 s.
 async fn claim(store: &Tested, now: u64, limit: usize) -> Vec<ClaimedWork> {
     let claimed = store.claim_due("work", id(7), at(now), at(now + 10), limit);
     claimed.await.unwrap()
@@ -81,7 +81,7 @@ pub(crate) async fn work_is_claimed_when_it_is_due(mut store: Tested) {
     assert_eq!(names(&claim(&store, 99, 10).await), "d");
 }
 
-pub(crate) async fn a_claim_that_runs_out_is_claimed_again(mut store: Tested) {
+pub(crate) async fn work_with_an_expired_claim_is_claimed_again(mut store: Tested) {
     add(&store, work("a", 10, None)).await;
     let first = claim(&store, 10, 10).await;
     assert_eq!(store.next_due("work").await.unwrap(), Some(at(20)));
@@ -113,13 +113,13 @@ pub(crate) async fn writes_of_work_are_fenced(mut store: Tested) {
     ] {
         assert!(is_conflict(store.commit(batch(write)).await));
     }
-    // A claim that ran out is as good as another until somebody else has one.
+    // An expired claim is still good until another worker has claimed the work.
     let again = DueWrite::Again(key("a"), second, at(40));
     store.commit(batch(again)).await.unwrap();
     let done = batch(DueWrite::Done(key("a"), second));
     assert!(
         is_conflict(store.commit(done).await),
-        "it is claimed no more"
+        "it is no longer claimed"
     );
     store.reopen().await;
     let third = claim(&store, 40, 1).await[0].token;
@@ -167,7 +167,7 @@ pub(crate) async fn work_with_an_order_key_is_done_in_order(mut store: Tested) {
     assert_eq!(names(&claimed), "apz");
     store.reopen().await;
     assert_eq!(names(&claim(&store, 21, 10).await), "");
-    // Put off, it holds up those behind it.
+    // Work that is deferred blocks the work behind it.
     let again = DueWrite::Again(key("a"), claimed[0].token, at(40));
     store.commit(batch(again)).await.unwrap();
     store
@@ -183,7 +183,7 @@ pub(crate) async fn work_with_an_order_key_is_done_in_order(mut store: Tested) {
     assert_eq!(store.next_due("work").await.unwrap(), Some(at(40)));
     let claimed = claim(&store, 40, 10).await;
     assert_eq!(names(&claimed), "a");
-    // One that comes earlier in the order waits for the end of a claim, too.
+    // Earlier work also waits until the claim ends.
     add(&store, work("0", 5, Some("x"))).await;
     assert_eq!(names(&claim(&store, 41, 10).await), "");
     let done = DueWrite::Done(key("a"), claimed[0].token);
@@ -191,7 +191,7 @@ pub(crate) async fn work_with_an_order_key_is_done_in_order(mut store: Tested) {
     store.reopen().await;
     let claimed = claim(&store, 41, 10).await;
     assert_eq!(names(&claimed), "0");
-    // Of a claim that ran out the work is first again.
+    // After the claim has expired the work is first again.
     assert_eq!(names(&claim(&store, 51, 10).await), "0");
     store
         .commit(batch(DueWrite::Cancel(key("0"))))

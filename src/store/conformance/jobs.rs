@@ -32,7 +32,7 @@ pub(crate) async fn a_conflict_is_found_for_jobs(mut store: Tested) {
 
 pub(crate) async fn jobs_are_active_in_order_until_they_end(mut store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
-    // By their numbers, whatever their ids.
+    // In the order of their numbers, not of their ids.
     let first = add_job(&store, numbered_job(&p, 12, 1, 0, at(1))).await;
     let second = add_job(&store, numbered_job(&p, 11, 2, 0, at(1))).await;
     let check = async |store: &Tested, expected: &[JobId]| {

@@ -7,7 +7,7 @@ use super::{
     world::*,
 };
 
-/// A job with two stages beside each other, of which runner 1 was offered the first.
+/// A job with two parallel stages; the first was offered to runner 1.
 async fn offered(store: &Tested) -> LeaseRow {
     let p = stored(store, &parallel(1, &[&[], &[]])).await;
     add_job(store, new_job(&p, 10, 0, at(1))).await;
@@ -93,7 +93,7 @@ pub(crate) async fn a_lease_that_runs_out_is_void_until_it_is_settled(mut store:
     store.release(second.id, second.token).await.unwrap();
     store.reopen().await;
     assert_eq!(due(&store, CONFIRMED_UNTIL).await, [of_first]);
-    // What was started is not given back: somebody has to say what became of it.
+    // A started stage is not released: its outcome has to be reported.
     store.release(first.id, first.token).await.unwrap();
     assert_eq!(due(&store, CONFIRMED_UNTIL).await, [of_first]);
 
@@ -179,7 +179,7 @@ pub(crate) async fn what_is_released_is_offered_again(mut store: Tested) {
     assert_eq!(store.ready_stages().await.unwrap(), 2, "the row is gone");
     let again = lease(&store, 1).await.unwrap();
     assert_eq!(again.stage, row.stage);
-    // One that was cancelled in the meantime stays out.
+    // A run that was cancelled in the meantime stays out of the queue.
     end_job(&store, job_id(10), at(2)).await;
     store.reopen().await;
     store.release(again.id, again.token).await.unwrap();

@@ -1,6 +1,7 @@
-//! What every backend of [`Store`] must do. A backend passes the whole suite:
-//! `conformance::suite!(factory)` in its tests, where the factory opens a new store, and
-//! opens one again as a process does that starts after the end of the one before.
+//! What every backend of [`Store`] must do. A backend passes the whole suite: it
+//! calls `conformance::suite!(factory)` in its tests. The factory opens a new
+//! store, and reopens one as the next process does after the end of the previous
+//! one.
 
 pub(crate) mod answers;
 pub(crate) mod commits;
@@ -29,7 +30,7 @@ use async_trait::async_trait;
 use super::Store;
 use picture::picture;
 
-/// Each rule twice: on a store that lives through all of it, and on one that is opened again
+/// Runs each rule twice: on a store that stays open, and on one that is reopened
 /// wherever the rule says so.
 macro_rules! suite {
     ($factory:expr) => {
@@ -40,16 +41,16 @@ macro_rules! suite {
                 answers_refer;
             commits:
                 a_commit_is_all_or_nothing
-                one_stale_part_stops_a_whole_batch
+                one_stale_write_rejects_the_whole_batch
                 a_batch_of_many_scopes_changes_all_of_them
                 a_batch_is_remembered_by_its_id
                 concurrent_commits_lose_nothing
-                batches_that_cross_do_not_wait_for_each_other;
+                batches_with_crossed_scopes_do_not_deadlock;
             crashes:
-                all_goes_on_after_a_crash_between_any_two_calls;
+                work_continues_after_a_crash_between_any_two_calls;
             due:
                 work_is_claimed_when_it_is_due
-                a_claim_that_runs_out_is_claimed_again
+                work_with_an_expired_claim_is_claimed_again
                 writes_of_work_are_fenced
                 work_is_added_once
                 work_with_an_order_key_is_done_in_order;
@@ -73,11 +74,11 @@ macro_rules! suite {
                 an_end_is_remembered_for_a_while;
             offers:
                 two_claimers_never_get_the_same_stage
-                what_is_offered_can_be_read
-                tokens_go_up_for_ever
+                an_offered_job_can_be_read
+                tokens_only_increase
                 a_repeated_request_gets_its_lease_again
                 a_runner_gets_no_more_than_it_can_hold
-                a_stranger_gets_nothing;
+                an_unregistered_runner_gets_nothing;
             pipelines:
                 a_conflict_is_found_for_pipelines
                 a_name_belongs_to_one_pipeline
@@ -87,11 +88,11 @@ macro_rules! suite {
                 pipelines_with_held_jobs_are_found
                 durations_are_those_of_the_newest_job_that_succeeded;
             preconditions:
-                a_precondition_has_to_hold
+                a_precondition_must_hold
                 a_project_is_empty_without_pipelines_and_jobs
-                no_pipeline_comes_into_a_project_that_goes;
+                no_pipeline_is_created_in_a_deleted_project;
             presence:
-                a_stage_waits_for_what_is_not_there
+                a_stage_waits_for_what_is_missing
                 silent_runners_are_those_with_bindings;
             queue:
                 ready_stages_are_offered_in_order_of_rank
@@ -103,9 +104,9 @@ macro_rules! suite {
                 a_record_has_versions
                 records_are_listed_in_order
                 records_are_listed_by_an_index
-                expired_records_go;
+                expired_records_are_removed;
             runners:
-                a_session_takes_the_place_of_the_one_before
+                a_session_replaces_the_previous_one
                 a_drained_runner_gets_only_what_is_bound_to_it
                 runners_are_listed_and_forgotten
                 a_runner_is_its_principals
@@ -144,17 +145,17 @@ macro_rules! suite {
 }
 pub(crate) use suite;
 
-/// Makes stores of one backend.
+/// Creates stores of one backend.
 #[async_trait]
 pub(crate) trait Factory: Send + Sync + 'static {
     /// A new store.
     async fn open(&self) -> Arc<dyn Store>;
 
-    /// What the next process has of a store after the end of the one that used it.
+    /// Reopens a store as the next process does after the end of the one that used it.
     async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store>;
 }
 
-/// The store that a rule is tried on.
+/// The store under test.
 pub(crate) struct Tested {
     store: Arc<dyn Store>,
     factory: Arc<dyn Factory>,
@@ -170,14 +171,14 @@ impl Tested {
         }
     }
 
-    /// A place at which the process may end and the next one start.
+    /// A point at which the process may end and the next one start.
     async fn reopen(&mut self) {
         if self.is_reopened {
             self.crash().await;
         }
     }
 
-    /// The process ends here, and the next one finds all that this one had.
+    /// The process ends here, and the next one must find all the data of this one.
     async fn crash(&mut self) {
         let before = picture(&**self).await;
         self.store = self.factory.reopen(Arc::clone(&self.store)).await;
@@ -185,7 +186,7 @@ impl Tested {
         assert_same(&before, &after);
     }
 
-    /// For another task.
+    /// A handle for another task.
     fn shared(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)
     }
@@ -199,7 +200,7 @@ impl Deref for Tested {
     }
 }
 
-/// Shows the first line that differs, as there are many.
+/// Shows only the first line that differs, as there are many lines.
 fn assert_same(before: &str, after: &str) {
     for (before, after) in before.lines().zip(after.lines()) {
         assert_eq!(before, after, "it was not the same after a reopen");

@@ -9,7 +9,8 @@ use super::{
     world::*,
 };
 
-/// Offers until nothing is left, `expected` in all; each finds its job.
+/// Takes offers until nothing is left, `expected` in all. The job of each offer
+/// must be readable.
 async fn take_all(store: Arc<dyn Store>, runner: u128, found: Arc<Found>) {
     while found.lock().len() < found.expected {
         match lease(&store, runner).await {
@@ -36,7 +37,7 @@ impl Found {
     }
 }
 
-async fn take_beside_commits(store: &Tested, jobs: usize, runners: u128) -> Arc<Found> {
+async fn take_during_commits(store: &Tested, jobs: usize, runners: u128) -> Arc<Found> {
     let p = stored(store, &parallel(1, &[&[]])).await;
     let found = Arc::new(Found {
         leases: Default::default(),
@@ -60,20 +61,20 @@ async fn take_beside_commits(store: &Tested, jobs: usize, runners: u128) -> Arc<
 }
 
 pub(crate) async fn two_claimers_never_get_the_same_stage(store: Tested) {
-    let found = take_beside_commits(&store, 400, 4).await;
+    let found = take_during_commits(&store, 400, 4).await;
     let found = found.lock();
     let stages: BTreeSet<_> = found.iter().map(|(_, stage)| stage).collect();
     let tokens: BTreeSet<_> = found.iter().map(|(token, _)| token).collect();
     assert_eq!((stages.len(), tokens.len()), (400, 400));
 }
 
-/// An offer that runs beside the commit of a new job finds the job.
-pub(crate) async fn what_is_offered_can_be_read(store: Tested) {
-    let found = take_beside_commits(&store, 2_000, 1).await;
+/// An offer that runs concurrently with the commit of a new job can read the job.
+pub(crate) async fn an_offered_job_can_be_read(store: Tested) {
+    let found = take_during_commits(&store, 2_000, 1).await;
     assert_eq!(found.lock().len(), 2_000);
 }
 
-pub(crate) async fn tokens_go_up_for_ever(mut store: Tested) {
+pub(crate) async fn tokens_only_increase(mut store: Tested) {
     let p = stored(&store, &parallel(1, &[&[], &[], &[]])).await;
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     add_job(&store, new_job(&p, 11, 0, at(1))).await;
@@ -86,7 +87,7 @@ pub(crate) async fn tokens_go_up_for_ever(mut store: Tested) {
         assert!(store.next_token().await.unwrap() > row.token);
         last = row.token;
         store.reopen().await;
-        // Of what is given back the next lease has another token.
+        // A released stage gets another token with its next lease.
         if last.0 % 2 == 0 {
             store.release(row.id, row.token).await.unwrap();
             let row = lease(&store, 1).await.unwrap();
@@ -112,7 +113,7 @@ pub(crate) async fn a_repeated_request_gets_its_lease_again(mut store: Tested) {
     assert_eq!((row.expires, row.ends_by), (at(OFFERED_UNTIL), None));
     assert_eq!(row.request_id, first.request_id);
     store.reopen().await;
-    // Even where there is no room for another one, and whatever id it would have had.
+    // Even if the runner has no free slot, and whatever lease id the request suggests.
     let again = LeaseRequest {
         lease_id: request(1).lease_id,
         now: at(OFFERED_UNTIL - 1),
@@ -128,7 +129,7 @@ pub(crate) async fn a_repeated_request_gets_its_lease_again(mut store: Tested) {
     let repeated = store.offer(again).await.unwrap();
     assert!(matches!(repeated, Acquisition::Lease(again)
         if again.id == row.id && again.state == LeaseState::Confirmed));
-    // One that does not live any more is not given again.
+    // A lease that is no longer live is not returned again.
     let late = LeaseRequest {
         now: at(CONFIRMED_UNTIL),
         ..first
@@ -159,7 +160,7 @@ pub(crate) async fn a_runner_gets_no_more_than_it_can_hold(mut store: Tested) {
     store.reopen().await;
     lease(&store, 1).await.unwrap();
     assert_eq!(answer(&store).await, no_room);
-    // What is void takes no slot.
+    // A void lease takes no slot.
     let due = store.due_leases(at(OFFERED_UNTIL)).await.unwrap();
     assert_eq!(due.len(), 2);
     store.reopen().await;
@@ -167,7 +168,7 @@ pub(crate) async fn a_runner_gets_no_more_than_it_can_hold(mut store: Tested) {
     assert_eq!(answer(&store).await, nothing);
 }
 
-pub(crate) async fn a_stranger_gets_nothing(mut store: Tested) {
+pub(crate) async fn an_unregistered_runner_gets_nothing(mut store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     let unregistered = Acquisition::None(NotOffered::Unregistered);

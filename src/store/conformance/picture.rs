@@ -5,7 +5,7 @@ use super::{
     world::{COLLECTIONS, KINDS},
 };
 
-/// All that a store tells, a line for each thing.
+/// Everything that a store reports, one line per item.
 pub(super) async fn picture(store: &dyn Store) -> String {
     let mut picture = String::new();
     of_pipelines(store, &mut picture).await;

@@ -63,7 +63,7 @@ pub(crate) async fn a_name_belongs_to_one_pipeline(mut store: Tested) {
     .unwrap();
     store.reopen().await;
 
-    // Renamed, it gives its name up and takes the new one.
+    // A renamed pipeline releases its name and takes the new one.
     let spec = PipelineSpec {
         name: "q".to_owned(),
         ..p.spec.clone()
@@ -80,7 +80,7 @@ pub(crate) async fn a_name_belongs_to_one_pipeline(mut store: Tested) {
     ));
 
     store.reopen().await;
-    // So does one that is deleted.
+    // So does a deleted pipeline.
     store
         .commit(write(PipelineWrite::Delete(p.id, 2)))
         .await
@@ -171,11 +171,11 @@ pub(crate) async fn pipelines_are_listed_newest_first(mut store: Tested) {
     assert_eq!(list("odd", "p2", "", 0, 100).await, [5]);
     assert_eq!(list("", "", zero, 0, 100).await, [9, 6, 3]);
     assert_eq!(list("odd", "", zero, 0, 100).await, [9, 3]);
-    // A page is full even where the filter leaves out the newest.
+    // A page is full even if the filter skips the newest.
     assert_eq!(list("even", "p2", "", 0, 1).await, [4]);
     assert_eq!(list("odd", "p9", "", 0, 100).await, [0u128; 0]);
 
-    // A list shows what is, not what was.
+    // The list shows the current state, not an earlier one.
     let eight = store.pipeline(PipelineId(id(8))).await.unwrap().unwrap();
     store
         .commit(write(PipelineWrite::Delete(eight.pipeline.id, 1)))
@@ -193,7 +193,7 @@ pub(crate) async fn pipelines_with_held_jobs_are_found(mut store: Tested) {
         state.unwrap().pipeline
     };
     let held = async |store: &Tested| store.pipelines_with_held_jobs().await.unwrap();
-    // Of the second pipeline the oldest job runs, and one behind it waits.
+    // In the second pipeline the oldest job runs, and one behind it waits.
     add_job(&store, held_job(&of(&store, 1).await, 11)).await;
     add_job(&store, new_job(&of(&store, 2).await, 21, 0, at(1))).await;
     add_job(&store, held_job(&of(&store, 2).await, 22)).await;
@@ -223,7 +223,7 @@ pub(crate) async fn durations_are_those_of_the_newest_job_that_succeeded(mut sto
         leases.push(lease(&store, 1).await.expect("a stage of each job"));
     }
     assert_eq!(durations(&store).await, None);
-    // By the number of the job, whenever it ends; those that fail tell nothing.
+    // The number of the job decides, not when it ends; failed jobs do not count.
     for (number, outcome, took, known) in [
         (1, Outcome::Succeeded, 3, 3_000),
         (3, Outcome::Succeeded, 5, 5_000),

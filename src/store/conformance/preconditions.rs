@@ -46,7 +46,7 @@ fn create(number: u128, wanted: Precondition) -> Batch {
     }
 }
 
-pub(crate) async fn a_precondition_has_to_hold(mut store: Tested) {
+pub(crate) async fn a_precondition_must_hold(mut store: Tested) {
     assert!(is_conflict(store.commit(create(1, project_is(1))).await));
     store.commit(create(1, project_is(0))).await.unwrap();
     store.commit(Batch::of([put_project(1)])).await.unwrap();
@@ -57,7 +57,8 @@ pub(crate) async fn a_precondition_has_to_hold(mut store: Tested) {
     store.commit(Batch::of([put_project(2)])).await.unwrap();
     store.reopen().await;
     assert!(is_conflict(store.commit(create(3, project_is(1))).await));
-    // It is checked against what was before the batch, not against what the batch writes.
+    // The condition is checked against the state before the batch, not against the
+    // batch's writes.
     let both = Batch {
         preconditions: vec![project_is(2)],
         ..Batch::of([put_project(3)])
@@ -92,7 +93,7 @@ pub(crate) async fn a_project_is_empty_without_pipelines_and_jobs(mut store: Tes
 }
 
 /// Whichever of the two comes first, the other one is a conflict.
-pub(crate) async fn no_pipeline_comes_into_a_project_that_goes(store: Tested) {
+pub(crate) async fn no_pipeline_is_created_in_a_deleted_project(store: Tested) {
     for number in 0..200 {
         store.commit(Batch::of([put_project(1)])).await.unwrap();
         let commit = |batch| {

@@ -12,7 +12,7 @@ use super::{
     world::*,
 };
 
-pub(super) fn nobody_waits(_: RunnerId, _: SessionId) -> bool {
+pub(super) fn none_waits(_: RunnerId, _: SessionId) -> bool {
     false
 }
 
@@ -34,7 +34,7 @@ pub(super) fn presence(
     }
 }
 
-pub(crate) async fn a_stage_waits_for_what_is_not_there(mut store: Tested) {
+pub(crate) async fn a_stage_waits_for_what_is_missing(mut store: Tested) {
     let p = stored(&store, &parallel(1, &[&[], &[]])).await;
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     let demand = Demand {
@@ -42,7 +42,7 @@ pub(crate) async fn a_stage_waits_for_what_is_not_there(mut store: Tested) {
         action: ActionKind::Command,
     };
     let reason = async |store: &Tested, now| {
-        let presence = presence(at(now), &nobody_waits);
+        let presence = presence(at(now), &none_waits);
         let reason = store.waits_for(job_id(10), &demand, presence).await;
         reason.unwrap()
     };
@@ -61,7 +61,7 @@ pub(crate) async fn a_stage_waits_for_what_is_not_there(mut store: Tested) {
     register(&store, runner(2, &[])).await;
     assert_eq!(reason(&store, ASKED + 29).await, RunnersBusy);
     assert_eq!(reason(&store, ASKED + 30).await, NoMatchingRunner);
-    // One that waits is there, however long ago it was heard of.
+    // A waiting runner is present, however long ago it was last seen.
     let waiting = presence(at(9_000), &one_waits);
     let waiting = store.waits_for(job_id(10), &demand, waiting).await;
     assert_eq!(waiting.unwrap(), RunnersBusy);
@@ -75,7 +75,8 @@ pub(crate) async fn a_stage_waits_for_what_is_not_there(mut store: Tested) {
     store.set_draining(runner_id(1), true).await.unwrap();
     assert_eq!(reason(&store, ASKED).await, RunnersBusy, "it is bound");
     store.reopen().await;
-    // Its lease keeps the runner there; then only runner 2 is, which may not have it.
+    // Its lease keeps runner 1 present; afterwards only runner 2 is, which may not
+    // have the stage.
     assert_eq!(reason(&store, OFFERED_UNTIL - 1).await, RunnersBusy);
     store.due_leases(at(OFFERED_UNTIL)).await.unwrap();
     store.set_draining(runner_id(2), false).await.unwrap();
@@ -110,18 +111,18 @@ pub(crate) async fn silent_runners_are_those_with_bindings(mut store: Tested) {
         (numbers.collect::<Vec<_>>(), next)
     };
     assert_eq!(
-        silent(&store, 101, &nobody_waits).await,
+        silent(&store, 101, &none_waits).await,
         (vec![], Some(at(130)))
     );
     assert_eq!(
-        silent(&store, 130, &nobody_waits).await,
+        silent(&store, 130, &none_waits).await,
         (vec![1], Some(at(160)))
     );
     assert_eq!(
         silent(&store, 130, &one_waits).await,
         (vec![], Some(at(160)))
     );
-    assert_eq!(silent(&store, 160, &nobody_waits).await, (vec![1, 2], None));
+    assert_eq!(silent(&store, 160, &none_waits).await, (vec![1, 2], None));
     assert!(
         store
             .seen(runner_id(1), session(1), OWNER, at(140))
@@ -130,7 +131,7 @@ pub(crate) async fn silent_runners_are_those_with_bindings(mut store: Tested) {
     );
     store.reopen().await;
     assert_eq!(
-        silent(&store, 160, &nobody_waits).await,
+        silent(&store, 160, &none_waits).await,
         (vec![2], Some(at(170)))
     );
     // One that is forgotten is silent as long as a job is bound to it.
@@ -140,15 +141,12 @@ pub(crate) async fn silent_runners_are_those_with_bindings(mut store: Tested) {
         .unwrap();
     assert!(lease.is_some());
     store.due_leases(at(9_000)).await.unwrap();
-    let now = presence(at(9_000), &nobody_waits);
+    let now = presence(at(9_000), &none_waits);
     assert_eq!(store.forget_runners(at(9_000), now).await.unwrap(), 3);
     store.reopen().await;
-    assert_eq!(
-        silent(&store, 9_000, &nobody_waits).await,
-        (vec![1, 2], None)
-    );
+    assert_eq!(silent(&store, 9_000, &none_waits).await, (vec![1, 2], None));
     store.release(one.id, one.token).await.unwrap();
-    assert_eq!(silent(&store, 9_000, &nobody_waits).await, (vec![2], None));
+    assert_eq!(silent(&store, 9_000, &none_waits).await, (vec![2], None));
     let lost = LostWorkspace {
         runner_id: runner_id(2),
         offer: offer(&[]),
@@ -157,5 +155,5 @@ pub(crate) async fn silent_runners_are_those_with_bindings(mut store: Tested) {
     let job_id = two.stage.job_id;
     let lose = LeaseWrite::LoseWorkspace { job_id, lost };
     store.commit(Batch::of([Write::Lease(lose)])).await.unwrap();
-    assert_eq!(silent(&store, 9_000, &nobody_waits).await, (vec![], None));
+    assert_eq!(silent(&store, 9_000, &none_waits).await, (vec![], None));
 }

@@ -14,7 +14,8 @@ pub(crate) async fn ready_stages_are_offered_in_order_of_rank(mut store: Tested)
         add_job(&store, new_job(&p, number, priority, at(time))).await;
     }
     assert_eq!(store.ready_stages().await.unwrap(), 5);
-    // As if they had become ready at 100, 99, 99, 101 and 99; of equals the older id.
+    // As if they had become ready at 100, 99, 99, 101 and 99; of equal ones the older
+    // id is first.
     for expected in [11, 12, 14, 10, 13] {
         assert_eq!(store.head_of_queue().await.unwrap(), Some(nth(expected, 0)));
         assert_eq!(take(&store, 1, &[]).await, Some(nth(expected, 0)));
@@ -75,7 +76,8 @@ pub(crate) async fn stages_of_a_job_go_to_the_runner_that_has_its_workspace(mut 
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     add_job(&store, new_job(&p, 11, 0, at(2))).await;
     assert_eq!(take(&store, 1, &[]).await, Some(nth(10, 0)));
-    // Runner 2 passes over what runner 1 is to have, but not over what it cannot have.
+    // Runner 2 skips stages reserved for runner 1, but not those that runner 1 cannot
+    // run.
     assert_eq!(take(&store, 2, gpu).await, Some(nth(10, 1)));
     register(&store, runner(3, &[])).await;
     let of_three = lease(&store, 3).await.unwrap();
@@ -89,7 +91,7 @@ pub(crate) async fn stages_of_a_job_go_to_the_runner_that_has_its_workspace(mut 
     let bound = store.bindings(job).await.unwrap();
     assert_eq!(bound, [(runner_id(3), offer(&[]))]);
     assert_eq!(store.bound_jobs(runner_id(3)).await.unwrap(), [job]);
-    // Once its runner has given it back, anybody may have it and the rest.
+    // Once its runner has released it, any runner may have it and the rest.
     store.release(of_three.id, of_three.token).await.unwrap();
     store.reopen().await;
     assert!(store.bound_jobs(runner_id(3)).await.unwrap().is_empty());

@@ -159,7 +159,7 @@ pub(crate) async fn records_are_listed_by_an_index(mut store: Tested) {
     };
     assert_eq!(list(&store, unknown).await, "");
 
-    // An index shows what is, not what was.
+    // An index shows the current state, not an earlier one.
     store.commit(put(tagged("a", 2, &["green"]))).await.unwrap();
     store.commit(delete("b", 1)).await.unwrap();
     store.reopen().await;
@@ -167,7 +167,7 @@ pub(crate) async fn records_are_listed_by_an_index(mut store: Tested) {
     assert_eq!(list(&store, by_tag()).await, "cad");
 }
 
-pub(crate) async fn expired_records_go(mut store: Tested) {
+pub(crate) async fn expired_records_are_removed(mut store: Tested) {
     for (key, expires) in [("a", Some(10)), ("b", None), ("c", Some(20))] {
         let record = Record {
             expires: expires.map(at),
@@ -180,7 +180,7 @@ pub(crate) async fn expired_records_go(mut store: Tested) {
     assert_eq!(store.remove_expired_records(at(10)).await.unwrap(), 1);
     store.reopen().await;
     assert_eq!(list(&store, RecordQuery::default()).await, "bc");
-    // One that does not expire any more stays.
+    // A record that no longer expires stays.
     store.commit(put(record("c", 2))).await.unwrap();
     assert_eq!(store.remove_expired_records(at(99)).await.unwrap(), 0);
     store.commit(put(record("a", 1))).await.unwrap();

@@ -1,4 +1,4 @@
-//! Runners, and what they do with their leases.
+//! Runners, and operations on their leases.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,8 @@ pub(super) fn session(number: u128) -> SessionId {
     SessionId(id(number))
 }
 
-/// A remote runner with room for a hundred stages. Its session has the number of the runner.
+/// A remote runner with room for a hundred stages. Its session has the number of
+/// the runner.
 pub(super) fn runner(number: u128, labels: &[(&str, &str)]) -> RunnerRow {
     RunnerRow {
         id: runner_id(number),
@@ -53,7 +54,7 @@ pub(super) fn request(runner: u128) -> LeaseRequest {
     }
 }
 
-/// What a runner gets that is registered.
+/// The lease that a registered runner gets.
 pub(super) async fn lease(store: &impl AnyStore, runner: u128) -> Option<LeaseRow> {
     match store.offer(request(runner)).await.unwrap() {
         Acquisition::Lease(row) => Some(row),
@@ -61,7 +62,8 @@ pub(super) async fn lease(store: &impl AnyStore, runner: u128) -> Option<LeaseRo
     }
 }
 
-/// The stage that a runner with these labels gets, registered here if it is not.
+/// The stage that a runner with these labels gets. Registers the runner here if
+/// necessary.
 pub(super) async fn take(
     store: &impl AnyStore,
     number: u128,

@@ -3,7 +3,7 @@ use crate::domain::{LostWorkspace, Outcome, SessionId};
 use super::{
     super::{Acquisition, Batch, LeaseState, LeaseWrite, NotOffered, RunnerRow, Write},
     Tested,
-    presence::{nobody_waits, one_waits, presence},
+    presence::{none_waits, one_waits, presence},
     runner_steps::*,
     world::*,
 };
@@ -14,7 +14,7 @@ fn of_session(number: u128, row: RunnerRow) -> RunnerRow {
     row
 }
 
-pub(crate) async fn a_session_takes_the_place_of_the_one_before(mut store: Tested) {
+pub(crate) async fn a_session_replaces_the_previous_one(mut store: Tested) {
     let p = stored(&store, &parallel(1, &[&[], &[], &[]])).await;
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     assert!(!register(&store, runner(1, &[])).await);
@@ -23,7 +23,7 @@ pub(crate) async fn a_session_takes_the_place_of_the_one_before(mut store: Teste
     let offered = lease(&store, 1).await.unwrap();
     store.set_draining(runner_id(1), true).await.unwrap();
     store.reopen().await;
-    // The same session is heard of, and no more than that.
+    // A known session only updates the time at which it was seen.
     let renamed = RunnerRow {
         last_seen: at(110),
         register_time: at(110),
@@ -126,12 +126,12 @@ pub(crate) async fn runners_are_listed_and_forgotten(mut store: Tested) {
             .await
             .unwrap()
     );
-    // Runner 1 waits, 2 holds a lease, 3 was heard of: 4 goes.
+    // Runner 1 waits, 2 holds a lease, 3 was seen: 4 is removed.
     let now = presence(at(6_000), &one_waits);
     let gone = store.forget_runners(at(1_000), now).await.unwrap();
     store.reopen().await;
     assert_eq!((gone, list(&store, None, 100).await), (1, vec![1, 2, 3]));
-    let now = presence(at(6_000), &nobody_waits);
+    let now = presence(at(6_000), &none_waits);
     let gone = store.forget_runners(at(5_001), now).await.unwrap();
     assert_eq!((gone, list(&store, None, 100).await), (2, vec![2]));
 }
@@ -237,7 +237,7 @@ pub(crate) async fn leases_are_taken_over_by_the_next_process(mut store: Tested)
         .collect();
     assert_eq!(left, [(runner_id(3), at(5_000)), (runner_id(4), at(5_000))]);
     assert_eq!(store.bound_jobs(runner_id(1)).await.unwrap(), [job_id(10)]);
-    // The stage's own end had passed while no process ran.
+    // The stage's own deadline passed while no process ran.
     let due = store.due_leases(at(5_000)).await.unwrap();
     let state = |id| due.iter().find(|row| row.id == id).unwrap();
     let void = |was_confirmed| LeaseState::Void { was_confirmed };
@@ -246,7 +246,7 @@ pub(crate) async fn leases_are_taken_over_by_the_next_process(mut store: Tested)
     assert_eq!(state(offered.id).state, void(false));
     assert!(state(remote.id).overran);
 
-    // One that had no end yet lives on.
+    // A lease without a deadline yet stays live.
     store.release(offered.id, offered.token).await.unwrap();
     let lose = LeaseWrite::LoseWorkspace {
         job_id: job_id(10),

@@ -1,4 +1,4 @@
-//! A store with something of every kind in it, and batches of writes of every kind.
+//! A store with an item of every kind, and batches of writes of every kind.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use super::{
     world::*,
 };
 
-/// Pipelines 1 to 3, jobs 10 (runs on runner 1), 20 (waits) and 30 (has ended), a lease that
-/// was offered, one that is void, a record and claimed work.
+/// Pipelines 1 to 3, jobs 10 (runs on runner 1), 20 (waits) and 30 (has ended), an
+/// offered lease, a void lease, a record and claimed work.
 pub(super) struct Scene {
     pub(super) pipelines: [Arc<Pipeline>; 3],
     pub(super) confirmed: LeaseRow,
@@ -56,7 +56,7 @@ fn work_key(name: &str) -> WorkKey {
 
 pub(super) fn key(number: u128) -> RequestKey {
     RequestKey {
-        principal: "somebody".to_owned(),
+        principal: "alice".to_owned(),
         method: "Call".to_owned(),
         request_id: id(number),
     }
@@ -106,7 +106,7 @@ impl Scene {
         }
     }
 
-    /// A batch of writes of all kinds that goes through.
+    /// A batch of writes of all kinds that is committed.
     pub(super) async fn good(&self, store: &Tested) -> Batch {
         let [one, two, _] = &self.pipelines;
         let cancelled = decided(&*job(store, job_id(20)).await, cancel(), at(3));
@@ -151,7 +151,7 @@ impl Scene {
         }
     }
 
-    /// Parts of each kind that do not go through, with their names.
+    /// Writes of each kind that are rejected, with their names.
     pub(super) async fn stale(&self, store: &Tested) -> Vec<(&'static str, Batch)> {
         let [_, _, three] = &self.pipelines;
         let spec = PipelineSpec {

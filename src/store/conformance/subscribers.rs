@@ -18,7 +18,7 @@ use super::{
     world::*,
 };
 
-/// What was told, a line for each commit.
+/// Records the notifications, a line for each commit.
 #[derive(Default)]
 struct Told(Mutex<Vec<String>>);
 
@@ -36,7 +36,7 @@ impl Told {
         told
     }
 
-    /// What was told since the last time.
+    /// The notifications since the last call.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -88,7 +88,7 @@ fn work() -> Write {
 pub(crate) async fn a_subscriber_is_notified_of_each_commit_once(mut store: Tested) {
     let told = Told::to(&store);
     let p = stored(&store, &pipeline(1, "p")).await;
-    assert_eq!(told.take(), [""], "a new pipeline is no news to anybody");
+    assert_eq!(told.take(), [""], "a new pipeline notifies no one");
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     assert_eq!(told.take(), ["job-10@2 new"]);
     let stale = decided(&*job(&store, job_id(10)).await, cancel(), at(2));
@@ -101,7 +101,7 @@ pub(crate) async fn a_subscriber_is_notified_of_each_commit_once(mut store: Test
         ["job-10@4"],
         "it is due later than as an offer"
     );
-    // Of what failed nothing is told.
+    // A failed commit notifies no one.
     assert!(is_conflict(store.commit(job_batch(stale)).await));
     assert!(is_conflict(store.commit(Batch::of([thing(7)])).await));
     let taken = PipelineWrite::Create(pipeline(2, "p"));
@@ -128,7 +128,7 @@ pub(crate) async fn a_subscriber_is_notified_of_what_no_batch_changed(mut store:
     register(&store, runner(1, &[])).await;
     assert_eq!(told.take(), ["runners due"]);
     register(&store, runner(1, &[])).await;
-    assert_eq!(told.take(), [""; 0], "it was only heard of");
+    assert_eq!(told.take(), [""; 0], "it was only seen");
     let first = lease(&store, 1).await.unwrap();
     assert_eq!(told.take(), ["due"]);
     let later = super::super::LeaseRequest {
@@ -178,8 +178,8 @@ pub(crate) async fn a_subscriber_is_notified_of_what_no_batch_changed(mut store:
     assert_eq!(told.take(), ["record-things"]);
 }
 
-/// A caller that goes away takes nothing with it: after its first poll a commit is made and
-/// told, or will never be.
+/// If the caller is dropped after its first poll, the commit either is made and
+/// notified, or is never made.
 pub(crate) async fn a_dropped_commit_notifies_if_it_was_made(store: Tested) {
     let told = Told::to(&store);
     let p = stored(&store, &pipeline(1, "p")).await;
@@ -197,7 +197,7 @@ pub(crate) async fn a_dropped_commit_notifies_if_it_was_made(store: Tested) {
         })
         .await;
         drop(commit);
-        // It may go on without its caller, but it comes to an end.
+        // It may continue without its caller, but it ends.
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         let is_made = store.job(job_id(number)).await.unwrap().is_some();
         let expected = format!("job-{number}@2 new");

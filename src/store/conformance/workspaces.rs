@@ -7,7 +7,7 @@ use super::{
     world::*,
 };
 
-/// A job with stages of these labels beside each other, and runner 1.
+/// A job with parallel stages of these labels, and runner 1.
 async fn with_job(store: &Tested, labels: &[&[(&str, &str)]]) {
     let p = stored(store, &parallel(1, labels)).await;
     add_job(store, new_job(&p, 10, 0, at(1))).await;
@@ -43,7 +43,7 @@ pub(crate) async fn a_job_has_a_workspace_once_a_stage_was_started(mut store: Te
     store.reopen().await;
     let third = lease(&store, 1).await.unwrap();
     assert!(third.workspace_exists);
-    // It stays after the stage that made it, until it is lost.
+    // The workspace outlives the stage that created it, until it is lost.
     complete(&store, &second, Outcome::Succeeded).await;
     store.reopen().await;
     let fourth = lease(&store, 1).await.unwrap();
@@ -64,7 +64,7 @@ pub(crate) async fn a_stage_that_is_returned_leaves_no_workspace(mut store: Test
     begin(&store, &first).await;
     complete(&store, &first, Outcome::Returned).await;
     store.reopen().await;
-    // The other lease may yet lead to a workspace.
+    // The other lease may still create a workspace.
     assert_eq!(bound_runners(&store, 10).await, [1]);
     let again = lease(&store, 1).await.unwrap();
     assert!(!again.workspace_exists);
@@ -125,7 +125,7 @@ pub(crate) async fn a_job_is_unbound_only_from_an_idle_runner(mut store: Tested)
     assert!(unbind(&store).await, "it has a workspace");
     let before = store.next_token().await.unwrap();
     store.commit(lose(10, &lost(1, before))).await.unwrap();
-    // A lease that is void leads to nothing.
+    // A void lease does not count.
     lease(&store, 1).await.unwrap();
     store.due_leases(at(OFFERED_UNTIL)).await.unwrap();
     store.reopen().await;
@@ -147,7 +147,7 @@ pub(crate) async fn jobs_are_gone_for_a_runner_that_lost_them(mut store: Tested)
     store.reopen().await;
     assert_eq!(gone(&store, 1).await, [10, 99]);
     assert_eq!(gone(&store, 2).await, [99], "it did not lose it");
-    // It takes the job up again.
+    // The runner takes the job up again.
     let again = lease(&store, 1).await.unwrap();
     store.reopen().await;
     assert_eq!(gone(&store, 1).await, [99]);

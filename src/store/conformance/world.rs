@@ -1,4 +1,4 @@
-//! Pipelines and jobs that the rules are tried with.
+//! Pipelines and jobs for the rules.
 
 use std::{
     ops::Deref,
@@ -25,19 +25,18 @@ pub(super) const REPOSITORY: &str = "https://example.com/app.git";
 
 /// Collections of records that the rules use.
 pub(super) const COLLECTIONS: [&str; 2] = ["things", "projects"];
-/// Kinds of due work that the rules use.
 pub(super) const KINDS: [&str; 2] = ["work", "other"];
 
-/// When the rules' leases are asked for.
+/// When the rules' leases are requested.
 pub(super) const ASKED: u64 = 100;
-/// When those are void unless they are confirmed.
+/// When those expire unless they are confirmed.
 pub(super) const OFFERED_UNTIL: u64 = 130;
-/// When those that were confirmed are void unless they are renewed.
+/// When confirmed ones expire unless they are renewed.
 pub(super) const CONFIRMED_UNTIL: u64 = 160;
-/// The end of each stage that the service sets.
+/// The deadline that the service sets for each stage.
 pub(super) const ENDS_BY: u64 = 1_000;
 
-/// Whatever gives a store.
+/// Anything that dereferences to a store.
 pub(super) trait AnyStore: Deref<Target = dyn Store> + Sync {}
 
 impl<T: Deref<Target = dyn Store> + Sync> AnyStore for T {}
@@ -58,7 +57,7 @@ pub(super) fn runner_id(number: u128) -> RunnerId {
     RunnerId(id(number))
 }
 
-/// An id that no other call gets.
+/// An id that no other call returns.
 pub(super) fn fresh() -> Uuid {
     static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
     id(NEXT.fetch_add(1, Ordering::Relaxed).into())
@@ -81,7 +80,7 @@ pub(super) fn pipeline_with(
         ..spec
     };
     let id = PipelineId(id(number));
-    let made = Pipeline::new(id, project.to_owned(), spec, "somebody".to_owned(), at(0));
+    let made = Pipeline::new(id, project.to_owned(), spec, "alice".to_owned(), at(0));
     Arc::new(made.expect("a valid spec"))
 }
 
@@ -89,7 +88,7 @@ pub(super) fn pipeline(number: u128, name: &str) -> Arc<Pipeline> {
     pipeline_with(number, name, "default", PipelineSpec::default())
 }
 
-/// With stages that wait for nothing, one for each of these labels.
+/// A pipeline with independent stages, one for each of these labels.
 pub(super) fn parallel(number: u128, labels: &[&[(&str, &str)]]) -> Arc<Pipeline> {
     let stages = ["a", "b", "c", "d"].into_iter().zip(labels);
     let spec = PipelineSpec {
@@ -177,7 +176,7 @@ fn made_job(
         commit_id: String::new(),
         trigger: Trigger {
             source: TriggerSource::Api,
-            principal: "somebody".to_owned(),
+            principal: "alice".to_owned(),
             trace: None,
         },
         variables: Default::default(),
@@ -208,11 +207,11 @@ pub(super) fn cancel() -> Command {
     Command::Cancel(Cancellation {
         cause: CancelCause::Requested,
         reason: String::new(),
-        principal: "somebody".to_owned(),
+        principal: "alice".to_owned(),
     })
 }
 
-/// A start that no lease stands behind.
+/// A start without a lease.
 pub(super) fn start(stage: usize) -> Command {
     Command::Start {
         run: RunKey { stage, attempt: 1 },

@@ -1,5 +1,5 @@
-//! A store for tests that stands before another one: it fails, stalls or forgets as it is
-//! told.
+//! A store for tests that wraps another one: it fails, stalls or forgets on
+//! request.
 
 mod passes;
 mod planted;
@@ -21,29 +21,29 @@ use super::{
 pub(crate) use planted::Bug;
 use planted::Planted;
 
-/// A store before another one. Every call passes the gate on its way in, and is held up on
-/// its way out.
+/// Wraps a store. Every call runs [`before`](Self::before) on its way in, and
+/// [`after`](Self::after) on its way out.
 pub(crate) struct Double {
     inner: Arc<dyn Store>,
     switches: Mutex<Switches>,
     planted: Arc<Planted>,
 }
 
-/// What the double does besides passing calls on.
+/// The faults that are switched on.
 #[derive(Clone, Copy, Default)]
 struct Switches {
     is_broken: bool,
-    /// How long each call takes before it reaches the store.
+    /// Delay of each call before it reaches the store.
     takes: Duration,
     yields: bool,
-    /// Calls that are done before one fails.
+    /// Calls that succeed before one fails.
     fails_after: Option<usize>,
-    /// What becomes of the next commit, of which the caller does not hear.
+    /// The fate of the next commit, whose response the caller does not get.
     unknown: Option<Unheard>,
     conflicts: bool,
 }
 
-/// What became of a commit whose answer was lost.
+/// What happened to a commit whose response was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unheard {
     Done,
@@ -64,33 +64,33 @@ impl Double {
         self.switches.lock().is_broken = is_broken;
     }
 
-    /// Every call takes so long before it is done.
+    /// Delays every call by this much.
     pub(crate) fn slow(&self, takes: Duration) {
         self.switches.lock().takes = takes;
     }
 
-    /// Every call lets others go first, before it is done and after: a caller can be dropped
-    /// at either.
+    /// Every call yields before it runs and after: a caller can be dropped at either
+    /// point.
     pub(crate) fn yields(&self, yields: bool) {
         self.switches.lock().yields = yields;
     }
 
-    /// So many calls are done from now on, the next one fails, and those after it are done.
+    /// This many calls succeed from now on, then one fails, and all later ones succeed.
     pub(crate) fn fail_after(&self, calls: usize) {
         self.switches.lock().fails_after = Some(calls);
     }
 
-    /// Takes back what [`fail_after`](Self::fail_after) has left.
+    /// Cancels a pending [`fail_after`](Self::fail_after).
     pub(crate) fn fail_no_more(&self) {
         self.switches.lock().fails_after = None;
     }
 
-    /// Whether the call that was to fail is still to come.
+    /// Whether the scheduled failure is still to come.
     pub(crate) fn has_yet_to_fail(&self) -> bool {
         self.switches.lock().fails_after.is_some()
     }
 
-    /// The next commit is done or not, and the caller does not hear which.
+    /// The next commit is made or not, and the caller is not informed which.
     pub(crate) fn unknown_commit(&self, unheard: Unheard) {
         self.switches.lock().unknown = Some(unheard);
     }
@@ -100,12 +100,12 @@ impl Double {
         self.switches.lock().conflicts = conflicts;
     }
 
-    /// Has the double be wrong in one way from now on, or in none.
+    /// Makes the double behave wrongly in one way from now on, or in none.
     pub(crate) fn plant(&self, bug: Option<Bug>) {
         self.planted.plant(bug);
     }
 
-    async fn gate(&self, method: &'static str) -> Result<(), StoreError> {
+    async fn before(&self, method: &'static str) -> Result<(), StoreError> {
         let switches = *self.switches.lock();
         if switches.takes > Duration::ZERO {
             time::sleep(switches.takes).await;
@@ -163,22 +163,22 @@ impl Double {
 #[async_trait]
 impl Store for Double {
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
-        self.gate("commit").await?;
+        self.before("commit").await?;
         let result = self.done(batch).await;
         self.after().await;
-        self.planted.tell_deferred();
+        self.planted.notify_deferred();
         result
     }
 
     async fn was_committed(&self, id: BatchId) -> Result<bool, StoreError> {
-        self.gate("was_committed").await?;
+        self.before("was_committed").await?;
         let result = self.inner.was_committed(id).await;
         self.after().await;
         result
     }
 
     async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError> {
-        self.gate("answer").await?;
+        self.before("answer").await?;
         let result = self.inner.answer(key).await;
         self.after().await;
         result

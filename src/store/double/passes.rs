@@ -1,4 +1,4 @@
-//! Every method of the other traits: through the gate, to the store, and back.
+//! Every method of the other traits: `before`, the call to the store, and `after`.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -19,14 +19,15 @@ use crate::{
 
 use super::Double;
 
-/// A trait of the store, a line a method. `by` names who does it in the place of the store.
+/// A trait of the store, one line per method. `by` names the function that replaces
+/// the store's.
 macro_rules! passes {
     ($of:ident; $($name:ident($($arg:ident: $type:ty),*) -> $result:ty $(, by $by:ident)?;)+) => {
         #[async_trait]
         impl $of for Double {
             $(
                 async fn $name(&self, $($arg: $type),*) -> Result<$result, StoreError> {
-                    self.gate(stringify!($name)).await?;
+                    self.before(stringify!($name)).await?;
                     let result = passes!(@ self, $name, [$($arg),*] $(, $by)?).await;
                     self.after().await;
                     result

@@ -1,4 +1,5 @@
-//! Mistakes that a store, or what stands on it, could make. Each must be found by a test.
+//! Errors that a store, or the code on top of it, could have. A test must find each
+//! of them.
 
 use std::{
     collections::BTreeMap,
@@ -18,40 +19,38 @@ use crate::{
 
 use super::Double;
 
-/// How far a clock is ahead that is wrong.
+/// How far the wrong clock is ahead.
 const SKEW: Duration = Duration::from_secs(60 * 60);
 
-/// One mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
-    /// A lease that is void passes for a live one.
+    /// A void lease passes for a live one.
     SkippedFence,
-    /// The feed is not told of commits.
+    /// The subscriber is not notified of commits.
     LostNotification,
-    /// The feed is told of a commit only after the caller was answered: never, if the caller
-    /// is gone by then.
+    /// The subscriber is notified only after the caller got its response: never, if the
+    /// caller is gone by then.
     SkippedFollowUp,
-    /// A failure of the store passes for nothing to do, and nobody looks again.
+    /// A failure of the store passes for nothing to do, and is not retried.
     LostTurn,
-    /// Tokens begin anew, far below those of the earlier process.
+    /// Tokens restart far below those of the earlier process.
     TokenReset,
-    /// The answer is kept in a commit of its own.
+    /// The idempotency record is written in a commit of its own.
     AnswerOutside,
     /// Leases expire by a clock that is ahead.
     SkewedClock,
-    /// The loss of a workspace is not kept.
+    /// The loss of a workspace is not stored.
     ForgottenLoss,
-    /// A stage is given out and its lease is not kept.
+    /// A stage is assigned but its lease is not stored.
     NoLeaseRow,
 }
 
 #[derive(Default)]
 pub(super) struct Planted {
     bug: Mutex<Option<Bug>>,
-    /// Leases that were offered.
     offered: Mutex<BTreeMap<LeaseId, LeaseRow>>,
     subscriber: Mutex<Option<Arc<dyn CommitSubscriber>>>,
-    /// What the feed was not told yet.
+    /// Notifications that the subscriber has not received yet.
     deferred: Mutex<Vec<Committed>>,
 }
 
@@ -68,7 +67,7 @@ impl Planted {
         method == "pipeline" && self.is(Bug::LostTurn)
     }
 
-    /// The feed, as the store is to tell it.
+    /// The subscriber to register with the store.
     pub(super) fn listen(
         self: &Arc<Self>,
         subscriber: Arc<dyn CommitSubscriber>,
@@ -77,7 +76,7 @@ impl Planted {
         Arc::clone(self) as _
     }
 
-    pub(super) fn tell_deferred(&self) {
+    pub(super) fn notify_deferred(&self) {
         let deferred = std::mem::take(&mut *self.deferred.lock());
         if let Some(subscriber) = &*self.subscriber.lock() {
             deferred.iter().for_each(|told| subscriber.committed(told));
@@ -121,7 +120,7 @@ fn copy(change: &Change) -> Change {
     }
 }
 
-/// What the double does in the place of the store: the same, without a bug.
+/// What the double does instead of the store; without a bug it does the same.
 impl Double {
     pub(super) async fn committed(&self, mut batch: Batch) -> Result<(), CommitError> {
         if self.planted.is(Bug::ForgottenLoss) {
@@ -170,7 +169,7 @@ impl Double {
         Ok(Acquisition::Lease(row))
     }
 
-    /// Takes the row of an offer away, and leaves its stage out of the queue.
+    /// Removes the row of an offer, and leaves its stage out of the queue.
     async fn drop_lease(&self, row: LeaseRow) -> Result<(), StoreError> {
         self.inner.due_leases(row.due()).await?;
         let settle = LeaseWrite::Settle {

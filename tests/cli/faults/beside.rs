@@ -1,4 +1,4 @@
-//! The client beside a crowd, which only wants its answers.
+//! A client beside a crowd, which only needs its own responses.
 
 use std::pin::pin;
 
@@ -7,8 +7,8 @@ use tonic::transport::Channel;
 
 use crate::crowds::get;
 
-/// Lets something happen to a service, and sees that all the while, and afterwards,
-/// a neighbour is answered.
+/// Runs a scenario against a service, and checks that a neighbour gets responses
+/// all the while and afterwards.
 pub(crate) async fn beside<T>(
     neighbour: &Channel,
     job: &v1::Job,

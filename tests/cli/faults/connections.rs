@@ -1,4 +1,4 @@
-//! Connections that are too many, too quick, or have nobody at their other end.
+//! Too many connections, stalled handshakes, and peers that have vanished.
 
 use std::{
     fs::{self, Permissions},
@@ -27,7 +27,7 @@ use crate::{
 const MOST: usize = 16;
 
 #[tokio::test]
-async fn one_address_does_not_take_the_others_connections() {
+async fn one_address_cannot_take_all_connections() {
     let most = MOST.to_string();
     let served = Served::start(&[
         "--no-embedded-runner",
@@ -52,13 +52,13 @@ async fn one_address_does_not_take_the_others_connections() {
             let at_once = (0..20).map(|_| frames::connect(CROWD, served.address));
             drop(join_all(at_once).await);
         }
-        // Who was in already stays in.
+        // Open connections stay open.
         for channel in &held {
             get(channel, &job).await.unwrap();
         }
     };
     beside(&neighbour, &job, crowd).await;
-    // All places but those that are taken are free again.
+    // All other connection slots are free again.
     let asked = Instant::now();
     while get(&channel(CROWD, served.address), &job).await.is_err() {
         assert!(asked.elapsed() < PATIENCE);
@@ -67,7 +67,7 @@ async fn one_address_does_not_take_the_others_connections() {
 }
 
 #[tokio::test]
-async fn handshakes_that_stop_halfway_keep_nobody_out() {
+async fn stalled_handshakes_block_no_one() {
     let directory = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
@@ -104,13 +104,13 @@ async fn handshakes_that_stop_halfway_keep_nobody_out() {
     served.ends_well();
 }
 
-/// Silence after which a client has to answer, and the wait for it.
+/// Silence after which a client has to respond, and the wait for it.
 const KEEPALIVE: Duration = Duration::from_secs(1);
-/// What finding out may take beyond both.
+/// Further time that the detection may take.
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_peer_that_vanished_is_found_out_and_its_places_are_free() {
+async fn a_vanished_peer_is_detected_and_its_slots_are_freed() {
     const WATCHERS: usize = 8;
     let watchers = WATCHERS.to_string();
     let served = Served::start(&[
@@ -134,7 +134,7 @@ async fn a_peer_that_vanished_is_found_out_and_its_places_are_free() {
         stream.message().await.unwrap().unwrap();
         streams.push(stream);
     }
-    // Its watchers have all places, for as long as it answers.
+    // Its watchers hold all slots as long as it responds.
     let full = get(&neighbour, &job).await.unwrap_err();
     assert_eq!(full.code(), Code::ResourceExhausted);
     proxy.set_cut(true);
@@ -142,6 +142,6 @@ async fn a_peer_that_vanished_is_found_out_and_its_places_are_free() {
     while get(&neighbour, &job).await.is_err() {}
     while get(&channel(CROWD, served.address), &job).await.is_err() {}
     let took = cut.elapsed();
-    assert!(took <= 2 * KEEPALIVE + MARGIN, "found out after {took:?}");
+    assert!(took <= 2 * KEEPALIVE + MARGIN, "detected after {took:?}");
     served.ends_well();
 }

@@ -1,4 +1,4 @@
-//! Crowds that watch, and those of them that do not read.
+//! Crowds of watchers, some of which do not read.
 
 use std::fs;
 
@@ -18,16 +18,17 @@ use crate::{
 };
 
 const IDLE: usize = 10_000;
-/// What they may take in all, in KiB. The tests run without optimisation.
+/// Limit of their total memory, in KiB. The tests run without optimisation.
 const IDLE_MEMORY: u64 = 80 * 1024;
 const STALLED: usize = 64;
-/// What 64 watchers and 64 readers may take who do not read, in KiB: far less than a
-/// mebibyte each.
+/// Limit of the memory for 64 watchers and 64 readers that do not read, in KiB: far
+/// less than a mebibyte each.
 const STALLED_MEMORY: u64 = 32 * 1024;
 const STAGES: usize = 150;
 const LOG: usize = 1 << 19;
 
-/// All events to the end of a watch, and whether the last says that the job ended.
+/// All events to the end of a watch, and whether the last one says that the job
+/// ended.
 async fn events(mut stream: Streaming<v1::WatchJobResponse>) -> (Vec<i64>, bool) {
     let (mut sequences, mut has_ended) = (Vec::new(), false);
     while let Some(message) = stream.message().await.unwrap() {
@@ -44,7 +45,7 @@ async fn events(mut stream: Streaming<v1::WatchJobResponse>) -> (Vec<i64>, bool)
 }
 
 #[tokio::test]
-async fn ten_thousand_idle_watchers_take_little_and_miss_nothing() {
+async fn ten_thousand_idle_watchers_take_little_memory_and_miss_nothing() {
     let served = Served::start(&["--no-embedded-runner"]);
     let neighbour = channel(NEIGHBOUR, served.address);
     let job = job(&neighbour, vec![stage("s", "true")]).await;
@@ -64,7 +65,7 @@ async fn ten_thousand_idle_watchers_take_little_and_miss_nothing() {
     served.ends_well();
 }
 
-/// A log, followed by somebody who has not begun to read.
+/// Follows a log without reading from the stream yet.
 async fn follow(channel: &Channel, job: &v1::Job) -> Streaming<v1::ReadStageLogResponse> {
     let request = v1::ReadStageLogRequest {
         job_id: job.id.clone(),
@@ -95,7 +96,7 @@ async fn log(mut stream: Streaming<v1::ReadStageLogResponse>) -> usize {
 }
 
 #[tokio::test]
-async fn who_does_not_read_holds_up_nobody_and_finds_it_all_later() {
+async fn slow_consumers_block_no_one_and_read_everything_later() {
     let served = Served::start(&[]);
     let go = served.path("go");
     gate(&go);

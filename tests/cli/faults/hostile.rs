@@ -1,6 +1,6 @@
-//! Commands that do not want to end, or take all there is. In each guard mode that the
-//! machine offers they are over at grace + 2 s, leave no process, and end nothing but
-//! their job.
+//! Commands that refuse to end, or exhaust resources. In each guard mode that the
+//! machine offers they are over at grace + 2 s, leave no process, and affect only
+//! their own job.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 const GRACE: Duration = Duration::from_secs(1);
-/// What the end may take beyond the grace.
+/// Time that the end may take beyond the grace.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The guard modes that work on this machine.
@@ -41,7 +41,7 @@ const COMMANDS: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn nothing_of_a_stage_outlives_it_however_it_ends() {
+fn no_process_of_a_stage_outlives_it_however_it_ends() {
     for mode in &modes() {
         let served = Served::start(&["--guard", mode, "--kill-grace", "1s", "--workers", "8"]);
         let mark = format!("{mode}-{}", served.address);
@@ -80,8 +80,8 @@ fn nothing_of_a_stage_outlives_it_however_it_ends() {
     }
 }
 
-/// What `serve` said of its guards, and a harmless look from inside at whether they
-/// are in force.
+/// What `serve` printed about its guards, and a harmless check from inside whether
+/// the limits are in force.
 fn limits(served: &Served) -> bool {
     let command = "for g in pids memory; do \
          p=$(sed -n \"s,^[0-9]*:$g:,,p\" /proc/self/cgroup); \
@@ -97,7 +97,7 @@ fn limits(served: &Served) -> bool {
 }
 
 #[test]
-fn a_stage_that_takes_all_there_is_ends_alone() {
+fn a_stage_that_exhausts_resources_ends_alone() {
     for mode in &modes() {
         let mut served = Served::start(&[
             "--guard",
@@ -110,7 +110,7 @@ fn a_stage_that_takes_all_there_is_ends_alone() {
             "128MiB",
         ]);
         if !limits(&served) {
-            // Nothing hostile without a limit; but then it has been said.
+            // Nothing hostile runs without a limit; but then `serve` has said so.
             assert!(served.said.contains("not limited"), "{}", served.said);
             println!("{mode}: no limits here, nothing hostile was run");
             continue;
@@ -132,7 +132,7 @@ fn a_stage_that_takes_all_there_is_ends_alone() {
             let left = living(&mark);
             assert!(left.is_empty(), "{mode} {name}: {left:?} are left");
         }
-        // Everybody else is as before.
+        // All other jobs still work.
         served.create("after", "echo well");
         let ran = served
             .run(&["pipeline", "trigger", "after", "--watch"])

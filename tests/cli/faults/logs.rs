@@ -1,5 +1,5 @@
-//! A gigabyte of log, without a newline and of any bytes: byte for byte what was
-//! written, and no more than 32 MiB more memory for it.
+//! A gigabyte of log, without a newline and with arbitrary bytes: it is stored byte
+//! for byte, with no more than 32 MiB of additional memory.
 
 use std::{
     fs,
@@ -10,11 +10,11 @@ use std::{
 use crate::binary::Served;
 
 const HALF: usize = 1 << 29;
-/// What is compared at a time.
+/// The size of the pieces that are compared.
 const PIECE: usize = 1 << 20;
 const MORE_MEMORY: u64 = 32 * 1024;
 
-/// The most memory that a process ever had, in KiB.
+/// The peak memory of a process, in KiB.
 fn peak(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
@@ -24,8 +24,8 @@ fn peak(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Reads what two commands write side by side; answers with the number of bytes that
-/// both wrote, and sees that they are the same.
+/// Reads the output of two concurrent commands, checks that both are the same, and
+/// returns the number of bytes.
 fn compare(mut one: Command, mut other: Command) -> usize {
     let mut children = [&mut one, &mut other].map(|command| {
         let command = command.stdout(Stdio::piped());
@@ -37,7 +37,7 @@ fn compare(mut one: Command, mut other: Command) -> usize {
     let mut size = 0;
     loop {
         let (left, right) = (piece(&mut one), piece(&mut other));
-        // Not with `assert_eq`, which would print megabytes.
+        // `assert_eq` would print megabytes.
         assert!(
             left == right,
             "they differ between {size} and {}",
@@ -61,10 +61,10 @@ fn piece(source: &mut impl Read) -> Vec<u8> {
 }
 
 #[test]
-fn a_gigabyte_of_log_is_kept_byte_for_byte_in_little_memory() {
+fn a_gigabyte_of_log_is_stored_byte_for_byte_in_little_memory() {
     let served = Served::start(&["--max-stage-log", "2GiB"]);
     let at_start = peak(served.process.id());
-    // Half of it one line; the rest a megabyte of random bytes, again and again.
+    // Half of it one line; the rest repeats a megabyte of random bytes.
     let random = served.path("random");
     let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
     fs::write(&random, noise).unwrap();

@@ -1,4 +1,4 @@
-//! The table of faults, each row on real processes, with its figure.
+//! The table of faults, each row with real processes and its limit.
 
 mod beside;
 mod connections;

@@ -9,8 +9,8 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-/// Passes bytes on while it is whole. Cut, it takes bytes and says nothing: no end,
-/// no reset, as when a cable is out.
+/// Forwards bytes while it is whole. When cut, it reads bytes and sends nothing: no
+/// FIN and no reset, as if a cable were unplugged.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     wire: Arc<Wire>,

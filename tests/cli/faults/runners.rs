@@ -1,6 +1,6 @@
-//! A runner that is killed, stopped or cut off: its stage goes to another within the
-//! lease's life and 5 s, nothing that it writes afterwards counts, and nothing of the
-//! stage lives on beside it.
+//! A runner that is killed, stopped or cut off: its stage goes to another runner
+//! within the lease's lifetime and 5 s, its later writes are rejected, and no
+//! process of the first attempt runs on beside the second.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 const TTL: Duration = Duration::from_secs(2);
-/// What giving a stage to another runner may take beyond the lease's life.
+/// Time that the assignment to another runner may take beyond the lease's lifetime.
 const MARGIN: Duration = Duration::from_secs(5);
 
 fn served() -> Served {
@@ -39,7 +39,7 @@ fn runner(served: &Served, service: SocketAddr, name: &str) -> Running {
     runner
 }
 
-/// A pipeline whose first attempt opens two gates and stays, and whose second ends.
+/// A pipeline whose first attempt opens two pipes and stays, and whose second ends.
 fn create(served: &Served) {
     let command = "echo attempt $PIPEWRIGHT_ATTEMPT; \
          [ $PIPEWRIGHT_ATTEMPT = 1 ] || exit 0; \
@@ -59,7 +59,7 @@ fn create(served: &Served) {
     served.run(&["pipeline", "create", "--data", &data]).ok();
 }
 
-/// Starts the job on the one runner there is, and waits until its command runs.
+/// Starts the job on the only runner, and waits until its command runs.
 fn started(served: &Served) -> (String, JoinHandle<Vec<u8>>) {
     let job = served.trigger("p");
     let held = served.path("held");
@@ -69,7 +69,7 @@ fn started(served: &Served) -> (String, JoinHandle<Vec<u8>>) {
     (job, gone)
 }
 
-/// Waits until nothing holds the gate, no longer than the lease can live.
+/// Waits until nothing holds the pipe, no longer than the lease can live.
 fn assert_gone_within_the_lease(served: &Served, gone: JoinHandle<Vec<u8>>, fault: SystemTime) {
     gone.join().unwrap();
     let took = fault.elapsed().unwrap();
@@ -77,7 +77,7 @@ fn assert_gone_within_the_lease(served: &Served, gone: JoinHandle<Vec<u8>>, faul
     assert_none_is_left(served);
 }
 
-/// All processes of the stage have the gate's path in their environment.
+/// All processes of the stage have the path of the pipe in their environment.
 fn assert_none_is_left(served: &Served) {
     let held = served.path("held");
     assert_eq!(living(held.to_str().unwrap()), []);
@@ -92,7 +92,7 @@ fn ended(served: &Served, id: &str) -> Value {
     job(served, id)
 }
 
-/// Sees that the second attempt came in time, and that the first was lost.
+/// Checks that the second attempt came in time, and that the first was lost.
 fn assert_given_to_another(job: &Value, fault: SystemTime) {
     let runs = job["stageRuns"].as_array().unwrap();
     assert_eq!(runs.len(), 2, "{job:#}");
@@ -105,12 +105,13 @@ fn assert_given_to_another(job: &Value, fault: SystemTime) {
     assert!(took <= TTL + MARGIN, "given to another after {took:?}");
 }
 
-/// The log of the first attempt as it is now.
+/// The current log of the first attempt.
 fn first_log(served: &Served, id: &str) -> String {
     served.run(&["job", "log", id, "s", "--attempt", "1"]).ok()
 }
 
-/// A job that only the runner with this name can run, to see that it still works.
+/// Runs a job that only the runner with this name can run, to check that it still
+/// works.
 fn runs_on(served: &Served, name: &str) {
     let stage = json!({ "name": "s", "command": "true", "runner_labels": { "only": name } });
     let data = json!({ "name": format!("on-{name}"), "stages": [stage] }).to_string();
@@ -130,7 +131,7 @@ fn a_runner_that_is_killed_loses_its_stage_to_another() {
     let _second = runner(&served, served.address, "second");
     let fault = SystemTime::now();
     first.signal(Signal::KILL);
-    // Long before the lease is over: the supervisor sees its runner die.
+    // Long before the lease expires: the supervisor sees its runner die.
     assert_gone_within_the_lease(&served, gone, fault);
     assert_given_to_another(&ended(&served, &id), fault);
 }
@@ -144,24 +145,25 @@ fn a_runner_that_is_stopped_outlives_its_lease_but_not_its_stage() {
     let _second = runner(&served, served.address, "second");
     let fault = SystemTime::now();
     first.signal(Signal::STOP);
-    // The supervisor keeps the deadline by itself.
+    // The supervisor enforces the deadline itself.
     assert_gone_within_the_lease(&served, gone, fault);
     let before = ended(&served, &id);
     assert_given_to_another(&before, fault);
     let log = first_log(&served, &id);
-    // Stopped for two lives of a lease, told by a stage that takes the rest of it.
+    // Stopped for two lifetimes of a lease, measured by a stage that takes the rest of
+    // that time.
     let left = (2 * TTL).saturating_sub(fault.elapsed().unwrap());
     served.create("wait", &format!("sleep {}", left.as_secs_f64()));
     served.run(&["pipeline", "trigger", "wait", "--watch"]).ok();
     first.signal(Signal::CONT);
-    // Once it runs another job it has said all that it had to say of the first.
+    // Once it runs another job it has sent everything about the first one.
     runs_on(&served, "first");
     assert_eq!(job(&served, &id), before);
     assert_eq!(first_log(&served, &id), log, "a write was accepted");
 }
 
 #[test]
-fn a_runner_that_is_cut_off_ends_its_stage_and_comes_back() {
+fn a_runner_that_is_cut_off_ends_its_stage_and_reconnects() {
     let served = served();
     create(&served);
     let proxy = Proxy::to(served.address);

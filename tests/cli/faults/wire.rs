@@ -1,4 +1,4 @@
-//! What is no use of HTTP/2, or far too much of it: nobody else notices.
+//! Malformed HTTP/2, or floods of it: other clients do not notice.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn floods_and_malformed_frames_harm_nobody() {
+async fn floods_and_malformed_frames_harm_no_other_client() {
     let served = Served::start(&["--no-embedded-runner"]);
     let neighbour = channel(NEIGHBOUR, served.address);
     let job = job(&neighbour, vec![stage("s", "true")]).await;
@@ -27,7 +27,7 @@ async fn floods_and_malformed_frames_harm_nobody() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_has_one_clear_answer() {
+async fn a_message_over_the_limit_gets_one_clear_error() {
     let served = Served::start(&["--no-embedded-runner"]);
     let own = channel(CROWD, served.address);
     let neighbour = channel(NEIGHBOUR, served.address);
@@ -48,7 +48,7 @@ async fn a_message_over_the_limit_has_one_clear_answer() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_http_are_answered_or_closed() {
+async fn bytes_that_are_not_http_get_a_response_or_a_close() {
     let served = Served::start(&["--no-embedded-runner", "--request-timeout", "1s"]);
     let neighbour = channel(NEIGHBOUR, served.address);
     let job = job(&neighbour, vec![stage("s", "true")]).await;

@@ -1,4 +1,4 @@
-//! What becomes of calls and answers whose credentials are taken away.
+//! Calls and stored responses whose credentials are revoked.
 
 use futures_util::stream;
 use pipewright::proto::v1;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_answer_that_is_kept_is_for_those_who_may_still_have_it() {
+async fn a_stored_response_is_only_for_callers_still_authorized() {
     let service = service().await;
     let target = target(&service, "one", false).await;
     let trigger = || v1::TriggerPipelineRequest {
@@ -36,7 +36,7 @@ async fn an_answer_that_is_kept_is_for_those_who_may_still_have_it() {
         &service.path("credentials.toml"),
         &[("developer", "bank", "admin")],
     );
-    // The service reads the file again by itself, about once a second.
+    // The service rereads the file itself, about once a second.
     let refused = loop {
         match developer.pipelines().trigger_pipeline(trigger()).await {
             Ok(_) => tokio::task::yield_now().await,
@@ -50,7 +50,7 @@ async fn an_answer_that_is_kept_is_for_those_who_may_still_have_it() {
 }
 
 #[tokio::test]
-async fn what_is_open_ends_when_its_credentials_are_taken_away() {
+async fn open_calls_end_when_their_credentials_are_revoked() {
     let service = service().await;
     let target = target(&service, "one", false).await;
     let request = v1::WatchJobRequest {
@@ -78,7 +78,7 @@ async fn what_is_open_ends_when_its_credentials_are_taken_away() {
         .register_runner(session.clone())
         .await
         .unwrap();
-    // Held, as the only job's stage asks for nothing that this runner has.
+    // The call waits, as the only job's stage needs nothing that this runner has.
     let work = pipewright::proto::runner_v1::AcquireLeaseRequest {
         runner_id: registered.into_inner().runner_id,
         session_id: session.session_id,

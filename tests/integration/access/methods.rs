@@ -1,4 +1,4 @@
-//! The methods that there are, and the numbers.
+//! The list of methods, and the metrics.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -65,11 +65,11 @@ async fn ask(caller: &As, request: MessageRequest) -> MessageResponse {
 }
 
 #[tokio::test]
-async fn the_numbers_are_for_those_who_see_all_projects() {
+async fn metrics_need_a_role_in_all_projects() {
     let service = service().await;
     for (name, expected) in [
         ("", "401 Unauthorized"),
-        ("nobody", "401 Unauthorized"),
+        ("unknown", "401 Unauthorized"),
         ("admin", "403 Forbidden"),
         ("runner", "403 Forbidden"),
         ("all-viewer", "200 OK"),

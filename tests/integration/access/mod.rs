@@ -1,4 +1,4 @@
-//! Who may do what: every method of the API, with each role, and in whose project.
+//! Authorization: every method of the API, with each role, and in which project.
 
 mod deploys;
 mod endings;
@@ -18,10 +18,11 @@ use crate::{
 
 const ROLES: [&str; 5] = ["viewer", "developer", "deployer", "admin", "runner"];
 
-/// A service that knows one caller a role in the project `shop`, named after it, one a
-/// role in all projects, named `all-` and the role, and a `stranger` of another project.
+/// A service with one caller for each role in the project `shop`, named after the
+/// role; one for each role in all projects, named `all-` and the role; and an
+/// `outsider` of another project.
 async fn service() -> Service {
-    let mut known = vec![("stranger".to_owned(), "bank", "admin")];
+    let mut known = vec![("outsider".to_owned(), "bank", "admin")];
     for role in ROLES {
         let is_runner = role == "runner";
         known.push((role.to_owned(), if is_runner { "*" } else { "shop" }, role));

@@ -1,4 +1,4 @@
-//! What of a project those see who have no role in it.
+//! What callers without a role in a project see of it.
 
 use pipewright::proto::v1;
 use tonic::{Code, Status};
@@ -10,21 +10,21 @@ use super::{
 use crate::{known::As, raw_runner::registration};
 
 #[tokio::test]
-async fn a_foreign_project_is_as_absent_as_one_that_is_not_there() {
+async fn a_foreign_project_looks_like_an_absent_one() {
     let service = service().await;
     let foreign = target(&service, "one", false).await;
     let absent = Target::absent();
-    let stranger = As::new(&service, "stranger");
+    let outsider = As::new(&service, "outsider");
     for method in table::hidden() {
-        let of_foreign = call(&stranger, method, &foreign).await.unwrap_err();
-        let of_absent = call(&stranger, method, &absent).await.unwrap_err();
+        let of_foreign = call(&outsider, method, &foreign).await.unwrap_err();
+        let of_absent = call(&outsider, method, &absent).await.unwrap_err();
         assert_eq!(
             of_foreign.code(),
             Code::NotFound,
             "{method}: {of_foreign:?}"
         );
-        // The same words and details, but for the name or id that was asked for.
-        let told = |status: &Status, target: &Target| {
+        // The same message and details, except for the name or id in the request.
+        let details = |status: &Status, target: &Target| {
             let mut text = format!("{} {}", status.message(), status.details().escape_ascii());
             for own in [&target.project, &target.pipeline_id, &target.job_id] {
                 text = text.replace(own.as_str(), "ASKED");
@@ -32,12 +32,12 @@ async fn a_foreign_project_is_as_absent_as_one_that_is_not_there() {
             text
         };
         assert_eq!(
-            told(&of_foreign, &foreign),
-            told(&of_absent, &absent),
+            details(&of_foreign, &foreign),
+            details(&of_absent, &absent),
             "{method}"
         );
     }
-    let jobs = stranger
+    let jobs = outsider
         .jobs()
         .list_jobs(v1::ListJobsRequest::default())
         .await
@@ -48,7 +48,7 @@ async fn a_foreign_project_is_as_absent_as_one_that_is_not_there() {
             project: project.to_owned(),
             ..Default::default()
         };
-        let pipelines = stranger.pipelines().list_pipelines(request).await.unwrap();
+        let pipelines = outsider.pipelines().list_pipelines(request).await.unwrap();
         assert_eq!(pipelines.into_inner(), v1::ListPipelinesResponse::default());
     }
 }
@@ -64,11 +64,11 @@ async fn a_name_of_another_project_can_be_used_again() {
         }),
         ..Default::default()
     };
-    let stranger = As::new(&service, "stranger");
-    let created = stranger.pipelines().create_pipeline(request).await.unwrap();
+    let outsider = As::new(&service, "outsider");
+    let created = outsider.pipelines().create_pipeline(request).await.unwrap();
     let created = created.into_inner().pipeline.unwrap();
-    assert_eq!(created.creator, "stranger");
-    let mut pipelines = stranger.pipelines();
+    assert_eq!(created.creator, "outsider");
+    let mut pipelines = outsider.pipelines();
     let all = pipelines.list_pipelines(v1::ListPipelinesRequest::default());
     let all = all.await.unwrap().into_inner().pipelines;
     assert_eq!(all, [created]);

@@ -12,15 +12,15 @@ use super::{
 };
 use crate::{known::As, service::Service};
 
-/// Who calls: nobody, the roles in the project, an admin of another one, the roles in all
-/// projects, a runner.
+/// The callers: one without credentials, the roles in the project, an admin of
+/// another one, the roles in all projects, a runner.
 const CALLERS: [&str; 11] = [
-    "nobody",
+    "anonymous",
     "viewer",
     "developer",
     "deployer",
     "admin",
-    "stranger",
+    "outsider",
     "all-viewer",
     "all-developer",
     "all-deployer",
@@ -33,8 +33,8 @@ const CALLERS: [&str; 11] = [
 /// retried by developer; viewer reads; what the projects share is for roles in all of them; what is
 /// foreign is as absent as what there is not.
 ///
-/// `?` is unknown to the service, `+` is let through, `-` lacks the role, `0` is told that
-/// there is no such thing, and `.` gets a list without it. `deploys` is about a pipeline with a
+/// `?` is unauthenticated, `+` is allowed, `-` lacks the role, `0` gets NOT_FOUND,
+/// and `.` gets a list without the target. `deploys` is about a pipeline with a
 /// stage that deploys.
 const TABLE: [(&str, &str); 31] = [
     //                                   nobody, in the project, in another, in all, runner
@@ -71,24 +71,24 @@ const TABLE: [(&str, &str); 31] = [
     ("LeaseService/DeregisterRunner", "? ---- - ---- +"),
 ];
 
-/// Methods that hide what is foreign.
+/// Methods that hide resources of other projects.
 pub(super) fn hidden() -> impl Iterator<Item = &'static str> {
     let hides = |(_, cells): &&(&str, &str)| cells.contains('0');
     TABLE.iter().filter(hides).map(|(row, _)| method(row))
 }
 
 #[tokio::test]
-async fn every_method_is_for_whom_the_table_says() {
+async fn every_method_is_authorized_as_the_table_says() {
     for (row, cells) in TABLE {
         let service = service().await;
         let mut found = String::new();
         for (position, name) in CALLERS.into_iter().enumerate() {
-            // As the cells are grouped.
+            // Grouped like the cells.
             if [1, 5, 6, 10].contains(&position) {
                 found.push(' ');
             }
             let caller = match name {
-                "nobody" => As::nobody(&service),
+                "anonymous" => As::anonymous(&service),
                 name => As::new(&service, name),
             };
             let target = prepared(&service, row, name).await;
@@ -114,16 +114,16 @@ async fn the_table_has_every_method_that_reflection_lists() {
     }
 }
 
-/// A row's method, without what is special about its target.
+/// A row's method, without the variant of its target.
 fn method(row: &'static str) -> &'static str {
     row.split(' ').next().unwrap_or(row)
 }
 
-/// What the call of a row is about, as its method needs it.
+/// The target for the call of a row, as its method needs it.
 async fn prepared(service: &Service, row: &'static str, caller: &str) -> Target {
     match method(row) {
         "ProjectService/CreateProject" => {
-            // There is one, if the caller before could make it.
+            // It exists if an earlier caller could create it.
             let admin = As::new(service, "all-admin");
             let _ = call(&admin, "ProjectService/DeleteProject", &shop()).await;
             shop()
@@ -140,7 +140,7 @@ async fn prepared(service: &Service, row: &'static str, caller: &str) -> Target 
     }
 }
 
-/// The answer as a cell of the table.
+/// The response as a cell of the table.
 fn cell(row: &str, caller: &str, answer: Result<bool, Status>) -> char {
     match answer {
         Ok(true) => return '+',
@@ -152,7 +152,7 @@ fn cell(row: &str, caller: &str, answer: Result<bool, Status>) -> char {
         (Code::Unauthenticated, "UNAUTHENTICATED") => '?',
         (Code::PermissionDenied, "ROLE_REQUIRED") => '-',
         (Code::NotFound, "PROJECT_NOT_FOUND" | "PIPELINE_NOT_FOUND" | "JOB_NOT_FOUND") => '0',
-        // It got as far as a lease that there is not.
+        // It got as far as a lease that does not exist.
         (Code::FailedPrecondition, "LEASE_LOST") => '+',
         other => panic!("{row} by {caller}: {other:?}"),
     }

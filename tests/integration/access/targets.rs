@@ -1,4 +1,4 @@
-//! Calls of every method, by what they concern.
+//! Calls of every method on a target.
 
 use pipewright::proto::{
     runner_v1::{
@@ -15,19 +15,19 @@ use crate::{
     service::{Service, stage},
 };
 
-/// What a call of a method concerns.
+/// The target of a call.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) project: String,
     pub(super) pipeline_id: String,
     pub(super) job_id: String,
     pub(super) runner_id: String,
-    /// Of the runner's process.
+    /// The session of the runner's process.
     pub(super) session_id: String,
 }
 
 impl Target {
-    /// What there is not.
+    /// A target that does not exist.
     pub(super) fn absent() -> Self {
         let id = || uuid::Uuid::now_v7().to_string();
         Self {
@@ -40,7 +40,8 @@ impl Target {
     }
 }
 
-/// Calls a method about a target. Whether the answer shows the target: a list may not.
+/// Calls a method on a target. Returns whether the response shows the target: a
+/// list may not.
 pub(super) async fn call(caller: &As, method: &str, target: &Target) -> Result<bool, Status> {
     match method.split_once('/').unwrap() {
         ("PipelineService", method) => pipelines(caller, method, target).await,
@@ -234,7 +235,7 @@ async fn runners(caller: &As, method: &str, target: &Target) -> Result<bool, Sta
     Ok(true)
 }
 
-/// Calls about a lease are about one that there never was.
+/// Calls about a lease use one that never existed.
 async fn leases(caller: &As, method: &str, target: &Target) -> Result<bool, Status> {
     let mut client = caller.leases();
     let proof = Some(LeaseProof {
@@ -290,9 +291,10 @@ async fn leases(caller: &As, method: &str, target: &Target) -> Result<bool, Stat
 }
 
 pub(super) fn deploying(name: &str, deploys: bool) -> v1::Pipeline {
-    let stage_type = match deploys {
-        true => v1::stage::Type::Deploy,
-        false => v1::stage::Type::Run,
+    let stage_type = if deploys {
+        v1::stage::Type::Deploy
+    } else {
+        v1::stage::Type::Run
     };
     let only = v1::Stage {
         r#type: stage_type.into(),
@@ -304,7 +306,8 @@ pub(super) fn deploying(name: &str, deploys: bool) -> v1::Pipeline {
     }
 }
 
-/// A pipeline of the project `shop`, a job of it that waits, and a runner without work.
+/// A pipeline of the project `shop`, a waiting job of it, and a runner without
+/// work.
 pub(super) async fn target(service: &Service, name: &str, deploys: bool) -> Target {
     let admin = As::new(service, "all-admin");
     let request = v1::CreatePipelineRequest {
@@ -328,7 +331,7 @@ pub(super) async fn target(service: &Service, name: &str, deploys: bool) -> Targ
     }
 }
 
-/// The project `shop`, with nothing in it.
+/// The project `shop`, empty.
 pub(super) async fn empty_project(service: &Service) -> Target {
     let request = v1::CreateProjectRequest {
         project: Some(v1::Project {
@@ -338,12 +341,12 @@ pub(super) async fn empty_project(service: &Service) -> Target {
         ..Default::default()
     };
     let admin = As::new(service, "all-admin");
-    // It may be there, from a call before that was refused.
+    // It may exist already, from an earlier call that was refused.
     let _ = admin.projects().create_project(request).await;
     shop()
 }
 
-/// The project `shop`, whether it is there or not.
+/// The project `shop`, whether it exists or not.
 pub(super) fn shop() -> Target {
     Target {
         project: "shop".to_owned(),

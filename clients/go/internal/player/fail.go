@@ -8,7 +8,7 @@ import (
 	"github.com/pipewright/pipewright/clients/go/pipewright"
 )
 
-// failure is what is answered where the client fails, with every key there.
+// failure is the response when the client fails, always with every key.
 type failure struct {
 	Code            string            `json:"code"`
 	Reason          string            `json:"reason"`

@@ -1,4 +1,4 @@
-// Player plays the conformance scenario with this client: see clients/conformance/README.md.
+// Player runs the conformance scenario with this client: see clients/conformance/README.md.
 package main
 
 import (

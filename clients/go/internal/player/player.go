@@ -15,7 +15,7 @@ import (
 	"github.com/pipewright/pipewright/clients/go/pipewright"
 )
 
-// line is what is said on standard input; one of the first five is there.
+// line is a command from standard input; one of the first five fields is set.
 type line struct {
 	Connect *connect        `json:"connect"`
 	Close   *object         `json:"close"`
@@ -49,16 +49,16 @@ type readLog struct {
 	Follow     bool   `json:"follow"`
 }
 
-// object is an answer with one key.
+// object is a response with one key.
 type object map[string]any
 
-// player has the client of the last connect.
+// player holds the client of the last connect.
 type player struct {
 	client *pipewright.Client
 	out    *json.Encoder
 }
 
-// play answers one line. Its error is one of the player or the driver, not of the client.
+// play responds to one line. An error is one of the player or the driver, not of the client.
 func (p *player) play(line *line) error {
 	switch {
 	case line.Connect != nil:
@@ -103,7 +103,7 @@ func (p *player) connect(wanted *connect) error {
 	return p.out.Encode(object{"connected": object{}})
 }
 
-// close leaves the client where it is, to be called all the same.
+// close keeps the closed client, so that it can still be called.
 func (p *player) close() error {
 	if err := p.client.Close(); err != nil {
 		return err
@@ -213,7 +213,7 @@ func (p *player) piece(piece *pipewright.LogPiece) error {
 	return p.out.Encode(object{"chunk": object{"offset": piece.Offset, "size": len(piece.Data)}})
 }
 
-// say answers with a message of the API.
+// say responds with a message of the API.
 func (p *player) say(key string, message proto.Message) error {
 	text, err := protojson.Marshal(message)
 	if err != nil {

@@ -1,4 +1,4 @@
-"""Where a service is."""
+"""Addresses of services."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a service: a scheme, a host and a port, and nothing more."""
+    """The address of a service: a scheme, a host and a port."""
 
     is_tls: bool
     host: str
@@ -23,9 +23,9 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Reads `https://host:port`, `http://host:port` or `host:port`; the port may be absent.
+        """Parses `https://host:port`, `http://host:port` or `host:port`; the port may be absent.
 
-        Raises ValueError, which does not repeat the text: it may have credentials in it.
+        Raises ValueError, which does not repeat the text: it may contain credentials.
         """
         form = _FORM.fullmatch(text)
         if form is None:
@@ -43,10 +43,10 @@ class Address:
 
     @property
     def target(self) -> str:
-        """The address as gRPC takes it.
+        """The address in gRPC's form.
 
         A name is looked up; an IP address is used as it is, so that gRPC does not limit how
-        often it is tried again as it limits look-ups.
+        often it reconnects, as it does with look-ups.
         """
         match self._ip:
             case ipaddress.IPv6Address():

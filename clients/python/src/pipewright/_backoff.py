@@ -1,4 +1,4 @@
-"""Waiting longer and longer between tries."""
+"""Exponential backoff between tries."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ LONGEST = 5.0
 class Backoff:
     """Pauses in seconds: 100 ms doubled up to 5 s, each shortened by up to a half at random.
 
-    The randomness keeps clients that lost the same service from coming back as one.
+    The randomness spreads out the reconnects of clients that lost the same service.
     """
 
     def __init__(self) -> None:
         self._next = FIRST
 
     def pause(self, asked: timedelta | None = None) -> float:
-        """The next pause; the one that the service asks for, if that is longer."""
+        """The next pause; the one that the service requests, if that is longer."""
         pause = self._next
         self._next = min(2 * pause, LONGEST)
         own = pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -1,4 +1,4 @@
-"""What holds for each call, however it is made."""
+"""Rules for all calls, blocking or not."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _Request = TypeVar("_Request")
 
 @dataclass(frozen=True)
 class CallDefaults:
-    """What calls have unless the caller gives something else."""
+    """Defaults of calls."""
 
     timeout: float
-    """Seconds that a unary call may take with all its tries."""
+    """Seconds that a unary call may take, including its retries."""
     authorization: str | None = field(repr=False)
     host: str = ""
     """The host and the port of the service, for messages."""
@@ -44,7 +44,7 @@ class Tries:
     def __init__(self, request: object, timeout: float | None, defaults: CallDefaults) -> None:
         is_api = _is_of_the_api(request)
         if timeout is None:
-            # Calls of a runner may be held on purpose.
+            # The service holds some calls of runners on purpose.
             timeout = defaults.timeout if is_api else math.inf
         check_limit(timeout)
         self._left = TRIES if is_api else 1
@@ -55,7 +55,7 @@ class Tries:
     def timeout(self) -> float | None:
         """Seconds that are left for the next try; None without a limit.
 
-        Raises ApiError if nothing is left for another one.
+        Raises ApiError if no time is left for another one.
         """
         if self._end == math.inf:
             return None
@@ -66,9 +66,9 @@ class Tries:
         return left
 
     def pause(self, error: ApiError) -> float:
-        """Seconds to wait before the next try, or for the end of the limit.
+        """Seconds to wait before the next try, at most until the limit is over.
 
-        Raises the error if another try would not mend it.
+        Raises the error if another try would not help.
         """
         self._left -= 1
         if self._left == 0 or error.code is not grpc.StatusCode.UNAVAILABLE:
@@ -78,15 +78,15 @@ class Tries:
 
 
 def check_limit(timeout: float | None) -> None:
-    """Raises ValueError for a limit of a call that is none."""
+    """Raises ValueError for an invalid timeout of a call."""
     if timeout is not None and not timeout >= 0:
         raise ValueError("a timeout is not below 0")
 
 
 def with_request_id(request: _Request) -> _Request:
-    """The request that makes the tries of one call one call: the service knows them by its id.
+    """Sets the request id that lets the service recognize the tries of one call.
 
-    It is a copy, unless there is nothing to set.
+    Returns a copy, unless there is nothing to set.
     """
     if not _is_of_the_api(request) or getattr(request, "request_id", None) != "":
         return request
@@ -98,5 +98,5 @@ def with_request_id(request: _Request) -> _Request:
 
 
 def _is_of_the_api(request: object) -> bool:
-    """Whether it may be repeated; a request of a runner has rules of its own."""
+    """Whether it may be retried; a request of a runner has rules of its own."""
     return isinstance(request, Message) and request.DESCRIPTOR.file.package == _API

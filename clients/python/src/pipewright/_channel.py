@@ -1,6 +1,6 @@
 """What the blocking client adds to each call of a generated stub.
 
-A channel of its own, and not an interceptor of gRPC's, whose intercepted channel looks a method
+A channel of its own instead of a gRPC interceptor: the intercepted channel looks a method
 up anew for each call: on a channel that was closed that crashes the process (grpcio 1.85).
 """
 
@@ -30,25 +30,25 @@ class Channel:
         self._closing = closing
 
     def unary_unary(self, *args: Any, **options: Any) -> _Unary:
-        """What makes the calls of a unary method."""
+        """The callable for a unary method."""
         method = self._channel.unary_unary(*args, **options)
         return _Unary(method, self._defaults, self._closing)
 
     def unary_stream(self, *args: Any, **options: Any) -> _ServerStreaming:
-        """What makes the calls of a server streaming method."""
+        """The callable for a server streaming method."""
         method = self._channel.unary_stream(*args, **options)
         return _ServerStreaming(method, self._defaults, self._closing)
 
     def close(self) -> None:
-        """Ends all calls, which see by what was set first why they end."""
+        """Ends all calls; `closing` is set first, so that they know why."""
         self._closing.set()
         self._channel.close()
 
 
 class _Unary:
-    """Adds credentials, a time limit, a request id, other tries and typed errors.
+    """Adds credentials, a time limit, a request id, retries and typed errors.
 
-    What else is given to a call, such as `wait_for_ready`, is passed on.
+    Other options of a call, such as `wait_for_ready`, are passed on.
     """
 
     def __init__(self, method: Any, defaults: CallDefaults, closing: Closing) -> None:
@@ -67,7 +67,7 @@ class _Unary:
         *args: Any,
         **options: Any,
     ) -> Any:
-        """Tries a call until it has an answer, or an error that another try will not mend."""
+        """Retries a call until it succeeds, or fails with an error that a retry would not fix."""
         sent = with_request_id(request)
         headers = _headers(metadata, self._defaults)
         tries = Tries(sent, timeout, self._defaults)
@@ -92,7 +92,7 @@ class _Unary:
         *args: Any,
         **options: Any,
     ) -> Any:
-        """Tries a call once: nobody waits here who could try it again."""
+        """Makes a call once: no thread waits here that could retry it."""
         sent = with_request_id(request)
         headers = _headers(metadata, self._defaults)
         limit = Tries(sent, timeout, self._defaults).timeout()
@@ -125,7 +125,7 @@ class _ServerStreaming:
 
 
 class _TypedCall(Generic[_Result]):
-    """A call under way whose errors are ApiError; in all else it is the call itself."""
+    """A call in progress whose errors are ApiError; otherwise like the call itself."""
 
     def __init__(self, call: Any, closing: Closing, host: str) -> None:
         self._call = call
@@ -159,7 +159,7 @@ class _TypedCall(Generic[_Result]):
 def _typed(get: Callable[[], Any], closing: Closing, host: str) -> Any:
     """What gRPC gives; what it raises is raised as ApiError.
 
-    Of a channel that was closed these are errors of several kinds.
+    A closed channel raises errors of several kinds.
     """
     try:
         return get()
@@ -172,7 +172,7 @@ def _typed(get: Callable[[], Any], closing: Closing, host: str) -> Any:
 
 
 def _check(response: _Result | None) -> _Result:
-    """The message of an answer: gRPC gives None for an OK without one."""
+    """The message of a response: gRPC returns None for an OK without one."""
     if response is None:
         raise unreadable()
     return response

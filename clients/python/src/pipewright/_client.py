@@ -1,4 +1,4 @@
-"""The client whose calls block."""
+"""The blocking client."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def connect(
     insecure: bool = False,
     timeout: float = 30.0,
 ) -> Client:
-    """Makes a client of the service at an address; its first call connects.
+    """Creates a client of the service at an address; its first call connects.
 
     Args:
         address: `https://host:port`, `http://host:port`, or `host:port` for `http`; without
             a port 443 or 80, by scheme.
-        token: Who calls; or `username` and `password`.
+        token: Authenticates the caller; or use `username` and `password`.
         username: A user, with `password`.
         password: The user's password.
         ca_certificate: The authorities to trust instead of the system's, as PEM.
-        client_certificate: A certificate that says who calls, as PEM, with `client_key`.
+        client_certificate: A certificate of the client, as PEM, with `client_key`.
         client_key: The key of the certificate, as PEM.
         server_name: The name in the service's certificate, if it is not the host.
-        insecure: Allows credentials to cross a network in the clear, that is without TLS to
+        insecure: Allows credentials to cross a network in plaintext, that is without TLS to
             an address that is not loopback.
-        timeout: Seconds that a unary call may take, with all its tries, unless it is given
+        timeout: Seconds that a unary call may take, including its retries, unless it has
             a `timeout` of its own or is one of `leases`; `math.inf` for no limit.
 
     Raises:
-        ValueError: For arguments that are wrong or do not go together. The message repeats
+        ValueError: For invalid arguments or combinations. The message repeats
             no secret.
     """
     tls = Tls(ca_certificate, client_certificate, client_key, server_name)
@@ -71,24 +71,24 @@ def connect(
 
 
 class Client:
-    """A service, on one connection. It may be used by many threads at once.
+    """A service, on one connection. It may be used by many threads concurrently.
 
-    `connect` makes one. It is closed by `close`, or at the end of a `with` statement.
+    `connect` creates one. `close`, or the end of a `with` statement, closes it.
     All calls raise ApiError.
     """
 
     pipelines: PipelineServiceStub
-    """Keeps pipelines and starts jobs of them."""
+    """Manages pipelines and starts their jobs."""
     jobs: JobServiceStub
-    """Follows and steers jobs."""
+    """Shows and controls jobs."""
     runners: RunnerServiceStub
-    """Shows the runners, and takes them out of service."""
+    """Shows and drains runners."""
     projects: ProjectServiceStub
-    """Keeps projects, which own pipelines."""
+    """Manages projects, which own pipelines."""
     admin: AdminServiceStub
-    """Shows operators what the service does by itself."""
+    """Shows operators the background tasks of the service."""
     leases: LeaseServiceStub
-    """Hands stages to runners; for programs that are one."""
+    """Assigns stages to runners; for programs that are runners."""
 
     def __init__(self, service: Endpoint) -> None:
         channel = (
@@ -98,7 +98,7 @@ class Client:
         )
         self._closing = Closing()
         self._channel = Channel(channel, service.defaults, self._closing)
-        # It has what stubs need of one.
+        # It implements the part that stubs need.
         for_stubs = cast(grpc.Channel, self._channel)
         self.pipelines = PipelineServiceStub(for_stubs)
         self.jobs = JobServiceStub(for_stubs)
@@ -116,15 +116,15 @@ class Client:
     ) -> Stream[JobUpdate]:
         """Follows a job until it is over; the last update has `ended`.
 
-        Connects again for as long as it takes, without a gap or a repeat, once the service
-        has been heard.
+        Once the service has sent a message, it reconnects as often as necessary, without a gap
+        or a repeat.
 
         Args:
             job_id: The job.
-            last_seen_sequence: Where to go on, the `sequence` of an update; 0 for all
+            last_seen_sequence: Where to resume, the `sequence` of an update; 0 for all
                 events. Without it the first update is a snapshot.
-            heartbeat_interval: Seconds of silence after which the service says that it is
-                there, 1 to 60, 15 by default. After three times this it is given up.
+            heartbeat_interval: Seconds of silence after which the service sends a
+                heartbeat, 1 to 60, 15 by default. After three times this it reconnects.
 
         Raises:
             ApiError: While iterating: the service was not reached five times in a row, or
@@ -149,16 +149,16 @@ class Client:
         limit_bytes: int = 0,
         follow: bool = False,
     ) -> Stream[LogPiece]:
-        """Reads the log of a stage: chunks of bytes, and gaps where bytes are not kept.
+        """Reads the log of a stage: chunks of bytes, and gaps where bytes are not stored.
 
-        Connects again like `watch_job`.
+        Reconnects like `watch_job`.
 
         Args:
             job_id: The job.
             stage_name: The stage, which need not have started.
             attempt: The attempt at the stage; 0 for the newest.
             offset: The first byte; a negative number counts from the end.
-            limit_bytes: Stop after so many bytes; 0 for no limit.
+            limit_bytes: Stop after this many bytes; 0 for no limit.
             follow: Wait for more until the stage is over.
 
         Raises:
@@ -177,9 +177,9 @@ class Client:
         return Stream(cursor, self.jobs.ReadStageLog, cursor.conclude, self._closing)
 
     def close(self) -> None:
-        """Ends the connection, and at once all calls, watches and logs with ApiError CANCELLED.
+        """Ends the connection, and all calls, watches and logs with ApiError CANCELLED.
 
-        So end those that are made afterwards.
+        Later ones fail in the same way.
         """
         self._channel.close()
 

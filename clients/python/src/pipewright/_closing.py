@@ -1,4 +1,4 @@
-"""The end of a client whose calls block."""
+"""The end of a blocking client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Closing:
-    """Tells all that wait in a client, in any thread, that it was closed."""
+    """Notifies all waiters of a client, in any thread, that it was closed."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -23,15 +23,15 @@ class Closing:
         self.wake()
 
     def wake(self) -> None:
-        """Has each pause look whether its own reason to end is there."""
+        """Makes each pause check its own reason to end."""
         with self._changed:
             self._changed.notify_all()
 
     def pause(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Waits, unless the client is closed or the pause is over for a reason of its own."""
+        """Waits, unless the client is closed or `is_over` is true."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._is_set or is_over(),
-                # A service may ask for more than a thread can wait.
+                # A service may request more than a thread can wait.
                 min(seconds, threading.TIMEOUT_MAX),
             )

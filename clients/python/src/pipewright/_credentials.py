@@ -1,4 +1,4 @@
-"""What a call says of its caller."""
+"""Credentials of calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def authorization(
 ) -> str | None:
     """The value of the header `authorization`, or None for a caller without credentials.
 
-    Raises ValueError, which never repeats a secret, for what cannot be sent.
+    Raises ValueError, which never repeats a secret, for invalid credentials.
     """
     if username is None and password is None:
         return None if token is None else _bearer(token)
@@ -32,7 +32,7 @@ def _basic(username: str, password: str) -> str:
     """RFC 7617, in UTF-8."""
     if not username or ":" in username:
         raise ValueError("a username is not empty and has no colon")
-    # Lone surrogates cannot be encoded, and the error of that would hold the password.
+    # Lone surrogates cannot be encoded, and that error would contain the password.
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in username + password):
         raise ValueError("usernames and passwords have no control characters and no surrogates")
     pair = f"{username}:{password}".encode()

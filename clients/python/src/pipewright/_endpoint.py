@@ -1,4 +1,4 @@
-"""What it takes to reach a service."""
+"""The connection options of a service."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _milliseconds(seconds: float) -> int:
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", _milliseconds(_KEEPALIVE)),
     ("grpc.keepalive_timeout_ms", _milliseconds(_KEEPALIVE_TIMEOUT)),
-    # What ends the connection; the option above alone leaves it at a minute (grpcio 1.85).
+    # This ends the connection; the option above alone leaves it at a minute (grpcio 1.85).
     ("grpc.http2.ping_timeout_ms", _milliseconds(_KEEPALIVE_TIMEOUT)),
     ("grpc.keepalive_permit_without_calls", 0),
-    # gRPC stops its pings on a silent stream after two without this.
+    # Without this, gRPC stops its pings on a silent stream after two.
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", _milliseconds(FIRST)),
     ("grpc.max_reconnect_backoff_ms", _milliseconds(LONGEST)),
-    # Despite its name what one attempt to connect may take.
+    # Despite its name, the time limit of one attempt to connect.
     ("grpc.min_reconnect_backoff_ms", _milliseconds(_CONNECT_TIMEOUT)),
     ("grpc.http2.lookahead_bytes", _STREAM_WINDOW),
     # It would make the window of a stream larger.
@@ -50,7 +50,7 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 @dataclass(frozen=True)
 class Tls:
-    """How the service and the client know each other; certificates and keys are PEM."""
+    """Authentication of the service and the client; certificates and keys are PEM."""
 
     ca_certificate: bytes | None = None
     client_certificate: bytes | None = None
@@ -62,10 +62,10 @@ class Tls:
             raise ValueError("a client certificate and its key are given together")
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """The same as gRPC takes it; raises ValueError, which repeats no key, for what is no PEM.
+        """Converts it for gRPC; raises ValueError, which repeats no key, for invalid PEM.
 
-        gRPC would trust its own authorities in place of none, and find out about the rest
-        only as it connects.
+        gRPC would trust its own authorities instead of none, and report other errors only when
+        it connects.
         """
         if self.ca_certificate is not None and not _are_certificates(self.ca_certificate):
             raise ValueError("the CA certificate is no PEM of certificates")
@@ -86,7 +86,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A service, and what the calls to it have in common."""
+    """A service, and the common settings of calls to it."""
 
     target: str
     credentials: grpc.ChannelCredentials | None
@@ -104,12 +104,12 @@ def endpoint(
     insecure: bool,
     timeout: float,
 ) -> Endpoint:
-    """Checks all that `connect` is given; raises ValueError for what is wrong with it."""
+    """Checks the arguments of `connect`; raises ValueError for invalid ones."""
     place = Address.parse(address)
     header = authorization(token, username, password)
     if header and not (place.is_tls or place.is_loopback or insecure):
         raise ValueError(
-            f"credentials would cross the network in the clear to {place.host}; "
+            f"credentials would cross the network in plaintext to {place.host}; "
             "use https, or insecure=True if the network is trusted"
         )
     if tls != Tls() and not place.is_tls:
@@ -127,7 +127,7 @@ def endpoint(
 def _options(place: Address, tls: Tls) -> tuple[Option, ...]:
     options: tuple[Option, ...] = OPTIONS
     if place.is_loopback:
-        # A proxy would take "loopback" for itself, and credentials would go to it in the clear.
+        # A proxy would take "loopback" for itself, and get the credentials in plaintext.
         options += (("grpc.enable_http_proxy", 0),)
     if tls.server_name:
         options += (("grpc.ssl_target_name_override", tls.server_name),)
@@ -135,7 +135,7 @@ def _options(place: Address, tls: Tls) -> tuple[Option, ...]:
 
 
 def _are_certificates(pem: bytes) -> bool:
-    # Looked at before it is decoded: the error of that would hold what may be a key.
+    # Checked before it is decoded: a decoding error would contain what may be a key.
     if not pem or not pem.isascii():
         return False
     try:
@@ -146,9 +146,9 @@ def _are_certificates(pem: bytes) -> bool:
 
 
 def _system_authorities() -> bytes | None:
-    """The certificates that this system trusts; gRPC by itself trusts those that it ships.
+    """The certificates that this system trusts; gRPC's default is those that it ships.
 
-    None, which leaves it at that, where Python finds no file of them.
+    None, which keeps gRPC's default, if Python finds no file of them.
     """
     trusted = ssl.create_default_context().get_ca_certs(binary_form=True)
     return "".join(map(ssl.DER_cert_to_PEM_cert, trusted)).encode() or None

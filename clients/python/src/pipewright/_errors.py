@@ -1,4 +1,4 @@
-"""The one error of calls."""
+"""The error of calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Detail = TypeVar("_Detail", bound=Message)
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """What is wrong with one field of a request."""
+    """An invalid field of a request."""
 
     field: str
     """Its path, such as `pipeline.stages[0].name`."""
@@ -41,11 +41,11 @@ class ApiError(Exception):
     """What happened, for programs, such as `ETAG_MISMATCH`; empty if the service was not
     reached."""
     domain: str
-    """Whose reason it is, `pipewright`; empty where the reason is."""
+    """The namespace of the reason, `pipewright`; empty if the reason is."""
     metadata: Mapping[str, str]
-    """Facts that belong to the reason."""
+    """Further facts about the reason."""
     field_violations: tuple[FieldViolation, ...]
-    """All that is wrong with the fields of the request."""
+    """All invalid fields of the request."""
     retry_delay: timedelta | None
     """The pause that the service asks for before another try."""
     http_status: int | None
@@ -79,21 +79,21 @@ class ApiError(Exception):
 
 
 class ClosedError(ApiError):
-    """The client was closed: no other call would be answered."""
+    """The client was closed: every other call would fail, too."""
 
 
 def closed() -> ClosedError:
-    """The error of all that waits in a client that is closed, and of what is asked of it."""
+    """The error of all waiting and later calls of a closed client."""
     return ClosedError(grpc.StatusCode.CANCELLED, "the client is closed")
 
 
 def unreadable() -> ApiError:
-    """The error of an answer without a message, or with one that cannot be decoded."""
+    """The error of a response without a message, or with one that cannot be decoded."""
     return ApiError(grpc.StatusCode.INTERNAL, "the service sent no message that can be read")
 
 
 class _FailedCall(Protocol):
-    """What the errors of both kinds of channels have, though gRPC's types do not say so."""
+    """The methods of errors of both kinds of channels, which gRPC's types do not declare."""
 
     def code(self) -> grpc.StatusCode: ...
     def details(self) -> str | None: ...
@@ -129,7 +129,7 @@ def api_error(error: grpc.RpcError, host: str) -> ApiError:
 
 
 def _details(failed: _FailedCall) -> Iterable[Any]:
-    """What came with the status. Broken details are none: the status matters more."""
+    """The details of the status. Broken details are ignored: the status matters more."""
     for key, value in failed.trailing_metadata() or ():
         if key == _DETAILS and isinstance(value, bytes):
             try:

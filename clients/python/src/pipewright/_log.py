@@ -1,4 +1,4 @@
-"""The place of a reader in the log of a stage."""
+"""The position of a reader in the log of a stage."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ._resume import FINAL, broken
 from .v1 import LogChunk, LogGap, ReadStageLogRequest, ReadStageLogResponse
 
 LogPiece = LogChunk | LogGap
-"""Bytes of a log with their offset, or a range of it that is not kept."""
+"""Bytes of a log with their offset, or a range of it that is not stored."""
 
 _SILENCE = 3 * 15.0
 
 
 class LogCursor:
-    """Knows the attempt, the offset of the next byte and how many are left to ask for."""
+    """Tracks the attempt, the offset of the next byte and the remaining limit."""
 
     final = FINAL | {grpc.StatusCode.OUT_OF_RANGE}
     silence = _SILENCE
@@ -24,11 +24,11 @@ class LogCursor:
     def __init__(self, request: ReadStageLogRequest) -> None:
         self.done = False
         self._request = request
-        # Where an offset that counts from the end is, the first message tells.
+        # For an offset that counts from the end, the first message has the position.
         self._expected = request.offset if request.offset >= 0 else None
 
     def request(self) -> ReadStageLogRequest:
-        """Asks for the bytes that come next."""
+        """A request for the next bytes."""
         request = ReadStageLogRequest()
         request.CopyFrom(self._request)
         if self._expected is not None:
@@ -36,7 +36,7 @@ class LogCursor:
         return request
 
     def accept(self, message: ReadStageLogResponse) -> Iterator[LogPiece]:
-        """The piece in a message, less what was had already."""
+        """The new part of the piece in a message."""
         self._request.attempt = message.attempt
         match message.WhichOneof("payload"):
             case "chunk":
@@ -56,16 +56,16 @@ class LogCursor:
                 self.done = message.HasField("end")
 
     def conclude(self) -> None:
-        """The stream has ended well.
+        """Called when the stream has ended with OK.
 
-        Raises ApiError if it was to go on until the stage is over, and was not told so.
+        Raises ApiError if it follows the stage, and the end of the log was not sent.
         """
         if self._request.follow and self._request.limit_bytes == 0:
             raise broken("the log ended before its stage")
         self.done = True
 
     def _move(self, start: int, end: int) -> int:
-        """Goes to the end of a range; how much of it was had."""
+        """Moves to the end of a range; returns how much of it was read already."""
         expected = start if self._expected is None else self._expected
         if start > expected:
             raise broken("bytes of the log are missing")
@@ -73,7 +73,7 @@ class LogCursor:
         return expected - start
 
     def _count(self, size: int) -> None:
-        """Takes bytes off the limit; 0 left would ask for all there is."""
+        """Subtracts bytes from the limit; a limit of 0 would mean no limit."""
         if self._request.limit_bytes > 0:
             self._request.limit_bytes = max(self._request.limit_bytes - size, 0)
             self.done = self._request.limit_bytes == 0

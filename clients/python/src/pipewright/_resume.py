@@ -1,4 +1,4 @@
-"""How a stream goes on after it broke."""
+"""Resumption of broken streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._backoff import Backoff
 from ._errors import ApiError, ClosedError
 
 MOST_FAILURES = 5
-"""In a row, of a service that has never sent a message."""
+"""Consecutive failures of a service that has never sent a message."""
 
 FINAL = frozenset(
     {
@@ -22,7 +22,7 @@ FINAL = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
-"""What another call would be answered with, too."""
+"""Errors that another call would get, too."""
 
 Request = TypeVar("Request", covariant=True)
 Message = TypeVar("Message", contravariant=True)
@@ -30,11 +30,11 @@ Item = TypeVar("Item", covariant=True)
 
 
 class Cursor(Protocol[Request, Message, Item]):
-    """A place in a stream: what was had, and how to ask for the rest."""
+    """A position in a stream, and the request for the rest."""
 
     @property
     def final(self) -> frozenset[grpc.StatusCode]:
-        """Statuses after which it is no use to go on."""
+        """Statuses after which the stream is not resumed."""
         ...
 
     @property
@@ -44,20 +44,20 @@ class Cursor(Protocol[Request, Message, Item]):
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to ask for."""
+        """Whether everything was received."""
         ...
 
     def request(self) -> Request:
-        """Asks for what comes next."""
+        """A request for the rest."""
         ...
 
     def accept(self, message: Message) -> Iterator[Item]:
-        """What is new in a message. Raises ApiError if something before it is missing."""
+        """The new items of a message. Raises ApiError if something before it is missing."""
         ...
 
 
 class Resumption:
-    """Decides whether a stream that broke is opened again, and when."""
+    """Decides whether a broken stream is opened again, and when."""
 
     def __init__(self, final: frozenset[grpc.StatusCode]) -> None:
         self._final = final
@@ -66,12 +66,12 @@ class Resumption:
         self._was_heard = False
 
     def heard(self) -> None:
-        """A message has come."""
+        """Records a message."""
         self._was_heard = True
         self._backoff.reset()
 
     def pause(self, error: ApiError) -> float:
-        """Seconds to wait before the next call; raises the error if it is the end."""
+        """Seconds to wait before the next call; raises the error if it is final."""
         self._failures += 1
         if error.code in self._final or isinstance(error, ClosedError):
             raise error
@@ -86,5 +86,5 @@ def broken(why: str) -> ApiError:
 
 
 def silent() -> ApiError:
-    """The error of a stream on which nothing came, heartbeats neither."""
+    """The error of a stream without messages, including heartbeats."""
     return broken("the service has gone silent")

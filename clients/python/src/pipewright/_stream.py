@@ -1,4 +1,4 @@
-"""Streams that resume by themselves, read by blocking."""
+"""Resuming streams with blocking reads."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Conclude = Callable[[], "_Item | None"]
 
 
 class Stream(Generic[_Item]):
-    """What comes of a job or a log, over as many calls as it takes.
+    """The items of a watch or a log, over as many calls as necessary.
 
     An iterator to be used in a `for` loop. Leaving the loop ends the call; a stream that
     is kept in a variable is used in a `with` statement or closed. Iterating raises ApiError
-    for errors that no other call would mend.
+    for errors that another call would not fix.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Stream(Generic[_Item]):
         try:
             return next(self._items)
         except ValueError:
-            # Another thread is busy closing it.
+            # Another thread is closing it.
             if self._exit.is_set():
                 raise StopIteration from None
             raise
@@ -55,7 +55,7 @@ class Stream(Generic[_Item]):
     def close(self) -> None:
         """Ends the call on the service and the iteration, from any thread."""
         self._exit.leave()
-        # Refused while another thread waits in it, which has been told to leave.
+        # Refused while another thread waits in it, which was notified to leave.
         with suppress(ValueError):
             self._items.close()
 
@@ -99,7 +99,7 @@ def _resume(
 
 
 class _Exit:
-    """The way out of a stream, for any thread."""
+    """Ends a stream, from any thread."""
 
     def __init__(self, closing: Closing) -> None:
         self._closing = closing
@@ -107,10 +107,10 @@ class _Exit:
         self._call: Any = None
 
     def hold(self, call: Any) -> Any:
-        """Names the call under way, and gives it back.
+        """Stores the current call, and returns it.
 
-        It looks only after it has named it, and `leave` names it only after it has left, so
-        that one of both sees what the other did.
+        It checks for the end only after it has stored the call, and `leave` reads the call only
+        after it has marked the end, so that one of both sees what the other did.
         """
         self._call = call
         if self._left:
@@ -118,7 +118,7 @@ class _Exit:
         return call
 
     def drop(self) -> None:
-        """Cancels the call under way."""
+        """Cancels the current call."""
         if self._call is not None:
             self._call.cancel()
 
@@ -129,19 +129,19 @@ class _Exit:
         self.drop()
 
     def is_set(self) -> bool:
-        """Whether somebody left."""
+        """Whether the stream was left."""
         return self._left
 
     def wait(self, seconds: float) -> None:
-        """Pauses, unless somebody leaves or closes the client."""
+        """Pauses, unless the stream is left or the client closed."""
         self._closing.pause(seconds, self.is_set)
 
 
 class _Watchdog(Generic[_Message]):
-    """The messages of a call, which it cancels once the next one lets itself be waited for.
+    """The messages of a call, which it cancels if the next one takes too long.
 
-    Reading from a call of gRPC has no time limit of its own, so a thread keeps the time.
-    It counts while the reader waits, and not while it is busy with a message.
+    Reading from a call of gRPC has no time limit of its own, so a thread measures it.
+    Only the time in which the reader waits counts, not the time that it takes for a message.
     """
 
     def __init__(self, call: Any, limit: float) -> None:
@@ -174,7 +174,7 @@ class _Watchdog(Generic[_Message]):
         self._thread.join()
 
     def _watch(self) -> None:
-        """Never sleeps past a time that is due: it sleeps for the limit at most."""
+        """Sleeps for the limit at most, so it never misses the due time."""
         while not self._over.wait(min(self._due - time.monotonic(), self._limit)):
             if self._due <= time.monotonic():
                 self._was_silent = True

@@ -1,4 +1,4 @@
-"""The place of a watch in the list of a job's events."""
+"""The position of a watch in the list of a job's events."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _HEARTBEAT = 15.0
 _SHORTEST_HEARTBEAT = 1.0
 _LONGEST_HEARTBEAT = 60.0
 _MISSED_HEARTBEATS = 3
-# What a Duration can say, ten thousand years.
+# The maximum of a Duration, ten thousand years.
 _MOST_SECONDS = 315_576_000_000
 _TERMINAL = frozenset({Job.STATE_SUCCEEDED, Job.STATE_FAILED, Job.STATE_CANCELLED})
 
 
 @dataclass(frozen=True)
 class JobUpdate:
-    """News of a job: an event, or a snapshot that replaces what is known."""
+    """A change of a job: an event, or a snapshot that replaces the known state."""
 
     sequence: int
-    """What the update covers; a watch goes on from here with it as `last_seen_sequence`."""
+    """The position after the update; as `last_seen_sequence` it resumes a watch from here."""
     event: JobEvent | None = None
     """The change, unless the update is a snapshot."""
     snapshot: JobSnapshot | None = None
@@ -33,7 +33,7 @@ class JobUpdate:
 
 
 class WatchCursor:
-    """Knows the last sequence that was given out."""
+    """Tracks the last sequence that was returned."""
 
     final = FINAL
 
@@ -51,20 +51,20 @@ class WatchCursor:
     def silence(self) -> float:
         """Seconds after which heartbeats have been missed.
 
-        An interval outside of the service's bounds counts as the nearest, until it refuses it.
+        An interval outside of the service's bounds is clamped until the service refuses it.
         """
         interval = min(max(self._heartbeat or _HEARTBEAT, _SHORTEST_HEARTBEAT), _LONGEST_HEARTBEAT)
         return _MISSED_HEARTBEATS * interval
 
     def request(self) -> WatchJobRequest:
-        """Asks for what comes after the last sequence."""
+        """A request for what follows the last sequence."""
         interval = timedelta(seconds=self._heartbeat) if self._heartbeat else None
         return WatchJobRequest(
             job_id=self._job_id, last_seen_sequence=self._last, heartbeat_interval=interval
         )
 
     def accept(self, message: WatchJobResponse) -> Iterator[JobUpdate]:
-        """The updates of a message; none of a payload that is not known."""
+        """The updates of a message; none for an unknown payload."""
         match message.WhichOneof("payload"):
             case "snapshot":
                 yield self._replace(message.snapshot)
@@ -76,7 +76,7 @@ class WatchCursor:
     def conclude(self, job: Job) -> JobUpdate:
         """The last update of a stream that ended before its job was seen to end.
 
-        Raises ApiError if the job, as it was read after that, has not ended.
+        Raises ApiError if the job, which is read after that, has not ended.
         """
         if job.state not in _TERMINAL:
             raise broken("the watch ended before the job")

@@ -2,7 +2,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { NotGrpcError, withoutStatus } from "../not-grpc.js";
 import { rethrown } from "../rethrown.js";
 
-/** Codes of Connect's own that mean what they say: of a reset stream, a limit or an HTTP status. */
+/** Codes of Connect's own errors that are right: for a reset stream, a limit or an HTTP status. */
 const KEPT: ReadonlySet<Code> = new Set([
   Code.Canceled,
   Code.ResourceExhausted,
@@ -12,9 +12,9 @@ const KEPT: ReadonlySet<Code> = new Set([
 ]);
 
 /**
- * Says UNAVAILABLE where the connection or an answer was cut, and INTERNAL where the answer makes
- * no sense. Connect has codes for these that would pass for the service's own, such as
- * INVALID_ARGUMENT for half a message. Of a call that was aborted, Connect says so afterwards,
+ * Sets UNAVAILABLE if the connection or a response was cut, and INTERNAL if the response is
+ * invalid. Connect has codes for these that look like the service's own, such as
+ * INVALID_ARGUMENT for half a message. For an aborted call Connect reports the abort afterwards,
  * whatever is thrown here.
  *
  * @param host the host and the port of the service, for messages.
@@ -35,7 +35,7 @@ export function ownErrors(host: string, codeOf: (error: unknown) => Code | undef
   };
 }
 
-/** Whether the service said so itself. */
+/** Whether the service itself sent the error. */
 export function isOfService(error: unknown): boolean {
   return error instanceof ConnectError && error.metadata.has("grpc-status");
 }
@@ -54,7 +54,7 @@ function messageOf(host: string, message: string, known: Code | undefined): stri
   return /missing (status|trailer)$/.test(message) ? withoutStatus(host) : message;
 }
 
-/** Connect has no code of its own for an answer that ends before it should. */
+/** Connect has no code of its own for a truncated response. */
 function isCut(message: string): boolean {
   return /incomplete envelope|missing (status|trailer)$/.test(message);
 }

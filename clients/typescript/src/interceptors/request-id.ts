@@ -3,8 +3,8 @@ import type { Interceptor } from "@connectrpc/connect";
 import { isOfRunners } from "../of-runners.js";
 
 /**
- * Gives each call that changes something an id, the same for all its tries, unless the caller gave
- * one or the call is `validate_only`. The caller's own message is not changed.
+ * Sets an id for each call that changes something, the same for all its tries, unless the caller
+ * set one or the call is `validate_only`. The caller's own message is not changed.
  */
 export const requestId: Interceptor = (next) => (request) => {
   if (request.stream || isOfRunners(request.service) || !needsId(request.message)) {
@@ -26,7 +26,7 @@ function withId(schema: DescMessage, message: Message): Message {
   return copy;
 }
 
-/** Of version 4. `crypto.randomUUID()` is not there for pages that came over plain http. */
+/** Version 4. `crypto.randomUUID()` is not available to pages that were loaded over plain http. */
 function uuid(): string {
   const digits = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte, index) => {
     const value = index === 6 ? (byte & 0x0f) | 0x40 : index === 8 ? (byte & 0x3f) | 0x80 : byte;

@@ -4,12 +4,12 @@ import type { Clock } from "../clock.js";
 import { PipewrightError } from "../error.js";
 import { isOfRunners } from "../of-runners.js";
 
-/** How often a call is made while the service is unavailable. */
+/** The number of tries of a call while the service is unavailable. */
 export const TRIES = 5;
 
 /**
- * Makes a call again that failed with UNAVAILABLE, within the time limit of the call, which its
- * signal keeps. Streams are not: what resumes them knows better.
+ * Retries a call that failed with UNAVAILABLE, within the time limit of the call, which its signal
+ * enforces. Streams are not retried here: resume.ts reopens them.
  */
 export function retry(clock: Clock): Interceptor {
   return (next) => async (request) => {

@@ -16,10 +16,10 @@ import { reportForeign } from "./foreign.js";
 
 const PINGS = { pingIntervalMs: 30_000, pingTimeoutMs: 20_000, pingIdleConnection: false };
 const STREAM_WINDOW = 64 * 1024;
-/** Streams that nobody reads do not stop the others, up to 128 of them. */
+/** Up to 128 streams without a reader do not block the others. */
 const CONNECTION_WINDOW = 8 * 1024 * 1024;
 
-/** How the service and the client prove who they are. All but the name is PEM. */
+/** Authentication of the service and the client. All but the name is PEM. */
 export interface TlsOptions {
   /** Authorities to trust instead of those that Node.js trusts. */
   readonly ca?: string | undefined;
@@ -31,7 +31,7 @@ export interface TlsOptions {
   readonly servername?: string | undefined;
 }
 
-/** Connect's connections, with a window of their own, and with statuses that Connect can read. */
+/** Connect's connections, with another window, and with statuses that Connect can read. */
 export class Sessions extends Http2SessionManager {
   readonly #prepared = new WeakSet<Http2Session>();
   /** Those whose peer has sent its settings. */
@@ -39,7 +39,7 @@ export class Sessions extends Http2SessionManager {
   readonly #host: string;
   readonly #clock: Clock;
   readonly #backoff = new Backoff();
-  /** When the next connection may be attempted, by the clock. */
+  /** The earliest time of the next attempt to connect, by the clock. */
   #nextAttempt = 0;
 
   /** @throws Error if a certificate or the key is not PEM, or they do not belong together. */
@@ -51,8 +51,9 @@ export class Sessions extends Http2SessionManager {
   }
 
   /**
-   * Waits until a call may use the connection. However many calls do, an attempt to connect
-   * pauses before the next, unless a connection had an answer: to be let in is not enough.
+   * Waits until a call may use the connection. However many calls wait, there is a
+   * pause between attempts to connect, unless a connection got a response: an accepted connection
+   * is not enough.
    */
   async reach(signal: AbortSignal): Promise<void> {
     while (["closed", "error"].includes(this.state())) {
@@ -61,7 +62,7 @@ export class Sessions extends Http2SessionManager {
         await this.#clock.sleep(pauseMs, signal);
       } else {
         this.#nextAttempt = this.#clock.now() + this.#backoff.next();
-        void this.connect(); // It is under way when this returns, and how it ends its calls tell.
+        void this.connect(); // In progress when this returns; its calls report how it ends.
       }
     }
   }
@@ -80,25 +81,25 @@ export class Sessions extends Http2SessionManager {
       this.#nextAttempt = 0;
     });
     stream.on("trailers", mendHeaders);
-    tellHowItEnds(stream, stream.session);
+    reportEnd(stream, stream.session);
     return stream;
   }
 
-  /** What can be done only once the connection is there. */
+  /** Setup that is possible only once the connection exists. */
   #prepare(session: Http2Session | undefined): void {
     if (session && !this.#prepared.has(session)) {
       this.#prepared.add(session);
       session.once("remoteSettings", () => this.#greeted.add(session));
       session.setLocalWindowSize(CONNECTION_WINDOW);
-      // Connect stops listening as it closes. An error that is under way then, of which the calls
-      // were told already, would end the process.
+      // Connect removes its listener when it closes. A later error, which the calls have reported
+      // already, would end the process.
       session.on("error", () => {});
     }
   }
 }
 
 function secured({ ca, cert, key, servername }: TlsOptions): SecureClientSessionOptions {
-  // createSecureContext() takes authorities that it cannot read for none at all.
+  // createSecureContext() treats unreadable authorities as none.
   if (ca !== undefined) {
     new X509Certificate(ca);
   }
@@ -119,11 +120,11 @@ function mendHeaders(headers: IncomingHttpHeaders): void {
 }
 
 /**
- * Tells two ends of a stream that Connect does not: Node.js closes the streams of a connection
- * that has ended with CANCEL, as if the service had said so, and one that is reset with NO_ERROR
+ * Reports two ends of a stream that Connect misses: Node.js closes the streams of an ended
+ * connection with CANCEL, as if the service had sent it, and a stream that is reset with NO_ERROR
  * before the headers looks as if they were still to come.
  */
-function tellHowItEnds(stream: ClientHttp2Stream, session: Http2Session | undefined): void {
+function reportEnd(stream: ClientHttp2Stream, session: Http2Session | undefined): void {
   let isAnswered = false;
   stream.once("response", () => {
     isAnswered = true;
@@ -131,7 +132,7 @@ function tellHowItEnds(stream: ClientHttp2Stream, session: Http2Session | undefi
   stream.once("close", () => {
     const isLost = stream.rstCode === constants.NGHTTP2_CANCEL && session?.destroyed !== false;
     if (isLost || (stream.rstCode === constants.NGHTTP2_NO_ERROR && !isAnswered)) {
-      // Connect takes the first error that it hears; after the call it hears none.
+      // Connect uses the first error that it receives; after the call it has no listener.
       stream.emit("error", new ConnectError("the connection ended", Code.Unavailable));
     }
   });

@@ -11,6 +11,6 @@ export function webPlatform({ origin, hostPort }: Address): Platform {
       createGrpcWebTransport({ baseUrl: origin, interceptors, fetch: fetchMended(hostPort) }),
     // What fetch() throws where there is no connection, or no longer.
     codeOf: (error) => (error instanceof TypeError ? Code.Unavailable : undefined),
-    close: () => {}, // Connections are the browser's.
+    close: () => {}, // The browser owns the connections.
   };
 }

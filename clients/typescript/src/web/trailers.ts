@@ -2,13 +2,14 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { LARGEST_MESSAGE } from "../message-size.js";
 import { mendStatus } from "../status.js";
 
-/** A byte of flags and four of length go before the payload of a frame. */
+/** One byte of flags and four of length precede the payload of a frame. */
 const PREFIX_BYTES = 5;
 const TRAILERS_FLAG = 0x80;
 
 /**
- * Passes on a body of gRPC-Web, which is frames, the last one with the trailers, but with a
- * status in these that Connect can read. Connect has no limit for a frame, so that it is here.
+ * Forwards a gRPC-Web body with a status that Connect can read in its trailers. The body consists
+ * of frames; the last one has the trailers. Connect has no limit for a frame, so it is checked
+ * here.
  */
 export function mendTrailers(): TransformStream<Uint8Array, Uint8Array> {
   let rest = new Uint8Array();
@@ -23,7 +24,7 @@ export function mendTrailers(): TransformStream<Uint8Array, Uint8Array> {
         throw new ConnectError("a message is larger than 4 MiB", Code.ResourceExhausted);
       }
     },
-    // A frame that was cut is for Connect to complain of.
+    // Connect reports a truncated frame.
     flush: (controller) => controller.enqueue(rest),
   });
 }

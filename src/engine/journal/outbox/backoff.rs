@@ -3,8 +3,9 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
-/// The pause after this many tries: it doubles from 1 s to 1 h, less up to half of it at
-/// random, so that what failed together does not come back together.
+/// The pause after this many attempts: it doubles from 1 s to 1 h, less a random
+/// part of up to a half, so that messages that failed together are not retried
+/// together.
 pub(super) fn pause(attempts: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     let longest = (FIRST * 2u32.pow(doublings)).min(LONGEST);

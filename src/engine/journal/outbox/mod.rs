@@ -1,9 +1,10 @@
-//! What leaves the process because of a commit: written in the same commit, sent by a task.
+//! Messages that leave the process because of a commit: written in the same commit,
+//! sent by a task.
 //!
-//! A message is sent at least once, and its key is the idempotency key of its receiver. It
-//! is tried again with a backoff; messages with the same order key are sent one after the
-//! other. One that cannot be sent becomes a dead letter, which is kept for an operator, and
-//! lets those behind it go on.
+//! A message is sent at least once, and its key is the idempotency key for its
+//! receiver. It is retried with a backoff. Messages with the same order key are
+//! sent one after the other. A message that cannot be sent becomes a dead letter,
+//! which is kept for an operator and does not block those behind it.
 
 mod backoff;
 #[cfg(test)]
@@ -38,27 +39,26 @@ use backoff::pause;
 
 pub(in crate::engine) const TASK: Task = Task {
     name: "outbox",
-    description: "sends what commits have left to be sent",
+    description: "sends the messages that commits wrote",
     period: Duration::from_secs(30),
 };
 
-/// Tries of one message before it is a dead letter: with the backoff about a day.
+/// Attempts before a message becomes a dead letter: about a day with the backoff.
 const MAX_ATTEMPTS: u32 = 24;
-/// How long one try may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a claim holds: longer than a try, so that nothing is sent twice at once.
+/// How long a claim lasts: longer than an attempt, so that nothing is sent twice
+/// concurrently.
 const CLAIMED_FOR: Duration = Duration::from_secs(60);
-/// Messages of one kind that are sent at a time.
-const AT_ONCE: usize = 16;
+/// Messages of one kind that are sent concurrently.
+const MAX_CONCURRENT_SENDS: usize = 16;
 /// How long a dead letter is kept: 30 days.
 const DEAD_LETTERS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A message that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Message {
-    /// Unique within its kind: the idempotency key of the receiver.
+    /// Unique within its kind: the idempotency key for the receiver.
     pub(in crate::engine) key: String,
-    /// Which try this is, from 1.
+    /// Starts at 1.
     pub(in crate::engine) attempt: u32,
     pub(in crate::engine) body: Bytes,
 }
@@ -73,7 +73,6 @@ pub(in crate::engine) trait Sender: Send + Sync + 'static {
     async fn send(&self, message: &Message) -> Result<(), SendError>;
 }
 
-/// Why a message was not sent.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub(in crate::engine) struct SendError {
@@ -90,7 +89,7 @@ impl SendError {
         }
     }
 
-    /// It will never be sent as it is.
+    /// It can never be sent.
     pub(in crate::engine) fn permanent(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -99,7 +98,7 @@ impl SendError {
     }
 }
 
-/// The write that has a message sent once its batch is committed.
+/// The write that puts a message into the outbox.
 pub(in crate::engine) fn message(
     kind: &'static str,
     key: String,
@@ -128,11 +127,11 @@ impl Subscriber for Posted {
     }
 }
 
-/// Sends what is in the outbox.
+/// Sends the messages in the outbox.
 pub(in crate::engine) struct Outbox {
     journal: Arc<Journal>,
     senders: Vec<Arc<dyn Sender>>,
-    /// Names this process among those that claim.
+    /// Identifies this process as the owner of claims.
     owner: Uuid,
 }
 
@@ -145,15 +144,18 @@ impl Outbox {
         }
     }
 
-    /// Sends what is due now.
     pub(in crate::engine) async fn run(self: Arc<Self>) -> Result<Ran, String> {
-        let told = |error: StoreError| error.to_string();
+        let describe = |error: StoreError| error.to_string();
         let environment = self.journal.environment();
         let mut items = 0;
         let mut next: Option<SystemTime> = None;
         for sender in &self.senders {
-            items += self.send_due(sender.as_ref()).await.map_err(told)?;
-            let due = self.store().next_due(sender.kind()).await.map_err(told)?;
+            items += self.send_due(sender.as_ref()).await.map_err(describe)?;
+            let due = self
+                .store()
+                .next_due(sender.kind())
+                .await
+                .map_err(describe)?;
             next = next.into_iter().chain(due).min();
         }
         Ok(Ran {
@@ -166,7 +168,7 @@ impl Outbox {
         let now = self.journal.environment().steady_now();
         let until = now + CLAIMED_FOR;
         let store = self.store();
-        let claimed = store.claim_due(sender.kind(), self.owner, now, until, AT_ONCE);
+        let claimed = store.claim_due(sender.kind(), self.owner, now, until, MAX_CONCURRENT_SENDS);
         let claimed = claimed.await?;
         let number = claimed.len() as u64;
         let sent = claimed.into_iter().map(|work| self.deliver(sender, work));
@@ -207,7 +209,7 @@ impl Outbox {
         };
         counter!(OUTBOX_MESSAGES, "kind" => kind, "result" => result).increment(1);
         match self.journal.commit(Batch::of(writes)).await {
-            // Claimed anew since: whoever has it now sees to it.
+            // Claimed by another worker since, which now handles it.
             Ok(()) | Err(CommitError::Conflict) => Ok(()),
             Err(CommitError::Store(error) | CommitError::Unknown(error)) => Err(error),
             Err(error) => Err(StoreError::transient(error.to_string())),

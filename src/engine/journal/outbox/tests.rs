@@ -15,10 +15,10 @@ use super::*;
 
 const KIND: &str = "test.sent";
 
-/// Stands for something outside: refuses as often as it is told to.
+/// An external receiver: refuses as often as the test says.
 #[derive(Default)]
 struct Receiver {
-    /// How often each key is refused before it is taken.
+    /// How often each key is refused before it is accepted.
     refusals: Mutex<BTreeMap<String, u32>>,
     taken: Mutex<Vec<(String, u32)>>,
     at_once: AtomicUsize,
@@ -97,7 +97,7 @@ impl World {
         self.receiver.refusals.lock().insert(key.to_owned(), times);
     }
 
-    /// Lets time pass until nothing is left to send.
+    /// Advances time until nothing is left to send.
     async fn settled(&self) -> Vec<(String, u32)> {
         while self.journal.store().count_due(KIND).await.unwrap() > 0 {
             sleep(Duration::from_secs(1)).await;
@@ -135,7 +135,7 @@ async fn a_message_is_sent_once_however_often_it_is_posted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_is_sent_again_with_a_backoff() {
+async fn a_refused_message_is_retried_with_a_backoff() {
     let world = World::new();
     world.refuse("a", 5);
     let start = tokio::time::Instant::now();
@@ -158,11 +158,11 @@ async fn messages_with_an_order_key_are_sent_one_after_the_other() {
     let in_order: Vec<_> = sent.iter().filter(|(key, _)| key != "other").collect();
     let keys: Vec<&str> = in_order.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["1", "2", "3"]);
-    assert_eq!(sent[0].0, "other", "another receiver is not kept waiting");
+    assert_eq!(sent[0].0, "other", "another receiver does not wait");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_sent_is_a_dead_letter_and_holds_nothing_up() {
+async fn a_message_that_cannot_be_sent_becomes_a_dead_letter_and_blocks_nothing() {
     let world = World::new();
     world.post("1", Some("receiver"), "never").await;
     world.post("2", Some("receiver"), "").await;
@@ -184,7 +184,7 @@ async fn what_cannot_be_sent_is_a_dead_letter_and_holds_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_given_up_after_its_last_try() {
+async fn a_message_is_given_up_after_its_last_attempt() {
     let world = World::new();
     world.refuse("a", u32::MAX);
     world.post("a", None, "").await;
@@ -193,7 +193,7 @@ async fn a_message_is_given_up_after_its_last_try() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_hangs_counts_as_one_that_refuses() {
+async fn a_hanging_receiver_counts_as_a_refusal() {
     let world = World::new();
     world.post("a", None, "hangs").await;
     world.post("b", None, "").await;
@@ -206,11 +206,11 @@ async fn a_receiver_that_hangs_counts_as_one_that_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_a_few_are_sent_at_a_time() {
+async fn the_number_of_concurrent_sends_is_bounded() {
     let world = World::new();
     for number in 0..100 {
         world.post(&format!("{number:03}"), None, "").await;
     }
     assert_eq!(world.settled().await.len(), 100);
-    assert!(world.receiver.most_at_once.load(Ordering::SeqCst) <= AT_ONCE);
+    assert!(world.receiver.most_at_once.load(Ordering::SeqCst) <= MAX_CONCURRENT_SENDS);
 }

@@ -4,25 +4,25 @@ use bytes::Bytes;
 
 use crate::proto::{self, v1};
 
-/// Messages that are kept for the next who wants the same. Watchers that keep up all
-/// want one; some more are for those that come or lag behind.
+/// Messages that are cached for the next reader of the same range. Watchers that
+/// keep up all share one; the others are for those that join or lag behind.
 const KEPT: usize = 4;
 
-/// Events, encoded one behind the other: any of them that follow each other are, as
-/// they lie there, the inside of a message.
+/// Events, encoded one behind the other: any consecutive events are already the
+/// content of a message.
 #[derive(Default)]
 pub(super) struct Segment {
     entries: Vec<u8>,
-    /// Where each event's entry ends.
+    /// Offset of the end of each event's entry.
     ends: Vec<usize>,
-    /// What was taken last, by the events that it has.
+    /// The most recent messages, by their range of events.
     messages: VecDeque<(Range<usize>, Bytes)>,
 }
 
-/// Some events that follow each other.
+/// Consecutive events.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Batch {
-    /// An encoded `WatchJobResponse`, shared by all who take the same events.
+    /// An encoded `WatchJobResponse`, shared by all readers of the same range.
     pub(in crate::engine) message: Bytes,
     /// Sequence of the last of them.
     pub(in crate::engine) last_sequence: i64,
@@ -33,14 +33,14 @@ impl Segment {
         sequence(self.ends.len())
     }
 
-    /// Adds the event whose turn it is.
+    /// Adds the next event.
     pub(super) fn push(&mut self, event: &v1::JobEvent) {
         proto::write_entry(event, &mut self.entries);
         self.ends.push(self.entries.len());
     }
 
-    /// Events after a sequence: at least one if there is one, then no more than fit
-    /// into so many bytes.
+    /// Events after a sequence: at least one if there is one, and no more than fit into
+    /// `most_bytes`.
     pub(super) fn after(&mut self, seen: i64, most_bytes: usize) -> Option<Batch> {
         let seen = usize::try_from(seen).unwrap_or(0);
         if seen >= self.ends.len() {
@@ -114,8 +114,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever joins anywhere and reads at any pace, beside others and while events
-        /// come, gets each of them once, in messages of bounded size.
+        /// A reader that joins anywhere and reads at any pace, among others and while
+        /// events arrive, gets each event once, in messages of bounded size.
         #[test]
         fn every_reader_gets_every_event_once(
             sizes in prop::collection::vec(0..300_usize, 1..40),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_as_full_as_it_may_be() {
+    fn a_message_is_as_full_as_allowed() {
         let (mut segment, events) = segment(&[10; 9]);
         let entry = segment.start(1);
         let lengths = [entry - 1, entry, 3 * entry - 1, 3 * entry, 99 * entry].map(|most| {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_want_the_same_share_one_message() {
+    fn readers_of_the_same_range_share_one_message() {
         let (mut segment, _) = segment(&[10; 9]);
         let mut taken = |seen| segment.after(seen, 1_000).unwrap().message;
         let first = taken(3);

@@ -2,7 +2,7 @@ use crate::{
     domain::{ConcurrencyPolicy, Outcome, Pipeline, PipelineSpec, RetryScope},
     engine::{
         Error, ProjectDraft, ProjectUpdate, Update,
-        tests::world::{World, somebody, spec, trigger_of},
+        tests::world::{World, caller, spec, trigger_of},
     },
 };
 
@@ -12,13 +12,13 @@ const ALLOW: ConcurrencyPolicy = ConcurrencyPolicy::Allow;
 const QUEUE: ConcurrencyPolicy = ConcurrencyPolicy::Queue;
 const CANCEL_RUNNING: ConcurrencyPolicy = ConcurrencyPolicy::CancelRunning;
 
-/// Every call of people and programs that changes something.
+/// Every call of a client that changes something.
 pub(super) const OF_CALLERS: &[Case] = &[
     Case {
         name: "create a pipeline and its project",
         prepare: |_| Box::pin(async { Scene::empty() }),
         call: |world, scene| {
-            told(async move {
+            described(async move {
                 let pipelines = world.engine.pipelines();
                 let project = "new".to_owned();
                 pipelines
@@ -32,7 +32,7 @@ pub(super) const OF_CALLERS: &[Case] = &[
         name: "update a pipeline",
         prepare: |world| Box::pin(Scene::of(world, &["s"], ALLOW)),
         call: |world, scene| {
-            told(async move {
+            described(async move {
                 let update = Update {
                     id: scene.pipeline(),
                     etag: "",
@@ -118,7 +118,7 @@ pub(super) const OF_CALLERS: &[Case] = &[
             })
         },
         call: |world, scene| {
-            told(async move {
+            described(async move {
                 let jobs = world.engine.jobs();
                 let view = jobs.cancel(&scene.call, scene.job(), String::new()).await?;
                 Ok::<_, Error>(view.job)
@@ -136,7 +136,7 @@ pub(super) const OF_CALLERS: &[Case] = &[
             })
         },
         call: |world, scene| {
-            told(async move {
+            described(async move {
                 let jobs = world.engine.jobs();
                 jobs.retry(&scene.call, scene.job(), RetryScope::AllStages)
                     .await
@@ -148,7 +148,7 @@ pub(super) const OF_CALLERS: &[Case] = &[
         name: "create a project",
         prepare: |_| Box::pin(async { Scene::empty() }),
         call: |world, scene| {
-            told(async move {
+            described(async move {
                 let projects = world.engine.projects();
                 let entry = projects.create(&scene.call, project(), false).await?;
                 Ok::<_, Error>(entry.project().clone())
@@ -160,7 +160,7 @@ pub(super) const OF_CALLERS: &[Case] = &[
         name: "update a project",
         prepare: with_project,
         call: |world, scene| {
-            told(async move {
+            described(async move {
                 let update = ProjectUpdate {
                     name: "new",
                     etag: "",
@@ -180,13 +180,13 @@ pub(super) const OF_CALLERS: &[Case] = &[
     Case {
         name: "delete a project",
         prepare: with_project,
-        call: |world, scene| told(world.engine.projects().delete(&scene.call, "new", "")),
+        call: |world, scene| described(world.engine.projects().delete(&scene.call, "new", "")),
         is_repeatable: true,
     },
 ];
 
-/// The answer to a call, as one text.
-pub(super) fn told<'a, T: std::fmt::Debug, E: std::fmt::Display>(
+/// The response to a call, as text.
+pub(super) fn described<'a, T: std::fmt::Debug, E: std::fmt::Display>(
     call: impl Future<Output = Result<T, E>> + Send + 'a,
 ) -> Boxed<'a, Result<String, String>> {
     Box::pin(async {
@@ -199,12 +199,12 @@ pub(super) fn told<'a, T: std::fmt::Debug, E: std::fmt::Display>(
 
 fn trigger<'a>(world: &'a World, scene: &'a Scene) -> Boxed<'a, Result<String, String>> {
     let request = trigger_of(scene.pipeline());
-    told(world.engine.jobs().trigger(&scene.call, request))
+    described(world.engine.jobs().trigger(&scene.call, request))
 }
 
 fn delete_pipeline<'a>(world: &'a World, scene: &'a Scene) -> Boxed<'a, Result<String, String>> {
     let pipelines = world.engine.pipelines();
-    told(pipelines.delete(&scene.call, scene.pipeline(), "", true))
+    described(pipelines.delete(&scene.call, scene.pipeline(), "", true))
 }
 
 fn project() -> ProjectDraft {
@@ -217,7 +217,7 @@ fn project() -> ProjectDraft {
 fn with_project(world: &World) -> Boxed<'_, Scene> {
     Box::pin(async {
         let scene = Scene::empty();
-        let call = somebody();
+        let call = caller();
         let projects = world.engine.projects();
         projects.create(&call, project(), false).await.unwrap();
         scene

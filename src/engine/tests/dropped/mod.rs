@@ -1,5 +1,6 @@
-//! Calls that are cut short: their future is dropped at one of its awaits, or the store fails
-//! once. What was asked for was done or was not, and whoever waits for it learns of it.
+//! Interrupted calls: their future is dropped at one of its awaits, or the store
+//! fails once. The change was made completely or not at all, and all who wait for
+//! it are notified.
 
 mod cases;
 mod observers;
@@ -22,34 +23,34 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 #[derive(Clone, Copy)]
 pub(super) struct Case {
     pub(super) name: &'static str,
-    /// Brings a new world to where the call makes sense.
+    /// Brings a new world to a state in which the call makes sense.
     prepare: for<'a> fn(&'a World) -> Boxed<'a, Scene>,
-    /// Answers with what a repetition has to answer as well.
+    /// Returns what a repetition has to return as well.
     call: for<'a> fn(&'a World, &'a Scene) -> Boxed<'a, Result<String, String>>,
     /// A repetition changes nothing.
     is_repeatable: bool,
 }
 
-/// Where a call is cut short.
+/// Where a call is interrupted.
 #[derive(Clone, Copy, Debug)]
 enum Cut {
-    /// Its future is dropped after so many polls.
+    /// Its future is dropped after this many polls.
     AtAwait(usize),
-    /// So many calls of the store are done, and the next one fails: of the call itself, or
-    /// of what follows it.
+    /// This many calls of the store succeed, and the next one fails: in the call
+    /// itself, or in its follow-ups.
     AtCall(usize),
 }
 
-/// Drops a call at each of its awaits, on a new world each time, and says what was wrong.
-/// `prepare` makes the store as it is to be, before anything else happens.
+/// Drops a call at each of its awaits, on a new world each time, and returns what
+/// was wrong. `prepare` sets up the store before anything else happens.
 pub(super) async fn dropped_at_every_await(
     case: &Case,
     prepare: impl Fn(&World),
 ) -> Result<(), String> {
-    cut_short(case, prepare, Cut::AtAwait).await
+    interrupted(case, prepare, Cut::AtAwait).await
 }
 
-async fn cut_short(
+async fn interrupted(
     case: &Case,
     prepare: impl Fn(&World),
     cut: fn(usize) -> Cut,
@@ -67,17 +68,17 @@ async fn cut_short(
     Ok(())
 }
 
-/// What became of a call that was cut short, or was not.
+/// The outcome of a call, interrupted or not.
 struct Played {
-    /// It was not.
+    /// It was not interrupted.
     is_complete: bool,
     before: Vec<String>,
     after: Vec<String>,
-    /// Whether the observers learned of what happened.
+    /// Whether the observers were notified of the change.
     observed: Result<(), String>,
-    /// All answers to the call and its repetitions.
+    /// All responses to the call and its repetitions.
     answers: Result<Vec<String>, String>,
-    /// After the repetitions.
+    /// The state after the repetitions.
     repeated: Vec<String>,
 }
 
@@ -105,7 +106,7 @@ impl Played {
             Cut::AtAwait(polls) => polled(call, polls).await,
             Cut::AtCall(calls) => {
                 world.store.fail_after(calls);
-                // What an error says is told where one is not expected.
+                // The text of an error is checked where no error is expected.
                 call.await.ok().map(Ok)
             }
         };
@@ -138,7 +139,8 @@ impl Played {
         }
     }
 
-    /// Whether what the call does was done or was not, and all who wait for it know.
+    /// Checks that the change was made completely or not at all, and that all who wait
+    /// for it know.
     fn check(self, case: &Case, done: &Self) -> Result<(), String> {
         if self.after != self.before && self.after != done.after {
             let (half, whole) = (self.after, &done.after);
@@ -160,7 +162,7 @@ impl Played {
     }
 }
 
-/// Polls a future so many times, whenever it says that it can go on, and then drops it.
+/// Polls a future up to `times` times, whenever it is woken, and then drops it.
 async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
     let mut future = Box::pin(future);
     let mut left = times;
@@ -171,7 +173,7 @@ async fn polled<T>(future: impl Future<Output = T>, times: usize) -> Option<T> {
         left -= 1;
         match future.as_mut().poll(context) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
-            // Dropped where it stands: it is not there to be woken.
+            // Dropped at this point: it need not be woken any more.
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
@@ -183,26 +185,26 @@ fn all_cases() -> impl Iterator<Item = &'static Case> {
     OF_CALLERS.iter().chain(OF_RUNNERS)
 }
 
-/// A case of the tables, by its name.
+/// Finds a case of the tables by its name.
 pub(super) fn case(name: &str) -> &'static Case {
     let found = all_cases().find(|case| case.name == name);
     found.unwrap_or_else(|| panic!("no case is named {name}"))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_goes_away_leaves_nothing_half_done_and_nobody_uninformed() {
-    cut_all_short(Cut::AtAwait).await;
+async fn a_dropped_call_is_atomic_and_notifies_all_waiters() {
+    interrupt_all(Cut::AtAwait).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_once_leaves_nothing_half_done_and_nobody_uninformed() {
-    cut_all_short(Cut::AtCall).await;
+async fn a_single_store_failure_is_atomic_and_notifies_all_waiters() {
+    interrupt_all(Cut::AtCall).await;
 }
 
-async fn cut_all_short(cut: fn(usize) -> Cut) {
+async fn interrupt_all(cut: fn(usize) -> Cut) {
     let mut wrong = Vec::new();
     for case in all_cases() {
-        wrong.extend(cut_short(case, |_| {}, cut).await.err());
+        wrong.extend(interrupted(case, |_| {}, cut).await.err());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

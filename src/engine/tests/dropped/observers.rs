@@ -13,17 +13,17 @@ use crate::{
     domain::{JobId, JobState, PipelineId, StageState},
     engine::{
         Error, Jobs,
-        tests::world::{SECOND, World, somebody},
+        tests::world::{SECOND, World, caller},
     },
     store::{JobFilter, JobStore, LeaseStore, ReadyStage},
 };
 
 use super::Scene;
 
-/// Those who wait for what a call changes.
+/// Those who wait for the changes of a call.
 pub(super) struct Observers {
     watch: Option<(JobId, Arc<Watched>)>,
-    /// A runner waits for work, and has not got any.
+    /// A runner waits for work and has not got any.
     waits: Arc<AtomicBool>,
     _tasks: JoinSet<()>,
 }
@@ -47,7 +47,7 @@ impl Observers {
         if let Some(runner) = scene.waiting.clone() {
             let waits = Arc::clone(&waits);
             tasks.spawn(async move {
-                // The lease stays an offer, as long as a case takes.
+                // The lease stays an offer for the duration of a case.
                 let request_id = Uuid::new_v4();
                 while runner.ask(request_id, 50 * SECOND).await.is_err() {
                     sleep(SECOND / 10).await;
@@ -62,7 +62,7 @@ impl Observers {
         }
     }
 
-    /// Whether all that happened has reached those whom it concerns.
+    /// Checks that all waiters were notified of all changes.
     pub(super) async fn check(&mut self, world: &World) -> Result<(), String> {
         self.check_watch(world).await?;
         if self.waits.load(Ordering::SeqCst) && waiting_stages(world).await > 0 {
@@ -92,7 +92,7 @@ impl Observers {
     }
 }
 
-/// Watches a job, and comes back after an error.
+/// Watches a job, and resumes after an error.
 async fn watch_job(jobs: Arc<Jobs>, id: JobId, watched: Arc<Watched>) {
     while watch_on(&jobs, id, &watched).await.is_err() {
         sleep(SECOND / 10).await;
@@ -102,7 +102,7 @@ async fn watch_job(jobs: Arc<Jobs>, id: JobId, watched: Arc<Watched>) {
 
 async fn watch_on(jobs: &Arc<Jobs>, id: JobId, watched: &Watched) -> Result<(), Error> {
     let last_seen = watched.cursor.load(Ordering::SeqCst);
-    let (_, mut watch) = jobs.watch(&somebody(), id, Some(last_seen)).await?;
+    let (_, mut watch) = jobs.watch(&caller(), id, Some(last_seen)).await?;
     while !watch.is_over() {
         while watch.take().await?.is_some() {
             watched.cursor.store(watch.cursor(), Ordering::SeqCst);
@@ -114,7 +114,7 @@ async fn watch_on(jobs: &Arc<Jobs>, id: JobId, watched: &Watched) -> Result<(), 
     Ok(())
 }
 
-/// Stages that are ready, were not given out and ask for nothing that a runner lacks; none
+/// Ready stages that are not assigned and need nothing that a runner lacks; none
 /// while runners are drained.
 async fn waiting_stages(world: &World) -> usize {
     let runners = world.store.list_runners(None, 10).await.unwrap();
@@ -143,14 +143,14 @@ async fn waiting_stages(world: &World) -> usize {
     waiting
 }
 
-/// The oldest active job of each pipeline is not held back.
+/// The oldest active job of each pipeline has begun.
 async fn check_turns(world: &World) -> Result<(), String> {
     let jobs = world
         .store
         .list_jobs(&JobFilter::default(), None, 100)
         .await;
     let mut oldest = BTreeMap::<PipelineId, _>::new();
-    // The newest come first.
+    // The list is newest first.
     for job in jobs.unwrap() {
         if !job.state.is_terminal() {
             oldest.insert(job.pipeline.id, job);

@@ -1,6 +1,6 @@
 use crate::{
     domain::Job,
-    engine::tests::world::{World, somebody},
+    engine::tests::world::{World, caller},
     store::{
         JobFilter, JobStore, LeaseStore, PipelineStore, RecordQuery, RecordStore, collections,
     },
@@ -8,8 +8,8 @@ use crate::{
 
 const ALL: usize = 100;
 
-/// Everything that calls change, without what is another one in each world: ids, tokens and
-/// times.
+/// Everything that calls change, without the values that differ in each world: ids,
+/// tokens and times.
 pub(super) async fn picture(world: &World) -> Vec<String> {
     let mut lines = Vec::new();
     let store = &world.store;
@@ -55,7 +55,7 @@ async fn job_line(world: &World, job: &Job) -> String {
         )
     });
     let runs: Vec<_> = runs.collect();
-    let view = world.engine.jobs().get(&somebody(), job.id).await.unwrap();
+    let view = world.engine.jobs().get(&caller(), job.id).await.unwrap();
     let logs: Vec<_> = view.stages.iter().map(|stage| stage.log.size).collect();
     let name = &job.pipeline.spec.name;
     format!(

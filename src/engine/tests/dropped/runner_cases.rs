@@ -5,12 +5,12 @@ use crate::{
     engine::{Error, LeaseError, tests::world::World},
 };
 
-use super::{Boxed, Case, Scene, cases::told};
+use super::{Boxed, Case, Scene, cases::described};
 
 const ALLOW: ConcurrencyPolicy = ConcurrencyPolicy::Allow;
 const QUEUE: ConcurrencyPolicy = ConcurrencyPolicy::Queue;
 
-/// Every call of runners, and about them, that changes something.
+/// Every call by and about runners that changes something.
 pub(super) const OF_RUNNERS: &[Case] = &[
     Case {
         name: "register",
@@ -60,7 +60,7 @@ pub(super) const OF_RUNNERS: &[Case] = &[
             })
         },
         call: |_, scene| {
-            told(async move {
+            described(async move {
                 let lease = scene.runner().ask(scene.request_id, Duration::ZERO).await?;
                 Ok::<_, LeaseError>(lease.map(|lease| lease.proof))
             })
@@ -88,7 +88,7 @@ pub(super) const OF_RUNNERS: &[Case] = &[
     Case {
         name: "append to a log",
         prepare: |world| Box::pin(Scene::running(world, &["s"], ALLOW)),
-        call: |_, scene| told(scene.runner().append(scene.proof(), 0, "line\n")),
+        call: |_, scene| described(scene.runner().append(scene.proof(), 0, "line\n")),
         is_repeatable: true,
     },
     Case {
@@ -100,7 +100,7 @@ pub(super) const OF_RUNNERS: &[Case] = &[
                     .and_it_waits()
             })
         },
-        call: |_, scene| told(scene.runner().complete(scene.proof(), Outcome::Succeeded)),
+        call: |_, scene| described(scene.runner().complete(scene.proof(), Outcome::Succeeded)),
         is_repeatable: true,
     },
     Case {
@@ -115,7 +115,7 @@ pub(super) const OF_RUNNERS: &[Case] = &[
                     .await
             })
         },
-        call: |_, scene| told(scene.runner().complete(scene.proof(), Outcome::Succeeded)),
+        call: |_, scene| described(scene.runner().complete(scene.proof(), Outcome::Succeeded)),
         is_repeatable: true,
     },
     Case {
@@ -126,7 +126,7 @@ pub(super) const OF_RUNNERS: &[Case] = &[
                 scene.and_a_runner_waits(world).await
             })
         },
-        call: |_, scene| told(scene.runner().complete(scene.proof(), Outcome::Returned)),
+        call: |_, scene| described(scene.runner().complete(scene.proof(), Outcome::Returned)),
         is_repeatable: true,
     },
     Case {
@@ -154,12 +154,12 @@ pub(super) const OF_RUNNERS: &[Case] = &[
 ];
 
 fn register<'a>(_: &'a World, scene: &'a Scene) -> Boxed<'a, Result<String, String>> {
-    told(scene.runner().register())
+    described(scene.runner().register())
 }
 
-/// What is left of a lease is no part of the answer.
+/// The remaining time of a lease is not part of the response.
 fn report(scene: &Scene, report: Report) -> Boxed<'_, Result<String, String>> {
-    told(async move {
+    described(async move {
         let renewed = scene.runner().report(scene.proof(), report).await?;
         Ok::<_, LeaseError>((renewed.directive, renewed.commit_id))
     })
@@ -170,7 +170,7 @@ fn drain<'a>(
     scene: &'a Scene,
     is_draining: bool,
 ) -> Boxed<'a, Result<String, String>> {
-    told(async move {
+    described(async move {
         let id = scene.runner().id.expect("it has registered");
         let view = world.engine.runners().drain(id, is_draining).await?;
         Ok::<_, Error>(view.is_draining)

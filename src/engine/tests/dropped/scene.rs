@@ -12,19 +12,19 @@ use crate::{
     },
 };
 
-/// What a call is about, and who learns of it.
+/// The objects of a call, and those who are notified of it.
 pub(super) struct Scene {
-    /// With one request id, however often it is made.
+    /// Always with the same request id.
     pub(super) call: Call,
-    /// Of a call of a runner.
+    /// The request id for a runner's call.
     pub(super) request_id: Uuid,
     pub(super) pipeline: Option<PipelineId>,
-    /// Is watched.
+    /// The watched job.
     pub(super) job: Option<JobId>,
-    /// Makes the call, if that is one of a runner.
+    /// The runner that makes the call, if a runner does.
     pub(super) runner: Option<Runner>,
     pub(super) proof: Option<LeaseProof>,
-    /// Waits for work.
+    /// A runner that waits for work.
     pub(super) waiting: Option<Runner>,
 }
 
@@ -57,7 +57,7 @@ impl Scene {
         scene
     }
 
-    /// Its first stage was given out, and not started.
+    /// Its first stage was assigned, but not started.
     pub(super) async fn offered(world: &World, stages: &[&str], policy: ConcurrencyPolicy) -> Self {
         let scene = Self::of(world, stages, policy).await.triggered(world).await;
         let runner = world.runner("holder", 2).await;
@@ -69,7 +69,7 @@ impl Scene {
         }
     }
 
-    /// A job that nobody can run, of a pipeline whose next jobs anybody can.
+    /// A job that no runner can run, of a pipeline whose next jobs any runner can run.
     pub(super) async fn stuck(world: &World, policy: ConcurrencyPolicy) -> Self {
         let nowhere = |stage: &Stage| Stage {
             runner_labels: BTreeMap::from([("os".to_owned(), "none".to_owned())]),
@@ -111,7 +111,7 @@ impl Scene {
         self
     }
 
-    /// A runner waits that has nothing else to do.
+    /// An idle runner waits.
     pub(super) async fn and_a_runner_waits(self, world: &World) -> Self {
         Self {
             waiting: Some(world.runner("waiting", 1).await),

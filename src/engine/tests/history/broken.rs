@@ -1,4 +1,4 @@
-//! Histories that may be, and histories that may not.
+//! Valid histories, and invalid ones.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn running(seconds: u64, has_lease: bool) -> Seen {
 const ENDED: Seen = Seen::WatchEnded { watcher: 1, job: 1 };
 
 #[test]
-fn what_may_be_is_accepted() {
+fn valid_histories_are_accepted() {
     let history = [
         event(1, 1),
         event(2, 1),
@@ -65,7 +65,7 @@ fn what_may_be_is_accepted() {
 }
 
 #[test]
-fn what_may_not_be_is_found() {
+fn invalid_histories_are_found() {
     let other = Seen::Event {
         watcher: 2,
         job: 1,

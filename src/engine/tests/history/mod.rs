@@ -1,12 +1,12 @@
-//! What watchers and runners saw, and whether it may be so. It knows no more of the service
-//! than what it has to hold.
+//! Checks the observations of watchers and runners against the invariants. It knows
+//! nothing of the service but these invariants.
 
 mod broken;
 pub(super) mod recorded;
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// Something that somebody saw, in the order in which it happened.
+/// An observation; they are recorded in the order in which they happened.
 #[derive(Clone, Debug)]
 pub(super) enum Seen {
     /// A watcher got an event of a job.
@@ -14,13 +14,13 @@ pub(super) enum Seen {
         watcher: u32,
         job: u32,
         sequence: i64,
-        /// The same one looks the same to all.
+        /// A text that is equal for all watchers of the same event.
         what: String,
         is_terminal: bool,
     },
     /// A watch of a job ended without an error.
     WatchEnded { watcher: u32, job: u32 },
-    /// A runner was given a stage under a token, or wrote under it and was not refused.
+    /// A runner got a stage under a token, or a write under it was accepted.
     Accepted { stage: String, token: i64 },
     /// A stage was RUNNING at a time since the start, with a live lease or without.
     Running {
@@ -30,7 +30,7 @@ pub(super) enum Seen {
     },
 }
 
-/// How long a stage may be RUNNING without a lease, beyond the life of one.
+/// How long a stage may be RUNNING without a lease, beyond the lifetime of one.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Checks I2, I3, I4 and I5.
@@ -46,8 +46,8 @@ pub(super) fn check_history(seen: &[Seen], ttl: Duration) -> Result<(), String> 
 struct Checker {
     ttl: Duration,
     /// Newest event by watcher and job.
-    told: BTreeMap<(u32, u32), i64>,
-    /// What an event is, by job and sequence.
+    newest: BTreeMap<(u32, u32), i64>,
+    /// The content of an event, by job and sequence.
     events: BTreeMap<(u32, i64), String>,
     /// Sequence of the terminal event, by job.
     ended: BTreeMap<u32, i64>,
@@ -72,7 +72,7 @@ impl Checker {
                 self.check_end(*job, *sequence, *is_terminal)
             }
             Seen::WatchEnded { watcher, job } => {
-                let last = self.told.get(&(*watcher, *job));
+                let last = self.newest.get(&(*watcher, *job));
                 if last.is_some() && last == self.ended.get(job) {
                     Ok(())
                 } else {
@@ -91,7 +91,7 @@ impl Checker {
     }
 
     fn check_order(&mut self, watcher: u32, job: u32, sequence: i64) -> Result<(), String> {
-        let last = self.told.entry((watcher, job)).or_default();
+        let last = self.newest.entry((watcher, job)).or_default();
         if sequence != *last + 1 {
             return Err(format!(
                 "I2: {sequence} came to watch {watcher} of job {job} after {last}"

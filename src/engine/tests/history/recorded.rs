@@ -1,5 +1,5 @@
-//! Histories of the engine itself, from a seed: runners that pause and come too late,
-//! watchers, and a start in the middle.
+//! Histories of the engine itself, from a seed: runners that pause and are late,
+//! watchers, and a restart in the middle.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     domain::{ConcurrencyPolicy, JobId, Outcome, StageState, lease::LeaseProof},
     engine::{
         Jobs,
-        tests::world::{Runner, SECOND, TTL, World, somebody, spec},
+        tests::world::{Runner, SECOND, TTL, World, caller, spec},
     },
     proto::v1::{self, job_event::Change, watch_job_response::Payload},
     store::{LeaseStore, ReadyStage, double::Bug},
@@ -26,7 +26,7 @@ use super::{Seen, check_history};
 
 const JOBS: usize = 3;
 const WATCHERS: u32 = 2;
-/// By then all is over, whatever the runners do.
+/// By then all jobs are over, whatever the runners do.
 const LONGEST: Duration = Duration::from_secs(3 * 60 * 60);
 
 #[derive(Default)]
@@ -45,18 +45,17 @@ impl Record {
     }
 }
 
-/// A stage and the lease on it.
 type Held = (String, LeaseProof);
 
-/// What outlives the service: what runners hold, and how far watchers have come.
+/// What outlives the service: the leases of runners, and the cursors of watchers.
 struct Outside {
     runner: Runner,
     held: Mutex<Option<Held>>,
-    /// Leases that it had before.
+    /// Leases that it held earlier.
     old: Mutex<Vec<Held>>,
 }
 
-/// Works on stages, at times too slowly, and tries its old leases again.
+/// Works on stages, sometimes too slowly, and retries its old leases.
 async fn work(outside: Arc<Outside>, runner: Runner, record: Arc<Record>, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     loop {
@@ -97,7 +96,8 @@ async fn work(outside: Arc<Outside>, runner: Runner, record: Arc<Record>, seed: 
     }
 }
 
-/// Watches a job from its beginning, or from where an earlier watch of it was cut off.
+/// Watches a job from its beginning, or from where an earlier watch of it was cut
+/// off.
 async fn watch(jobs: Arc<Jobs>, id: JobId, (watcher, job): (u32, u32), record: Arc<Record>) {
     let last_seen = record.0.lock().iter().rev().find_map(|seen| match seen {
         Seen::WatchEnded { watcher: w, job: j } if (*w, *j) == (watcher, job) => Some(None),
@@ -112,7 +112,7 @@ async fn watch(jobs: Arc<Jobs>, id: JobId, (watcher, job): (u32, u32), record: A
     let Some(last_seen) = last_seen.unwrap_or(Some(0)) else {
         return;
     };
-    let (_, mut watch) = jobs.watch(&somebody(), id, Some(last_seen)).await.unwrap();
+    let (_, mut watch) = jobs.watch(&caller(), id, Some(last_seen)).await.unwrap();
     while !watch.is_over() {
         while let Some(message) = watch.take().await.unwrap() {
             for event in events(&message) {
@@ -140,8 +140,9 @@ fn events(message: &[u8]) -> Vec<v1::JobEvent> {
     }
 }
 
-/// Notes which stages run, and whether on a live lease. Answers whether all jobs are over.
-async fn look(world: &World, jobs: &[JobId], since: Instant, record: &Record) -> bool {
+/// Records which stages run, and whether on a live lease. Returns whether all jobs
+/// are over.
+async fn observe(world: &World, jobs: &[JobId], since: Instant, record: &Record) -> bool {
     let runners = world.store.list_runners(None, 10).await.unwrap();
     let leases: Vec<_> = runners.iter().flat_map(|runner| &runner.leases).collect();
     let mut are_over = true;
@@ -200,7 +201,7 @@ pub(in crate::engine::tests) async fn play(seed: u64, bug: Option<Bug>) -> Resul
             }
         }
         let began = Instant::now();
-        while !look(&world, &jobs, since, &record).await && began.elapsed() < lasts {
+        while !observe(&world, &jobs, since, &record).await && began.elapsed() < lasts {
             sleep(SECOND).await;
         }
         tasks.shutdown().await;
@@ -221,7 +222,7 @@ pub(in crate::engine::tests) async fn play(seed: u64, bug: Option<Bug>) -> Resul
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_watchers_and_runners_see_of_the_engine_may_be() {
+async fn histories_of_the_engine_are_valid() {
     for seed in 0..16 {
         let checked = play(seed, None).await;
         assert!(checked.is_ok(), "seed {seed}: {checked:?}");

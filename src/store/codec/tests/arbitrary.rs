@@ -1,4 +1,4 @@
-//! Any value of each form.
+//! Strategies for arbitrary values of each form.
 
 use std::{
     sync::Arc,
@@ -76,7 +76,7 @@ fn stage(position: usize) -> impl Strategy<Value = Stage> {
     )
 }
 
-/// A pipeline that has an order; none of its values need be valid otherwise.
+/// A pipeline whose stages have an order; its values need not be valid otherwise.
 pub(super) fn pipeline() -> impl Strategy<Value = Arc<Pipeline>> {
     let stages = (1..6usize).prop_flat_map(|count| (0..count).map(stage).collect::<Vec<_>>());
     let policies = select(vec![
@@ -120,7 +120,7 @@ pub(super) fn pipeline() -> impl Strategy<Value = Arc<Pipeline>> {
     )
 }
 
-/// A job with all its events, as commands made it, and a retry of it.
+/// A job with all the events that commands produced.
 #[derive(Clone, Debug)]
 pub(super) struct History {
     pub(super) events: Vec<Event>,
@@ -156,7 +156,7 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             secret_variables: secrets,
             priority,
             retried_job_id: retried.map(JobId),
-            // Sums of weights must not overflow, as real ones never do.
+            // Sums of weights must not overflow; real ones never do.
             weights: weights.into_iter().map(|weight| weight >> 20).collect(),
             stage_runs: stages.map(StageRun::pending).collect(),
             pipeline,
@@ -225,7 +225,7 @@ impl History {
             _ => Command::Cancel(Cancellation {
                 cause: CancelCause::Superseded(JobId(Uuid::from_u128(8))),
                 reason: text.to_owned(),
-                principal: "somebody".to_owned(),
+                principal: "alice".to_owned(),
             }),
         };
         if let Ok(decision) = decide(&self.job, command, now) {
@@ -234,7 +234,8 @@ impl History {
         }
     }
 
-    /// A job that carries over what succeeded in this one; none if nothing is left to run.
+    /// A retry that carries over what succeeded in this job; `None` if nothing is left
+    /// to run.
     pub(super) fn retried(&self) -> Option<Self> {
         let job = &self.job;
         let new = NewJob {

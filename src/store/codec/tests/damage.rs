@@ -1,4 +1,4 @@
-//! Values that cannot be read, each with the error that says why.
+//! Values that cannot be decoded, each with the error that explains it.
 
 use super::{golden::golden, only, samples};
 use crate::store::codec::{
@@ -6,9 +6,9 @@ use crate::store::codec::{
     encode_event, encode_snapshot, envelope::envelope,
 };
 
-/// An event of sequence 200 with nothing but a field 99 that no version has yet.
+/// An event of sequence 200 with only a field 99, which no version has yet.
 const UNKNOWN_CHANGE: &[u8] = &[0x08, 0xc8, 0x01, 0x9a, 0x06, 0x00];
-/// The end of a job in the state 99.
+/// The end of a job in state 99.
 const UNKNOWN_STATE: &[u8] = &[0x08, 0xc8, 0x01, 0x52, 0x02, 0x08, 99];
 
 fn started() -> Vec<u8> {
@@ -29,7 +29,7 @@ fn check(name: &str, stored: &[u8], from_later_version: bool, message: &str) {
 }
 
 #[test]
-fn damage_is_told_for_what_it_is() {
+fn each_kind_of_damage_has_its_own_error() {
     let whole = started();
     let mut flipped = whole.clone();
     flipped[20] ^= 1;
@@ -65,7 +65,7 @@ fn damage_is_told_for_what_it_is() {
 }
 
 #[test]
-fn what_a_later_version_wrote_is_told_from_damage() {
+fn a_value_of_a_later_version_is_not_reported_as_damage() {
     let message = "a stored JobEvent of format 3 takes a reader of format 2; this version reads \
                    up to 1";
     check(
@@ -98,7 +98,7 @@ fn a_later_format_that_this_version_understands_is_read() {
 }
 
 #[test]
-fn every_bit_counts() {
+fn every_flipped_bit_is_detected() {
     let stored = encode(&samples::head());
     for bit in 0..stored.len() * 8 {
         let mut flipped = stored.clone();
@@ -112,7 +112,7 @@ fn every_bit_counts() {
 }
 
 #[test]
-fn a_job_of_a_revision_that_is_not_kept_says_which() {
+fn a_job_whose_revision_is_missing_names_the_revision() {
     let stored = encode_snapshot(&samples::job(), &Unsealed);
     let error = decode_snapshot(&stored, &Unsealed, &|_, _| None).unwrap_err();
     assert!(matches!(
@@ -122,7 +122,7 @@ fn a_job_of_a_revision_that_is_not_kept_says_which() {
     assert!(!error.is_from_later_version());
 }
 
-/// Its "key" is the text that a secret was sealed under.
+/// A "cipher" whose output contains the `aad` that the secret was sealed under.
 struct Bound;
 
 impl Seal for Bound {
@@ -141,7 +141,7 @@ impl Seal for Bound {
 }
 
 #[test]
-fn secrets_are_sealed_under_what_they_are_of() {
+fn secrets_are_sealed_under_their_owner() {
     let job = samples::job();
     let revisions = only(&job.pipeline);
     let stored = encode_snapshot(&job, &Bound);

@@ -1,7 +1,9 @@
-//! `golden/` has one file for each form and each kind of event: what is stored somewhere already.
+//! `golden/` has one file for each form and each kind of event: bytes that exist in
+//! stores already.
 //!
-//! With `UPDATE_GOLDEN=1` the test writes those that are missing. It never writes one again: a
-//! form whose file no longer fits has changed, and what was stored before would be misread.
+//! With `UPDATE_GOLDEN=1` the test writes missing files. It never overwrites one:
+//! if a file no longer matches, the form has changed and values stored earlier
+//! would be misread.
 
 use std::{collections::BTreeSet, env, fmt::Debug, fmt::Write, fs, path::PathBuf};
 
@@ -21,7 +23,7 @@ fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/store/codec/golden")
 }
 
-/// The bytes of a golden file; `expected` for one that is missing and may be written.
+/// The bytes of a golden file; `expected` for a missing one that may be written.
 pub(super) fn golden(name: &str, expected: &[u8]) -> Vec<u8> {
     let path = directory().join(name).with_extension("hex");
     if !path.exists() && env::var("UPDATE_GOLDEN").is_ok_and(|update| update == "1") {
@@ -71,7 +73,7 @@ impl Forms {
 }
 
 #[test]
-fn every_form_is_what_it_was() {
+fn every_form_matches_its_golden_file() {
     let mut forms = Forms(BTreeSet::new());
     let pipeline = samples::pipeline();
     let revisions = only(&pipeline);
@@ -120,7 +122,7 @@ fn every_form_is_what_it_was() {
 }
 
 #[test]
-fn the_numbers_of_enums_are_what_they_were() {
+fn the_stored_numbers_of_enums_have_not_changed() {
     fn numbers<T: Numbered>(values: impl IntoIterator<Item = T>) -> Vec<i32> {
         values.into_iter().map(Numbered::number).collect()
     }

@@ -1,4 +1,4 @@
-//! That forms stay what they are, and that nothing of a value is lost in one.
+//! Forms stay as they are, and no form loses a part of a value.
 
 mod arbitrary;
 mod damage;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::domain::{Pipeline, PipelineId};
 
-/// Finds this one revision.
+/// A lookup that finds this one revision only.
 fn only(pipeline: &Arc<Pipeline>) -> impl Fn(PipelineId, i64) -> Option<Arc<Pipeline>> + use<> {
     let pipeline = Arc::clone(pipeline);
     move |id, revision| {

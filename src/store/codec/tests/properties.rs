@@ -1,4 +1,4 @@
-//! Nothing is lost on the way through a form, and no bytes make a reader panic.
+//! Every value round-trips through its form, and no bytes make a decoder panic.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -20,13 +20,13 @@ use crate::{
     },
 };
 
-fn survives<T: Stored + Debug + PartialEq>(value: &T) -> Result<(), TestCaseError> {
+fn round_trips<T: Stored + Debug + PartialEq>(value: &T) -> Result<(), TestCaseError> {
     prop_assert_eq!(&decode::<T>(&encode(value)).unwrap(), value);
     Ok(())
 }
 
-/// Events and job come back as they were, and the events still add up to the job.
-fn history_survives(history: &History) -> Result<(), TestCaseError> {
+/// Events and job round-trip, and replaying the events still gives the job.
+fn history_round_trips(history: &History) -> Result<(), TestCaseError> {
     let History { events, job } = history;
     let revisions = only(&job.pipeline);
     let read = |event: &Event| {
@@ -43,7 +43,7 @@ fn history_survives(history: &History) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Gives the bytes to every reader; what they say of them does not matter.
+/// Passes the bytes to every decoder; their results do not matter.
 fn read_as_all(stored: &[u8], pipeline: &Arc<Pipeline>) {
     let revisions = |_, _| Some(Arc::clone(pipeline));
     let _ = decode_pipeline(stored, &Unsealed);
@@ -68,38 +68,38 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn a_pipeline_survives(pipeline in pipeline()) {
+    fn a_pipeline_round_trips(pipeline in pipeline()) {
         let stored = encode_pipeline(&pipeline, &Unsealed);
         prop_assert_eq!(&decode_pipeline(&stored, &Unsealed).unwrap(), &*pipeline);
     }
 
     #[test]
-    fn a_job_survives_and_so_does_its_retry(history in history()) {
-        history_survives(&history)?;
+    fn a_job_and_its_retry_round_trip(history in history()) {
+        history_round_trips(&history)?;
         if let Some(retried) = history.retried() {
-            history_survives(&retried)?;
+            history_round_trips(&retried)?;
         }
     }
 
     #[test]
-    fn all_else_survives(
+    fn all_other_forms_round_trip(
         answer in answer(), record in record(), due in due(), facts in facts(),
     ) {
-        survives(&answer)?;
-        survives(&record)?;
-        survives(&due)?;
-        survives(&facts)?;
+        round_trips(&answer)?;
+        round_trips(&record)?;
+        round_trips(&due)?;
+        round_trips(&facts)?;
     }
 
     #[test]
-    fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..200), kind in 0..20u8) {
+    fn no_bytes_make_a_decoder_panic(bytes in vec(any::<u8>(), 0..200), kind in 0..20u8) {
         let pipeline = samples::pipeline();
         read_as_all(&bytes, &pipeline);
         read_as_all(&envelope(kind, 1, 1, &bytes), &pipeline);
     }
 
     #[test]
-    fn no_change_of_a_body_makes_a_reader_panic(
+    fn no_change_of_a_body_makes_a_decoder_panic(
         changes in vec((any::<Index>(), any::<u8>()), 1..6),
     ) {
         let pipeline = samples::pipeline();
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn a_body_is_not_shown() {
+fn debug_output_omits_the_body() {
     let shown = format!("{:?} {:?}", samples::record(), samples::due());
     assert!(!shown.contains("any bytes"), "{shown}");
 }

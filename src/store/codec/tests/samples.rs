@@ -1,4 +1,4 @@
-//! The values that the golden files were made of: every field is set, and none to its default.
+//! The values in the golden files: every field is set, and none to its default.
 
 use std::{
     sync::Arc,
@@ -133,7 +133,7 @@ fn cancellation(cause: CancelCause) -> Arc<Cancellation> {
     })
 }
 
-/// Every field is set at once, which no real run has.
+/// Every field is set at the same time, which no real run has.
 fn run(stage: usize) -> Arc<StageRun> {
     Arc::new(StageRun {
         stage,
@@ -186,7 +186,7 @@ pub(super) fn job() -> Job {
     }
 }
 
-/// One of each kind of change, by the names of their golden files.
+/// One of each kind of change, with the names of their golden files.
 pub(super) fn events() -> Vec<(&'static str, Event)> {
     let superseded = CancelCause::Superseded(JobId(uuid(5)));
     let cancelling = |cause| Change::Cancelling(cancellation(cause));

@@ -1,4 +1,4 @@
-"""The client whose calls are awaited."""
+"""The asyncio client."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def connect(
     insecure: bool = False,
     timeout: float = 30.0,
 ) -> Client:
-    """Makes a client for the running event loop; its first call connects.
+    """Creates a client for the running event loop; its first call connects.
 
-    The arguments, and what is wrong with them, are those of `pipewright.connect`.
+    The arguments and their errors are those of `pipewright.connect`.
     """
     return Client(
         endpoint(
@@ -64,22 +64,22 @@ def connect(
 class Client:
     """A service, on one connection, for the tasks of one event loop.
 
-    `connect` makes one. It is closed by `close`, or at the end of an `async with` statement.
-    All calls raise ApiError; one whose task is cancelled is cancelled on the service.
+    `connect` creates one. `close`, or the end of an `async with` statement, closes it.
+    All calls raise ApiError. Cancelling the task of a call cancels it on the service.
     """
 
     pipelines: PipelineServiceAsyncStub
-    """Keeps pipelines and starts jobs of them."""
+    """Manages pipelines and starts their jobs."""
     jobs: JobServiceAsyncStub
-    """Follows and steers jobs."""
+    """Shows and controls jobs."""
     runners: RunnerServiceAsyncStub
-    """Shows the runners, and takes them out of service."""
+    """Shows and drains runners."""
     projects: ProjectServiceAsyncStub
-    """Keeps projects, which own pipelines."""
+    """Manages projects, which own pipelines."""
     admin: AdminServiceAsyncStub
-    """Shows operators what the service does by itself."""
+    """Shows operators the background tasks of the service."""
     leases: LeaseServiceAsyncStub
-    """Hands stages to runners; for programs that are one."""
+    """Assigns stages to runners; for programs that are runners."""
 
     def __init__(self, service: Endpoint) -> None:
         self._closing = Closing()
@@ -149,7 +149,7 @@ class Client:
         return resume(cursor, self.jobs.ReadStageLog, conclude, self._closing.pause)
 
     async def close(self) -> None:
-        """Ends the connection and all that goes on on it, as `pipewright.Client.close` does."""
+        """Ends the connection and everything on it, as `pipewright.Client.close` does."""
         await self._closing.close()
         await self._channel.close()
 

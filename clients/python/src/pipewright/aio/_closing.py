@@ -1,4 +1,4 @@
-"""The end of a client for asyncio."""
+"""The end of an asyncio client."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _Result = TypeVar("_Result")
 
 
 class Closing:
-    """Tells all that wait in a client that it was closed.
+    """Notifies all waiters of a client that it was closed.
 
-    gRPC would cancel those that wait for its calls, as if somebody had cancelled their tasks.
+    gRPC would cancel the waiters of its calls, as if their tasks had been cancelled.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Closing:
             raise closed()
 
     async def unless_closed(self, awaitable: Awaitable[_Result]) -> _Result:
-        """What is awaited. Raises ApiError, and cancels it, if the client is closed before."""
+        """The awaited result. Raises ApiError, and cancels it, if the client is closed before."""
         waited_for = asyncio.ensure_future(awaitable)
         self._waited_for.add(waited_for)
         try:
@@ -45,11 +45,11 @@ class Closing:
         await self.unless_closed(asyncio.sleep(seconds))
 
     async def close(self) -> None:
-        """Ends all that wait, and returns once they have been told."""
+        """Ends all waits, and returns once the waiters are notified."""
         if not self._closed.done():
             self._closed.set_result(None)
-        # Tasks that were just made make their calls, and gRPC's tasks of these begin; they
-        # find the client closed.
+        # New tasks make their calls, and gRPC's tasks of these begin; they find the client
+        # closed.
         for _ in range(2):
             await asyncio.sleep(0)
         if self._waited_for:

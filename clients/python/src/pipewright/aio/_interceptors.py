@@ -17,12 +17,12 @@ _Response = TypeVar("_Response")
 
 
 def interceptors(defaults: CallDefaults, closing: Closing) -> Sequence[aio.ClientInterceptor]:
-    """One for each kind of call: gRPC takes one that is of both kinds for the first alone."""
+    """One for each kind of call: gRPC uses one that has both kinds only for the first."""
     return [_Unary(defaults, closing), _ServerStreaming(defaults, closing)]
 
 
 class _Unary(aio.UnaryUnaryClientInterceptor):
-    """Adds credentials, a time limit, a request id, other tries and typed errors."""
+    """Adds credentials, a time limit, a request id, retries and typed errors."""
 
     def __init__(self, defaults: CallDefaults, closing: Closing) -> None:
         self._defaults = defaults
@@ -36,7 +36,7 @@ class _Unary(aio.UnaryUnaryClientInterceptor):
         client_call_details: aio.ClientCallDetails,
         request: _Request,
     ) -> aio.UnaryUnaryCall[_Request, _Response]:
-        """Tries a call until it has an answer, or an error that another try will not mend."""
+        """Retries a call until it succeeds, or fails with an error that a retry would not fix."""
         given = client_call_details
         sent = with_request_id(request)
         tries = Tries(sent, given.timeout, self._defaults)
@@ -94,7 +94,7 @@ def _details(
 
 
 def _check(message: _Response) -> _Response:
-    """The message, if there is one: gRPC gives something else for one that cannot be decoded."""
+    """The message; gRPC returns something else for one that cannot be decoded."""
     if not isinstance(message, Message):
         raise unreadable()
     return message

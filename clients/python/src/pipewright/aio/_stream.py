@@ -1,4 +1,4 @@
-"""Streams that resume by themselves, read by awaiting."""
+"""Resuming streams for asyncio."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def resume(
     conclude: Callable[[], Awaitable[_Item | None]],
     pause: Callable[[float], Awaitable[None]],
 ) -> AsyncGenerator[_Item, None]:
-    """What comes, over as many calls as it takes."""
+    """The items, over as many calls as necessary."""
     resumption = Resumption(cursor.final)
     while not cursor.done:
         call = open_call(cursor.request())
@@ -43,7 +43,7 @@ async def resume(
 
 
 async def next_message(messages: AsyncIterator[_Message], limit: float) -> _Message | None:
-    """The next message, for which one waits so many seconds; None at the end.
+    """The next message, waiting at most `limit` seconds; None at the end.
 
     Not `asyncio.wait_for`: before Python 3.12 it forgets that its task was cancelled if the
     message comes at that moment.

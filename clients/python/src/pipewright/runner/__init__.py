@@ -1,1 +1,1 @@
-"""What runners speak to the service."""
+"""The API for runners."""

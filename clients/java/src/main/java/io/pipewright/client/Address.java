@@ -5,7 +5,7 @@ import java.net.UnknownHostException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Where a service is: a scheme, a host and a port, and nothing more. */
+/** The address of a service: a scheme, a host and a port. */
 record Address(boolean isTls, String host, int port) {
   private static final Pattern SCHEME = Pattern.compile("([^:/]*)://.*", Pattern.DOTALL);
   private static final Pattern ADDRESS =
@@ -15,10 +15,10 @@ record Address(boolean isTls, String host, int port) {
   private static final int LAST_PORT = 65535;
 
   /**
-   * Reads an address as the command line takes it.
+   * Parses an address in the command line's form.
    *
-   * @throws IllegalArgumentException if it is none; the text is not repeated, as it may hold a
-   *     password
+   * @throws IllegalArgumentException if it is invalid; the text is not repeated, as it may
+   *     contain a password
    */
   static Address parse(String text) {
     if (text.contains("@")) {
@@ -73,7 +73,7 @@ record Address(boolean isTls, String host, int port) {
 
   private static InetAddress ipv6(String bracketed) {
     try {
-      // Asks no name service: brackets hold nothing but an address.
+      // No name look-up: brackets contain only an IP address.
       return InetAddress.getByName(bracketed);
     } catch (UnknownHostException e) {
       throw malformed();

@@ -6,10 +6,10 @@ import io.pipewright.v1.ListTasksResponse;
 import java.time.Duration;
 
 /**
- * Shows operators what the service does by itself.
+ * Shows operators the background tasks of the service.
  *
- * <p>Each call is limited to 30 s unless {@link #withTimeout} says otherwise, and is tried up to
- * five times while the service is unavailable.
+ * <p>Each call is limited to 30 s unless {@link #withTimeout} sets another limit, and is tried up
+ * to five times while the service is unavailable.
  */
 public final class Admin {
   private final Caller caller;
@@ -19,16 +19,16 @@ public final class Admin {
   }
 
   /**
-   * The same calls with another limit for each, all its tries together.
+   * The same calls with another time limit for each, including its retries.
    *
-   * @throws IllegalArgumentException if the limit is not more than nothing
+   * @throws IllegalArgumentException if the limit is not positive
    */
   public Admin withTimeout(Duration limit) {
     return new Admin(caller.withLimit(limit));
   }
 
   /**
-   * Lists the background tasks of the process that answers, in the order of their names.
+   * Lists the background tasks of the process that responds, in the order of their names.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */

@@ -6,7 +6,7 @@ import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * Pauses that double up to a bound, each shortened by up to a half at random, so that clients that
- * lost the same service do not return as one.
+ * lost the same service do not all reconnect at the same time.
  */
 final class Backoff {
   private final long first;
@@ -26,7 +26,7 @@ final class Backoff {
     return Duration.ofNanos(ThreadLocalRandom.current().nextLong(pause / 2, pause + 1));
   }
 
-  /** The next pause, or the one that the service asks for, if that is longer. */
+  /** The next pause, or the one that the service requests, if that is longer. */
   Duration next(Optional<Duration> asked) {
     Duration own = next();
     return asked.filter(each -> each.compareTo(own) > 0).orElse(own);

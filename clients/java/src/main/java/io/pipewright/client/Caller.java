@@ -15,12 +15,12 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Supplier;
 
-/** Makes unary calls: within a limit of time if any, again where that is safe, with our errors. */
+/** Makes unary calls: with an optional time limit, safe retries and typed errors. */
 record Caller(Connection connection, Supplier<Backoff> backoff, Optional<Duration> limit) {
   /** How often a call is tried while the service is unavailable. */
   static final int TRIES = 5;
 
-  /** The package of the calls that are safe to repeat; those of a runner's leases are not. */
+  /** The package of the calls that are safe to retry; those of a runner's leases are not. */
   private static final String REPEATABLE = "pipewright.v1.";
 
   /** The same with another limit for each call. */
@@ -37,10 +37,10 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Optional<Duratio
   }
 
   /**
-   * Makes a call and waits for its answer.
+   * Makes a call and waits for its response.
    *
-   * <p>The retry policy of gRPC is not enough here: it gives up once the headers of an answer have
-   * come, so that a connection that breaks within a long list would be an error.
+   * <p>The retry policy of gRPC is not enough here: it gives up once the headers of a response have
+   * arrived, so that a connection that breaks within a long list would be an error.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */
@@ -77,7 +77,7 @@ record Caller(Connection connection, Supplier<Backoff> backoff, Optional<Duratio
     }
   }
 
-  /** The end of the limit, with what has used it up. */
+  /** The error at the end of the limit, with the error of the last try. */
   private static PipewrightException late(
       PipewrightException error, Optional<PipewrightException> before) {
     return before

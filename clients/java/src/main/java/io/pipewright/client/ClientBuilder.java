@@ -9,7 +9,7 @@ import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.Optional;
 
-/** Says how a client is to reach a service, and as whom. */
+/** Connection options and credentials of a client. */
 public final class ClientBuilder {
   private final Address address;
   private Optional<Credentials> credentials = Optional.empty();
@@ -25,7 +25,7 @@ public final class ClientBuilder {
   }
 
   /**
-   * Calls with a token, instead of other credentials that were given before.
+   * Authenticates with a token, instead of credentials that were set before.
    *
    * @throws IllegalArgumentException unless it is one or more visible ASCII characters
    */
@@ -35,7 +35,7 @@ public final class ClientBuilder {
   }
 
   /**
-   * Calls with a username and a password (RFC 7617), instead of other credentials that were given
+   * Authenticates with a username and a password (RFC 7617), instead of credentials that were set
    * before.
    *
    * @throws IllegalArgumentException if the name is empty or has a colon, or one of both is null or
@@ -46,7 +46,7 @@ public final class ClientBuilder {
     return this;
   }
 
-  /** Lets credentials cross a network in the clear, where others can read them. */
+  /** Allows credentials to cross a network in plaintext, where others can read them. */
   public ClientBuilder insecure() {
     isInsecure = true;
     return this;
@@ -57,7 +57,7 @@ public final class ClientBuilder {
     return tls(() -> tls.trustManager(new ByteArrayInputStream(pem)));
   }
 
-  /** Shows a certificate, with those that lead to its authority, and its key (PKCS #8), in PEM. */
+  /** Sets a client certificate with its chain, and its key (PKCS #8), in PEM. */
   public ClientBuilder clientCertificate(byte[] certificatePem, byte[] keyPem) {
     return tls(
         () ->
@@ -72,29 +72,29 @@ public final class ClientBuilder {
     return this;
   }
 
-  /** Pauses shorter than anybody outside of tests has a use for. */
+  /** Sets shorter pauses, for tests. */
   ClientBuilder pauses(Duration first, Duration longest) {
     pauses = new Pauses(first, longest);
     connectionPauses = pauses;
     return this;
   }
 
-  /** The same for the pauses between connections alone. */
+  /** The same, only for the pauses between connections. */
   ClientBuilder connectionPauses(Duration first, Duration longest) {
     connectionPauses = new Pauses(first, longest);
     return this;
   }
 
   /**
-   * Makes the client. It connects with the first call.
+   * Creates the client. It connects with the first call.
    *
-   * @throws IllegalArgumentException if credentials would cross a network in the clear, options of
-   *     TLS are given for an address without it, or a certificate or a key is none
+   * @throws IllegalArgumentException if credentials would cross a network in plaintext, options of
+   *     TLS are given for an address without it, or a certificate or a key is invalid
    */
   public PipewrightClient build() {
     if (credentials.isPresent() && !address.isTls() && !address.isLoopback() && !isInsecure) {
       throw new IllegalArgumentException(
-          "credentials would be sent to " + address + " in the clear; use https, or insecure()");
+          "credentials would be sent to " + address + " in plaintext; use https, or insecure()");
     }
     if (hasTlsOptions && !address.isTls()) {
       throw new IllegalArgumentException(address + " has no TLS for the options given; use https");
@@ -109,7 +109,7 @@ public final class ClientBuilder {
       var gate = new Gate(connectionPauses, System::nanoTime);
       return new Connection(address, security, serverName, credentials, gate);
     } catch (RuntimeException e) {
-      // Which one it is for what is no certificate and what is no key, only the library knows.
+      // Only the library knows whether the certificate or the key is invalid.
       throw new IllegalArgumentException("cannot set up the connection: " + e.getMessage(), e);
     }
   }

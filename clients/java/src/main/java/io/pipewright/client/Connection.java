@@ -27,9 +27,9 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** What all calls of a client share: one connection at a time, and who makes them. */
+/** Shared by all calls of a client: one connection at a time, and the credentials. */
 final class Connection implements AutoCloseable {
-  /** What ends a call that was open when the client was closed, or is made afterwards. */
+  /** The error of calls that are open when the client is closed, and of later ones. */
   static final Status CLOSED = Status.CANCELLED.withDescription("the client is closed");
 
   private final ManagedChannel transport;
@@ -37,7 +37,7 @@ final class Connection implements AutoCloseable {
   private final Gate gate;
   private final NotGrpc notGrpc;
 
-  /** The pauses that are being made. */
+  /** The pauses in progress. */
   private final Set<CountDownLatch> pauses = ConcurrentHashMap.newKeySet();
 
   /** Connects with the first call. {@code serverName} may be null. */
@@ -51,7 +51,7 @@ final class Connection implements AutoCloseable {
         Grpc.newChannelBuilderForAddress(address.host(), address.port(), security)
             .keepAliveTime(30, TimeUnit.SECONDS)
             .keepAliveTimeout(20, TimeUnit.SECONDS)
-            // Calls are repeated by Caller, which tells what this cannot.
+            // Caller retries calls; it distinguishes errors that this cannot.
             .disableRetry();
     if (serverName != null) {
       builder.overrideAuthority(serverName);
@@ -66,15 +66,15 @@ final class Connection implements AutoCloseable {
             .orElse(heard);
   }
 
-  /** Where calls are made, with the credentials. */
+  /** The channel for calls, with the credentials. */
   Channel channel() {
     return channel;
   }
 
   /**
-   * Connects, unless that is done or under way, after the pause that all calls share. The library
-   * would wait for 1 s to 120 s after a failure, fail all calls meanwhile, and connect without a
-   * pause after a connection that broke.
+   * Connects after the shared pause, unless that is done or in progress. The library would wait
+   * for 1 s to 120 s after a failure, fail all calls meanwhile, and reconnect without a pause after
+   * a broken connection.
    */
   void connect(Context context, Optional<Deadline> limit) throws InterruptedException {
     long wait = attempt();
@@ -84,7 +84,7 @@ final class Connection implements AutoCloseable {
     }
   }
 
-  /** Waits for so long, or until the context, the limit or the client is over. */
+  /** Waits for a pause, or until the context, the limit or the client ends. */
   void pause(Duration pause, Context context, Optional<Deadline> limit)
       throws InterruptedException {
     long wanted = NANOSECONDS.convert(pause);
@@ -94,7 +94,7 @@ final class Connection implements AutoCloseable {
     context.addListener(listener, Runnable::run);
     pauses.add(end);
     try {
-      // In this order: who closes says so first and ends the pauses then.
+      // In this order: close sets the flag first and ends the pauses afterwards.
       if (!isClosed()) {
         end.await(Math.min(wanted, left), NANOSECONDS);
       }
@@ -115,7 +115,7 @@ final class Connection implements AutoCloseable {
     pauses.forEach(CountDownLatch::countDown);
   }
 
-  /** How many nanoseconds it is too early to connect. */
+  /** Nanoseconds until the next attempt to connect is allowed. */
   private synchronized long attempt() {
     ConnectivityState state = transport.getState(false);
     boolean isBroken = state == ConnectivityState.TRANSIENT_FAILURE;
@@ -127,7 +127,7 @@ final class Connection implements AutoCloseable {
       if (isBroken) {
         transport.enterIdle();
       }
-      // At once, so that the next one here sees that it is under way.
+      // Immediately, so that the next caller sees that it is in progress.
       transport.getState(true);
     }
     return wait;
@@ -137,7 +137,7 @@ final class Connection implements AutoCloseable {
     return isClosed() || context.isCancelled() || limit.map(Deadline::isExpired).orElse(false);
   }
 
-  /** Hears whether the connection works, and tells the library's errors in our words. */
+  /** Records whether the connection works, and converts the library's errors. */
   private final class Hearing implements ClientInterceptor {
     @Override
     public <Q, R> ClientCall<Q, R> interceptCall(

@@ -6,7 +6,7 @@ import io.grpc.stub.MetadataUtils;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 
-/** What calls say of their caller. Has no text form, so that none ends up in a log. */
+/** The credentials of calls. Has no text form, so that they never end up in a log. */
 final class Credentials {
   private static final Metadata.Key<String> AUTHORIZATION =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
@@ -17,7 +17,7 @@ final class Credentials {
     this.header = header;
   }
 
-  /** A token; the error says what is wrong with it, without it. */
+  /** A token; the error describes the problem without the token. */
   static Credentials bearer(String token) {
     given(token, "token");
     boolean isVisible = token.chars().allMatch(c -> c > ' ' && c < 0x7f);
@@ -27,7 +27,7 @@ final class Credentials {
     return new Credentials("Bearer " + token);
   }
 
-  /** A user by name and password (RFC 7617); the error says what is wrong, without them. */
+  /** A username and password (RFC 7617); the error describes the problem without them. */
   static Credentials basic(String username, String password) {
     given(username, "username");
     given(password, "password");
@@ -42,7 +42,7 @@ final class Credentials {
     return new Credentials("Basic " + Base64.getEncoder().encodeToString(bytes));
   }
 
-  /** As an environment variable is null that is not set, this says which one it is. */
+  /** Names the null argument: an unset environment variable is null. */
   private static void given(String text, String name) {
     if (text == null) {
       throw new IllegalArgumentException("the " + name + " is null");

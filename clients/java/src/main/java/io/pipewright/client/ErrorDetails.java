@@ -12,9 +12,9 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/** The facts for programs that a service adds to an error. Broken ones are as if not there. */
+/** The machine-readable details of an error. Broken ones are ignored. */
 record ErrorDetails(List<Any> all) {
-  /** The most that a google.protobuf.Duration may hold. */
+  /** The maximum of a google.protobuf.Duration. */
   private static final long MOST_SECONDS = 315_576_000_000L;
 
   static ErrorDetails of(Throwable error) {
@@ -22,7 +22,7 @@ record ErrorDetails(List<Any> all) {
       Status status = StatusProto.fromThrowable(error);
       return new ErrorDetails(status == null ? List.of() : status.getDetailsList());
     } catch (IllegalArgumentException e) {
-      // No bytes of a message, or a status that contradicts that of the call.
+      // Not a message, or a status that contradicts that of the call.
       return new ErrorDetails(List.of());
     }
   }

@@ -1,7 +1,7 @@
 package io.pipewright.client;
 
 /**
- * A place in a request that is not valid.
+ * An invalid field of a request.
  *
  * @param field the path of the field, such as {@code pipeline.stages[0].name}
  * @param description what is wrong with it, for people

@@ -3,8 +3,8 @@ package io.pipewright.client;
 import java.util.function.LongSupplier;
 
 /**
- * The pause between two attempts to connect, one for all calls and streams of a client: each of
- * them has pauses of its own, and a hundred would still attempt it all the time.
+ * The pause between two attempts to connect, shared by all calls and streams of a client: each of
+ * them has pauses of its own, but a hundred of them would still connect all the time.
  */
 final class Gate {
   private final Pauses pauses;
@@ -15,9 +15,9 @@ final class Gate {
   private long pause;
 
   /**
-   * Lets the first one pass.
+   * Allows the first attempt.
    *
-   * @param clock gives nanoseconds since some point in time
+   * @param clock returns nanoseconds since some point in time
    */
   Gate(Pauses pauses, LongSupplier clock) {
     this.pauses = pauses;
@@ -25,7 +25,7 @@ final class Gate {
     this.backoff = pauses.begin();
   }
 
-  /** Nothing for who is to connect now; for others how many nanoseconds to wait and ask again. */
+  /** 0 if the caller should connect now; otherwise the nanoseconds to wait before asking again. */
   synchronized long enter() {
     long now = clock.getAsLong();
     long left = attempted + pause - now;
@@ -38,7 +38,7 @@ final class Gate {
     return 0;
   }
 
-  /** The connection has worked: starts over. It may break at once, so the least pause stays. */
+  /** The connection has worked: starts over. It may break again, so the shortest pause stays. */
   synchronized void reset() {
     backoff.reset();
     pause = Math.min(pause, pauses.first().toNanos());

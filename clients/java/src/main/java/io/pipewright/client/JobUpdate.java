@@ -5,18 +5,18 @@ import io.pipewright.v1.JobEvent;
 import io.pipewright.v1.JobSnapshot;
 import java.util.Optional;
 
-/** One step of a watch: an event, or a snapshot that replaces all that is known of the job. */
+/** One step of a watch: an event, or a snapshot that replaces the known state of the job. */
 public sealed interface JobUpdate {
-  /** What the watch has told so far: another watch goes on from there. */
+  /** The position after this update: another watch can resume from there. */
   long sequence();
 
-  /** The final job; there only in the last update. */
+  /** The final job; present only in the last update. */
   Optional<Job> ended();
 
   /**
    * A change of the job.
    *
-   * @param event what changed; its change is not set if this client does not know the kind
+   * @param event the event; its change is not set if this client does not know the kind
    */
   record Event(JobEvent event) implements JobUpdate {
     @Override

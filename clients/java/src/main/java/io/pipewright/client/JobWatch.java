@@ -14,12 +14,12 @@ import java.util.Optional;
 import java.util.Queue;
 
 /**
- * The updates of a job until it is over, without gaps or repeats, over as many connections as that
- * takes. Made by {@link PipewrightClient#watchJob(WatchJobRequest)}.
+ * The updates of a job until it is over, without gaps or repeats, over as many connections as
+ * necessary. Created by {@link PipewrightClient#watchJob(WatchJobRequest)}.
  *
  * <p>A loop over it waits for each update and ends after the last one. Leaving the loop earlier
- * takes a {@link #close}, so that the service is told: a try-with-resources statement makes one.
- * Waiting fails with a {@link PipewrightException}: with what the service refused the watch for,
+ * needs a {@link #close}, which cancels the call: use a try-with-resources statement.
+ * Waiting fails with a {@link PipewrightException}: with the error of the service,
  * with {@code CANCELLED} if the thread is interrupted, which it then still is, or if the watch is
  * closed by another thread, and so on when the {@link io.grpc.Context} in which it was made is
  * over.
@@ -48,7 +48,7 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
             silence);
   }
 
-  /** After how long without a message such a watch connects anew. */
+  /** The silence after which such a watch reconnects. */
   static Duration silence(WatchJobRequest request) {
     Duration interval =
         request.hasHeartbeatInterval() ? bound(request.getHeartbeatInterval()) : USUAL_INTERVAL;
@@ -58,14 +58,14 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
   /**
    * The updates, for one thread at a time.
    *
-   * @throws IllegalStateException if it was called before: there is one loop over a watch
+   * @throws IllegalStateException if it was called before: only one loop over a watch is allowed
    */
   @Override
   public Iterator<JobUpdate> iterator() {
     return loop.begin();
   }
 
-  /** Cancels the call on the service at once. May be called by any thread, and again. */
+  /** Cancels the call on the service. May be called by any thread, and repeatedly. */
   @Override
   public void close() {
     stream.close();
@@ -88,8 +88,8 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
   }
 
   /**
-   * The service says that the end was sent. If it was not seen, the job is asked for; if that has
-   * not ended either, the stream broke after all.
+   * Handles a stream that ended with OK. If the end of the job was not sent, reads the job; if that
+   * has not ended, the stream counts as broken.
    */
   private void confirmEnd() {
     try {
@@ -115,9 +115,9 @@ public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
     return PipewrightException.of(Status.UNAVAILABLE.withDescription(description));
   }
 
-  /** The nearest interval that is valid: the service refuses others, and has yet to say so. */
+  /** The nearest valid interval: the service refuses others, but that takes a moment. */
   private static Duration bound(com.google.protobuf.Duration set) {
-    // Seconds first: there may be more of them than a Duration can hold with nanoseconds.
+    // Seconds first: there may be more than a Duration can hold with nanoseconds.
     long seconds = Math.max(-60, Math.min(set.getSeconds(), 60));
     Duration interval = Duration.ofSeconds(seconds, set.getNanos());
     if (interval.compareTo(SHORTEST_INTERVAL) < 0) {

@@ -12,11 +12,11 @@ import io.pipewright.v1.RetryJobResponse;
 import java.time.Duration;
 
 /**
- * Shows and steers jobs. {@link PipewrightClient#watchJob} and {@link PipewrightClient#readLog}
+ * Shows and controls jobs. {@link PipewrightClient#watchJob} and {@link PipewrightClient#readLog}
  * follow them.
  *
- * <p>Each call is limited to 30 s unless {@link #withTimeout} says otherwise, and is tried up to
- * five times while the service is unavailable.
+ * <p>Each call is limited to 30 s unless {@link #withTimeout} sets another limit, and is tried up
+ * to five times while the service is unavailable.
  */
 public final class Jobs {
   private final Caller caller;
@@ -26,9 +26,9 @@ public final class Jobs {
   }
 
   /**
-   * The same calls with another limit for each, all its tries together.
+   * The same calls with another time limit for each, including its retries.
    *
-   * @throws IllegalArgumentException if the limit is not more than nothing
+   * @throws IllegalArgumentException if the limit is not positive
    */
   public Jobs withTimeout(Duration limit) {
     return new Jobs(caller.withLimit(limit));
@@ -53,7 +53,7 @@ public final class Jobs {
   }
 
   /**
-   * Asks for a job to stop. FAILED_PRECONDITION on one that ended otherwise.
+   * Requests the end of a job. FAILED_PRECONDITION if it has ended otherwise.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */

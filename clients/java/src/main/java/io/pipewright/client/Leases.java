@@ -14,11 +14,11 @@ import io.pipewright.runner.v1.RenewLeaseResponse;
 import java.time.Duration;
 
 /**
- * What a runner calls to get stages under leases.
+ * The calls of a runner: it gets stages under leases.
  *
- * <p>A lease has rules of its own about trying again, so these calls are made once and as they are
- * given, {@code request_id} too. They have no limit of time unless {@link #withTimeout} says so, as
- * the service holds some on purpose.
+ * <p>A lease has its own rules for retries, so these calls are made once and unchanged, including
+ * {@code request_id}. They have no time limit unless {@link #withTimeout} sets one, as the service
+ * holds some on purpose.
  */
 public final class Leases {
   private final Caller caller;
@@ -28,16 +28,16 @@ public final class Leases {
   }
 
   /**
-   * The same calls with a limit for each.
+   * The same calls with a time limit for each.
    *
-   * @throws IllegalArgumentException if the limit is not more than nothing
+   * @throws IllegalArgumentException if the limit is not positive
    */
   public Leases withTimeout(Duration limit) {
     return new Leases(caller.withLimit(limit));
   }
 
   /**
-   * Announces a runner process. The same {@code session_id} gets the same answer.
+   * Announces a runner process. The same {@code session_id} gets the same response.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */
@@ -46,7 +46,7 @@ public final class Leases {
   }
 
   /**
-   * Waits for a stage. An answer without a lease means: nothing yet, ask again.
+   * Waits for a stage. A response without a lease means that none is ready yet: call again.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */
@@ -55,7 +55,7 @@ public final class Leases {
   }
 
   /**
-   * Confirms a lease and keeps it, reports progress, and learns of a cancel.
+   * Confirms or renews a lease, reports progress, and returns whether to cancel.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */

@@ -7,7 +7,7 @@ import io.pipewright.v1.ReadStageLogRequest;
 import io.pipewright.v1.ReadStageLogResponse;
 import java.util.Optional;
 
-/** Where a reader of a log is: cuts off what is repeated, and finds what is missing. */
+/** The position of a log reader: trims repeated bytes, and detects missing ones. */
 final class LogCursor {
   private final ReadStageLogRequest.Builder request;
   private final boolean isLimited;
@@ -19,23 +19,23 @@ final class LogCursor {
     this.isLimited = request.getLimitBytes() > 0;
   }
 
-  /** A request for what is still to come. */
+  /** A request for the rest. */
   ReadStageLogRequest request() {
     return request.build();
   }
 
-  /** Whether the log has ended, or all bytes that were asked for were given. */
+  /** Whether the log has ended, or all requested bytes were returned. */
   boolean isOver() {
-    // A limit of 0 would ask for all there are.
+    // A limit of 0 would mean no limit.
     return isComplete || isLimited && request.getLimitBytes() == 0;
   }
 
-  /** Whether a call that ends without an error has told all that was asked for. */
+  /** Whether a call that ends without an error has sent everything. */
   boolean mayEnd() {
     return isLimited || !request.getFollow();
   }
 
-  /** Whether a message begins where the one before ended, or earlier. */
+  /** Whether a message begins where the previous one ended, or earlier. */
   boolean follows(ReadStageLogResponse message) {
     return switch (message.getPayloadCase()) {
       case CHUNK -> isReached(message.getChunk().getOffset());
@@ -44,7 +44,7 @@ final class LogCursor {
     };
   }
 
-  /** Takes in a message that follows, and gives what is new in it. */
+  /** Processes a message that follows, and returns its new part. */
   Optional<LogPiece> accept(ReadStageLogResponse message) {
     Optional<LogPiece> piece =
         switch (message.getPayloadCase()) {
@@ -86,7 +86,7 @@ final class LogCursor {
     return isFromTheEnd() ? offset : Math.max(offset, request.getOffset());
   }
 
-  /** Whether only the service knows where it begins: as long as no message has told. */
+  /** Whether the start is unknown: it counts from the end, and no message has arrived yet. */
   private boolean isFromTheEnd() {
     return request.getOffset() < 0;
   }

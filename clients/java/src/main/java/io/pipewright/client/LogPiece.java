@@ -8,16 +8,16 @@ public sealed interface LogPiece {
   /**
    * Bytes as the command wrote them, cut anywhere: within a line, and within a character.
    *
-   * @param offset where the first one is in the log
+   * @param offset the position of the first one in the log
    * @param data the bytes, at least one
    */
   record Bytes(long offset, ByteString data) implements LogPiece {}
 
   /**
-   * Bytes that are not kept.
+   * Bytes that are not stored.
    *
-   * @param startOffset where the first byte is that is missing
-   * @param endOffset where the first byte is that is not
+   * @param startOffset the offset of the first missing byte
+   * @param endOffset the offset after the last missing byte
    * @param reason why they are missing
    */
   record Gap(long startOffset, long endOffset, LogGap.Reason reason) implements LogPiece {}

@@ -14,16 +14,16 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The log of one attempt at a stage, over as many connections as that takes. Made by {@link
+ * The log of one attempt at a stage, over as many connections as necessary. Created by {@link
  * PipewrightClient#readLog(ReadStageLogRequest)}.
  *
- * <p>A loop over it waits for each piece and ends with the log. Leaving the loop earlier takes a
- * {@link #close}, so that the service is told: a try-with-resources statement makes one. Waiting
+ * <p>A loop over it waits for each piece and ends with the log. Leaving the loop earlier needs a
+ * {@link #close}, which cancels the call: use a try-with-resources statement. Waiting
  * fails as it does for a {@link JobWatch}, and with {@code OUT_OF_RANGE} if the log ends before the
  * offset.
  */
 public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
-  /** Three heartbeats of 15 s that did not come. */
+  /** Three missed heartbeats of 15 s. */
   static final Duration SILENCE = Duration.ofSeconds(45);
 
   private static final Set<Code> FINAL = EnumSet.copyOf(ResumingStream.FINAL);
@@ -46,7 +46,7 @@ public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
   /**
    * The pieces, for one thread at a time.
    *
-   * @throws IllegalStateException if it was called before: there is one loop over a reader
+   * @throws IllegalStateException if it was called before: only one loop over a reader is allowed
    */
   @Override
   public Iterator<LogPiece> iterator() {
@@ -54,10 +54,10 @@ public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
   }
 
   /**
-   * Writes the bytes of all pieces, and passes over the gaps, in the place of a loop.
+   * Writes the bytes of all pieces and skips the gaps; use it instead of a loop.
    *
-   * @return how many bytes there were
-   * @throws IOException if they cannot be written; the log is closed then
+   * @return the number of bytes
+   * @throws IOException if they cannot be written; the log is then closed
    * @throws IllegalStateException if a loop has begun
    */
   public long transferTo(OutputStream out) throws IOException {
@@ -73,7 +73,7 @@ public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
     return size;
   }
 
-  /** Cancels the call on the service at once. May be called by any thread, and again. */
+  /** Cancels the call on the service. May be called by any thread, and repeatedly. */
   @Override
   public void close() {
     stream.close();

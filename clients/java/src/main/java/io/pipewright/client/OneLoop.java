@@ -5,7 +5,7 @@ import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.function.Supplier;
 
-/** An iterator over what a source gives until it gives nothing, or fails. */
+/** An iterator over the items of a source until it returns none, or fails. */
 final class OneLoop<T> implements Iterator<T> {
   private final Supplier<Optional<T>> source;
   private Optional<T> next = Optional.empty();
@@ -16,7 +16,7 @@ final class OneLoop<T> implements Iterator<T> {
     this.source = source;
   }
 
-  /** This, the first time. */
+  /** Returns this, the first time only. */
   Iterator<T> begin() {
     if (hasBegun) {
       throw new IllegalStateException("there is one loop over a stream, and it has begun");

@@ -3,14 +3,14 @@ package io.pipewright.client;
 import io.grpc.Status;
 import io.grpc.Status.Code;
 
-/** Tells what the library says by itself from what the service says, and says it in one line. */
+/** Distinguishes the library's own errors from the service's, and makes them one line. */
 final class OwnErrors {
-  /** How the library begins to tell of a connection that ended under a call that was sent. */
+  /** Start of the library's message for a connection that ended during a call. */
   private static final String GOAWAY = "Abrupt GOAWAY";
 
   private OwnErrors() {}
 
-  /** What a status means; one of the service, which has no cause, means what it says. */
+  /** Converts a status; one of the service has no cause, and is unchanged. */
   static Status explain(Status status) {
     if (isUnreadable(status)) {
       return Status.INTERNAL.withDescription(text(status)).withCause(status.getCause());
@@ -21,7 +21,7 @@ final class OwnErrors {
     return status;
   }
 
-  /** A message that came, but is none: the library cancels the call for that. */
+  /** A message that cannot be decoded: the library cancels the call for that. */
   private static boolean isUnreadable(Status status) {
     return status.getCode() == Code.CANCELLED
         && status.getCause() != null
@@ -29,8 +29,8 @@ final class OwnErrors {
   }
 
   /**
-   * A connection that broke, also within a frame, which makes it INTERNAL, or that the service gave
-   * up, for which there are as many codes as reasons. A reset of one stream is not among these.
+   * A broken connection, also within a frame, which makes it INTERNAL, or one that the service
+   * closed, for which there are as many codes as reasons. A reset of one stream is not included.
    */
   private static boolean isOfConnection(Status status) {
     Code code = status.getCode();
@@ -42,7 +42,7 @@ final class OwnErrors {
     return status.getDescription() != null && status.getDescription().startsWith(with);
   }
 
-  /** The reason at the bottom; what the library adds to it is about its own insides. */
+  /** The root cause; the rest of the library's message is about its own internals. */
   private static String text(Status status) {
     Throwable root = status.getCause();
     while (root != null && root.getCause() != null) {

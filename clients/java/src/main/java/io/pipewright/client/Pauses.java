@@ -6,7 +6,7 @@ import java.time.Duration;
 record Pauses(Duration first, Duration longest) {
   static final Pauses USUAL = new Pauses(Duration.ofMillis(100), Duration.ofSeconds(5));
 
-  /** What gives the pauses of one row of failures. */
+  /** The pauses for one series of failures. */
   Backoff begin() {
     return new Backoff(first, longest);
   }

@@ -16,10 +16,10 @@ import io.pipewright.v1.UpdatePipelineResponse;
 import java.time.Duration;
 
 /**
- * Keeps pipelines and starts jobs of them.
+ * Manages pipelines and starts their jobs.
  *
- * <p>Each call is limited to 30 s unless {@link #withTimeout} says otherwise, and is tried up to
- * five times while the service is unavailable.
+ * <p>Each call is limited to 30 s unless {@link #withTimeout} sets another limit, and is tried up
+ * to five times while the service is unavailable.
  */
 public final class Pipelines {
   private final Caller caller;
@@ -29,9 +29,9 @@ public final class Pipelines {
   }
 
   /**
-   * The same calls with another limit for each, all its tries together.
+   * The same calls with another time limit for each, including its retries.
    *
-   * @throws IllegalArgumentException if the limit is not more than nothing
+   * @throws IllegalArgumentException if the limit is not positive
    */
   public Pipelines withTimeout(Duration limit) {
     return new Pipelines(caller.withLimit(limit));
@@ -83,7 +83,7 @@ public final class Pipelines {
   }
 
   /**
-   * Starts a job and returns at once, before any stage has run.
+   * Starts a job and returns immediately, before any stage has run.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */

@@ -8,7 +8,7 @@ import java.util.Optional;
 
 /**
  * A client of a Pipewright service. Threads may share one; it keeps one connection, which the first
- * call makes.
+ * call opens.
  *
  * <pre>{@code
  * try (var client = PipewrightClient.builder("127.0.0.1:50051").build()) {
@@ -34,38 +34,38 @@ public final class PipewrightClient implements AutoCloseable {
    * A client of the service at this address: {@code https://host:port}, {@code http://host:port},
    * or {@code host:port} for {@code http}; without a port 443 or 80, by scheme.
    *
-   * @throws IllegalArgumentException if it is no such address
+   * @throws IllegalArgumentException if the address is invalid
    */
   public static ClientBuilder builder(String address) {
     return new ClientBuilder(Address.parse(address));
   }
 
-  /** Keeps pipelines and starts jobs of them. */
+  /** Manages pipelines and starts their jobs. */
   public Pipelines pipelines() {
     return new Pipelines(caller);
   }
 
-  /** Shows and steers jobs. */
+  /** Shows and controls jobs. */
   public Jobs jobs() {
     return new Jobs(caller);
   }
 
-  /** Shows the runners, and takes them out of service. */
+  /** Shows and drains runners. */
   public Runners runners() {
     return new Runners(caller);
   }
 
-  /** Keeps projects, which own pipelines. */
+  /** Manages projects, which own pipelines. */
   public Projects projects() {
     return new Projects(caller);
   }
 
-  /** Shows operators what the service does by itself. */
+  /** Shows operators the background tasks of the service. */
   public Admin admin() {
     return new Admin(caller);
   }
 
-  /** What a runner calls to get stages. */
+  /** The calls of a runner. */
   public Leases leases() {
     return new Leases(caller.withoutLimit());
   }
@@ -77,8 +77,8 @@ public final class PipewrightClient implements AutoCloseable {
 
   /**
    * Watches a job until it is over: from a snapshot of it, or with the events after {@code
-   * last_seen_sequence}. Three {@code heartbeat_interval}s without a word, 15 s each unless set,
-   * make it connect anew.
+   * last_seen_sequence}. It reconnects after three {@code heartbeat_interval}s of silence, 15 s
+   * each by default.
    */
   public JobWatch watchJob(WatchJobRequest request) {
     return watchJob(request, JobWatch.silence(request));
@@ -89,7 +89,7 @@ public final class PipewrightClient implements AutoCloseable {
     return new JobWatch(caller, request, silence);
   }
 
-  /** Reads what there is of the log of a stage's newest attempt, from its beginning. */
+  /** Reads the present log of a stage's newest attempt, from its beginning. */
   public LogReader readLog(String jobId, String stageName) {
     return readLog(
         ReadStageLogRequest.newBuilder().setJobId(jobId).setStageName(stageName).build());
@@ -107,7 +107,7 @@ public final class PipewrightClient implements AutoCloseable {
 
   /**
    * The connection with the credentials, for generated stubs, such as those for asynchronous calls.
-   * They know nothing of limits of time, repeated calls and request ids; {@link
+   * They have no time limits, retries and request ids; {@link
    * PipewrightException#from} reads their errors.
    */
   public Channel channel() {
@@ -115,8 +115,8 @@ public final class PipewrightClient implements AutoCloseable {
   }
 
   /**
-   * Ends the connection. Calls, watches and logs that are open, and those that are made afterwards,
-   * fail with {@code CANCELLED} at once.
+   * Ends the connection. Open calls, watches and logs, and later ones, fail with {@code CANCELLED}
+   * immediately.
    */
   @Override
   public void close() {

@@ -9,8 +9,8 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * A call that failed. What it tells beyond the code and the description is there only if the
- * service answered.
+ * The error of a failed call. All fields except the code and the description are set only if the
+ * service responded.
  */
 @SuppressWarnings("serial") // An io.grpc.Status cannot be serialized, so neither can its errors.
 public final class PipewrightException extends RuntimeException {
@@ -39,7 +39,7 @@ public final class PipewrightException extends RuntimeException {
 
   /**
    * The error of a call that was made with a stub of {@link PipewrightClient#channel}: a {@link
-   * io.grpc.StatusRuntimeException}, a {@link io.grpc.StatusException}, or what was caused by one.
+   * io.grpc.StatusRuntimeException}, a {@link io.grpc.StatusException}, or an error caused by one.
    */
   public static PipewrightException from(Throwable error) {
     return error instanceof PipewrightException same
@@ -52,13 +52,13 @@ public final class PipewrightException extends RuntimeException {
     return from(status.asRuntimeException());
   }
 
-  /** A wait that the thread was told to end. It stays interrupted, as the wait does not say so. */
+  /** An interrupted wait. The thread stays interrupted, as no InterruptedException is thrown. */
   static PipewrightException interrupted(InterruptedException e) {
     Thread.currentThread().interrupt();
     return of(Status.CANCELLED.withDescription("the thread was interrupted").withCause(e));
   }
 
-  /** The class of the error. */
+  /** The gRPC code. */
   public Status.Code code() {
     return code;
   }
@@ -73,22 +73,22 @@ public final class PipewrightException extends RuntimeException {
     return reason;
   }
 
-  /** Where the reason is from; may be empty. */
+  /** The namespace of the reason; may be empty. */
   public String domain() {
     return domain;
   }
 
-  /** Facts that belong to the reason; may be empty. */
+  /** Further facts about the reason; may be empty. */
   public Map<String, String> metadata() {
     return metadata;
   }
 
-  /** The places in the request that are not valid; may be empty. */
+  /** The invalid fields of the request; may be empty. */
   public List<FieldViolation> fieldViolations() {
     return fieldViolations;
   }
 
-  /** How long to wait before another try, if the service says so. */
+  /** The pause before another try, if the service sets it. */
   public Optional<Duration> retryDelay() {
     return Optional.ofNullable(retryDelay);
   }

@@ -14,10 +14,10 @@ import io.pipewright.v1.UpdateProjectResponse;
 import java.time.Duration;
 
 /**
- * Keeps projects, which own pipelines.
+ * Manages projects, which own pipelines.
  *
- * <p>Each call is limited to 30 s unless {@link #withTimeout} says otherwise, and is tried up to
- * five times while the service is unavailable.
+ * <p>Each call is limited to 30 s unless {@link #withTimeout} sets another limit, and is tried up
+ * to five times while the service is unavailable.
  */
 public final class Projects {
   private final Caller caller;
@@ -27,9 +27,9 @@ public final class Projects {
   }
 
   /**
-   * The same calls with another limit for each, all its tries together.
+   * The same calls with another time limit for each, including its retries.
    *
-   * @throws IllegalArgumentException if the limit is not more than nothing
+   * @throws IllegalArgumentException if the limit is not positive
    */
   public Projects withTimeout(Duration limit) {
     return new Projects(caller.withLimit(limit));

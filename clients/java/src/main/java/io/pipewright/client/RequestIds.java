@@ -5,12 +5,12 @@ import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
 import java.util.UUID;
 
-/** Makes all tries of one call one call to the service. */
+/** Sets request ids, so that the service recognizes the tries of one call. */
 final class RequestIds {
   private RequestIds() {}
 
-  /** The request with an id, if it takes one and the caller gave none; never changes the given. */
-  @SuppressWarnings("unchecked") // The builder of a message makes messages of its type.
+  /** A copy of the request with an id, if it has the field and the caller did not set it. */
+  @SuppressWarnings("unchecked") // The builder of a message builds messages of its type.
   static <Q extends Message> Q complete(Q request) {
     FieldDescriptor field = request.getDescriptorForType().findFieldByName("request_id");
     if (field == null || !request.getField(field).equals("") || isValidateOnly(request)) {

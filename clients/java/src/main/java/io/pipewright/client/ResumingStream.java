@@ -13,11 +13,11 @@ import java.util.Set;
 import java.util.function.Supplier;
 
 /**
- * A stream of the service over as many calls as it takes, read by one thread. It ends with the
- * context in which it was made, by cancel or deadline, or with {@link #close}.
+ * A stream of the service over as many calls as necessary, read by one thread. It ends with the
+ * context in which it was created, by cancel or deadline, or with {@link #close}.
  */
 final class ResumingStream<Q, M> implements AutoCloseable {
-  /** The errors after which, by the contract of WatchJob, another call would go no better. */
+  /** The errors after which, by the contract of WatchJob, another call would fail, too. */
   static final Set<Code> FINAL =
       EnumSet.of(
           Code.NOT_FOUND,
@@ -43,8 +43,8 @@ final class ResumingStream<Q, M> implements AutoCloseable {
   /**
    * Connects with the first {@code next}.
    *
-   * @param request what is still wanted, at the beginning of each call
-   * @param silence after so long without a message the call is given up for another
+   * @param request returns the request for the rest, at the beginning of each call
+   * @param silence the time without a message after which the call is replaced by another one
    */
   ResumingStream(
       Caller caller,
@@ -63,8 +63,8 @@ final class ResumingStream<Q, M> implements AutoCloseable {
   /**
    * Waits for the next message.
    *
-   * @return nothing when a call has ended without an error
-   * @throws PipewrightException if the error is final, or the service was never heard of
+   * @return empty when a call has ended without an error
+   * @throws PipewrightException if the error is final, or the service never sent a message
    */
   Optional<M> next() {
     while (true) {
@@ -76,7 +76,7 @@ final class ResumingStream<Q, M> implements AutoCloseable {
     }
   }
 
-  /** Makes a pause; what is read next is from another call. */
+  /** Pauses; the next message is from another call. */
   void resume(PipewrightException why) {
     leave();
     if (context.isCancelled()) {
@@ -94,7 +94,7 @@ final class ResumingStream<Q, M> implements AutoCloseable {
     pause(backoff.next(why.retryDelay()));
   }
 
-  /** Does something that ends with this stream, too. */
+  /** Runs an action that ends with this stream, too. */
   <T> T within(Supplier<T> action) {
     Context before = context.attach();
     try {
@@ -104,7 +104,7 @@ final class ResumingStream<Q, M> implements AutoCloseable {
     }
   }
 
-  /** Cancels the call on the service; who waits here is told. May be called by any thread. */
+  /** Cancels the call on the service, and notifies waiters. May be called by any thread. */
   @Override
   public void close() {
     context.cancel(CLOSED.asException());

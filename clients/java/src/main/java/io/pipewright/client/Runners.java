@@ -12,10 +12,10 @@ import io.pipewright.v1.RunnerServiceGrpc;
 import java.time.Duration;
 
 /**
- * Shows the runners, and takes them out of service.
+ * Shows and drains runners.
  *
- * <p>Each call is limited to 30 s unless {@link #withTimeout} says otherwise, and is tried up to
- * five times while the service is unavailable.
+ * <p>Each call is limited to 30 s unless {@link #withTimeout} sets another limit, and is tried up
+ * to five times while the service is unavailable.
  */
 public final class Runners {
   private final Caller caller;
@@ -25,9 +25,9 @@ public final class Runners {
   }
 
   /**
-   * The same calls with another limit for each, all its tries together.
+   * The same calls with another time limit for each, including its retries.
    *
-   * @throws IllegalArgumentException if the limit is not more than nothing
+   * @throws IllegalArgumentException if the limit is not positive
    */
   public Runners withTimeout(Duration limit) {
     return new Runners(caller.withLimit(limit));
@@ -43,7 +43,7 @@ public final class Runners {
   }
 
   /**
-   * Lists runners, those that came first first.
+   * Lists runners, in the order of their registration.
    *
    * @throws PipewrightException if the service refuses it or cannot be reached
    */

@@ -15,8 +15,8 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 
 /**
- * One call whose answer is a stream, read by one thread. The iterators of gRPC have no limit for
- * silence.
+ * One call with a stream as its response, read by one thread. The iterators of gRPC have no limit
+ * for silence.
  */
 final class StreamCall<M> extends ClientCall.Listener<M> {
   private sealed interface Received<M> {}
@@ -25,7 +25,7 @@ final class StreamCall<M> extends ClientCall.Listener<M> {
 
   private record End<M>(Status status, Metadata trailers) implements Received<M> {}
 
-  /** Never more than one message and the end: the next message is asked for when one is read. */
+  /** Never more than one message and the end: the next message is requested when one is read. */
   private final BlockingQueue<Received<M>> received = new LinkedBlockingQueue<>();
 
   private final ClientCall<?, M> call;
@@ -47,8 +47,8 @@ final class StreamCall<M> extends ClientCall.Listener<M> {
   /**
    * Waits for the next message.
    *
-   * @return nothing at an end without an error
-   * @throws StatusException if the call failed, or nothing came for so long
+   * @return empty at an end without an error
+   * @throws StatusException if the call failed, or nothing arrived within {@code silence}
    */
   Optional<M> next(Duration silence) throws StatusException, InterruptedException {
     Received<M> next = received.poll(NANOSECONDS.convert(silence), NANOSECONDS);
@@ -65,7 +65,7 @@ final class StreamCall<M> extends ClientCall.Listener<M> {
     throw Status.UNAVAILABLE.withDescription("the service has gone silent").asException();
   }
 
-  /** Tells the service that nobody reads any more; does nothing after the end. */
+  /** Cancels the call; does nothing after its end. */
   void cancel() {
     call.cancel("not read any more", null);
   }

@@ -7,7 +7,7 @@ import io.pipewright.v1.WatchJobResponse;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** Where a watch is: sorts what is new from what is repeated, and finds what is missing. */
+/** The position of a watch: drops repeated events, and detects missing ones. */
 final class WatchCursor {
   private final WatchJobRequest.Builder request;
   private boolean isOver;
@@ -17,21 +17,21 @@ final class WatchCursor {
     this.request = request.toBuilder();
   }
 
-  /** A request for what is still to come. */
+  /** A request for the rest. */
   WatchJobRequest request() {
     return request.build();
   }
 
-  /** Whether the last update was given. */
+  /** Whether the last update was returned. */
   boolean isOver() {
     return isOver;
   }
 
   /**
-   * Takes in a message.
+   * Processes a message.
    *
-   * @param updates is given what is new, in order
-   * @return whether all is there up to what the message tells; if not, it has to be asked for again
+   * @param updates receives the new updates, in order
+   * @return whether nothing is missing up to this message; if not, it must be requested again
    */
   boolean accept(WatchJobResponse message, Consumer<JobUpdate> updates) {
     return switch (message.getPayloadCase()) {

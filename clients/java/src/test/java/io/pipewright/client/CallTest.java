@@ -301,7 +301,7 @@ class CallTest {
         PipewrightException.class, () -> context.call(() -> client.jobs().getJob(GET)));
   }
 
-  /** How many seconds the service was told that it has. */
+  /** The deadline in seconds that the service received. */
   private long limitOf(Jobs jobs) {
     var seconds = new CompletableFuture<Long>();
     service.on(

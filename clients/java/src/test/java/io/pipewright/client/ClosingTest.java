@@ -17,7 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What the end of a client, or of a context, does to all that it is used for. */
+/** The effect of the end of a client, or of a context, on everything that uses it. */
 class ClosingTest {
   private enum Use {
     CALL(JobServiceGrpc.getGetJobMethod(), client -> client.jobs().getJob(GET)),
@@ -40,7 +40,7 @@ class ClosingTest {
   private FakeService service;
   private PipewrightClient client;
 
-  /** A client that would pause for longer than a test may take. */
+  /** A client whose pauses are longer than a test may take. */
   @BeforeEach
   void start() throws Exception {
     service = new FakeService();

@@ -49,7 +49,7 @@ class ConnectionTest {
     service.close();
   }
 
-  /** Before, within and after what both sides say first, and within the answer. */
+  /** Before, within and after the first bytes of both sides, and within the response. */
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 20, 60, 200, 5_000, 50_000, 100_000, 300_000})
   void callIsTriedAgainWhereverItsConnectionBreaks(int answered) throws Exception {
@@ -84,7 +84,7 @@ class ConnectionTest {
     try (var client = client(service.address())) {
       service.stop();
       for (int i = 0; i < 3; i++) {
-        // The library waits for longer and longer after each of these, and fails meanwhile.
+        // The library waits longer after each of these, and fails calls meanwhile.
         assertThrows(PipewrightException.class, () -> client.jobs().getJob(GET));
       }
       try (var back = new FakeService(service.port(), InsecureServerCredentials.create())) {
@@ -126,13 +126,13 @@ class ConnectionTest {
         var jobs = client.jobs().withTimeout(Duration.ofMillis(500));
         var error = assertThrows(PipewrightException.class, () -> jobs.getJob(GET));
         assertEquals(Code.DEADLINE_EXCEEDED, error.code());
-        // One if none of the watches had heard its event; each of them would make one, and more.
+        // Without the shared pause each of the watches would open a connection, or more.
         assertTrue(broken.connections.get() <= 3, "connections: " + broken.connections);
       }
     }
   }
 
-  /** More than the window of any connection is sent, and nobody reads it. */
+  /** More is sent than any connection's window, and it is not read. */
   @Test
   void streamsThatNobodyReadsDoNotHangOthers() throws Exception {
     service.on(JobServiceGrpc.getReadStageLogMethod(), ConnectionTest::send16MebiBytes);
@@ -168,7 +168,7 @@ class ConnectionTest {
     answer.onCompleted();
   }
 
-  /** Pauses so long that the library has noticed by then that a connection broke. */
+  /** With pauses so long that the library has noticed the broken connection by then. */
   private static PipewrightClient client(String address) {
     return PipewrightClient.builder(address)
         .pauses(Duration.ofMillis(50), Duration.ofMillis(50))

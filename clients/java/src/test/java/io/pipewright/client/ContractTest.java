@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Holds what is written by hand for each method against the contract. */
+/** Checks the handwritten methods against the contract. */
 class ContractTest {
   private static final ServiceDescriptor PIPELINES = PipelineServiceGrpc.getServiceDescriptor();
   private static final ServiceDescriptor JOBS = JobServiceGrpc.getServiceDescriptor();

@@ -10,9 +10,9 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Passes on bytes to a service of loopback, and resets its first connections. */
+/** Forwards bytes to a service on loopback, and resets its first connections. */
 final class CuttingProxy implements AutoCloseable {
-  /** How many connections there were. */
+  /** The number of connections so far. */
   final AtomicInteger connections = new AtomicInteger();
 
   private final ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
@@ -27,7 +27,7 @@ final class CuttingProxy implements AutoCloseable {
   private final int cuts;
   private final int answered;
 
-  /** Cuts each of so many connections once so many bytes of answers have passed. */
+  /** Cuts this many connections, each after this many bytes of responses. */
   CuttingProxy(FakeService service, int cuts, int answered) throws IOException {
     this.service = service.port();
     this.cuts = cuts;
@@ -80,7 +80,7 @@ final class CuttingProxy implements AutoCloseable {
     }
   }
 
-  /** Has its close send a reset, as a router does that has forgotten the connection. */
+  /** Makes the close send a reset, like a router that lost the connection's state. */
   private static void reset(Socket socket) throws IOException {
     socket.setOption(StandardSocketOptions.SO_LINGER, 0);
   }

@@ -34,16 +34,16 @@ import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
-/** A service on a free port of loopback that does what a test says. */
+/** A service on a free port of loopback that a test scripts. */
 @SuppressWarnings("varargs") // Their arrays are only read.
 final class FakeService implements AutoCloseable {
-  /** What a service does with one call. */
+  /** How the service handles one call. */
   @FunctionalInterface
   interface Step<Q, R> {
     void play(Q request, ServerCallStreamObserver<R> answer) throws Exception;
   }
 
-  /** What has come of a method's calls. */
+  /** The calls of a method. */
   record Calls<Q>(List<Q> requests, BlockingQueue<Q> begun, BlockingQueue<Q> cancelled) {
     Calls() {
       this(new CopyOnWriteArrayList<>(), new LinkedBlockingQueue<>(), new LinkedBlockingQueue<>());
@@ -60,7 +60,7 @@ final class FakeService implements AutoCloseable {
     }
   }
 
-  /** A refusal that asks for a pause. */
+  /** A refusal that requests a pause. */
   static final StatusRuntimeException RETRY_IN_AN_HOUR =
       StatusProto.toStatusRuntimeException(
           com.google.rpc.Status.newBuilder()
@@ -73,7 +73,7 @@ final class FakeService implements AutoCloseable {
   /** The headers of all calls. */
   final List<Metadata> headers = new CopyOnWriteArrayList<>();
 
-  /** Warns of each client that leaves early, which is what many tests do; kept, or it is lost. */
+  /** It logs a warning for each client that leaves early, as in many tests; a strong reference. */
   private static final Logger WARNINGS =
       Logger.getLogger("io.grpc.netty.shaded.io.grpc.netty.NettyServerHandler");
 
@@ -99,7 +99,7 @@ final class FakeService implements AutoCloseable {
     port = server.getPort();
   }
 
-  /** Plays a step for each call of the method, the last one for all that follow. */
+  /** Plays a step for each call of the method, the last one for all later calls. */
   @SafeVarargs
   final <Q, R> Calls<Q> on(MethodDescriptor<Q, R> method, Step<Q, R>... steps) {
     Calls<Q> calls = new Calls<>();
@@ -121,7 +121,7 @@ final class FakeService implements AutoCloseable {
     return "127.0.0.1:" + port();
   }
 
-  /** A client of this with pauses that nobody has to wait for. */
+  /** A client of this service with very short pauses. */
   PipewrightClient client() {
     return impatient(PipewrightClient.builder(address())).build();
   }
@@ -130,7 +130,7 @@ final class FakeService implements AutoCloseable {
     return builder.pauses(Duration.ofMillis(1), Duration.ofMillis(20));
   }
 
-  /** Stops, and leaves the port to others. */
+  /** Stops, and releases the port. */
   void stop() throws InterruptedException {
     server.shutdownNow().awaitTermination();
   }

@@ -3,7 +3,7 @@ package io.pipewright.client;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
-/** Something that has to fail, in a thread that can be told to end. */
+/** An action that must fail, in a thread that can be interrupted. */
 final class Interruptible {
   private record Outcome(PipewrightException error, boolean isInterrupted) {}
 

@@ -473,7 +473,7 @@ class JobWatchTest {
     return updates;
   }
 
-  /** A watch that takes less silence for the loss of the service than any that may be set. */
+  /** A watch with a shorter silence limit than any that can be set. */
   private List<JobUpdate> impatientWatch() {
     List<JobUpdate> updates = new ArrayList<>();
     client.watchJob(FROM_START, Duration.ofMillis(300)).forEach(updates::add);
@@ -484,7 +484,7 @@ class JobWatchTest {
     return assertThrows(PipewrightException.class, () -> watch(request));
   }
 
-  /** A client that would pause for longer than a test may take. */
+  /** A client whose pauses are longer than a test may take. */
   private PipewrightClient patient() {
     return PipewrightClient.builder(service.address())
         .pauses(Duration.ofHours(1), Duration.ofHours(1))

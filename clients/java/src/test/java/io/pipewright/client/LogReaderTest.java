@@ -303,7 +303,7 @@ class LogReaderTest {
     return assertThrows(PipewrightException.class, () -> read(ALL));
   }
 
-  /** A request that goes on at this offset, in the attempt that the messages told. */
+  /** A request that resumes at this offset, in the attempt of the messages. */
   private static ReadStageLogRequest from(ReadStageLogRequest request, long offset) {
     return request.toBuilder().setOffset(offset).setAttempt(ATTEMPT).build();
   }

@@ -13,7 +13,7 @@ import io.pipewright.v1.WatchJobResponse;
 import java.util.List;
 import java.util.stream.LongStream;
 
-/** What a service and a watch say to each other about the job {@code j}. */
+/** Messages about the job {@code j}. */
 final class Messages {
   private Messages() {}
 

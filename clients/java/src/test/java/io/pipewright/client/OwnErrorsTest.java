@@ -94,12 +94,12 @@ class OwnErrorsTest {
     return assertThrows(PipewrightException.class, () -> client.jobs().getJob(GET));
   }
 
-  /** A frame that gives up the connection, whose streams were not seen. */
+  /** A GOAWAY frame for a connection whose streams were not processed. */
   private static byte[] goAway(int code) {
     return new byte[] {0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (byte) code};
   }
 
-  /** The method with answers that are any bytes. */
+  /** The method with arbitrary bytes as its response. */
   private static <Q, R> MethodDescriptor<Q, byte[]> garbled(MethodDescriptor<Q, R> method) {
     var bytes =
         new MethodDescriptor.Marshaller<byte[]>() {

@@ -158,7 +158,7 @@ class PipewrightExceptionTest {
             .build());
   }
 
-  /** What a call throws that a service refused like this. */
+  /** The exception of a call that a service refused like this. */
   private static PipewrightException thrown(StatusRuntimeException refusal) throws Exception {
     try (var service = new FakeService();
         var client = service.client()) {

@@ -7,13 +7,13 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Answers the first call of each connection with bytes of HTTP/2, and closes it. */
+/** Responds to the first call of each connection with bytes of HTTP/2, and closes it. */
 final class RawService implements AutoCloseable {
   private static final int PREFACE = 24;
   private static final int HEADERS = 1;
   private static final byte[] SETTINGS = {0, 0, 0, 4, 0, 0, 0, 0, 0};
 
-  /** How many connections there were. */
+  /** The number of connections so far. */
   final AtomicInteger connections = new AtomicInteger();
 
   private final ServerSocket listener;

@@ -66,14 +66,14 @@ class ReadmeTest {
     return matcher.group(1);
   }
 
-  /** A program as it is, and what is a part of one within one. */
+  /** A program unchanged, and a part of a program completed to one. */
   private static String code(MatchResult block) {
     String code = block.group(1);
     String client = code.contains("var client") ? "other" : "client";
     if (code.contains("class Main")) {
       return code;
     }
-    // What is a part has a client from the quick start; all else that it names it imports.
+    // A part uses the client of the quick start; it imports everything else.
     String imports = "import io.pipewright.client.PipewrightClient;\n";
     return MAIN.formatted(imports + lines(code, true), client, lines(code, false));
   }

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 class StreamCallTest {
   private int wanted;
 
-  /** So the service waits for a slow reader, and nobody keeps what that has not read. */
+  /** So the service waits for a slow reader, and unread messages are not buffered. */
   @Test
   void asksForTheNextMessageOnceOneIsRead() throws Exception {
     var call =
@@ -29,7 +29,7 @@ class StreamCallTest {
     }
   }
 
-  /** Counts how many messages are asked for. */
+  /** Counts the requested messages. */
   private final class Counting extends Channel {
     @Override
     public <Q, R> ClientCall<Q, R> newCall(MethodDescriptor<Q, R> method, CallOptions options) {

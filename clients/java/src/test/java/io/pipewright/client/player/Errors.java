@@ -6,7 +6,7 @@ import com.google.protobuf.Value;
 import io.pipewright.client.FieldViolation;
 import io.pipewright.client.PipewrightException;
 
-/** Errors as a player tells them: with every key. */
+/** Errors in the player's form: with every key. */
 final class Errors {
   private Errors() {}
 

@@ -22,7 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 
-/** Does what it is told on standard input; clients/conformance/README.md has its protocol. */
+/** Executes the commands from standard input; clients/conformance/README.md has its protocol. */
 public final class Player {
   private static final JsonFormat.Printer PRINTER =
       JsonFormat.printer().omittingInsignificantWhitespace();
@@ -31,7 +31,7 @@ public final class Player {
 
   private Player() {}
 
-  /** Plays until its input ends. */
+  /** Runs until its input ends. */
   public static void main(String[] arguments) throws IOException {
     var player = new Player();
     var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -135,7 +135,7 @@ public final class Player {
     System.out.flush();
   }
 
-  /** What one line, or a part of it, says. */
+  /** One line, or a part of it. */
   private record Said(Struct line) {
     boolean has(String key) {
       return line.containsFields(key);

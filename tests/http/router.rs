@@ -1,4 +1,4 @@
-//! Names, origins and plain pages.
+//! Host names, origins and plain HTTP pages.
 
 use std::io::Write;
 
@@ -24,7 +24,7 @@ async fn page(world: &World, method: &str, path: &str, headers: &str) -> String 
 }
 
 #[tokio::test]
-async fn plain_http_is_answered_readably() {
+async fn plain_http_gets_readable_responses() {
     let world = World::start().await;
     for (method, path, headers, status, text) in [
         ("GET", "/healthz", "", "200 OK", "ok"),
@@ -91,7 +91,7 @@ fn named(world: &World, name: &str) -> Channel {
 }
 
 #[tokio::test]
-async fn a_name_of_a_stranger_is_refused_where_there_are_no_credentials() {
+async fn a_foreign_host_name_is_refused_without_credentials() {
     let world = World::start().await;
     let refused = refusal(list(&named(&world, "evil.example:50051")).await);
     let expected = (
@@ -127,7 +127,7 @@ fn of_a_page(world: &World, method: &str, origin: &str) -> http::request::Builde
 }
 
 #[tokio::test]
-async fn only_listed_pages_may_call() {
+async fn only_listed_origins_may_call() {
     let page = "https://ci.example.com";
     let world = World::with(|config| config.http.allowed_origins = vec![page.into()]).await;
     let preflight = |origin: &str| {
@@ -199,7 +199,7 @@ async fn only_listed_pages_may_call() {
 }
 
 #[tokio::test]
-async fn headers_that_are_too_large_are_refused_and_the_rest_goes_on() {
+async fn too_large_headers_are_refused_and_other_calls_continue() {
     let world = World::start().await;
     let large = "x".repeat(20_000);
     let answer = page(&world, "GET", "/healthz", &format!("x: {large}\r\n")).await;
@@ -249,7 +249,7 @@ async fn a_message_may_be_compressed_with_gzip() {
     // A message that is not marked as compressed is taken as it is.
     let (_, status) = call(world.address, LIST, &headers, body(EMPTY.to_vec())).await;
     assert_eq!(status.code(), Code::Ok, "{status:?}");
-    // The limit is that of the message, and not of what it was compressed to.
+    // The limit applies to the message, not to its compressed form.
     let bomb = body(gzip(&vec![0; 8 << 20]));
     let (_, status) = call(world.address, create, &headers, bomb).await;
     let (code, reason, setting) = refusal::<()>(Err(status));
