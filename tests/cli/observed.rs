@@ -154,7 +154,7 @@ fn a_log_that_cannot_be_stored_is_told_everywhere() {
     let mut served = Served::start(&["--log-dir", log_dir.to_str().unwrap()]);
     let lost = r#"pipewright_log_dropped_bytes_total{reason="removed"}"#;
     // An alert on an increase needs the number from the start.
-    assert_eq!(numbers(&served)[lost], 0.0);
+    assert_eq!(metrics(&served)[lost], 0.0);
     // No disk and no user can write into a file.
     fs::remove_dir_all(&log_dir).unwrap();
     fs::write(&log_dir, "").unwrap();
@@ -175,7 +175,7 @@ fn a_log_that_cannot_be_stored_is_told_everywhere() {
     assert!(log.stderr.contains(gap), "{log:?}");
     let log = served.run(&["job", "log", &job, "s", "-o", "json"]).ok();
     assert!(log.contains("REASON_NOT_STORED"), "{log}");
-    assert_eq!(numbers(&served)[lost], 10.0);
+    assert_eq!(metrics(&served)[lost], 10.0);
     let warning = served.process.until_stderr("log bytes could not be stored");
     assert!(
         warning.contains("removed") && warning.contains(&job),
@@ -183,7 +183,7 @@ fn a_log_that_cannot_be_stored_is_told_everywhere() {
     );
     // The next one is counted, and not told so soon again.
     served.run(&["pipeline", "trigger", "p", "--watch"]);
-    assert_eq!(numbers(&served)[lost], 20.0);
+    assert_eq!(metrics(&served)[lost], 20.0);
     served.process.signal(rustix::process::Signal::TERM);
     let rest = served.process.finish().stderr;
     assert!(!rest.contains("could not be stored"), "{rest}");

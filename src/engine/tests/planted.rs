@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     dropped::{case, dropped_at_every_await},
-    failing_store::turn_comes_later,
+    failing_store::turn_is_given_later,
     history::{Seen, check_history, recorded::play},
     reopen::tokens_go_up,
     world::{SECOND, TTL, World, caller, settle, spec, stage},
@@ -100,7 +100,7 @@ async fn an_answer_outside_the_batch_is_found() {
 #[tokio::test(start_paused = true)]
 async fn a_turn_lost_on_an_error_is_found() {
     is_found(Bug::LostTurn, async |bug| {
-        turn_comes_later(&world_with(bug).await).await
+        turn_is_given_later(&world_with(bug).await).await
     })
     .await;
 }
