@@ -27,7 +27,7 @@ use crate::{
     auth::CredentialsError,
     blobs::logs::{Durability, FileLogs, LogLimits},
     config::{Access, Config},
-    engine::{self, Clock, Engine, IdSource, Settings, SystemClock, UuidV7},
+    engine::{self, Clock, Engine, IdSource, MemoryLimits, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
     runner::RunnerError,
     scratch::{self, Temporary},
@@ -145,6 +145,11 @@ pub async fn run_in(
     // The store ends with the process, so its logs need not outlive it.
     let logs = FileLogs::open(log_dir.clone(), log_limits, Durability::Process)
         .map_err(unusable("log directory", &log_dir))?;
+    let memory = MemoryLimits {
+        total: config.limits.max_memory,
+        project: config.limits.max_project_memory,
+        caller: config.limits.max_caller_memory,
+    };
     let engine = Engine::start(
         Arc::new(MemoryStore::default()),
         Arc::new(logs),
@@ -158,6 +163,7 @@ pub async fn run_in(
             max_active_jobs: config.limits.max_active_jobs,
             max_queued_stages: config.limits.max_queued_stages,
             max_runners: config.limits.max_runners,
+            memory,
         },
     )
     .await
@@ -178,7 +184,7 @@ pub async fn run_in(
         certificates,
         refuse: services::refuse,
         ready: is_ready,
-        metrics: metrics::page(&engine, &authenticator),
+        metrics: metrics::page(&engine, &authenticator, memory),
     };
     tokio::spawn(authenticator.follow());
     let reloads = callers::reload(environment.reload, &authenticator, &settings.certificates);

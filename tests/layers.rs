@@ -94,6 +94,10 @@ const INSIDE: [(&str, &[Submodule]); 2] = [
             ("signals", &["journal"]),
             ("logs", &["journal", "tasks"]),
             (
+                "budgets",
+                &["settings", "call", "error", "journal", "signals"],
+            ),
+            (
                 "runners",
                 &[
                     "settings",
@@ -117,13 +121,19 @@ const INSIDE: [(&str, &[Submodule]); 2] = [
                     "journal",
                     "lifecycle",
                     "signals",
+                    "budgets",
                     "runners",
                 ],
             ),
-            ("projects", &["call", "error", "access", "journal"]),
+            (
+                "projects",
+                &["call", "error", "access", "journal", "budgets"],
+            ),
             (
                 "pipelines",
-                &["call", "error", "access", "journal", "jobs", "projects"],
+                &[
+                    "call", "error", "access", "journal", "budgets", "jobs", "projects",
+                ],
             ),
             (
                 "stats",

@@ -24,6 +24,7 @@ impl Server {
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0", "--no-embedded-runner"]);
         command.args(["--max-requests-per-second", "0"]);
+        command.args(unlimited_memory());
         Self::start(command.args(flags).env_remove("PIPEWRIGHT_BINARY"))
     }
 
@@ -32,6 +33,7 @@ impl Server {
         let mut command = Command::new(binary());
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         command.args(["--max-requests-per-second", "0"]);
+        command.args(unlimited_memory());
         Self::start(command.args(flags).env_remove("PIPEWRIGHT_BINARY"))
     }
 
@@ -72,6 +74,21 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// What is measured stores more than the default budgets allow; a binary to compare with may
+/// have none.
+fn unlimited_memory() -> Vec<&'static str> {
+    const FLAGS: [&str; 3] = [
+        "--max-memory",
+        "--max-project-memory",
+        "--max-caller-memory",
+    ];
+    let help = Command::new(binary()).args(["serve", "--help"]).output();
+    let help = help.expect("the binary can be started").stdout;
+    let has_budgets = String::from_utf8_lossy(&help).contains(FLAGS[0]);
+    let flags = FLAGS.iter().filter(|_| has_budgets);
+    flags.flat_map(|flag| [*flag, "none"]).collect()
 }
 
 /// The binary of this build, or another one to compare with.

@@ -101,6 +101,8 @@ reasons! {
         "The pipeline has the maximum number of active jobs. Wait until one ends; the setting is `max_active_jobs`.";
     QueueFull = "QUEUE_FULL", Some(Code::ResourceExhausted),
         "The maximum number of stages is waiting for runners. Retry later, or add runners; the setting is `max_queued_stages`.";
+    MemoryBudgetExceeded = "MEMORY_BUDGET_EXCEEDED", Some(Code::ResourceExhausted),
+        "The memory budget of the whole service, of the project or of the caller is used up, and evicting ended jobs and old revisions did not free enough. The metadata has the `budget` (`store`, `project` or `caller`), its `limit_bytes` and `used_bytes`. Cancel queued jobs or delete pipelines; the settings are `max_memory`, `max_project_memory` and `max_caller_memory`.";
     TooManyRunners = "TOO_MANY_RUNNERS", Some(Code::ResourceExhausted),
         "The maximum number of runners is registered; the setting is `max_runners`. A runner that went offline is forgotten after an hour.";
     TooManyRequests = "TOO_MANY_REQUESTS", Some(Code::ResourceExhausted),

@@ -12,6 +12,7 @@ use crate::{
     auth::{AuthError, Role},
     domain::{Violation, cut},
     engine::Error,
+    store::{Account, OverLimit},
 };
 
 use super::reason::Reason;
@@ -29,7 +30,7 @@ const MAX_TEXT: usize = 256;
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let message = error.to_string();
-        let facts = existing(&error);
+        let facts = facts(&error);
         let (reason, details) = classify(error);
         let name = reason.name();
         match reason.code() {
@@ -43,15 +44,24 @@ impl From<Error> for Status {
     }
 }
 
-/// The id of what is there already, so that a program can go on with it.
-fn existing(error: &Error) -> HashMap<String, String> {
-    let id = match error {
-        Error::NameTaken { owner, .. } => owner.to_string(),
+/// The metadata of an error: the id of what is there already, so that a program can go on
+/// with it; the budget that is used up.
+fn facts(error: &Error) -> HashMap<String, String> {
+    let facts = match error {
+        Error::NameTaken { owner, .. } => vec![(EXISTING_ID, owner.to_string())],
         // The name of a project is its id.
-        Error::ProjectExists(name) => name.clone(),
+        Error::ProjectExists(name) => vec![(EXISTING_ID, name.clone())],
+        Error::OverBudget(OverLimit { limit, used, .. }) => vec![
+            ("budget", limit.account.kind().to_owned()),
+            ("limit_bytes", limit.bytes.to_string()),
+            ("used_bytes", used.to_string()),
+        ],
         _ => return HashMap::new(),
     };
-    HashMap::from([(EXISTING_ID.to_owned(), id)])
+    let facts = facts.into_iter();
+    facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// A refusal because of the request's fields.
@@ -252,6 +262,16 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
         Error::QueueFull { limit } => {
             let limit = format!("at most {limit} stages wait for a runner");
             (Reason::QueueFull, quota("queue".to_owned(), limit))
+        }
+        Error::OverBudget(over) => {
+            let OverLimit { limit, .. } = over;
+            let subject = match limit.account {
+                Account::Store => "service".to_owned(),
+                Account::Project(name) => format!("project/{name}"),
+                Account::Principal(name) => format!("caller/{name}"),
+            };
+            let limit = format!("at most {} bytes of stored values", limit.bytes);
+            (Reason::MemoryBudgetExceeded, quota(shown(&subject), limit))
         }
         Error::OffsetPastEnd { size, .. } => {
             let must = format!("must be at most the log's present size, {size}");

@@ -30,6 +30,12 @@ pub struct Limits {
     pub max_active_jobs: usize,
     /// Known runners, including those lost in the last hour.
     pub max_runners: usize,
+    /// Bytes of memory that stored pipelines, jobs and records may take; none for no limit.
+    pub max_memory: Option<u64>,
+    /// The same of one project.
+    pub max_project_memory: Option<u64>,
+    /// The same of what one caller had stored.
+    pub max_caller_memory: Option<u64>,
     /// Longest TLS handshake.
     pub handshake_timeout: Duration,
     /// Longest wait for a connection's first request, and for the headers of any request.
@@ -58,6 +64,9 @@ impl Default for Limits {
             max_queued_stages: 100_000,
             max_active_jobs: 1_000,
             max_runners: 10_000,
+            max_memory: Some(512 * MIB),
+            max_project_memory: Some(256 * MIB),
+            max_caller_memory: Some(128 * MIB),
             handshake_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             message_timeout: Duration::from_secs(30),

@@ -14,6 +14,7 @@ mod secrets;
 mod text;
 mod trace;
 pub mod validate;
+pub mod weight;
 
 pub use ids::{FencingToken, JobId, LeaseId, PipelineId, RunnerId, SessionId};
 pub use job::{

@@ -2,9 +2,12 @@ use std::io;
 
 use crate::{
     auth::Role,
-    domain::{JobState, PipelineId, Violation},
-    store::StoreError,
+    domain::{JobState, PipelineId, Violation, cut},
+    store::{Account, OverLimit, StoreError},
 };
+
+/// Maximum bytes of a name within a message.
+const MAX_NAME: usize = 48;
 
 /// Why the engine refuses a call, or failed to do it.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,9 @@ pub enum Error {
         "{limit} stages wait for a runner, the most that are allowed (max_queued_stages); try again later"
     )]
     QueueFull { limit: usize },
+    /// A memory budget is used up, and evicting what may go does not free enough.
+    #[error("{}", describe_over(.0))]
+    OverBudget(OverLimit),
     /// The offset is past the end of the log.
     #[error("offset {offset} is past the log's present end at {size}")]
     OffsetPastEnd { offset: i64, size: u64 },
@@ -126,4 +132,30 @@ fn describe_end(state: JobState) -> &'static str {
         JobState::Cancelled => "was cancelled",
         JobState::Queued | JobState::Running | JobState::Cancelling => "is still active",
     }
+}
+
+/// Which budget it is, how full, and what to do.
+fn describe_over(over: &OverLimit) -> String {
+    let OverLimit { limit, used, added } = over;
+    let (whose, setting, mend) = match &limit.account {
+        Account::Store => (
+            "the whole service".to_owned(),
+            "max_memory",
+            "cancel queued jobs or delete pipelines",
+        ),
+        Account::Project(name) => (
+            format!("project '{}'", cut(name, MAX_NAME)),
+            "max_project_memory",
+            "cancel queued jobs or delete pipelines of it",
+        ),
+        Account::Principal(name) => (
+            format!("caller '{}'", cut(name, MAX_NAME)),
+            "max_caller_memory",
+            "cancel its queued jobs or delete its pipelines",
+        ),
+    };
+    format!(
+        "no memory is left for {whose}: {used} of {} bytes are used and {added} more are needed ({setting}); {mend}",
+        limit.bytes
+    )
 }

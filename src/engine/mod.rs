@@ -5,6 +5,7 @@
 //! only writer, `tasks` the one driver of periodic work, `signals` the followers of jobs.
 
 mod access;
+mod budgets;
 mod call;
 mod environment;
 mod error;
@@ -47,10 +48,11 @@ pub use projects::{ProjectDraft, ProjectEntry, ProjectUpdate, Projects};
 pub use runners::{
     LeaseError, LeaseRefusal, Leases, PrincipalLeases, RunnerView, Runners, RunningStage,
 };
-pub use settings::Settings;
+pub use settings::{MemoryLimits, Settings};
 pub use stats::Stats;
 pub use tasks::{TaskState, TaskStatus, Tasks};
 
+use budgets::Budgets;
 use environment::Environment;
 use jobs::{LogRemovals, Retention, Turns};
 use journal::{
@@ -144,18 +146,25 @@ impl Engine {
         for runner_id in earlier {
             runners.forsake(runner_id).await?;
         }
+        let budgets = Arc::new(Budgets::new(
+            Arc::clone(&journal),
+            Arc::clone(&signals),
+            settings.memory,
+        ));
         let jobs = Arc::new(Jobs::new(
             Arc::clone(&journal),
+            Arc::clone(&budgets),
             Arc::clone(&logs),
             Arc::clone(&signals),
             Arc::clone(&roster),
             lifecycle.clone(),
             settings,
         ));
-        let projects = Arc::new(Projects::new(Arc::clone(&journal)));
+        let projects = Arc::new(Projects::new(Arc::clone(&journal), Arc::clone(&budgets)));
         projects.make_default().await?;
         let pipelines = Arc::new(Pipelines::new(
             Arc::clone(&journal),
+            budgets,
             Arc::clone(&jobs),
             Arc::clone(&projects),
         ));

@@ -16,6 +16,30 @@ pub struct Settings {
     pub max_queued_stages: usize,
     /// Limit of the registered runners.
     pub max_runners: usize,
+    /// What may be stored.
+    pub memory: MemoryLimits,
+}
+
+/// Bytes of memory that stored pipelines, jobs and records may take; none for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimits {
+    /// Of the whole service.
+    pub total: Option<u64>,
+    /// Of one project.
+    pub project: Option<u64>,
+    /// Of what one caller had stored.
+    pub caller: Option<u64>,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self {
+            total: Some(512 * MIB),
+            project: Some(256 * MIB),
+            caller: Some(128 * MIB),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -28,6 +52,7 @@ impl Default for Settings {
             max_active_jobs: 1_000,
             max_queued_stages: 100_000,
             max_runners: 10_000,
+            memory: MemoryLimits::default(),
         }
     }
 }

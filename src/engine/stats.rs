@@ -11,7 +11,7 @@ use metrics::{counter, histogram};
 use crate::{
     blobs::logs::LogStore,
     domain::{Job, JobState, StageRun, StageState},
-    store::{Change, Store},
+    store::{Change, Store, Usage},
     telemetry::metrics::{
         JOB_DURATION, JOBS_CREATED, JOBS_ENDED, STAGE_DURATION, STAGE_WAIT, STAGES_ENDED,
     },
@@ -37,6 +37,8 @@ pub struct Stats {
     pub watchers: usize,
     /// Bytes of all stored logs.
     pub log_bytes: u64,
+    /// Bytes of memory that stored pipelines, jobs and records take.
+    pub memory: Usage,
 }
 
 /// Reads the gauges.
@@ -56,6 +58,7 @@ impl Observer {
             queue_age: self.queue_age().await?,
             watchers: self.signals.watchers(),
             log_bytes: self.logs.stored(),
+            memory: self.store.usage().await?,
             ..Stats::default()
         };
         let waits = self.roster.waits();

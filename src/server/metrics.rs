@@ -16,11 +16,11 @@ use crate::{
     api::{Reason, presented},
     auth::{AuthError, Authenticator, Role},
     blobs::logs::StorageFault,
-    engine::{Engine, Stats},
+    engine::{Engine, MemoryLimits, Stats},
     http::Page,
     telemetry::metrics::{
-        self as names, LOG_DROPPED, LOG_STORED, QUEUE_AGE, QUEUE_DEPTH, REFUSALS, RUNNERS,
-        STAGES_RUNNING, WATCHERS,
+        self as names, LOG_DROPPED, LOG_STORED, MEMORY_LIMIT, MEMORY_USED, QUEUE_AGE, QUEUE_DEPTH,
+        REFUSALS, RUNNERS, STAGES_RUNNING, WATCHERS,
     },
 };
 
@@ -28,7 +28,11 @@ use crate::{
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// The page; none if something else counts in this process.
-pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> Option<Page> {
+pub(super) fn page(
+    engine: &Arc<Engine>,
+    authenticator: &Arc<Authenticator>,
+    limits: MemoryLimits,
+) -> Option<Page> {
     let metrics = match names::install() {
         Ok(metrics) => metrics,
         Err(error) => {
@@ -40,6 +44,7 @@ pub(super) fn page(engine: &Arc<Engine>, authenticator: &Arc<Authenticator>) -> 
     for fault in StorageFault::ALL {
         counter!(LOG_DROPPED, "reason" => fault.name()).increment(0);
     }
+    tell_limits(limits);
     tokio::spawn(upkeep(metrics, Arc::downgrade(engine)));
     let (engine, authenticator) = (Arc::clone(engine), Arc::clone(authenticator));
     let answer = service_fn(move |request: Request<()>| {
@@ -165,6 +170,7 @@ fn tell(stats: Stats) {
         offline_runners,
         watchers,
         log_bytes,
+        memory,
     } = stats;
     gauge!(QUEUE_DEPTH).set(queued_stages as f64);
     gauge!(QUEUE_AGE).set(queue_age);
@@ -173,6 +179,21 @@ fn tell(stats: Stats) {
     gauge!(RUNNERS, "state" => "offline").set(offline_runners as f64);
     gauge!(WATCHERS).set(watchers as f64);
     gauge!(LOG_STORED).set(log_bytes as f64);
+    gauge!(MEMORY_USED, "budget" => "store").set(memory.store as f64);
+    gauge!(MEMORY_USED, "budget" => "project").set(memory.largest_project as f64);
+    gauge!(MEMORY_USED, "budget" => "caller").set(memory.largest_principal as f64);
+}
+
+fn tell_limits(limits: MemoryLimits) {
+    let MemoryLimits {
+        total,
+        project,
+        caller,
+    } = limits;
+    for (budget, limit) in [("store", total), ("project", project), ("caller", caller)] {
+        let limit = limit.map_or(f64::INFINITY, |bytes| bytes as f64);
+        gauge!(MEMORY_LIMIT, "budget" => budget).set(limit);
+    }
 }
 
 #[cfg(test)]

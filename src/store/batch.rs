@@ -4,7 +4,7 @@ use crate::domain::{
     Event, FencingToken, Job, JobFacts, JobId, LeaseId, LostWorkspace, Pipeline, PipelineId,
 };
 
-use super::{DueWrite, KeptAnswer, RecordWrite, RequestKey, WorkKey};
+use super::{DueWrite, KeptAnswer, Limit, RecordWrite, RequestKey, WorkKey};
 
 /// The changes of one decision. Each write names the scope that it changes and the
 /// version of it that the decision was based on. A batch may change any number of
@@ -19,6 +19,9 @@ pub struct Batch {
     pub preconditions: Vec<Precondition>,
     /// The idempotency record to store with the batch.
     pub answer: Option<(RequestKey, KeptAnswer)>,
+    /// Limits of bytes that the batch must keep to if it adds to their accounts. Batches that
+    /// are committed at the same time may exceed a limit by what they add together.
+    pub limits: Vec<Limit>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +66,8 @@ pub enum PipelineWrite {
     AddJob(PipelineId, u64),
     /// Deletes the pipeline, if it still has this version.
     Delete(PipelineId, u64),
+    /// Its revisions before this one are kept no longer than jobs that run them.
+    ForgetRevisions(PipelineId, i64),
 }
 
 #[derive(Debug)]
@@ -137,9 +142,11 @@ impl Write {
             Self::Pipeline(
                 PipelineWrite::Create(pipeline) | PipelineWrite::Revise(pipeline, _),
             ) => Scope::Pipeline(pipeline.id),
-            Self::Pipeline(PipelineWrite::AddJob(id, _) | PipelineWrite::Delete(id, _)) => {
-                Scope::Pipeline(*id)
-            }
+            Self::Pipeline(
+                PipelineWrite::AddJob(id, _)
+                | PipelineWrite::Delete(id, _)
+                | PipelineWrite::ForgetRevisions(id, _),
+            ) => Scope::Pipeline(*id),
             Self::Job(JobWrite { job, .. }) => Scope::Job(job.id),
             Self::RemoveJob(id) => Scope::Job(*id),
             Self::Lease(

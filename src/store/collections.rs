@@ -36,6 +36,10 @@ impl Collection for Projects {
     fn project(project: &Project) -> String {
         project.name.clone()
     }
+
+    fn principal(project: &Project) -> String {
+        project.creator.clone()
+    }
 }
 
 /// A message that was given up because it could not be sent.

@@ -2,7 +2,7 @@ use std::{error::Error, sync::Arc};
 
 use crate::domain::PipelineId;
 
-use super::KeptAnswer;
+use super::{KeptAnswer, OverLimit};
 
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the store failed: {message}")]
@@ -56,6 +56,9 @@ pub enum CommitError {
     /// The request id has been answered in the meantime.
     #[error("the request id has been answered")]
     Answered(KeptAnswer),
+    /// The batch would take an account over one of its limits.
+    #[error("a limit of stored bytes is exceeded")]
+    OverLimit(OverLimit),
     /// Whether the batch was committed is unknown: the connection broke during the
     /// COMMIT. [`was_committed`](super::Store::was_committed) finds out.
     #[error("it is not known whether the batch was committed")]

@@ -22,8 +22,8 @@ pub trait JobStore {
         limit: usize,
     ) -> Result<Vec<Arc<Job>>, StoreError>;
 
-    /// Of the ended jobs beyond the newest `keep`: those that ended before a time, the
-    /// oldest first.
+    /// As many ended jobs as there are beyond `keep`, but only those that ended before a
+    /// time or never ran a stage; the oldest first.
     async fn expired_jobs(
         &self,
         keep: usize,

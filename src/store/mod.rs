@@ -24,6 +24,7 @@ mod memory;
 mod pipelines;
 mod records;
 mod subscriber;
+mod usage;
 
 use async_trait::async_trait;
 
@@ -42,6 +43,7 @@ pub use memory::{MemoryStore, Snapshot};
 pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
 pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
+pub use usage::{Account, EndedJob, Limit, OverLimit, Usage, UsageStore};
 
 /// All operations that the engine needs from a store.
 ///
@@ -49,7 +51,7 @@ pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
 /// before the acknowledgement, either all of the commit happened or nothing of it.
 #[async_trait]
 pub trait Store:
-    PipelineStore + JobStore + LeaseStore + RecordStore + DueStore + Send + Sync + 'static
+    PipelineStore + JobStore + LeaseStore + RecordStore + DueStore + UsageStore + Send + Sync + 'static
 {
     /// Applies all of a batch or nothing of it. The subscribed [`CommitSubscriber`] is
     /// notified before this returns. A dropped future leaves nothing half done, and a
@@ -59,8 +61,12 @@ pub trait Store:
     /// Whether a batch was committed, for one that ended in [`CommitError::Unknown`].
     async fn was_committed(&self, id: BatchId) -> Result<bool, StoreError>;
 
-    /// The idempotency record of a request id, if it is still stored.
-    async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError>;
+    /// The idempotency record of a request id, if it is stored and not older than 24 h.
+    async fn answer(
+        &self,
+        key: &RequestKey,
+        now: std::time::SystemTime,
+    ) -> Result<Option<KeptAnswer>, StoreError>;
 
     /// Registers the subscriber for every later change. It is notified once per commit,
     /// and in commit order within a job. A store has one subscriber: a later one

@@ -46,6 +46,8 @@ pub struct PipelineState {
     pub oldest_active_job: Option<JobId>,
     /// Count of all jobs ever created from it.
     pub jobs_created: i64,
+    /// The oldest revision that is stored whether jobs run it or not.
+    pub oldest_revision: i64,
     /// Increases whenever a revision or a job is created.
     pub version: u64,
     /// How long its stages took in its newest job that succeeded, by stage name; `None`

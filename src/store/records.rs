@@ -37,6 +37,8 @@ pub struct Record {
     pub key: String,
     /// The project that it belongs to; empty for none.
     pub project: String,
+    /// The principal that had it stored; empty for the service itself.
+    pub principal: String,
     /// 1 for a new record; increases by one with every change.
     pub version: u64,
     pub body: Bytes,
@@ -108,6 +110,12 @@ pub trait Collection: Send + Sync + 'static {
     /// The project that it belongs to; empty for none.
     fn project(value: &Self::Value) -> String;
 
+    /// The principal that had it stored; empty for the service itself.
+    fn principal(value: &Self::Value) -> String {
+        let _ = value;
+        String::new()
+    }
+
     /// Names and values of its secondary indexes.
     fn indexes(value: &Self::Value) -> Vec<(&'static str, String)> {
         let _ = value;
@@ -169,6 +177,7 @@ impl<C: Collection> Records<C> {
         let record = Record {
             key: C::key(value),
             project: C::project(value),
+            principal: C::principal(value),
             version: expected + 1,
             body: C::encode(value),
             expires: C::expires(value),

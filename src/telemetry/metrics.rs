@@ -23,6 +23,10 @@ pub(crate) const WATCHERS: &str = "pipewright_watchers";
 pub(crate) const LOG_RECEIVED: &str = "pipewright_log_received_bytes_total";
 pub(crate) const LOG_DROPPED: &str = "pipewright_log_dropped_bytes_total";
 pub(crate) const LOG_STORED: &str = "pipewright_log_stored_bytes";
+pub(crate) const MEMORY_USED: &str = "pipewright_memory_used_bytes";
+pub(crate) const MEMORY_LIMIT: &str = "pipewright_memory_limit_bytes";
+pub(crate) const MEMORY_REFUSALS: &str = "pipewright_memory_refusals_total";
+pub(crate) const MEMORY_EVICTIONS: &str = "pipewright_memory_evictions_total";
 pub(crate) const JOBS_CREATED: &str = "pipewright_jobs_created_total";
 pub(crate) const JOBS_ENDED: &str = "pipewright_jobs_ended_total";
 pub(crate) const JOB_DURATION: &str = "pipewright_job_duration_seconds";
@@ -43,7 +47,7 @@ enum Kind {
 }
 
 /// The name, kind and description of every metric. The descriptions name the labels.
-const METRICS: [(&str, Kind, &str); 27] = {
+const METRICS: [(&str, Kind, &str); 31] = {
     use Kind::{Counter, Gauge, Histogram};
     [
         (
@@ -111,6 +115,22 @@ const METRICS: [(&str, Kind, &str); 27] = {
             "Bytes of log that could not be stored, by what is wrong with the storage",
         ),
         (LOG_STORED, Gauge, "Bytes of all logs that are kept"),
+        (
+            MEMORY_USED,
+            Gauge,
+            "Bytes of memory that stored pipelines, jobs and records take, by budget: of the whole service, of the project that has most, of the caller that has most",
+        ),
+        (MEMORY_LIMIT, Gauge, "The limit of each budget of memory"),
+        (
+            MEMORY_REFUSALS,
+            Counter,
+            "Calls that were refused because a budget of memory is used up, by budget",
+        ),
+        (
+            MEMORY_EVICTIONS,
+            Counter,
+            "Ended jobs and old revisions that were removed to make room in a budget of memory, by what it was: job or revision",
+        ),
         (JOBS_CREATED, Counter, "Jobs that were made"),
         (JOBS_ENDED, Counter, "Jobs that ended, by state"),
         (

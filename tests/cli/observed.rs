@@ -61,6 +61,12 @@ fn metrics_count_what_happened() {
     assert_eq!(at("pipewright_stage_wait_seconds_count"), 1.0);
     assert_eq!(at("pipewright_log_received_bytes_total"), 6.0);
     assert_eq!(at("pipewright_log_stored_bytes"), 6.0);
+    for (budget, limit) in [("store", 512), ("project", 256), ("caller", 128)] {
+        let limit = f64::from(limit) * 1024.0 * 1024.0;
+        let at = |name: &str| at(&format!("pipewright_memory_{name}{{budget=\"{budget}\"}}"));
+        assert_eq!(at("limit_bytes"), limit);
+        assert!((1.0..limit).contains(&at("used_bytes")), "{budget}");
+    }
     assert_eq!(at(r#"pipewright_runners{state="online"}"#), 1.0);
     assert_eq!(at("pipewright_stages_running"), 0.0);
     assert_eq!(at("pipewright_queue_stages"), 0.0);

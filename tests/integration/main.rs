@@ -14,6 +14,7 @@ mod lists;
 mod log_limits;
 mod log_losses;
 mod logs;
+mod memory;
 mod numbers;
 mod pipelines;
 #[path = "../support/processes.rs"]

@@ -9,11 +9,11 @@ use crate::domain::{PipelineSpec, RunCondition, SkipReason};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageGraph {
     /// The direct dependencies of each stage.
-    direct: Vec<Vec<usize>>,
+    pub(in crate::domain) direct: Vec<Vec<usize>>,
     /// The transitive dependencies of each stage.
-    transitive: Vec<Vec<usize>>,
+    pub(in crate::domain) transitive: Vec<Vec<usize>>,
     /// The stages in topological order: each after its dependencies.
-    order: Vec<usize>,
+    pub(in crate::domain) order: Vec<usize>,
 }
 
 /// Why a spec has no graph.

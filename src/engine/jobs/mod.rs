@@ -17,8 +17,8 @@ use crate::{
 };
 
 use super::{
-    Call, Error, Settings, access, journal::Journal, lifecycle::Lifecycle, runners::Roster,
-    signals::Signals,
+    Call, Error, Settings, access, budgets::Budgets, journal::Journal, lifecycle::Lifecycle,
+    runners::Roster, signals::Signals,
 };
 pub use log::{LogPiece, LogRequest, StageLog};
 pub(super) use retention::{Ends, LogRemovals, Retention, TASK as RETENTION};
@@ -30,6 +30,7 @@ pub use watch::{Opening, Watch};
 /// All that callers do with jobs.
 pub struct Jobs {
     journal: Arc<Journal>,
+    budgets: Arc<Budgets>,
     logs: Arc<dyn LogStore>,
     signals: Arc<Signals>,
     /// Says why a stage waits.
@@ -41,6 +42,7 @@ pub struct Jobs {
 impl Jobs {
     pub(super) fn new(
         journal: Arc<Journal>,
+        budgets: Arc<Budgets>,
         logs: Arc<dyn LogStore>,
         signals: Arc<Signals>,
         roster: Arc<Roster>,
@@ -49,6 +51,7 @@ impl Jobs {
     ) -> Self {
         Self {
             journal,
+            budgets,
             logs,
             signals,
             roster,

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::{
@@ -12,13 +11,13 @@ use crate::{
     engine::{
         Settings,
         journal::{
-            Journal, Subscriber,
-            outbox::{Message, SendError, Sender, message},
+            Journal, REMOVE_LOGS, Subscriber,
+            outbox::{Message, SendError, Sender},
         },
         signals::Signals,
         tasks::{Ran, Task},
     },
-    store::{Batch, Change, CommitError, Write},
+    store::{Change, CommitError},
 };
 
 /// Jobs come of age without anything happening.
@@ -28,8 +27,8 @@ pub(in crate::engine) const TASK: Task = Task {
     period: Duration::from_secs(60),
 };
 
-/// What is removed of a forgotten job besides the job, by the outbox.
-const REMOVE_LOGS: &str = "logs.remove";
+/// How long idempotency records are valid: 24 h.
+const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Forgets ended jobs beyond the number to keep.
 pub(in crate::engine) struct Retention {
@@ -62,9 +61,8 @@ impl Retention {
         }
     }
 
-    /// Forgets the oldest ended jobs beyond the number to keep, but none that is too young
-    /// or that somebody still reads. A job and the order to remove its logs are one commit:
-    /// a crash leaves no log behind.
+    /// Forgets the oldest ended jobs beyond the number to keep, but none that ran and is too
+    /// young, or that somebody still reads.
     pub(in crate::engine) async fn run(self: Arc<Self>) -> Result<Ran, String> {
         let told = |error: &dyn std::error::Error| error.to_string();
         let store = self.journal.store();
@@ -72,6 +70,10 @@ impl Retention {
         let mut items = 0;
         let removed = store.remove_expired_records(now).await;
         items += removed.map_err(|error| told(&error))? as u64;
+        if let Some(made_before) = now.checked_sub(ANSWERS_KEPT) {
+            let removed = store.remove_answers(made_before).await;
+            items += removed.map_err(|error| told(&error))? as u64;
+        }
         let Some(ended_before) = now.checked_sub(self.settings.retain_jobs_for) else {
             return Ok(Ran { items, next: None });
         };
@@ -80,16 +82,7 @@ impl Retention {
             if self.signals.is_followed(id) {
                 continue;
             }
-            let key = id.to_string();
-            let logs = message(
-                REMOVE_LOGS,
-                key,
-                None,
-                Bytes::new(),
-                self.journal.environment(),
-            );
-            let batch = Batch::of([Write::RemoveJob(id), logs]);
-            match self.journal.commit(batch).await {
+            match self.journal.remove_job(id).await {
                 // Somebody else was first.
                 Ok(()) | Err(CommitError::Conflict) => items += 1,
                 Err(error) => return Err(told(&error)),

@@ -8,6 +8,7 @@ use crate::{
     },
     engine::{
         Call, Error, access,
+        budgets::Scope,
         journal::{Answered, Conflicts, Plan, write_of},
     },
     store::{Batch, PipelineState, PipelineWrite, Write},
@@ -61,7 +62,10 @@ impl Jobs {
                 if request.validate_only {
                     return Ok(plan.answer);
                 }
-                let answer = self.journal.try_commit(call, METHOD, plan, &mut conflicts);
+                let scope = Scope::project(&state.pipeline.project);
+                let answer = self
+                    .budgets
+                    .try_commit(call, METHOD, plan, scope, &mut conflicts);
                 if let Some(answer) = answer.await? {
                     return Ok(answer);
                 }
@@ -89,12 +93,16 @@ impl Jobs {
                 let state = self.journal.store().pipeline(job.pipeline.id).await?;
                 let state = state.ok_or_else(|| Error::PipelineDeleted(id.to_string()));
                 let new = self.retried(call, &job, scope, state.as_ref().ok())?;
-                let plan = self.plan(call, &state?, new).await?;
+                let state = state?;
+                let plan = self.plan(call, &state, new).await?;
                 if matches!(&plan.answer, Answered::Job(job) if job.state.is_terminal()) {
                     // Each stage that would run again is skipped by its condition.
                     return Err(Error::NothingToRetry(id.to_string()));
                 }
-                let answer = self.journal.try_commit(call, METHOD, plan, &mut conflicts);
+                let scope = Scope::project(&state.pipeline.project);
+                let answer = self
+                    .budgets
+                    .try_commit(call, METHOD, plan, scope, &mut conflicts);
                 if let Some(answer) = answer.await? {
                     return Ok(answer);
                 }

@@ -36,6 +36,7 @@ impl Conflicts {
                     owner,
                 });
             }
+            CommitError::OverLimit(over) => return Err(Error::OverBudget(over)),
             // Only calls with a request id write a record, and they look it up again.
             CommitError::Answered(_) => return Err(Error::RequestIdReused),
         }

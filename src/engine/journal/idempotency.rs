@@ -92,7 +92,7 @@ impl Journal {
         let Some(key) = request_key(call, method) else {
             return Ok(None);
         };
-        match self.store.answer(&key).await? {
+        match self.store.answer(&key, self.environment.now()).await? {
             Some(kept) => self.repeated(call, kept).await.map(Some),
             None => Ok(None),
         }
@@ -113,9 +113,10 @@ impl Journal {
         Ok(match answer {
             Answer::Nothing => Answered::Nothing,
             Answer::Pipeline(id, revision) => {
-                let pipeline = self.store.revision(id, revision).await?;
+                let newest = self.store.pipeline(id).await?;
                 let gone = || Error::PipelineNotFound(id.to_string());
-                Answered::Pipeline(pipeline.ok_or_else(gone)?)
+                let newest = newest.ok_or_else(gone)?.pipeline;
+                Answered::Pipeline(self.revision_of(newest, Some(revision)).await?)
             }
             Answer::Job(id, sequence) => {
                 let job = self.job(id).await?;

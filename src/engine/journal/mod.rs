@@ -14,6 +14,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
+
 use crate::{
     domain::{Command, Decision, Job, JobFacts, JobId, Pipeline, PipelineId, Refusal, decide},
     store::{Batch, BatchId, CommitError, JobWrite, PipelineState, Store, Write},
@@ -23,6 +25,9 @@ use super::{Call, Error, access, environment::Environment};
 pub(super) use conflicts::Conflicts;
 pub(super) use idempotency::{Answered, Plan};
 pub(super) use subscribers::{Subscriber, Subscribers};
+
+/// What the outbox removes of a job that was removed.
+pub(super) const REMOVE_LOGS: &str = "logs.remove";
 
 /// Loads and commits, for all parts of the engine.
 pub(super) struct Journal {
@@ -107,6 +112,19 @@ impl Journal {
             }
             result => result,
         }
+    }
+
+    /// Removes an ended job, and has the outbox remove its logs: one commit, so that a crash
+    /// leaves no log behind.
+    pub(super) async fn remove_job(&self, id: JobId) -> Result<(), CommitError> {
+        let logs = outbox::message(
+            REMOVE_LOGS,
+            id.to_string(),
+            None,
+            Bytes::new(),
+            &self.environment,
+        );
+        self.commit(Batch::of([Write::RemoveJob(id), logs])).await
     }
 
     /// Applies a command to a job. Retries on a version conflict.

@@ -9,6 +9,7 @@ use crate::{
 
 use super::{
     Call, Error, access,
+    budgets::{Budgets, Scope},
     jobs::Jobs,
     journal::{Answered, Conflicts, Journal, Plan},
     projects::Projects,
@@ -17,6 +18,7 @@ use super::{
 /// All that callers do with pipelines, but for starting their jobs.
 pub struct Pipelines {
     journal: Arc<Journal>,
+    budgets: Arc<Budgets>,
     jobs: Arc<Jobs>,
     projects: Arc<Projects>,
 }
@@ -34,9 +36,15 @@ pub struct Update<'a> {
 }
 
 impl Pipelines {
-    pub(super) fn new(journal: Arc<Journal>, jobs: Arc<Jobs>, projects: Arc<Projects>) -> Self {
+    pub(super) fn new(
+        journal: Arc<Journal>,
+        budgets: Arc<Budgets>,
+        jobs: Arc<Jobs>,
+        projects: Arc<Projects>,
+    ) -> Self {
         Self {
             journal,
+            budgets,
             jobs,
             projects,
         }
@@ -75,7 +83,10 @@ impl Pipelines {
                     .await?;
                 let answer = Answered::Pipeline(Arc::clone(&pipeline));
                 let plan = Plan { batch, answer };
-                let answer = self.journal.try_commit(call, METHOD, plan, &mut conflicts);
+                let scope = Scope::project(&pipeline.project);
+                let answer = self
+                    .budgets
+                    .try_commit(call, METHOD, plan, scope, &mut conflicts);
                 if let Some(answer) = answer.await? {
                     return Ok(answer);
                 }
@@ -128,13 +139,21 @@ impl Pipelines {
             let mut conflicts = Conflicts::default();
             loop {
                 let state = self.journal.pipeline_for(call, update.id).await?;
+                let newest = Arc::clone(&state.pipeline);
                 let plan = self.plan_update(&update, state)?;
                 if update.validate_only {
                     let pipeline = pipeline_of(plan.answer)?;
                     self.check_name(&pipeline).await?;
                     return Ok(Answered::Pipeline(pipeline));
                 }
-                let answer = self.journal.try_commit(call, METHOD, plan, &mut conflicts);
+                let scope = Scope {
+                    owner: Some(&newest.creator),
+                    revised: Some(newest.id),
+                    ..Scope::project(&newest.project)
+                };
+                let answer = self
+                    .budgets
+                    .try_commit(call, METHOD, plan, scope, &mut conflicts);
                 if let Some(answer) = answer.await? {
                     return Ok(answer);
                 }

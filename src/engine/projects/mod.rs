@@ -12,6 +12,7 @@ use crate::{
 
 use super::{
     Call, Error, access,
+    budgets::{Budgets, Scope},
     journal::{Answered, Conflicts, Journal, Plan},
 };
 
@@ -45,6 +46,7 @@ pub struct ProjectUpdate<'a> {
 /// All that callers do with projects.
 pub struct Projects {
     journal: Arc<Journal>,
+    budgets: Arc<Budgets>,
     records: Records<collections::Projects>,
 }
 
@@ -61,9 +63,13 @@ impl ProjectEntry {
 }
 
 impl Projects {
-    pub(super) fn new(journal: Arc<Journal>) -> Self {
+    pub(super) fn new(journal: Arc<Journal>, budgets: Arc<Budgets>) -> Self {
         let records = Records::new(Arc::clone(journal.store()));
-        Self { journal, records }
+        Self {
+            journal,
+            budgets,
+            records,
+        }
     }
 
     /// Makes the project that is always there.
@@ -113,7 +119,10 @@ impl Projects {
                     batch: Batch::of([Records::<collections::Projects>::put(&project.value, 0)]),
                     answer,
                 };
-                let answer = self.journal.try_commit(call, METHOD, plan, &mut conflicts);
+                let scope = Scope::project(&draft.name);
+                let answer = self
+                    .budgets
+                    .try_commit(call, METHOD, plan, scope, &mut conflicts);
                 if let Some(answer) = answer.await? {
                     return Ok(answer);
                 }
@@ -181,15 +190,23 @@ impl Projects {
                 let current = self.get(call, update.name).await?;
                 check_etag(&current, update.etag)?;
                 let changed = self.changed(&current, &update)?;
-                if changed.value == current.0.value || update.validate_only {
+                if update.validate_only {
                     return Ok(Answered::Project(changed));
                 }
+                // Without a change, too, the request id is noted.
+                let is_changed = changed.version > current.0.version;
                 let put = Records::<collections::Projects>::put(&changed.value, current.0.version);
                 let plan = Plan {
-                    batch: Batch::of([put]),
+                    batch: Batch::of(is_changed.then_some(put)),
                     answer: Answered::Project(changed),
                 };
-                let answer = self.journal.try_commit(call, METHOD, plan, &mut conflicts);
+                let scope = Scope {
+                    owner: Some(&current.project().creator),
+                    ..Scope::project(update.name)
+                };
+                let answer = self
+                    .budgets
+                    .try_commit(call, METHOD, plan, scope, &mut conflicts);
                 if let Some(answer) = answer.await? {
                     return Ok(answer);
                 }

@@ -17,7 +17,8 @@ use crate::{
         StageAction, StageState, StageType, Variables,
     },
     engine::{
-        Call, Clock, Engine, Error, RequestIdentity, Settings, TriggerRequest, Update, UuidV7,
+        Call, Clock, Engine, Error, MemoryLimits, RequestIdentity, Settings, TriggerRequest,
+        Update, UuidV7,
     },
     store::{Lifetime, MemoryStore, double::Double},
 };
@@ -57,9 +58,17 @@ impl World {
     }
 
     pub(super) async fn with_lifetime(lifetime: Lifetime) -> Self {
+        Self::with(lifetime, MemoryLimits::default()).await
+    }
+
+    pub(super) async fn with_memory(limits: MemoryLimits) -> Self {
+        Self::with(Lifetime::Process, limits).await
+    }
+
+    async fn with(lifetime: Lifetime, limits: MemoryLimits) -> Self {
         let clock = TestClock(Instant::now());
         let memory = MemoryStore::new(clock.now()).with_lifetime(lifetime);
-        Self::on(memory, clock, tempfile::tempdir().unwrap()).await
+        Self::on(memory, clock, tempfile::tempdir().unwrap(), limits).await
     }
 
     /// The service after a crash at this moment and a restart: only the commits of the
@@ -76,16 +85,23 @@ impl World {
         drop((store, engine, memory));
         // Tasks that have the logs open end with the engine, once they get to run.
         sleep(Duration::from_millis(1)).await;
-        Self::on(MemoryStore::restore(&snapshot).unwrap(), clock, logs).await
+        let memory = MemoryStore::restore(&snapshot).unwrap();
+        Self::on(memory, clock, logs, MemoryLimits::default()).await
     }
 
-    async fn on(memory: MemoryStore, clock: TestClock, logs: TempDir) -> Self {
+    async fn on(
+        memory: MemoryStore,
+        clock: TestClock,
+        logs: TempDir,
+        limits: MemoryLimits,
+    ) -> Self {
         let memory = Arc::new(memory);
         let store = Arc::new(Double::new(Arc::clone(&memory) as _));
         let root = logs.path().to_owned();
         let stored = FileLogs::open(root, LOG_LIMITS, Durability::Process).unwrap();
         let settings = Settings {
             lease_ttl: TTL,
+            memory: limits,
             ..Settings::default()
         };
         let engine = Engine::start(

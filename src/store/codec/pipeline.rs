@@ -27,6 +27,9 @@ pub struct PipelineHead {
     pub jobs_created: i64,
     /// The pipeline is deleted; only the revisions that stored jobs refer to are left.
     pub deleted: bool,
+    /// The oldest revision that is kept whether jobs run it or not; 0 if it is only known that
+    /// as many are kept as there may be.
+    pub oldest_revision: i64,
 }
 
 numbered!(StageType: Run, Build, Deploy);
@@ -218,6 +221,7 @@ impl Stored for PipelineHead {
             version,
             jobs_created,
             deleted,
+            oldest_revision,
         } = *self;
         messages::PipelineHead {
             id: id_to_bytes(id.0),
@@ -225,6 +229,7 @@ impl Stored for PipelineHead {
             version,
             jobs_created,
             deleted,
+            oldest_revision,
         }
     }
 
@@ -235,6 +240,7 @@ impl Stored for PipelineHead {
             version,
             jobs_created,
             deleted,
+            oldest_revision,
         } = message;
         Ok(Self {
             id: PipelineId(id_from_bytes(&id, "PipelineHead.id")?),
@@ -242,6 +248,7 @@ impl Stored for PipelineHead {
             version,
             jobs_created,
             deleted,
+            oldest_revision,
         })
     }
 }

@@ -27,6 +27,8 @@ pub struct StoredRecord {
     pub body: Bytes,
     /// Names and values of its secondary indexes.
     pub indexes: Vec<(String, String)>,
+    /// The principal that had it stored; empty for the service itself.
+    pub principal: String,
 }
 
 /// Work that is due at a time.
@@ -65,6 +67,7 @@ impl fmt::Debug for StoredRecord {
             expires,
             body,
             indexes,
+            principal,
         } = self;
         f.debug_struct("StoredRecord")
             .field("collection", collection)
@@ -74,6 +77,7 @@ impl fmt::Debug for StoredRecord {
             .field("expires", expires)
             .field("body", &body.len())
             .field("indexes", indexes)
+            .field("principal", principal)
             .finish()
     }
 }
@@ -121,6 +125,7 @@ impl Stored for StoredRecord {
             expires,
             body,
             indexes,
+            principal,
         } = self.clone();
         let index = |(name, value)| record::Index { name, value };
         messages::Record {
@@ -131,6 +136,7 @@ impl Stored for StoredRecord {
             expires: expires.map(time_to_nanos),
             body,
             indexes: indexes.into_iter().map(index).collect(),
+            principal,
         }
     }
 
@@ -143,6 +149,7 @@ impl Stored for StoredRecord {
             expires,
             body,
             indexes,
+            principal,
         } = message;
         let index = |index: record::Index| (index.name, index.value);
         Ok(Self {
@@ -153,6 +160,7 @@ impl Stored for StoredRecord {
             expires: expires.map(time_from_nanos),
             body,
             indexes: indexes.into_iter().map(index).collect(),
+            principal,
         })
     }
 }

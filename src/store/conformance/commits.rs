@@ -54,7 +54,11 @@ pub(crate) async fn one_stale_write_rejects_the_whole_batch(mut store: Tested) {
                 _ => assert!(is_conflict(result), "{name}"),
             }
             assert_eq!(picture(&*store).await, before, "{name}");
-            assert_eq!(store.answer(&key(2)).await.unwrap(), None, "{name}");
+            assert_eq!(
+                store.answer(&key(2), super::world::at(5)).await.unwrap(),
+                None,
+                "{name}"
+            );
             let was_committed = store.was_committed(BatchId(4_711)).await.unwrap();
             assert!(!was_committed, "{name}");
         }
@@ -90,7 +94,7 @@ pub(crate) async fn a_batch_of_many_scopes_changes_all_of_them(mut store: Tested
         assert_eq!(record.version, version);
     }
     assert_eq!(store.count_due("work").await.unwrap(), 1);
-    assert!(store.answer(&key(2)).await.unwrap().is_some());
+    assert!(store.answer(&key(2), at(5)).await.unwrap().is_some());
 }
 
 pub(crate) async fn a_batch_is_remembered_by_its_id(mut store: Tested) {

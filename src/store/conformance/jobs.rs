@@ -139,7 +139,7 @@ pub(crate) async fn ended_jobs_expire_oldest_first(mut store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
     for (number, end) in [(10, 30), (11, 10), (12, 20), (13, 40)] {
         let job = add_job(&store, new_job(&p, number, 0, at(1))).await;
-        end_job(&store, job.id, at(end)).await;
+        end_after_running(&store, job.id, at(end)).await;
     }
     add_job(&store, new_job(&p, 14, 0, at(1))).await;
     store.reopen().await;
@@ -165,6 +165,14 @@ pub(crate) async fn ended_jobs_expire_oldest_first(mut store: Tested) {
         .await
         .unwrap();
     assert_eq!(listed.len(), 4);
+
+    // One that never ran a stage need not be old.
+    end_job(&store, job_id(14), at(35)).await;
+    store.reopen().await;
+    assert_eq!(expired(&store, 0, 100).await, [12, 10, 14, 13]);
+    assert_eq!(expired(&store, 0, 30).await, [12, 14]);
+    assert_eq!(expired(&store, 3, 10).await, [14]);
+    assert_eq!(expired(&store, 4, 10).await, [0u128; 0]);
 }
 
 pub(crate) async fn facts_outlive_their_jobs(mut store: Tested) {

@@ -20,6 +20,7 @@ mod runner_steps;
 pub(crate) mod runners;
 mod scene;
 pub(crate) mod subscribers;
+pub(crate) mod usage;
 pub(crate) mod workspaces;
 mod world;
 
@@ -38,7 +39,8 @@ macro_rules! suite {
             answers:
                 an_answer_is_kept_once
                 old_answers_go
-                answers_refer;
+                answers_refer
+                an_old_answer_is_not_valid_and_can_be_removed;
             commits:
                 a_commit_is_all_or_nothing
                 one_stale_write_rejects_the_whole_batch
@@ -112,6 +114,14 @@ macro_rules! suite {
                 a_runner_is_its_principals
                 a_runner_that_has_left_is_not_there
                 leases_are_taken_over_by_the_next_process;
+            usage:
+                what_is_kept_is_counted_until_it_goes
+                counters_do_not_drift
+                what_revisions_share_weighs_once
+                what_two_batches_remove_is_subtracted_once
+                a_batch_keeps_to_its_limits
+                ended_jobs_are_evicted_in_order
+                old_revisions_are_forgotten;
             workspaces:
                 a_job_has_a_workspace_once_a_stage_was_started
                 a_stage_that_is_returned_leaves_no_workspace

@@ -1,9 +1,17 @@
 use std::fmt::Write;
 
 use super::{
-    super::{FactsFilter, JobFilter, PipelineFilter, RecordQuery, Store},
+    super::{Account, FactsFilter, JobFilter, PipelineFilter, RecordQuery, Store},
     world::{COLLECTIONS, KINDS},
 };
+
+/// Whose bytes are looked at.
+const ACCOUNTS: [fn() -> Account; 4] = [
+    || Account::Store,
+    || Account::Project("default".to_owned()),
+    || Account::Project("other".to_owned()),
+    || Account::Principal("somebody".to_owned()),
+];
 
 /// Everything that a store reports, one line per item.
 pub(super) async fn picture(store: &dyn Store) -> String {
@@ -81,5 +89,14 @@ async fn of_the_rest(store: &dyn Store, picture: &mut String) {
         ..FactsFilter::default()
     };
     put(picture, "facts", &store.facts(&filter).await.unwrap());
+    for account in ACCOUNTS {
+        let account = account();
+        put(picture, "used", &store.used(&account).await.unwrap());
+        let ended = store.ended_jobs(&account, None, 1_000).await.unwrap();
+        put(picture, "evictable", &ended);
+        let revised = store.revised_pipelines(&account, None, 1_000).await;
+        put(picture, "revised", &revised.unwrap());
+    }
+    put(picture, "usage", &store.usage().await.unwrap());
     put(picture, "instance", &store.instance().id);
 }

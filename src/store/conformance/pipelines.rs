@@ -64,6 +64,7 @@ pub(crate) async fn a_name_belongs_to_one_pipeline(mut store: Tested) {
     store.reopen().await;
 
     // A renamed pipeline releases its name and takes the new one.
+    let p = store.pipeline(p.id).await.unwrap().unwrap().pipeline;
     let spec = PipelineSpec {
         name: "q".to_owned(),
         ..p.spec.clone()

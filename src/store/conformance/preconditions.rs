@@ -22,6 +22,7 @@ fn put_project(version: u64) -> Write {
     let record = Record {
         key: "team".to_owned(),
         project: String::new(),
+        principal: String::new(),
         version,
         body: Bytes::new(),
         expires: None,

@@ -10,6 +10,7 @@ fn record(key: &str, version: u64) -> Record {
     Record {
         key: key.to_owned(),
         project: "default".to_owned(),
+        principal: String::new(),
         version,
         body: Bytes::from(format!("{key} at {version}")),
         expires: None,

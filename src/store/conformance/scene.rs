@@ -30,6 +30,7 @@ pub(super) fn record(key: &str, version: u64) -> Record {
     Record {
         key: key.to_owned(),
         project: String::new(),
+        principal: String::new(),
         version,
         body: Bytes::new(),
         expires: None,
@@ -132,6 +133,7 @@ impl Scene {
                 Precondition::ProjectIsEmpty("none".to_owned()),
             ],
             answer: Some((key(2), kept())),
+            limits: Vec::new(),
             writes: vec![
                 Write::Pipeline(PipelineWrite::AddJob(one.id, 2)),
                 Write::Job(numbered_job(one, 11, 2, 0, at(3))),

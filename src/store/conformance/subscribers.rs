@@ -63,6 +63,7 @@ fn thing(version: u64) -> Write {
     let record = Record {
         key: "a".to_owned(),
         project: String::new(),
+        principal: String::new(),
         version,
         body: Bytes::new(),
         expires: Some(at(10)),

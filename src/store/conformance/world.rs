@@ -264,6 +264,17 @@ pub(super) async fn end_job(store: &impl AnyStore, id: JobId, time: SystemTime) 
     tell(store, id, cancel(), time).await;
 }
 
+/// Ends a job of which a stage ran.
+pub(super) async fn end_after_running(store: &impl AnyStore, id: JobId, time: SystemTime) {
+    let started = time - Duration::from_secs(1);
+    tell(store, id, start(0), started).await;
+    end_job(store, id, time).await;
+    let (stage, attempt) = (0, 1);
+    let run = RunKey { stage, attempt };
+    let end = finish(run, FencingToken(1), Outcome::Cancelled);
+    tell(store, id, end, time).await;
+}
+
 pub(super) fn is_conflict(result: Result<(), CommitError>) -> bool {
     matches!(result, Err(CommitError::Conflict))
 }

@@ -4,7 +4,7 @@
 mod passes;
 mod planted;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -177,9 +177,13 @@ impl Store for Double {
         result
     }
 
-    async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError> {
+    async fn answer(
+        &self,
+        key: &RequestKey,
+        now: SystemTime,
+    ) -> Result<Option<KeptAnswer>, StoreError> {
         self.before("answer").await?;
-        let result = self.inner.answer(key).await;
+        let result = self.inner.answer(key, now).await;
         self.after().await;
         result
     }

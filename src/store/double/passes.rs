@@ -11,9 +11,10 @@ use crate::{
         PendingReason, Pipeline, PipelineId, RunnerId, SessionId,
     },
     store::{
-        Acquisition, ClaimedWork, DueStore, FactsFilter, JobFilter, JobStore, KnownRunner,
-        LeaseRequest, LeaseRow, LeaseStore, PipelineFilter, PipelineState, PipelineStore, Presence,
-        ReadyStage, Record, RecordQuery, RecordStore, RunnerRow, StoreError,
+        Account, Acquisition, ClaimedWork, DueStore, EndedJob, FactsFilter, JobFilter, JobStore,
+        KnownRunner, LeaseRequest, LeaseRow, LeaseStore, PipelineFilter, PipelineState,
+        PipelineStore, Presence, ReadyStage, Record, RecordQuery, RecordStore, RunnerRow,
+        StoreError, Usage, UsageStore,
     },
 };
 
@@ -92,6 +93,15 @@ passes! { RecordStore;
     record_version(collection: &'static str, key: &str) -> u64;
     records(query: &RecordQuery) -> Vec<Record>;
     remove_expired_records(now: SystemTime) -> usize;
+}
+
+passes! { UsageStore;
+    used(account: &Account) -> u64;
+    usage() -> Usage;
+    ended_jobs(account: &Account, after: Option<EndedJob>, limit: usize) -> Vec<EndedJob>;
+    revised_pipelines(account: &Account, after: Option<PipelineId>, limit: usize)
+        -> Vec<PipelineId>;
+    remove_answers(made_before: SystemTime) -> usize;
 }
 
 passes! { DueStore;

@@ -18,7 +18,8 @@ const MAX_FACTS: usize = 100_000;
 pub(super) struct Facts(VecDeque<Arc<JobFacts>>);
 
 impl Facts {
-    pub(super) fn keep(&mut self, facts: Arc<JobFacts>) {
+    /// Keeps facts, and answers with those that had to go.
+    pub(super) fn keep(&mut self, facts: Arc<JobFacts>) -> Vec<Arc<JobFacts>> {
         // Nearly always the last: commits of two jobs may change places on their way.
         let at = self
             .0
@@ -26,11 +27,13 @@ impl Facts {
         self.0.insert(at, facts);
         let newest = self.0.back().map(|facts| facts.end_time);
         let too_old = newest.and_then(|newest| newest.checked_sub(MAX_AGE));
+        let mut removed = Vec::new();
         while let Some(oldest) = self.0.front()
             && (self.0.len() > MAX_FACTS || too_old.is_some_and(|time| oldest.end_time < time))
         {
-            self.0.pop_front();
+            removed.extend(self.0.pop_front());
         }
+        removed
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &JobFacts> {

@@ -57,13 +57,7 @@ impl JobStore for MemoryStore {
         keep: usize,
         ended_before: SystemTime,
     ) -> Result<Vec<JobId>, StoreError> {
-        let ended = self.ended.read();
-        let surplus = ended.len().saturating_sub(keep);
-        let oldest = ended
-            .iter()
-            .take(surplus)
-            .take_while(|(time, _)| *time < ended_before);
-        Ok(oldest.map(|(_, id)| *id).collect())
+        Ok(self.evictable.read().expired_jobs(keep, ended_before))
     }
 
     async fn facts(&self, filter: &FactsFilter) -> Result<Vec<Arc<JobFacts>>, StoreError> {

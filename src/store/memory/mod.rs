@@ -11,13 +11,13 @@ mod due;
 mod facts;
 mod index;
 mod jobs;
+mod ledger;
 mod pipelines;
 mod recent;
 mod records;
 mod snapshot;
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -39,6 +39,7 @@ use due::DueQueue;
 use facts::Facts;
 use index::{JobIndex, PipelineIndex};
 use jobs::JobEntry;
+use ledger::{Evictable, Ledger};
 use pipelines::PipelineEntry;
 use recent::RecentBatches;
 use records::Collections;
@@ -49,7 +50,7 @@ pub use snapshot::Snapshot;
 ///
 /// Locks are taken in one order: pipelines by id, jobs by id, records, due work, answers,
 /// dispatch. The other ones are held for one step each, and nothing is locked under them: a
-/// name, an index, the facts, the recent batches. Dispatch comes late because all commits
+/// name, an index, the facts, the recent batches, the ledger. Dispatch comes late because all commits
 /// and all runners meet there: one without lease writes takes it only to change the queue.
 pub struct MemoryStore {
     instance: Instance,
@@ -65,9 +66,10 @@ pub struct MemoryStore {
     names: DashMap<(String, String), PipelineId>,
     pipeline_index: RwLock<PipelineIndex>,
     job_index: RwLock<JobIndex>,
-    ended: RwLock<BTreeSet<(SystemTime, JobId)>>,
+    evictable: RwLock<Evictable>,
     facts: RwLock<Facts>,
     recent: Mutex<RecentBatches>,
+    ledger: Mutex<Ledger>,
     subscriber: RwLock<Option<Arc<dyn CommitSubscriber>>>,
 }
 
@@ -102,9 +104,10 @@ impl MemoryStore {
             names: DashMap::default(),
             pipeline_index: RwLock::default(),
             job_index: RwLock::default(),
-            ended: RwLock::default(),
+            evictable: RwLock::default(),
             facts: RwLock::default(),
             recent: Mutex::default(),
+            ledger: Mutex::default(),
             subscriber: RwLock::default(),
         }
     }
@@ -151,8 +154,12 @@ impl Store for MemoryStore {
         Ok(self.recent.lock().contains(id))
     }
 
-    async fn answer(&self, key: &RequestKey) -> Result<Option<KeptAnswer>, StoreError> {
-        Ok(self.answers.lock().get(key).cloned())
+    async fn answer(
+        &self,
+        key: &RequestKey,
+        now: SystemTime,
+    ) -> Result<Option<KeptAnswer>, StoreError> {
+        Ok(self.answers.lock().get(key, now).cloned())
     }
 
     fn subscribe(&self, subscriber: Arc<dyn CommitSubscriber>) {

@@ -120,7 +120,11 @@ impl PipelineEntry {
         let revisions = revisions.map(|revision| (revision.revision, Arc::clone(revision)));
         let mut revisions: BTreeMap<i64, Arc<Pipeline>> = revisions.collect();
         let pipeline = revisions.remove(&head.newest_revision)?;
-        let kept = revisions.split_off(&(head.newest_revision - max_revisions() + 1));
+        let oldest = match head.oldest_revision {
+            0 => head.newest_revision - max_revisions() + 1,
+            oldest => oldest,
+        };
+        let kept = revisions.split_off(&oldest);
         let old = revisions.iter();
         Some(Self {
             jobs_created: head.jobs_created,
@@ -141,6 +145,7 @@ impl PipelineEntry {
             version: self.version,
             jobs_created: self.jobs_created,
             deleted: self.deleted,
+            oldest_revision: self.oldest_revision(),
         }
     }
 
@@ -164,6 +169,7 @@ impl PipelineEntry {
             active_jobs: self.active_jobs.len(),
             oldest_active_job: self.oldest_active_job(),
             jobs_created: self.jobs_created,
+            oldest_revision: self.oldest_revision(),
             version: self.version,
             durations: durations.map(|(_, durations)| Arc::clone(durations)),
         }
@@ -181,13 +187,33 @@ impl PipelineEntry {
         kept.or_else(|| self.with_their_jobs.get(&revision)?.upgrade())
     }
 
-    /// Takes in the next revision, and answers with the one that was the newest.
-    pub(super) fn revise(&mut self, pipeline: Arc<Pipeline>) -> Arc<Pipeline> {
+    /// The oldest revision that is kept whether jobs run it or not.
+    fn oldest_revision(&self) -> i64 {
+        let oldest = self.revisions.first_key_value();
+        oldest.map_or(self.pipeline.revision, |(number, _)| *number)
+    }
+
+    /// The newest revision, and the older ones that are kept whether jobs run them or not.
+    pub(super) fn kept_revisions(&self) -> impl Iterator<Item = &Arc<Pipeline>> {
+        self.revisions.values().chain([&self.pipeline])
+    }
+
+    pub(super) fn has_older_revisions(&self) -> bool {
+        !self.revisions.is_empty()
+    }
+
+    /// Takes in the next revision. Answers with the one that was the newest, and with those
+    /// that are beyond the ones to keep.
+    pub(super) fn revise(
+        &mut self,
+        pipeline: Arc<Pipeline>,
+    ) -> (Arc<Pipeline>, Vec<Arc<Pipeline>>) {
         let old = std::mem::replace(&mut self.pipeline, pipeline);
         self.version += 1;
         self.revisions.insert(old.revision, Arc::clone(&old));
-        self.let_go_of_old_revisions();
-        old
+        let oldest = self.pipeline.revision - max_revisions();
+        let forgotten = self.forget_revisions(oldest + 1);
+        (old, forgotten)
     }
 
     /// Notes what the stages of a job that has succeeded took, unless a later one has.
@@ -198,20 +224,26 @@ impl PipelineEntry {
         }
     }
 
-    /// Beyond the newest revisions, one is kept only as long as a job that runs it.
-    fn let_go_of_old_revisions(&mut self) {
+    /// Keeps older revisions before this one only as long as jobs that run them, and answers
+    /// with these revisions.
+    pub(super) fn forget_revisions(&mut self, before: i64) -> Vec<Arc<Pipeline>> {
         const SWEEP_AT: usize = 64;
-        let oldest = self.pipeline.revision - max_revisions();
-        let Some(old) = self.revisions.remove(&oldest) else {
-            return;
-        };
+        let is_old = self.revisions.first_key_value();
+        if is_old.is_none_or(|(oldest, _)| *oldest >= before) {
+            return Vec::new();
+        }
+        let kept = self.revisions.split_off(&before);
+        let old = std::mem::replace(&mut self.revisions, kept);
         if self.with_their_jobs.len() >= self.sweep_at {
             let is_there = |_: &i64, pipeline: &mut Weak<Pipeline>| pipeline.strong_count() > 0;
             self.with_their_jobs.retain(is_there);
             // As many again before the next look: an update pays for two, however many stay.
             self.sweep_at = SWEEP_AT.max(2 * self.with_their_jobs.len());
         }
-        self.with_their_jobs.insert(oldest, Arc::downgrade(&old));
+        let weak = old.iter();
+        self.with_their_jobs
+            .extend(weak.map(|(number, old)| (*number, Arc::downgrade(old))));
+        old.into_values().collect()
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::{
     super::{Change, CommitError, Record, RecordQuery, RecordStore, RecordWrite, StoreError},
     MemoryStore,
+    ledger::{Owner, record_weight},
 };
 
 /// Name of the index that has each record once, under an empty value.
@@ -51,8 +52,14 @@ impl RecordStore for MemoryStore {
     }
 
     async fn remove_expired_records(&self, now: SystemTime) -> Result<usize, StoreError> {
-        let removed = self.records.write().remove_expired(now);
-        let count = removed.iter().map(|(_, count)| count).sum();
+        let mut records = self.records.write();
+        let removed = records.remove_expired(now);
+        for record in removed.iter().flat_map(|(_, records)| records) {
+            let owner = Owner::of_record(record);
+            self.ledger.lock().subtract(owner, record_weight(record));
+        }
+        drop(records);
+        let count = removed.iter().map(|(_, records)| records.len()).sum();
         if count > 0 {
             self.tell(removed.iter().map(|(name, _)| Change::Record(name)));
         }
@@ -83,14 +90,11 @@ impl Collections {
         }
     }
 
-    pub(super) fn write(&mut self, write: RecordWrite) {
+    /// Answers with the record that was there before.
+    pub(super) fn write(&mut self, write: RecordWrite) -> Option<Record> {
         match write {
             RecordWrite::Put(collection, record) => self.put(collection, record),
-            RecordWrite::Delete(collection, key, _) => {
-                if let Some(rows) = self.0.get_mut(collection) {
-                    rows.remove(&key);
-                }
-            }
+            RecordWrite::Delete(collection, key, _) => self.0.get_mut(collection)?.remove(&key),
         }
     }
 
@@ -101,24 +105,23 @@ impl Collections {
         })
     }
 
-    pub(super) fn put(&mut self, collection: &'static str, record: Record) {
-        self.0.entry(collection).or_default().put(record);
+    pub(super) fn put(&mut self, collection: &'static str, record: Record) -> Option<Record> {
+        self.0.entry(collection).or_default().put(record)
     }
 
-    /// Answers how many went from each collection that had any.
-    fn remove_expired(&mut self, now: SystemTime) -> Vec<(&'static str, usize)> {
+    /// Answers with what went from each collection that had any.
+    fn remove_expired(&mut self, now: SystemTime) -> Vec<(&'static str, Vec<Record>)> {
         let mut removed = Vec::new();
         for (name, rows) in &mut self.0 {
-            let mut count = 0;
+            let mut gone = Vec::new();
             while let Some((time, key)) = rows.expiring.first()
                 && *time <= now
             {
                 let key = key.clone();
-                rows.remove(&key);
-                count += 1;
+                gone.extend(rows.remove(&key));
             }
-            if count > 0 {
-                removed.push((*name, count));
+            if !gone.is_empty() {
+                removed.push((*name, gone));
             }
         }
         removed
@@ -126,8 +129,8 @@ impl Collections {
 }
 
 impl Rows {
-    fn put(&mut self, record: Record) {
-        self.remove(&record.key);
+    fn put(&mut self, record: Record) -> Option<Record> {
+        let old = self.remove(&record.key);
         for (name, place) in places(&record) {
             self.indexes.entry(name).or_default().insert(place);
         }
@@ -135,20 +138,20 @@ impl Rows {
             self.expiring.insert((time, record.key.clone()));
         }
         self.by_key.insert(record.key.clone(), record);
+        old
     }
 
-    fn remove(&mut self, key: &str) {
-        let Some(record) = self.by_key.remove(key) else {
-            return;
-        };
+    fn remove(&mut self, key: &str) -> Option<Record> {
+        let record = self.by_key.remove(key)?;
         for (name, place) in places(&record) {
             if let Some(index) = self.indexes.get_mut(name) {
                 index.remove(&place);
             }
         }
         if let Some(time) = record.expires {
-            self.expiring.remove(&(time, record.key));
+            self.expiring.remove(&(time, record.key.clone()));
         }
+        Some(record)
     }
 
     fn list(&self, query: &RecordQuery) -> Vec<Record> {

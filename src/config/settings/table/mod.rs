@@ -17,6 +17,7 @@ static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
         stages::embedded_runner(),
         stages::runs(),
         work::jobs(),
+        work::memory(),
         work::logs(),
         connections::messages(),
         connections::callers(),

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::{
     super::{
         Section, Setting,
-        form::{Path, Size, Span, Whole},
+        form::{OrNone, Path, Size, Span, Whole},
     },
-    DAY, KIB,
+    DAY, KIB, MIB,
 };
 
+/// Least budget of memory: a few of the largest pipelines.
+const LEAST_BUDGET: u64 = 8 * MIB;
 /// Most that an ended job can be kept, which keeps times of removal within what clocks have.
 const TEN_YEARS: Duration = Duration::from_secs(3_650 * DAY.as_secs());
 
@@ -47,10 +49,39 @@ pub(super) fn jobs() -> Section {
             ),
             Setting::new(
                 "retain_jobs_for",
-                "Minimum time to retain an ended job",
+                "Minimum time to retain an ended job that ran, if the memory budgets allow it",
                 "2d",
                 Span(Duration::ZERO..=TEN_YEARS),
                 |draft| &mut draft.config.retain_jobs_for,
+            ),
+        ],
+    }
+}
+
+pub(super) fn memory() -> Section {
+    Section {
+        heading: "Memory",
+        settings: vec![
+            Setting::new(
+                "max_memory",
+                "Bytes of memory for stored pipelines, jobs and records, at least 8MiB; past it ended jobs and old revisions go, then calls are refused",
+                "1GiB",
+                OrNone(Size::at_least(LEAST_BUDGET)),
+                |draft| &mut draft.config.limits.max_memory,
+            ),
+            Setting::new(
+                "max_project_memory",
+                "The same for one project",
+                "64MiB",
+                OrNone(Size::at_least(LEAST_BUDGET)),
+                |draft| &mut draft.config.limits.max_project_memory,
+            ),
+            Setting::new(
+                "max_caller_memory",
+                "The same for what one principal created and triggered",
+                "32MiB",
+                OrNone(Size::at_least(LEAST_BUDGET)),
+                |draft| &mut draft.config.limits.max_caller_memory,
             ),
         ],
     }

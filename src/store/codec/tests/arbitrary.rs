@@ -282,8 +282,8 @@ pub(super) fn record() -> impl Strategy<Value = StoredRecord> {
     let body = vec(any::<u8>(), 0..20);
     let indexes = vec((text(), text()), 0..3);
     let rest = (any::<i64>(), option::of(time()), body, indexes);
-    ((text(), text(), text()), rest).prop_map(
-        |((collection, key, project), (version, expires, body, indexes))| StoredRecord {
+    ((text(), text(), text(), text()), rest).prop_map(
+        |((collection, key, project, principal), (version, expires, body, indexes))| StoredRecord {
             collection,
             key,
             project,
@@ -291,6 +291,7 @@ pub(super) fn record() -> impl Strategy<Value = StoredRecord> {
             expires,
             body: body.into(),
             indexes,
+            principal,
         },
     )
 }

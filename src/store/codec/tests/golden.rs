@@ -102,6 +102,8 @@ fn every_form_matches_its_golden_file() {
     forms.pin_stored("record", &samples::record());
     forms.pin_stored("due-row", &samples::due());
     forms.pin_stored("record-indexed", &samples::indexed_record());
+    forms.pin_stored("pipeline-head-forgotten", &samples::head_with_forgotten());
+    forms.pin_stored("record-owned", &samples::owned_record());
     forms.pin_stored("due-row-again", &samples::due_again());
     forms.pin_stored("offer", &samples::offer());
     forms.pin_stored("binding", &samples::binding());

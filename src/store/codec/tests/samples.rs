@@ -93,6 +93,14 @@ pub(super) fn head() -> PipelineHead {
         version: 300,
         jobs_created: 293,
         deleted: true,
+        oldest_revision: 0,
+    }
+}
+
+pub(super) fn head_with_forgotten() -> PipelineHead {
+    PipelineHead {
+        oldest_revision: 5,
+        ..head()
     }
 }
 
@@ -328,6 +336,7 @@ pub(super) fn record() -> StoredRecord {
         expires: Some(time(19)),
         body: Bytes::from_static(b"\x00any bytes\xff"),
         indexes: Vec::new(),
+        principal: String::new(),
     }
 }
 
@@ -365,6 +374,13 @@ pub(super) fn indexed_record() -> StoredRecord {
     let index = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     StoredRecord {
         indexes: vec![index("tag", "red"), index("tag", "blue")],
+        ..record()
+    }
+}
+
+pub(super) fn owned_record() -> StoredRecord {
+    StoredRecord {
+        principal: "alice".to_owned(),
         ..record()
     }
 }

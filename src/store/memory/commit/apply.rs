@@ -3,12 +3,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::{
-    domain::{self, Event, Job, JobId, JobState, Pipeline, RunnerId, StageRun},
-    store::{Batch, BatchId, JobWrite, LeaseWrite, PipelineWrite, Write},
+    domain::{self, Event, Job, JobFacts, JobId, JobState, Pipeline, RunnerId, StageRun},
+    store::{Batch, BatchId, DueWrite, JobWrite, LeaseWrite, PipelineWrite, RecordWrite, Write},
 };
 
 use super::{
-    super::{MemoryStore, name_key, pipelines::PipelineEntry},
+    super::{
+        MemoryStore,
+        ledger::{Owner, answer_weight, events_weight, record_weight},
+        name_key,
+        pipelines::PipelineEntry,
+    },
     scopes::Locked,
 };
 
@@ -25,27 +30,21 @@ impl Locked<'_> {
                 Write::Pipeline(write) => self.write_pipeline(store, write),
                 Write::Job(write) => changed.extend(self.write_job(store, write)),
                 Write::Lease(write) => leases.push(write),
-                Write::Record(write) => {
-                    let records = self.records.as_mut().and_then(|records| records.get_mut());
-                    if let Some(records) = records {
-                        records.write(write);
-                    }
-                }
-                Write::Due(write) => {
-                    if let Some(due) = &mut self.due {
-                        due.write(write);
-                    }
-                }
-                Write::Facts(facts) => store.facts.write().keep(facts),
+                Write::Record(write) => self.write_record(store, write),
+                Write::Due(write) => self.write_due(store, write),
+                Write::Facts(facts) => store.keep_facts(facts),
                 Write::RemoveJob(id) => {
                     if let Some(job) = self.job(id) {
-                        store.forget_job(&job.entry.job);
+                        store.forget_job(&job.entry.job, &job.entry.events);
                     }
                 }
             }
         }
         if let (Some(answers), Some((key, kept))) = (&mut self.answers, batch.answer) {
-            answers.keep(key, kept);
+            let owner = Owner::of_answer(&key);
+            let weight = answer_weight(&key, &kept);
+            store.ledger.lock().add(owner, weight);
+            store.subtract_answers(&answers.keep(key, kept));
         }
         // A batch with the id 0 has no name.
         if batch.id != BatchId::default() {
@@ -96,10 +95,36 @@ impl Locked<'_> {
             PipelineWrite::Delete(id, _) => {
                 if let Some(entry) = self.pipeline_mut(id) {
                     entry.deleted = true;
-                    store.remove_pipeline(&entry.pipeline);
+                    store.remove_pipeline(entry);
+                }
+            }
+            PipelineWrite::ForgetRevisions(id, before) => {
+                if let Some(entry) = self.pipeline_mut(id) {
+                    let forgotten = entry.forget_revisions(before);
+                    store.note_forgotten(entry, &forgotten);
                 }
             }
         }
+    }
+
+    fn write_record(&mut self, store: &MemoryStore, write: RecordWrite) {
+        let records = self.records.as_mut().and_then(|records| records.get_mut());
+        let Some(records) = records else { return };
+        let mut ledger = store.ledger.lock();
+        if let RecordWrite::Put(_, record) = &write {
+            ledger.add(Owner::of_record(record), record_weight(record));
+        }
+        if let Some(old) = records.write(write) {
+            ledger.subtract(Owner::of_record(&old), record_weight(&old));
+        }
+    }
+
+    fn write_due(&mut self, store: &MemoryStore, write: DueWrite) {
+        let Some(due) = &mut self.due else { return };
+        let (added, removed) = due.write(write);
+        let mut ledger = store.ledger.lock();
+        ledger.add(Owner::of_work(), added);
+        ledger.subtract(Owner::of_work(), removed);
     }
 
     /// Answers with what the queue has to know, if anything.
@@ -108,6 +133,12 @@ impl Locked<'_> {
         let runs: Vec<Arc<StageRun>> = events.iter().filter_map(stage_run).collect();
         let position = self.jobs.iter().position(|locked| locked.id == job.id)?;
         let locked = &mut self.jobs[position];
+        let mut ledger = store.ledger.lock();
+        ledger.add(Owner::of_job(&job), events_weight(&events));
+        if locked.new.is_some() {
+            ledger.hold(&job.pipeline);
+        }
+        drop(ledger);
         let before = match locked.new {
             Some(new) => {
                 // There may be very many that wait, to which nothing comes for long.
@@ -132,7 +163,7 @@ impl Locked<'_> {
     /// Keeps the list of ended jobs, and what the pipeline knows of its jobs.
     fn note_state(&mut self, store: &MemoryStore, job: &Job, is_new: bool) {
         if let Some(end_time) = job.end_time {
-            store.ended.write().insert((end_time, job.id));
+            store.evictable.write().note_ended(job, end_time);
         }
         let Some(pipeline) = self.pipeline_mut(job.pipeline.id) else {
             return;
@@ -151,30 +182,70 @@ impl Locked<'_> {
 impl MemoryStore {
     fn add_pipeline(&self, pipeline: Arc<Pipeline>) {
         self.pipeline_index.write().insert(&pipeline);
+        self.ledger.lock().hold(&pipeline);
         let id = pipeline.id;
         let entry = PipelineEntry::new(pipeline);
         self.pipelines.insert(id, Arc::new(Mutex::new(entry)));
     }
 
     fn revise_pipeline(&self, entry: &mut PipelineEntry, pipeline: Arc<Pipeline>) {
-        let old = entry.revise(Arc::clone(&pipeline));
+        self.ledger.lock().hold(&pipeline);
+        let (old, forgotten) = entry.revise(Arc::clone(&pipeline));
+        self.note_forgotten(entry, &forgotten);
         if name_key(&old) != name_key(&pipeline) {
             self.names.remove(&name_key(&old));
         }
         self.pipeline_index.write().revise(&old, &pipeline);
     }
 
-    fn remove_pipeline(&self, pipeline: &Pipeline) {
+    /// After a change of the older revisions that are kept.
+    fn note_forgotten(&self, entry: &PipelineEntry, forgotten: &[Arc<Pipeline>]) {
+        let mut ledger = self.ledger.lock();
+        forgotten
+            .iter()
+            .for_each(|revision| ledger.release(revision));
+        drop(ledger);
+        let has_older = entry.has_older_revisions();
+        let mut evictable = self.evictable.write();
+        evictable.note_revisions(&entry.pipeline, has_older);
+    }
+
+    pub(in super::super) fn keep_facts(&self, facts: Arc<JobFacts>) {
+        // Added first: as soon as they are kept, another commit may remove them.
+        let owner = Owner::of_facts(&facts);
+        self.ledger.lock().add(owner, facts.weight());
+        let removed = self.facts.write().keep(Arc::clone(&facts));
+        for facts in removed {
+            let owner = Owner::of_facts(&facts);
+            self.ledger.lock().subtract(owner, facts.weight());
+        }
+    }
+
+    fn remove_pipeline(&self, entry: &PipelineEntry) {
+        let pipeline = &*entry.pipeline;
+        let mut ledger = self.ledger.lock();
+        entry
+            .kept_revisions()
+            .for_each(|revision| ledger.release(revision));
+        drop(ledger);
+        self.evictable.write().note_revisions(pipeline, false);
         self.pipeline_index.write().remove(pipeline);
         self.names.remove(&name_key(pipeline));
         self.pipelines.remove(&pipeline.id);
     }
 
-    fn forget_job(&self, job: &Job) {
-        self.jobs.remove(&job.id);
+    fn forget_job(&self, job: &Job, events: &[Event]) {
+        if self.jobs.remove(&job.id).is_none() {
+            // Another batch that waited for the same lock has removed it.
+            return;
+        }
+        let mut ledger = self.ledger.lock();
+        ledger.subtract(Owner::of_job(job), events_weight(events));
+        ledger.release(&job.pipeline);
+        drop(ledger);
         self.job_index.write().remove(job);
         if let Some(end_time) = job.end_time {
-            self.ended.write().remove(&(end_time, job.id));
+            self.evictable.write().forget_job(job, end_time);
         }
     }
 }

@@ -18,12 +18,12 @@ impl Locked<'_> {
                 return Err(CommitError::Conflict);
             }
         }
-        if let (Some(answers), Some((key, _))) = (&self.answers, &batch.answer)
-            && let Some(kept) = answers.get(key)
+        if let (Some(answers), Some((key, new))) = (&self.answers, &batch.answer)
+            && let Some(kept) = answers.get(key, new.time)
         {
             return Err(CommitError::Answered(kept.clone()));
         }
-        Ok(())
+        self.check_limits(store, batch)
     }
 
     fn check_write(&self, store: &MemoryStore, write: &Write) -> Result<(), CommitError> {
@@ -57,6 +57,9 @@ impl Locked<'_> {
             PipelineWrite::Revise(pipeline, version) => (pipeline.id, *version),
             PipelineWrite::AddJob(id, version) | PipelineWrite::Delete(id, version) => {
                 (*id, *version)
+            }
+            PipelineWrite::ForgetRevisions(id, _) => {
+                return self.pipeline(*id).is_some_and(|entry| !entry.deleted);
             }
         };
         let entry = self.pipeline(id);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod check;
+mod limits;
 mod scopes;
 
 use super::{

@@ -55,9 +55,11 @@ impl Scopes {
         for write in &batch.writes {
             match write {
                 Write::Pipeline(PipelineWrite::Revise(pipeline, _)) => pipelines.push(pipeline.id),
-                Write::Pipeline(PipelineWrite::AddJob(id, _) | PipelineWrite::Delete(id, _)) => {
-                    pipelines.push(*id);
-                }
+                Write::Pipeline(
+                    PipelineWrite::AddJob(id, _)
+                    | PipelineWrite::Delete(id, _)
+                    | PipelineWrite::ForgetRevisions(id, _),
+                ) => pipelines.push(*id),
                 Write::Job(write) => {
                     jobs.push((write.job.id, Some(&write.job)));
                     if write.job.state.is_terminal() {

@@ -45,15 +45,17 @@ struct Group {
 }
 
 impl Kind {
-    pub(super) fn add(&mut self, work: DueWork) {
+    /// Whether it was not there.
+    pub(super) fn add(&mut self, work: DueWork) -> bool {
         if self.rows.contains_key(&work.key.key) {
-            return;
+            return false;
         }
         self.put(Row {
             first_at: work.at,
             work,
             claim: None,
         });
+        true
     }
 
     pub(super) fn put(&mut self, row: Row) {
@@ -69,19 +71,18 @@ impl Kind {
         self.enter(&key);
     }
 
-    pub(super) fn remove(&mut self, key: &str) {
+    /// Answers with the work, if it was there.
+    pub(super) fn remove(&mut self, key: &str) -> Option<DueWork> {
         self.leave(key);
-        let Some(row) = self.rows.remove(key) else {
-            return;
-        };
-        let Some(order_key) = row.work.order_key else {
-            return;
-        };
-        if let Some(group) = self.groups.get_mut(&order_key) {
-            group.in_order.remove(&(row.first_at, key.to_owned()));
-            group.let_go(key);
+        let row = self.rows.remove(key)?;
+        if let Some(order_key) = &row.work.order_key {
+            if let Some(group) = self.groups.get_mut(order_key) {
+                group.in_order.remove(&(row.first_at, key.to_owned()));
+                group.let_go(key);
+            }
+            self.enter_group(order_key);
         }
-        self.enter_group(&order_key);
+        Some(row.work)
     }
 
     pub(super) fn put_off(&mut self, key: &str, at: SystemTime) {

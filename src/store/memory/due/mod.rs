@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{ClaimedWork, CommitError, DueStore, DueWrite, StoreError, WorkKey, codec::StoredDue},
     MemoryStore,
+    ledger::work_weight,
 };
 use kind::{Kind, Row, WorkClaim};
 
@@ -69,14 +70,23 @@ impl DueQueue {
         }
     }
 
-    pub(super) fn write(&mut self, write: DueWrite) {
+    /// Answers with the bytes that it added and removed.
+    pub(super) fn write(&mut self, write: DueWrite) -> (u64, u64) {
         let kind = self.kinds.entry(write.key().kind).or_default();
         match write {
-            DueWrite::Add(work) => kind.add(work),
-            DueWrite::Done(WorkKey { key, .. }, _) | DueWrite::Cancel(WorkKey { key, .. }) => {
-                kind.remove(&key);
+            DueWrite::Add(work) => {
+                let weight = work_weight(&work);
+                let is_new = kind.add(work);
+                (if is_new { weight } else { 0 }, 0)
             }
-            DueWrite::Again(WorkKey { key, .. }, _, at) => kind.put_off(&key, at),
+            DueWrite::Done(WorkKey { key, .. }, _) | DueWrite::Cancel(WorkKey { key, .. }) => {
+                let removed = kind.remove(&key);
+                (0, removed.as_ref().map_or(0, work_weight))
+            }
+            DueWrite::Again(WorkKey { key, .. }, _, at) => {
+                kind.put_off(&key, at);
+                (0, 0)
+            }
         }
     }
 
@@ -97,10 +107,12 @@ impl DueQueue {
     }
 
     /// Puts a row back, after those that were claimed before it. `name` is what the name of a
-    /// kind is in the program.
-    pub(super) fn restore(&mut self, stored: StoredDue, name: fn(String) -> &'static str) {
+    /// kind is in the program. Answers with its bytes.
+    pub(super) fn restore(&mut self, stored: StoredDue, name: fn(String) -> &'static str) -> u64 {
         let row = Row::of(stored, name);
+        let weight = work_weight(&row.work);
         self.kinds.entry(row.work.key.kind).or_default().put(row);
+        weight
     }
 
     fn first_due(&self, kind: &str, now: SystemTime) -> Option<String> {

@@ -17,7 +17,12 @@ use crate::{
 };
 
 use super::{
-    super::{jobs::JobEntry, name_key, pipelines::PipelineEntry},
+    super::{
+        jobs::JobEntry,
+        ledger::{Owner, answer_weight, events_weight, record_weight},
+        name_key,
+        pipelines::PipelineEntry,
+    },
     Row, Snapshot, damaged, name,
 };
 
@@ -33,8 +38,14 @@ impl MemoryStore {
         let once: StoredInstance = decode(&snapshot.instance)?;
         let mut store = Self::opened(once.instance, once.next_token);
         let mut revisions = Revisions::new();
+        let mut before: Option<Arc<Pipeline>> = None;
         for row in &snapshot.revisions {
-            let revision = Arc::new(decode_pipeline(row, &Unsealed).map_err(damaged)?);
+            let mut revision = decode_pipeline(row, &Unsealed).map_err(damaged)?;
+            if let Some(before) = &before {
+                share(&mut revision, before);
+            }
+            let revision = Arc::new(revision);
+            before = Some(Arc::clone(&revision));
             revisions.insert((revision.id, revision.revision), revision);
         }
         store.restore_pipelines(snapshot, &revisions)?;
@@ -47,20 +58,26 @@ impl MemoryStore {
         drop(revisions);
         for row in &snapshot.records {
             let (collection, record) = record(decode(row)?);
+            let ledger = store.ledger.get_mut();
+            ledger.add(Owner::of_record(&record), record_weight(&record));
             store.records.get_mut().put(collection, record);
         }
         let due = store.due.get_mut();
         due.set_last_token(once.last_claim);
         for row in &snapshot.due {
-            due.restore(decode(row)?, name);
+            let weight = due.restore(decode(row)?, name);
+            store.ledger.get_mut().add(Owner::of_work(), weight);
         }
         for (key, row) in &snapshot.answers {
             let kept: KeptAnswer = decode(row)?;
-            store.answers.get_mut().keep(key.clone(), kept);
+            let weight = answer_weight(key, &kept);
+            store.ledger.get_mut().add(Owner::of_answer(key), weight);
+            let removed = store.answers.get_mut().keep(key.clone(), kept);
+            store.subtract_answers(&removed);
         }
         for row in &snapshot.facts {
             let facts: JobFacts = decode(row)?;
-            store.facts.get_mut().keep(Arc::new(facts));
+            store.keep_facts(Arc::new(facts));
         }
         for id in &snapshot.batches {
             store.recent.get_mut().keep(*id);
@@ -86,6 +103,13 @@ impl MemoryStore {
             let own = revisions.values().filter(|revision| revision.id == head.id);
             let entry = PipelineEntry::restored(head, own, durations.remove(&head.id));
             let entry = entry.ok_or_else(|| missing("the newest revision of a pipeline"))?;
+            let ledger = self.ledger.get_mut();
+            entry
+                .kept_revisions()
+                .for_each(|revision| ledger.hold(revision));
+            let has_older = entry.has_older_revisions();
+            let evictable = self.evictable.get_mut();
+            evictable.note_revisions(&entry.pipeline, has_older);
             self.pipeline_index.get_mut().insert(&entry.pipeline);
             self.names.insert(name_key(&entry.pipeline), head.id);
             self.pipelines.insert(head.id, Arc::new(Mutex::new(entry)));
@@ -134,7 +158,7 @@ impl MemoryStore {
 
         self.job_index.get_mut().move_job(&job, None);
         if let Some(end_time) = job.end_time {
-            self.ended.get_mut().insert((end_time, job.id));
+            self.evictable.get_mut().note_ended(&job, end_time);
         } else if let Some(pipeline) = self.pipelines.get(&job.pipeline.id) {
             pipeline.lock().active_jobs.insert(job.number, job.id);
         }
@@ -148,6 +172,9 @@ impl MemoryStore {
         });
         let waits: Vec<_> = waits.cloned().collect();
         self.dispatch.get_mut().note_job(&job, &waits);
+        let ledger = self.ledger.get_mut();
+        ledger.add(Owner::of_job(&job), events_weight(&events));
+        ledger.hold(&job.pipeline);
         let entry = JobEntry { job, events };
         self.jobs.insert(entry.job.id, Arc::new(Mutex::new(entry)));
         Ok(())
@@ -156,6 +183,17 @@ impl MemoryStore {
 
 fn decode<T: Stored>(row: &[u8]) -> Result<T, StoreError> {
     codec::decode(row).map_err(damaged)
+}
+
+/// Has a revision share what it has in common with the one before it, as it did when it was
+/// made.
+fn share(revision: &mut Pipeline, before: &Pipeline) {
+    if revision.id == before.id && revision.spec.stages == before.spec.stages {
+        revision.spec.stages = Arc::clone(&before.spec.stages);
+        if revision.graph == before.graph {
+            revision.graph = Arc::clone(&before.graph);
+        }
+    }
 }
 
 fn missing(what: &'static str) -> StoreError {
@@ -167,6 +205,7 @@ fn record(stored: StoredRecord) -> (&'static str, Record) {
         collection,
         key,
         project,
+        principal,
         version,
         expires,
         body,
@@ -176,6 +215,7 @@ fn record(stored: StoredRecord) -> (&'static str, Record) {
     let record = Record {
         key,
         project,
+        principal,
         version: u64::try_from(version).unwrap_or(0),
         body,
         expires,

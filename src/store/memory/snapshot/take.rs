@@ -92,6 +92,7 @@ fn record((collection, record): (&str, &Record)) -> Row {
     let Record {
         key,
         project,
+        principal,
         version,
         body,
         expires,
@@ -102,6 +103,7 @@ fn record((collection, record): (&str, &Record)) -> Row {
         collection: collection.to_owned(),
         key,
         project,
+        principal,
         version: i64::try_from(version).unwrap_or(i64::MAX),
         expires,
         body,
