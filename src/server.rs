@@ -168,6 +168,7 @@ pub async fn run_in(
     )
     .await
     .map_err(ServeError::Store)?;
+    let reserved_files = embedded::open_files(config.runner.as_ref());
     let runner = embedded::prepare(&engine, config.runner).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, callers = callers::callers(&config.access), tls = certificates.is_some(),
@@ -180,6 +181,7 @@ pub async fn run_in(
     let settings = front::Settings {
         is_open: matches!(config.access, Access::Open),
         limits: config.limits.clone(),
+        reserved_files,
         http: config.http,
         certificates,
         refuse: services::refuse,

@@ -35,6 +35,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The settings of a listener and its connections.
 pub struct Settings {
     pub limits: Limits,
+    /// Files that stages and logs may need to have open: connections leave room for them.
+    pub reserved_files: u64,
     /// Allowed hosts and origins.
     pub http: Http,
     /// Whether the service accepts calls without credentials.
@@ -59,10 +61,10 @@ pub async fn serve<S>(
 ) where
     S: Calls,
 {
-    open_files::allow_connections(settings.limits.max_connections);
+    let places = open_files::places(settings.limits.max_connections, settings.reserved_files);
     let follow = settings.certificates.clone();
     let _follow = follow.map(|files| AbortOnDropHandle::new(tokio::spawn(files.follow())));
-    let admission = Admission::new(&settings.limits);
+    let admission = Admission::new(&settings.limits, places);
     let shared = Arc::new(shared(settings, calls));
     let (closing, closes) = watch::channel(false);
     let mut connections = JoinSet::new();

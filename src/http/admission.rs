@@ -14,14 +14,10 @@ use crate::{
     },
 };
 
-use super::refusal::Refusal;
-
-/// Concurrent connections that get a response with the reason for their refusal. Further
-/// ones are closed without a response.
-const MAX_REFUSING: usize = 64;
+use super::{open_files::Places, refusal::Refusal};
 
 pub(super) struct Admission {
-    max_open: usize,
+    places: Places,
     max_per_address: usize,
     counts: Mutex<Counts>,
 }
@@ -51,9 +47,9 @@ pub(super) struct Guard {
 }
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(limits: &Limits, places: Places) -> Arc<Self> {
         Arc::new(Self {
-            max_open: limits.max_connections,
+            places,
             max_per_address: limits.max_connections_per_address,
             counts: Mutex::default(),
         })
@@ -67,8 +63,13 @@ impl Admission {
         };
         let mut counts = self.counts.lock();
         let of_address = counts.per_address.get(&address).copied().unwrap_or(0);
-        let refusal = if counts.open >= self.max_open {
-            Refusal::too_many_connections("", "max_connections", self.max_open)
+        let refusal = if counts.open >= self.places.open {
+            let setting = if self.places.is_cut {
+                "ulimit -n"
+            } else {
+                "max_connections"
+            };
+            Refusal::too_many_connections("", setting, self.places.open)
         } else if of_address >= self.max_per_address {
             let (setting, limit) = ("max_connections_per_address", self.max_per_address);
             Refusal::too_many_connections(" of one address", setting, limit)
@@ -82,7 +83,8 @@ impl Admission {
         if let Some(before) = counts.warned.now() {
             tracing::warn!(%address, setting = refusal.setting, before, "refusing connections");
         }
-        if counts.refusing >= MAX_REFUSING {
+        // More are closed unheard.
+        if counts.refusing >= self.places.refusing {
             counter!(REFUSALS, "reason" => refusal.rule.reason()).increment(1);
             return Verdict::Dropped;
         }
@@ -113,12 +115,20 @@ impl Drop for Guard {
 mod tests {
     use super::*;
 
+    const REFUSING: usize = 64;
+
     fn admission(max_connections: usize, max_connections_per_address: usize) -> Arc<Admission> {
-        Admission::new(&Limits {
+        let limits = Limits {
             max_connections,
             max_connections_per_address,
             ..Limits::default()
-        })
+        };
+        let places = Places {
+            open: max_connections,
+            refusing: REFUSING,
+            is_cut: false,
+        };
+        Admission::new(&limits, places)
     }
 
     fn admitted(admission: &Arc<Admission>, address: &str) -> Result<Guard, &'static str> {
@@ -158,9 +168,7 @@ mod tests {
     fn refusals_beyond_the_limit_are_dropped() {
         let admission = admission(0, 0);
         let address = "10.0.0.1".parse().unwrap();
-        let refused: Vec<_> = (0..MAX_REFUSING)
-            .map(|_| admission.admit(address))
-            .collect();
+        let refused: Vec<_> = (0..REFUSING).map(|_| admission.admit(address)).collect();
         assert!(matches!(admission.admit(address), Verdict::Dropped));
         drop(refused);
         assert!(matches!(admission.admit(address), Verdict::Refused(..)));

@@ -12,6 +12,13 @@ use crate::{
 
 use super::{ServeError, unusable};
 
+/// What the process itself has open: standard streams, the listener, the runtime, the locks
+/// of directories, and what is read again when it changes.
+const FILES_OF_THE_PROCESS: u64 = 24;
+/// What a stage has open at the most: the pipes of its supervisor while that starts, its log,
+/// and what the preparation and the removal of its workspace read.
+const FILES_OF_A_STAGE: u64 = 12;
+
 /// A runner in this process, if that is asked for.
 pub(super) async fn prepare(
     engine: &Arc<Engine>,
@@ -31,6 +38,14 @@ pub(super) async fn prepare(
     let leases: Arc<dyn Leases> = Arc::new(engine.runners().embedded_leases());
     let prepared = Runner::prepare(leases, settings).await;
     prepared.map(Some).map_err(ServeError::Unprepared)
+}
+
+/// Files that the process and the stages of its runner may have open at once.
+pub(super) fn open_files(runner: Option<&EmbeddedRunner>) -> u64 {
+    let workers = runner.map_or(0, |runner| runner.workers as u64);
+    workers
+        .saturating_mul(FILES_OF_A_STAGE)
+        .saturating_add(FILES_OF_THE_PROCESS)
 }
 
 /// Runs stages until `stop`.

@@ -14,9 +14,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The binary, in a directory of the project, with no setting from the environment.
 pub(crate) fn pipewright(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+    let mut command = clean(Command::new(env!("CARGO_BIN_EXE_pipewright")));
+    command.args(arguments);
     command
-        .args(arguments)
+}
+
+/// In a directory of the project, with no setting from the environment.
+fn clean(mut command: Command) -> Command {
+    command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null());
     let others = [
@@ -202,10 +207,26 @@ impl Served {
     }
 
     pub(crate) fn start_at(address: &str, arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let mut command = pipewright(&["serve", "--listen", address]);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// With this hard limit of open files.
+    pub(crate) fn start_with_files(files: usize, arguments: &[&str]) -> Self {
+        let binary = env!("CARGO_BIN_EXE_pipewright");
+        let mut command = clean(Command::new("/bin/sh"));
+        let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, binary]);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         // The process is killed at the end of the test, so it cannot remove its own files.
-        command.args(arguments).env("TMPDIR", directory.path());
+        command.env("TMPDIR", directory.path());
         let mut process = Running::start(&mut command);
         let said = process.until_stderr("listening");
         let (_, address) = said.split_once("address=").unwrap();

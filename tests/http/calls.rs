@@ -62,6 +62,7 @@ where
     let address = listener.local_addr().unwrap();
     let settings = Settings {
         limits: Limits::default(),
+        reserved_files: 0,
         http: Http::default(),
         is_open: true,
         certificates: certificates.map(Arc::new),

@@ -7,6 +7,9 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use pipewright::proto::v1::{
+    self, job_service_client::JobServiceClient, pipeline_service_client::PipelineServiceClient,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time,
@@ -63,6 +66,60 @@ async fn one_address_cannot_take_all_connections() {
     while get(&channel(CROWD, served.address), &job).await.is_err() {
         assert!(asked.elapsed() < PATIENCE);
     }
+    served.ends_well();
+}
+
+/// Silent connections take no descriptor that a stage or a log needs.
+#[tokio::test]
+async fn connections_leave_open_files_for_stages() {
+    const FILES: usize = 64;
+    let arguments = ["--request-timeout", "1h"];
+    let served = Served::start_with_files(FILES, &arguments);
+    let neighbour = channel(NEIGHBOUR, served.address);
+    let mut pipelines = PipelineServiceClient::new(neighbour.clone());
+    let pipeline = v1::Pipeline {
+        name: "p".to_owned(),
+        parallel: true,
+        stages: ["a", "b", "c", "d"]
+            .map(|name| stage(name, "seq 100000"))
+            .into(),
+        ..Default::default()
+    };
+    let create = v1::CreatePipelineRequest {
+        pipeline: Some(pipeline),
+        ..Default::default()
+    };
+    let created = pipelines.create_pipeline(create).await.unwrap();
+    let pipeline_id = created.into_inner().pipeline.unwrap().id;
+    let connects = (0..100).map(|_| frames::connect(CROWD, served.address));
+    let silent = join_all(connects).await;
+    // Among them are connections that were closed, because there are too many.
+    let asked = Instant::now();
+    let refused = loop {
+        let list = v1::ListPipelinesRequest::default();
+        let mut late = PipelineServiceClient::new(channel(CROWD, served.address));
+        match late.list_pipelines(list).await {
+            Err(refused) if refused.code() == Code::ResourceExhausted => break refused,
+            _ => assert!(asked.elapsed() < PATIENCE),
+        }
+    };
+    let info = refused.get_details_error_info().unwrap();
+    assert_eq!(info.metadata["setting"], "ulimit -n");
+
+    // Each stage has pipes and a log, and two run at once.
+    let trigger = v1::TriggerPipelineRequest {
+        pipeline_id,
+        ..Default::default()
+    };
+    let triggered = pipelines.trigger_pipeline(trigger).await.unwrap();
+    let job = triggered.into_inner().job.unwrap();
+    let mut watched = watch(&neighbour, &job, Some(0)).await.unwrap();
+    while watched.message().await.unwrap().is_some() {}
+    let get = v1::GetJobRequest { job_id: job.id };
+    let ended = JobServiceClient::new(neighbour).get_job(get).await.unwrap();
+    let ended = ended.into_inner().job.unwrap();
+    assert_eq!(ended.state(), v1::job::State::Succeeded, "{ended:?}");
+    drop(silent);
     served.ends_well();
 }
 
