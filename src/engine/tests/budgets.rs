@@ -15,7 +15,7 @@ use crate::{
     store::{Account, UsageStore},
 };
 
-use super::world::{SECOND, World, repeatable, somebody, spec, stage, trigger_of};
+use super::world::{SECOND, World, caller, repeatable, spec, stage, trigger_of};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -44,7 +44,7 @@ impl Budget {
         match self {
             Self::Store => Account::Store,
             Self::Project => Account::Project("default".to_owned()),
-            Self::Caller => Account::Principal("somebody".to_owned()),
+            Self::Caller => Account::Principal("alice".to_owned()),
         }
     }
 }
@@ -79,18 +79,18 @@ fn of_kib(kib: usize) -> Variables {
     values.collect()
 }
 
-fn caller(name: &str) -> Call {
+fn caller_named(name: &str) -> Call {
     let principal = Principal {
         name: name.to_owned(),
         grants: Grants::everything(),
     };
-    let mut call = somebody();
+    let mut call = caller();
     call.authority.principal = Arc::new(principal);
     call
 }
 
 async fn trigger(world: &World, id: PipelineId, kib: usize) -> Result<Arc<Job>, Error> {
-    trigger_as(world, &somebody(), id, kib).await
+    trigger_as(world, &caller(), id, kib).await
 }
 
 async fn trigger_as(
@@ -108,7 +108,7 @@ async fn trigger_as(
 
 async fn cancel(world: &World, id: JobId) {
     let jobs = world.engine.jobs();
-    jobs.cancel(&somebody(), id, String::new()).await.unwrap();
+    jobs.cancel(&caller(), id, String::new()).await.unwrap();
 }
 
 /// Jobs that wait, until no further one is accepted; and the refusal.
@@ -123,7 +123,7 @@ async fn fill(world: &World, id: PipelineId, kib: usize) -> (Vec<JobId>, Error) 
 }
 
 async fn is_kept(world: &World, id: JobId) -> bool {
-    let found = world.engine.jobs().get(&somebody(), id).await;
+    let found = world.engine.jobs().get(&caller(), id).await;
     found.is_ok()
 }
 
@@ -145,7 +145,7 @@ async fn update(world: &World, id: PipelineId, bytes: usize, n: usize) -> Result
         validate_only: false,
     };
     let pipelines = world.engine.pipelines();
-    pipelines.update(&somebody(), update).await.map(drop)
+    pipelines.update(&caller(), update).await.map(drop)
 }
 
 fn of_default(change: &(dyn Fn(&Project) -> ProjectDraft + Send + Sync)) -> ProjectUpdate<'_> {
@@ -190,7 +190,7 @@ async fn revisions_make_room_for_the_next_ones() {
             update(&world, pipeline, 60_000, number).await.unwrap();
             assert!(used(&world, budget).await <= MIB, "{budget:?}");
         }
-        let (pipelines, call) = (world.engine.pipelines(), somebody());
+        let (pipelines, call) = (world.engine.pipelines(), caller());
         let get = |revision| pipelines.get(&call, pipeline, Some(revision));
         // A job runs the first one.
         for kept in [1, 95, 101] {
@@ -231,7 +231,7 @@ async fn a_full_budget_refuses_every_call_that_stores_something_and_no_other() {
     cancel(&world, first).await;
     // Followed, so that it stays.
     let jobs = world.engine.jobs();
-    let _watch = jobs.watch(&somebody(), first, None).await.unwrap();
+    let _watch = jobs.watch(&caller(), first, None).await.unwrap();
     fill(&world, pipeline.id, 60).await;
     let (waiting, _) = fill(&world, pipeline.id, 1).await;
     fill(&world, pipeline.id, 0).await;
@@ -248,16 +248,16 @@ async fn a_full_budget_refuses_every_call_that_stores_something_and_no_other() {
         ("update", update(&world, pipeline.id, 2_000, 1).await),
         ("trigger", trigger(&world, pipeline.id, 1).await.map(drop)),
         ("retry", {
-            let retried = jobs.retry(&somebody(), first, RetryScope::AllStages).await;
+            let retried = jobs.retry(&caller(), first, RetryScope::AllStages).await;
             retried.map(drop)
         }),
         ("create project", {
-            let made = projects.create(&somebody(), annotated("q", 3), false).await;
+            let made = projects.create(&caller(), annotated("q", 3), false).await;
             made.map(drop)
         }),
         ("update project", {
             projects
-                .update(&somebody(), of_default(&change))
+                .update(&caller(), of_default(&change))
                 .await
                 .map(drop)
         }),
@@ -287,7 +287,7 @@ async fn a_full_budget_refuses_every_call_that_stores_something_and_no_other() {
 async fn a_caller_takes_nothing_from_the_others() {
     let world = world(Budget::Caller, MIB).await;
     let pipeline = world.create(named("p")).await.unwrap();
-    let other = caller("another");
+    let other = caller_named("another");
     let theirs = trigger_as(&world, &other, pipeline.id, 60).await.unwrap();
     world
         .engine
@@ -316,7 +316,7 @@ async fn an_update_counts_for_the_creator_of_the_pipeline() {
     let updated = world
         .engine
         .pipelines()
-        .update(&caller("another"), update)
+        .update(&caller_named("another"), update)
         .await;
     assert!(is_of(&updated.unwrap_err(), Budget::Caller));
 }
@@ -339,7 +339,7 @@ async fn those_go_first_that_never_ran_and_none_that_is_followed() {
         cancel(&world, id).await;
         never_ran.push(id);
     }
-    let watch = jobs.watch(&somebody(), never_ran[0], None).await.unwrap();
+    let watch = jobs.watch(&caller(), never_ran[0], None).await.unwrap();
     let kept = async |ids: &[JobId]| {
         let mut kept = Vec::new();
         for id in ids {

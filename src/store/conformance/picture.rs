@@ -10,7 +10,7 @@ const ACCOUNTS: [fn() -> Account; 4] = [
     || Account::Store,
     || Account::Project("default".to_owned()),
     || Account::Project("other".to_owned()),
-    || Account::Principal("somebody".to_owned()),
+    || Account::Principal("alice".to_owned()),
 ];
 
 /// Everything that a store reports, one line per item.

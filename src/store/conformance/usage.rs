@@ -20,8 +20,8 @@ fn project(name: &str) -> Account {
     Account::Project(name.to_owned())
 }
 
-fn somebody() -> Account {
-    Account::Principal("somebody".to_owned())
+fn alice() -> Account {
+    Account::Principal("alice".to_owned())
 }
 
 async fn used(store: &Tested, account: &Account) -> u64 {
@@ -33,7 +33,7 @@ async fn all_used(store: &Tested) -> [u64; 3] {
     [
         used(store, &Account::Store).await,
         used(store, &project("default")).await,
-        used(store, &somebody()).await,
+        used(store, &alice()).await,
     ]
 }
 
@@ -47,7 +47,7 @@ fn record(number: u128, version: u64, size: usize) -> Record {
     Record {
         key: number.to_string(),
         project: "default".to_owned(),
-        principal: "somebody".to_owned(),
+        principal: "alice".to_owned(),
         version,
         body: Bytes::from(vec![7; size]),
         expires: number.is_multiple_of(2).then(|| at(1_000)),
@@ -75,7 +75,7 @@ fn work_key(number: u128) -> WorkKey {
 
 fn answered(number: u128) -> Batch {
     let key = RequestKey {
-        principal: "somebody".to_owned(),
+        principal: "alice".to_owned(),
         method: "Call".to_owned(),
         request_id: id(number),
     };
@@ -291,7 +291,7 @@ pub(crate) async fn what_revisions_share_weighs_once(mut store: Tested) {
         ..PipelineSpec::default()
     };
     let p = stored(&store, &pipeline_with(1, "p", "default", spec)).await;
-    let one = used(&store, &somebody()).await;
+    let one = used(&store, &alice()).await;
     assert!((LARGE..LARGE + 5_000).contains(&one), "{one}");
     // Another job weighs little: it refers to the revision.
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
@@ -304,7 +304,7 @@ pub(crate) async fn what_revisions_share_weighs_once(mut store: Tested) {
     let revise = PipelineWrite::Revise(Arc::clone(&second), 3);
     store.commit(write(revise)).await.unwrap();
     store.reopen().await;
-    let with_jobs = used(&store, &somebody()).await;
+    let with_jobs = used(&store, &alice()).await;
     assert!(with_jobs < one + 10_000, "{with_jobs}");
 
     // What a job runs is kept with the job, whatever becomes of the pipeline.
@@ -313,13 +313,13 @@ pub(crate) async fn what_revisions_share_weighs_once(mut store: Tested) {
     store.commit(write(delete)).await.unwrap();
     store.reopen().await;
     for number in [10, 11] {
-        assert!(used(&store, &somebody()).await > LARGE);
+        assert!(used(&store, &alice()).await > LARGE);
         end_job(&store, job_id(number), at(3)).await;
         let remove = Write::RemoveJob(job_id(number));
         store.commit(Batch::of([remove])).await.unwrap();
         store.reopen().await;
     }
-    assert_eq!(used(&store, &somebody()).await, 0);
+    assert_eq!(used(&store, &alice()).await, 0);
 }
 
 pub(crate) async fn what_two_batches_remove_is_subtracted_once(store: Tested) {
@@ -347,7 +347,7 @@ pub(crate) async fn a_batch_keeps_to_its_limits(mut store: Tested) {
     let p = stored(&store, &pipeline(1, "p")).await;
     let before = all_used(&store).await;
     let job = add_job(&store, new_job(&p, 10, 0, at(1))).await;
-    let accounts = [Account::Store, project("default"), somebody()];
+    let accounts = [Account::Store, project("default"), alice()];
     let after = all_used(&store).await;
     drop(job);
     let remove = |number| Batch::of([Write::RemoveJob(job_id(number))]);
@@ -443,7 +443,7 @@ pub(crate) async fn ended_jobs_are_evicted_in_order(mut store: Tested) {
         }
     };
     assert_eq!(listed(&store, &Account::Store).await, [13, 12, 14, 11, 10]);
-    assert_eq!(listed(&store, &somebody()).await, [13, 12, 14, 11, 10]);
+    assert_eq!(listed(&store, &alice()).await, [13, 12, 14, 11, 10]);
     assert_eq!(listed(&store, &project("default")).await, [13, 12, 11, 10]);
     assert_eq!(listed(&store, &project("other")).await, [14]);
     for gone in [13, 14] {
@@ -480,12 +480,12 @@ pub(crate) async fn old_revisions_are_forgotten(mut store: Tested) {
         let found = store.revised_pipelines(account, None, 10).await.unwrap();
         found.len()
     };
-    assert_eq!(revised(&store, &somebody()).await, 1);
-    let before = used(&store, &somebody()).await;
+    assert_eq!(revised(&store, &alice()).await, 1);
+    let before = used(&store, &alice()).await;
     let forget = |before| write(PipelineWrite::ForgetRevisions(p, before));
     store.commit(forget(4)).await.unwrap();
     store.reopen().await;
-    assert!(used(&store, &somebody()).await < before);
+    assert!(used(&store, &alice()).await < before);
     // A job runs the second one.
     for (revision, kept) in [(1, false), (2, true), (3, false), (4, true), (5, true)] {
         assert_eq!(is_kept(&store, revision).await, kept, "{revision}");
@@ -503,7 +503,7 @@ pub(crate) async fn old_revisions_are_forgotten(mut store: Tested) {
     store.reopen().await;
     let state = store.pipeline(p).await.unwrap().unwrap();
     assert_eq!(state.oldest_revision, state.pipeline.revision);
-    assert_eq!(revised(&store, &somebody()).await, 0);
+    assert_eq!(revised(&store, &alice()).await, 0);
     assert_eq!(revised(&store, &Account::Store).await, 0);
     let gone = PipelineWrite::ForgetRevisions(PipelineId(id(9)), 1);
     assert!(is_conflict(store.commit(write(gone)).await));

@@ -8,6 +8,7 @@ mod answers;
 mod commit;
 mod dispatch;
 mod due;
+mod evictable;
 mod facts;
 mod index;
 mod jobs;
@@ -16,6 +17,8 @@ mod pipelines;
 mod recent;
 mod records;
 mod snapshot;
+mod usage;
+mod weights;
 
 use std::{
     sync::Arc,
@@ -36,10 +39,11 @@ use super::{
 use answers::Answers;
 use dispatch::Dispatch;
 use due::DueQueue;
+use evictable::Evictable;
 use facts::Facts;
 use index::{JobIndex, PipelineIndex};
 use jobs::JobEntry;
-use ledger::{Evictable, Ledger};
+use ledger::Ledger;
 use pipelines::PipelineEntry;
 use recent::RecentBatches;
 use records::Collections;

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use super::{
     super::{Change, CommitError, Record, RecordQuery, RecordStore, RecordWrite, StoreError},
     MemoryStore,
-    ledger::{Owner, record_weight},
+    ledger::Owner,
+    weights::record_weight,
 };
 
 /// Name of the index that has each record once, under an empty value.

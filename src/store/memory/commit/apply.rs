@@ -10,9 +10,10 @@ use crate::{
 use super::{
     super::{
         MemoryStore,
-        ledger::{Owner, answer_weight, events_weight, record_weight},
+        ledger::Owner,
         name_key,
         pipelines::PipelineEntry,
+        weights::{answer_weight, events_weight, record_weight},
     },
     scopes::Locked,
 };

@@ -7,7 +7,8 @@ use crate::store::{
 use super::{
     super::{
         MemoryStore,
-        ledger::{Owner, answer_weight, events_weight, record_weight, stages_weight, work_weight},
+        ledger::Owner,
+        weights::{answer_weight, events_weight, record_weight, stages_weight, work_weight},
     },
     scopes::Locked,
 };

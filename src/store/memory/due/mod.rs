@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{ClaimedWork, CommitError, DueStore, DueWrite, StoreError, WorkKey, codec::StoredDue},
     MemoryStore,
-    ledger::work_weight,
+    weights::work_weight,
 };
 use kind::{Kind, Row, WorkClaim};
 

@@ -19,9 +19,10 @@ use crate::{
 use super::{
     super::{
         jobs::JobEntry,
-        ledger::{Owner, answer_weight, events_weight, record_weight},
+        ledger::Owner,
         name_key,
         pipelines::PipelineEntry,
+        weights::{answer_weight, events_weight, record_weight},
     },
     Row, Snapshot, damaged, name,
 };
