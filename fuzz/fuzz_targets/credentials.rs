@@ -16,15 +16,15 @@ const SHORTER_THAN_A_HASH: usize = 40;
 fuzz_target!(|text: &str| {
     let entries = match entries(text) {
         Ok(entries) => entries,
-        Err(CredentialsError::Wrong { mistakes, .. }) => {
-            assert!(!mistakes.0.is_empty());
-            for mistake in mistakes.0 {
+        Err(CredentialsError::Wrong { problems, .. }) => {
+            assert!(!problems.0.is_empty());
+            for problem in problems.0 {
                 let lines = 1 + text.matches('\n').count();
-                assert!(mistake.line.is_none_or(|line| (1..=lines).contains(&line)));
-                let mut words = mistake.what.split(|c: char| !c.is_ascii_alphanumeric());
+                assert!(problem.line.is_none_or(|line| (1..=lines).contains(&line)));
+                let mut words = problem.what.split(|c: char| !c.is_ascii_alphanumeric());
                 assert!(
                     words.all(|word| word.len() < SHORTER_THAN_A_HASH),
-                    "{mistake}"
+                    "{problem}"
                 );
             }
             return;

@@ -1,3 +1,3 @@
-//! What is kept as bytes: the logs of stages.
+//! Storage of bytes: the logs of stages.
 
 pub mod logs;

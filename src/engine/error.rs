@@ -137,7 +137,7 @@ fn describe_end(state: JobState) -> &'static str {
 /// Which budget it is, how full, and what to do.
 fn describe_over(over: &OverLimit) -> String {
     let OverLimit { limit, used, added } = over;
-    let (whose, setting, mend) = match &limit.account {
+    let (whose, setting, remedy) = match &limit.account {
         Account::Store => (
             "the whole service".to_owned(),
             "max_memory",
@@ -155,7 +155,7 @@ fn describe_over(over: &OverLimit) -> String {
         ),
     };
     format!(
-        "no memory is left for {whose}: {used} of {} bytes are used and {added} more are needed ({setting}); {mend}",
+        "no memory is left for {whose}: {used} of {} bytes are used and {added} more are needed ({setting}); {remedy}",
         limit.bytes
     )
 }

@@ -28,7 +28,7 @@ pub(super) const TASK: Task = Task {
 pub(super) struct Closing(mpsc::UnboundedSender<LogKey>);
 
 impl Closing {
-    /// Closes logs until the last commit was told.
+    /// Closes logs until the last commit was reported.
     pub(super) fn start(logs: Arc<dyn LogStore>) -> Self {
         let (over, mut keys) = mpsc::unbounded_channel();
         tokio::spawn(async move {
@@ -50,7 +50,7 @@ impl Subscriber for Closing {
                     job_id: change.job.id,
                     run: run.key(),
                 };
-                // Gone only when the runtime is: then nobody reads any more.
+                // Gone only when the runtime is: then no one reads any more.
                 let _ = self.0.send(key);
             }
         }
@@ -80,7 +80,7 @@ impl LogLosses {
     }
 }
 
-/// Finds logs that nobody can ask for any more: those that a crash left, and those of a
+/// Finds logs that no client can ask for any more: those that a crash left, and those of a
 /// store that has ended with its process.
 pub(super) struct Orphans {
     pub(super) store: Arc<dyn Store>,

@@ -66,7 +66,7 @@ fn raise(wanted: u64) -> u64 {
 impl Places {
     fn within(limit: u64, connections: usize, reserved: u64) -> Self {
         let reserved = reserved.max(OTHERS.min(limit / 2));
-        // Without any connection nobody could see what is wrong.
+        // Without any connection no one could see what is wrong.
         let left = limit.saturating_sub(reserved).max(limit / 8);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let refusing = MAX_REFUSING.min(left / 4);

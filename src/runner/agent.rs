@@ -30,7 +30,7 @@ const MAX_WAIT: Duration = Duration::from_secs(50);
 /// Prepares a runner and runs stages: [`Runner::prepare`], then [`Runner::run`].
 ///
 /// # Errors
-/// Those of either.
+/// As for these two.
 pub async fn run(
     leases: Arc<dyn Leases>,
     settings: RunnerSettings,
@@ -40,38 +40,39 @@ pub async fn run(
     runner.run(stop).await
 }
 
-/// A runner that has what it needs, and has not asked for work yet.
+/// A prepared runner, which has not asked for work yet.
 pub struct Runner(Agent);
 
 impl Runner {
-    /// Finds out which guards there are, says so, and takes the directory of the
+    /// Detects and logs the available guards, and locks the directory of the
     /// workspaces.
     ///
     /// # Errors
-    /// The directory cannot be used, or the guards that the settings demand are not to
-    /// be had.
+    /// The directory cannot be used, or the guards that the settings require are not
+    /// available.
     pub async fn prepare(
         leases: Arc<dyn Leases>,
         settings: RunnerSettings,
     ) -> Result<Self, RunnerError> {
         let guards = Guards::find(&settings.supervision).await?;
-        match guards.lacks_memory_limit() {
-            true => warn!("stages are guarded: {guards}"),
-            false => info!("stages are guarded: {guards}"),
+        if guards.lacks_memory_limit() {
+            warn!("stages are guarded: {guards}");
+        } else {
+            info!("stages are guarded: {guards}");
         }
         // Tidying up may take a while, and removing files blocks.
         let made = spawn_blocking(move || Agent::new(leases, settings, guards));
         let agent = made.await.map_err(io::Error::other)??;
         let place = agent.workspaces.place();
-        // Nothing waits for what others left behind.
+        // In the background: nothing depends on what earlier processes left behind.
         spawn_blocking(move || scratch::sweep(&place));
         Ok(Self(agent))
     }
 
     /// Runs stages until `stop`, or until the service says that it is stopping, and
-    /// then until the stages that still run are over. A runner that leaves its service
-    /// behind runs also the other stages of the jobs that it has begun: their
-    /// workspaces are here and nowhere else.
+    /// then until the stages that still run have ended. A runner whose service keeps running
+    /// also runs the other stages of the jobs that it has started: their
+    /// workspaces exist only here.
     ///
     /// Dropping the future kills them instead, without grace.
     ///
@@ -103,7 +104,7 @@ struct Agent {
     guards: Arc<Guards>,
     service: ServicePlace,
     home: Option<Home>,
-    /// Of the request for work that is or was on its way: its answer may be a lease.
+    /// Of the current or last request for work: its answer may be a lease.
     request_id: Uuid,
     /// The service knows this process.
     is_registered: bool,
@@ -161,8 +162,8 @@ impl Agent {
         })
     }
 
-    /// Ends when the service is stopping, or when the last of the jobs is over that a
-    /// runner that leaves has begun.
+    /// Ends when the service is stopping or, for a runner that leaves, when the last of the
+    /// jobs that it has started has ended.
     async fn take_work(&mut self) -> Result<(), RunnerError> {
         if self.has_left() {
             return Ok(());
@@ -187,13 +188,13 @@ impl Agent {
                 Err(LeaseError::Lost | LeaseError::Unregistered) => match self.register().await? {
                     Some(registered) => {
                         runner = registered;
-                        // The service is there: a runner that waits as long as it did
-                        // before would look lost again.
+                        // The service is reachable: with the earlier long delay, the
+                        // runner would soon count as lost again.
                         failures = 0;
                     }
                     None => return Ok(()),
                 },
-                // Asked again under the same id: the answer may be what was lost.
+                // Retried with the same id: the lost answer may have been a lease.
                 Err(
                     reason @ (LeaseError::Hole { .. }
                     | LeaseError::TooManyRunners { .. }
@@ -235,7 +236,7 @@ impl Agent {
                 }
                 Err(LeaseError::Stopping) => return Ok(None),
                 Err(LeaseError::Refused { why, message }) => {
-                    // It does not know the runner any more.
+                    // The service does not know the runner any more.
                     self.is_registered = false;
                     return Err(RunnerError::Refused { why, message });
                 }
@@ -246,8 +247,8 @@ impl Agent {
         }
     }
 
-    /// Tells a service that goes on that this runner does not: it is offline from now on, and
-    /// not only once it was silent for as long as a lease lives.
+    /// Reports to a service that keeps running that this runner stops: the runner is offline
+    /// from now on, and not only after it was silent for the lifetime of a lease.
     async fn deregister(&self) {
         let Registration {
             runner_id: Some(id),
@@ -307,7 +308,7 @@ impl Agent {
                 drop(slot);
             });
         }
-        // The set keeps the results of ended tasks until somebody takes them.
+        // The set keeps the results of ended tasks until they are taken.
         while self.tasks.try_join_next().is_some() {}
     }
 }

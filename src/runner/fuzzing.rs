@@ -1,8 +1,8 @@
-//! Doors for `fuzz/`.
+//! Entry points for `fuzz/`.
 
 use super::{mask::Masker, workspace::Source};
 
-/// Masks secrets in a stage's output that comes in these pieces.
+/// Masks secrets in a stage's output that arrives in these pieces.
 pub fn masked<'a>(secrets: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut masker = Masker::new(secrets.iter().copied());
     let mut out = Vec::new();
@@ -13,7 +13,7 @@ pub fn masked<'a>(secrets: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) 
     out
 }
 
-/// Checks what is to be checked out, last before git gets it.
+/// Checks the repository and ref of a checkout, as is done right before git runs.
 ///
 /// # Errors
 /// Why it is refused.

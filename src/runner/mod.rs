@@ -1,9 +1,9 @@
 //! Runs stages: takes leases, prepares the workspace, runs the action and ships its
-//! log. Knows who hands out work only through [`Leases`].
+//! log. Knows the service that assigns work only through [`Leases`].
 //!
-//! [`Runner`] is the whole of it. A stage goes through `stage`: its lease is confirmed,
-//! its workspace prepared, its action run, and its completion reported. Whatever may cut
-//! it short says so to one `Stop`.
+//! [`Runner`] is the entry point. A stage is run by `stage`: its lease is confirmed,
+//! its workspace prepared, its action run, and its completion reported. All causes of an
+//! early end are sent to one `Stop`.
 
 mod actions;
 mod agent;

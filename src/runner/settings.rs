@@ -6,37 +6,35 @@ use crate::{
     supervisor::Clock,
 };
 
-/// Settings of a runner.
 #[derive(Clone, Debug)]
 pub struct RunnerSettings {
     /// For people.
     pub display_name: String,
     /// A stage is given only to a runner that has all labels that it asks for.
     pub labels: BTreeMap<String, String>,
-    /// Stages at once, at least 1; 0 counts as 1.
+    /// Concurrent stages, at least 1; 0 counts as 1.
     pub capacity: usize,
     /// How commands are run.
     pub execution: Execution,
-    /// What holds them within bounds.
+    /// How they are kept within their limits.
     pub supervision: Supervision,
-    /// Where its service is.
     pub service: ServicePlace,
 }
 
 /// Where the service of a runner is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServicePlace {
-    /// In the runner's own process: they start and end together, and stand still
-    /// together while the machine is suspended.
+    /// In the runner's own process: they start and end together, and are suspended
+    /// together with the machine.
     ThisProcess,
-    /// On another machine, or as good as that. The runner keeps its id in the directory
-    /// of its workspaces, if that is given, and has that directory alone: a process
-    /// that follows this one is the same runner, and removes what it left behind.
+    /// On another machine, or in another process. The runner keeps its id in the directory
+    /// of its workspaces, if one is configured, and locks that directory exclusively: a process
+    /// that is started later with it is the same runner, and removes what this one left behind.
     Elsewhere,
 }
 
 impl ServicePlace {
-    /// The clock that does what the service's does while this machine is suspended.
+    /// The clock that behaves as the service's does while this machine is suspended.
     pub(super) fn clock(self) -> Clock {
         match self {
             Self::ThisProcess => Clock::Awake,
@@ -51,7 +49,7 @@ pub enum RunnerError {
     /// The directory of the workspaces cannot be used.
     #[error(transparent)]
     Workspaces(#[from] io::Error),
-    /// The service will never take it.
+    /// The service refuses it permanently.
     #[error("the service does not take this runner: {message}")]
     Refused {
         /// What is wrong.

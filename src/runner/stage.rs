@@ -1,4 +1,4 @@
-//! One stage, from the lease's confirmation to its completion.
+//! One stage, from the confirmation of its lease to its completion.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{domain::TraceContext, supervisor::Clock, telemetry::traces};
 
-/// Runs one stage under its lease, on the service's terms. Every way
-/// out but a refused or lost lease completes it.
+/// Runs one stage under its lease, on the service's terms. Unless the lease is
+/// refused or lost, its completion is reported in every case.
 pub(super) async fn run(
     leases: Arc<dyn Leases>,
     guards: &Guards,
@@ -30,8 +30,8 @@ pub(super) async fn run(
         .await;
 }
 
-/// The span of a stage within the trace that its work tells of. Its command goes on
-/// with the span, if somebody collects it.
+/// The span of a stage within the trace that its work names. If the span is exported, the
+/// command's environment carries it on.
 fn trace(work: &mut StageWork) -> Span {
     let told = |name| work.variables.get(name).map_or("", String::as_str);
     let parent = TraceContext::read(told("TRACEPARENT"), told("TRACESTATE"));
@@ -81,7 +81,7 @@ async fn supervise(
     }
 }
 
-/// Asks for the end of a stage that has used up its time.
+/// Stops a stage that has used up its time.
 async fn expire(lease: &HeldLease, limit: Duration) -> Infallible {
     tokio::time::sleep(limit).await;
     lease.stop.ask(Cause::TimedOut);

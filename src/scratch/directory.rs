@@ -40,8 +40,8 @@ impl Directory {
         })
     }
 
-    /// Creates a directory with mode 0700 in it; its name is the prefix and something
-    /// random.
+    /// Creates a directory with mode 0700 in it; its name is the prefix and a random
+    /// suffix.
     ///
     /// # Errors
     /// The directory cannot be created.
@@ -59,7 +59,7 @@ impl Directory {
     /// The directory with this name, which another process created.
     ///
     /// # Errors
-    /// There is none.
+    /// It does not exist, or it cannot be opened.
     pub(super) fn child(&self, name: &OsStr) -> io::Result<Child> {
         let found = statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Child {
@@ -78,12 +78,11 @@ impl Directory {
         &self.path
     }
 
-    /// Where a child of this is.
     pub fn path_of(&self, child: &Child) -> PathBuf {
         self.path.join(&child.name)
     }
 
-    /// Whether a child is where it was created.
+    /// Whether a child is still where it was created.
     pub(super) fn has(&self, child: &Child) -> bool {
         let found = self.child(&child.name);
         found.is_ok_and(|found| found.identity == child.identity)
@@ -102,7 +101,7 @@ impl Directory {
 
     /// Removes a directory that another process left behind in this one.
     pub fn remove_left_behind(&self, name: &OsStr) {
-        // What is not there any more is removed.
+        // A directory that does not exist any more is removed already.
         if let Ok(child) = self.child(name) {
             tracing::info!(path = %self.path_of(&child).display(),
                 "removing a directory that was left behind");

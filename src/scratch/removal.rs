@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::directory::Directory;
 
-/// What tells a directory from another one that is put in its place.
+/// Distinguishes a directory from another one that is put in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -43,7 +43,7 @@ impl Identity {
     }
 }
 
-/// What could not be removed.
+/// The entries that could not be removed.
 #[derive(Debug)]
 pub(super) struct Remains {
     /// Where the first of it is.
@@ -66,7 +66,7 @@ pub(super) fn remove(parent: &Directory, name: &OsStr, identity: Identity) -> Re
     match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) if Identity::of(&found) == identity => {}
         Ok(found) => {
-            // A link or a file in its place is no more use than its name.
+            // A link or a file in its place is only unlinked.
             if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
                 let _ = unlinkat(parent, name, AtFlags::empty());
             }
@@ -75,7 +75,7 @@ pub(super) fn remove(parent: &Directory, name: &OsStr, identity: Identity) -> Re
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(remains(error.into())),
     }
-    // Removes it if it is empty, and tells whether something is mounted there.
+    // Removes it if it is empty, and shows whether something is mounted there.
     match unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) => return Ok(()),
         Err(Errno::NOTEMPTY | Errno::EXIST) => {}
@@ -188,7 +188,7 @@ impl Removal<'_> {
 fn remove_single(directory: BorrowedFd<'_>, name: &OsStr) -> io::Result<bool> {
     match unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(true),
-        // What systems say of a directory.
+        // The errors that systems return for a directory.
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(error.into()),
     }
@@ -211,7 +211,7 @@ fn names(directory: BorrowedFd<'_>) -> impl Iterator<Item = OsString> + use<> {
 }
 
 /// Gives the owner all rights to a directory: some tools leave directories that only root
-/// could remove as they are. Where that fails, what cannot be removed for it says so.
+/// could remove as they are. If that fails, the removal of an entry reports the error.
 fn make_writable(directory: &OwnedFd) {
     let _ = fchmod(directory, Mode::RWXU);
 }

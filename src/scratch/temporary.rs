@@ -1,4 +1,4 @@
-//! Temporary directories that outlive no process for long.
+//! Temporary directories, which are swept if their process was killed.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -17,13 +17,13 @@ use super::{Child, Directory, removal};
 /// What the names of temporary directories begin with.
 const PREFIX: &str = "pipewright-tmp-";
 
-/// How often a new directory may fall victim to the sweep of another process.
+/// Attempts to create a directory that the sweep of another process may remove.
 const TRIES: usize = 8;
 
 /// A temporary directory of this process, removed when it is dropped.
 ///
-/// Its lock is held as long, and ends with the process, however that ends: the directory
-/// of a process that was killed is the one that nothing has locked.
+/// Its lock is held until then, and ends with the process, however that ends: the directory
+/// of a process that was killed is not locked.
 #[derive(Debug)]
 pub struct Temporary {
     parent: Directory,
@@ -54,7 +54,7 @@ impl Temporary {
                 Err(TryLockError::Error(_)) => None,
                 Err(TryLockError::WouldBlock) => continue,
             };
-            // A sweep may have come between.
+            // A sweep may have removed it before it was locked.
             if parent.has(&child) {
                 return Ok(Self {
                     parent,
@@ -79,7 +79,7 @@ impl Drop for Temporary {
 }
 
 /// Removes the temporary directories in `parent` that processes of this user left behind.
-/// What cannot be removed is logged, and tried again by the next sweep.
+/// Failures are logged, and retried by the next sweep.
 pub fn sweep(parent: &Path) {
     let (Ok(directory), Ok(entries)) = (Directory::open(parent), fs::read_dir(parent)) else {
         return;

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// Whose bytes are counted. A value counts for the whole store, for its project, and for the
 /// principal that had it stored: the creator of a pipeline or project with all revisions,
-/// whoever triggered a job, the caller of an idempotency record.
+/// the caller that triggered a job, the caller of an idempotency record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Account {
     /// All that is kept.

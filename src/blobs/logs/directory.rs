@@ -1,4 +1,4 @@
-//! The directories that logs are kept in: `ROOT/JOB_ID/STAGE-ATTEMPT/OFFSET.log`.
+//! The directories of logs: `ROOT/JOB_ID/STAGE-ATTEMPT/OFFSET.log`.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -19,8 +19,8 @@ use super::disk::{self, Disk};
 /// Locked while a service uses the directory.
 const LOCK: &str = ".lock";
 
-/// Makes the directory if it is not there, and locks it: no other service may use it as
-/// long as the answer is kept.
+/// Creates the directory if it does not exist, and locks it: no other service can use it as
+/// long as the returned file is open.
 ///
 /// # Errors
 /// Another service uses it, or it cannot be read or written.
@@ -40,8 +40,8 @@ pub(super) fn lock(root: &Path) -> io::Result<File> {
     }
 }
 
-/// The jobs that have a directory. Whatever is not named as a service writes ids is
-/// somebody else's and never touched.
+/// The jobs that have a directory. An entry whose name is not an id in the service's
+/// spelling belongs to another program and is never touched.
 pub(super) fn jobs(root: &Path) -> io::Result<Vec<JobId>> {
     directories(root, |name| {
         let id = Uuid::try_parse(name).ok()?;
@@ -72,16 +72,15 @@ fn directories<T>(parent: &Path, parse: impl Fn(&str) -> Option<T>) -> io::Resul
     Ok(found)
 }
 
-/// The files of one stage run. Made with the first byte, since a stage that writes nothing
-/// has no directory. What stages print is for those whom the service lets read it, so no
-/// other user can.
+/// The files of one stage run. Created with the first byte: a stage that writes nothing
+/// has no directory. Only clients that the service authorizes may read logs, so no
+/// other user can read the files.
 #[derive(Debug)]
 pub(super) struct RunDirectory {
     path: PathBuf,
     disk: Arc<dyn Disk>,
 }
 
-/// What is in it.
 #[derive(Debug)]
 pub(super) struct Scan {
     /// In order.
@@ -109,12 +108,12 @@ impl RunDirectory {
         self.path.join(format!("{start:020}.log"))
     }
 
-    /// Opens a file and makes it, and the directory, if they are not there.
+    /// Opens a file, and creates it and the directory if they do not exist.
     pub(super) fn open_to_write(&self, path: &Path) -> io::Result<File> {
         self.open(path, false)
     }
 
-    /// As [`open_to_write`](Self::open_to_write), without what was in the file.
+    /// As [`open_to_write`](Self::open_to_write), but truncates the file.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
         self.open(path, true)
     }
@@ -132,7 +131,7 @@ impl RunDirectory {
         }
     }
 
-    /// Replaces a file as a whole: after a loss of power, too, it is the old or the new one.
+    /// Replaces a file atomically: even after a loss of power it is the old or the new one.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let new = path.with_extension("new");
         let replaced = self.create(&new).and_then(|file| {
@@ -140,7 +139,7 @@ impl RunDirectory {
             self.disk.sync(&file)?;
             fs::rename(&new, path)
         });
-        // What is left of it would take space where there may be none.
+        // A partial file would take space on a disk that may be full.
         replaced.inspect_err(|_| drop(fs::remove_file(&new)))
     }
 
@@ -158,14 +157,14 @@ impl RunDirectory {
             let metadata = entry.metadata()?;
             scan.newest = scan.newest.max(metadata.modified()?);
             let end = start.saturating_add(metadata.len());
-            // An empty one is left by a write that failed.
+            // A failed write leaves an empty file.
             if metadata.is_file() && start < end {
                 scan.segments.push(start..end);
             }
         }
         let segments = &mut scan.segments;
         segments.sort_unstable_by_key(|segment| segment.start);
-        // The rest of a write that failed may reach over what was written later.
+        // Bytes of a failed write may overlap with those that were written later.
         for index in 1..segments.len() {
             segments[index - 1].end = segments[index - 1].end.min(segments[index].start);
         }
@@ -177,7 +176,7 @@ impl RunDirectory {
     }
 }
 
-/// Removes a directory, which may be gone already.
+/// Removes a directory, which need not exist.
 pub(super) fn remove_all(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

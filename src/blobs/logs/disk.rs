@@ -1,4 +1,4 @@
-//! The calls by which logs come to a disk, which may refuse each of them.
+//! The file system calls of logs; a disk may refuse each of them.
 
 use std::{
     fmt::Debug,
@@ -10,7 +10,7 @@ use std::{
 
 use nix::sys::statvfs::statvfs;
 
-/// A disk. Tests have one that fails.
+/// A disk. Tests use one that fails.
 pub(super) trait Disk: Send + Sync + Debug {
     /// Opens a file, or creates it.
     fn open(&self, options: &OpenOptions, path: &Path) -> io::Result<File> {
@@ -27,7 +27,7 @@ pub(super) trait Disk: Send + Sync + Debug {
         file.write_at(bytes, position)
     }
 
-    /// Brings a file to stable storage.
+    /// Syncs a file to stable storage.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
     }
@@ -40,13 +40,12 @@ pub(super) trait Disk: Send + Sync + Debug {
     }
 }
 
-/// The disk of the machine.
 #[derive(Debug)]
 pub(super) struct RealDisk;
 
 impl Disk for RealDisk {}
 
-/// Writes all bytes, or as many as fit: their number, and why there are no more.
+/// Writes all bytes, or as many as fit. Returns their number and, if some are missing, why.
 pub(super) fn write_all_at(
     disk: &dyn Disk,
     file: &File,

@@ -28,12 +28,12 @@ use super::{
     total::Total,
 };
 
-/// Reads at a time. A thousand readers that wake at once take turns, instead of a
-/// thread and a buffer each.
-const READS_AT_ONCE: usize = 16;
+/// Concurrent reads. A thousand readers that wake at the same time take turns, instead
+/// of a thread and a buffer each.
+const MAX_CONCURRENT_READS: usize = 16;
 
-/// Keeps logs as files under one directory: a directory a job, in it one for each stage
-/// run, and in that the segments, named by their first offset.
+/// Stores logs as files under one directory: a directory per job, in it one per stage
+/// run, and in that the segments, named after their first offset.
 ///
 /// Readers read the files at their own offsets, so memory does not grow with a log
 /// or with its readers. Only a log that is written to has an open file, and only one.
@@ -49,10 +49,10 @@ pub struct FileLogs {
     _lock: File,
 }
 
-/// What logs have to survive.
+/// Which failures logs survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the process, at most: nothing is brought to the disk. For a service whose jobs do not
+    /// The end of the process, at most: nothing is synced. For a service whose jobs do not
     /// outlive it either.
     Process,
     /// A loss of power: [`LogStore::sync`] waits for the disk.
@@ -60,9 +60,9 @@ pub enum Durability {
 }
 
 impl FileLogs {
-    /// Logs under a directory, which is made if it is not there. What an earlier process
-    /// has left is kept, and an append to it goes on at its end; until then it counts as
-    /// ended. Blocks: a listing of each stage run's directory.
+    /// Logs under a directory, which is created if it does not exist. The logs of an
+    /// earlier process are kept, and an append to one continues at its end; until then it
+    /// counts as ended. Blocks: it lists each stage run's directory.
     ///
     /// # Errors
     /// If another service uses the directory, or it cannot be used at all.
@@ -85,7 +85,7 @@ impl FileLogs {
             durability,
             jobs: DashMap::new(),
             total: Arc::new(Total::new(limits.in_total)),
-            reads: Semaphore::new(READS_AT_ONCE),
+            reads: Semaphore::new(MAX_CONCURRENT_READS),
         };
         logs.load()?;
         Ok(logs)
@@ -205,7 +205,7 @@ impl LogStore for FileLogs {
     async fn close(&self, key: LogKey) {
         let Some(log) = self.known(key) else { return };
         let total = Arc::clone(&self.total);
-        // Fails only if it panicked, or the runtime is going down.
+        // Fails only if it panicked, or the runtime is shutting down.
         let _ = blocking::<_, io::Error>(move || {
             total.end(&log);
             Ok(())
@@ -229,7 +229,7 @@ impl LogStore for FileLogs {
     async fn jobs(&self) -> io::Result<Vec<JobId>> {
         let root = self.root.clone();
         let on_disk = blocking(move || directory::jobs(&root)).await?;
-        // What nobody has written to yet is in memory only.
+        // A log without any bytes yet is in memory only.
         let in_memory = self.jobs.iter().map(|job| *job.key());
         let jobs: BTreeSet<JobId> = in_memory.chain(on_disk).collect();
         Ok(jobs.into_iter().collect())

@@ -1,5 +1,5 @@
-//! Why bytes of a log are missing, for the next process: one small file a log, which is
-//! there only if a log has gaps.
+//! Records why bytes of a log are missing, for the next process: one small file per log,
+//! which exists only if the log has gaps.
 //!
 //! The first record is the range that was cut at the log's limit and is overwritten in
 //! place; each further one is another gap. A record is two u64, little-endian: start and
@@ -7,8 +7,8 @@
 //! runner dropped them. An empty range means nothing, and so do the bytes of a record that
 //! is not complete.
 //!
-//! The file cannot be written where the log cannot. It is then behind what is known in
-//! memory until it can be: a gap without a record has no reason after a restart, and is
+//! If the disk refuses the log, it refuses this file, too. The file is then behind the state in
+//! memory until it can be written: a gap without a record has no reason after a restart, but is
 //! still a gap.
 
 use std::{
@@ -25,7 +25,7 @@ use super::{
 };
 
 const RECORD: usize = 16;
-/// Records of gaps before the file is written anew with what is still true.
+/// Records of gaps before the file is rewritten with those that are still current.
 const MOST_RECORDS: u64 = 2 * MOST as u64;
 const NOT_STORED: u64 = 1 << 63;
 
@@ -37,11 +37,11 @@ pub(super) struct GapFile {
     last: Option<Gap>,
     /// Written since the last sync.
     pub(super) is_dirty: bool,
-    /// It lacks something that is known in memory.
+    /// It lacks records that are known in memory.
     is_behind: bool,
 }
 
-/// What the file of an earlier process says.
+/// The records of an earlier process.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
     pub(super) file: GapFile,
@@ -50,7 +50,7 @@ pub(super) struct Recorded {
 }
 
 impl GapFile {
-    /// Records what was cut, before the bytes are removed.
+    /// Records the range that was cut, before the bytes are removed.
     pub(super) fn cut(&mut self, directory: &RunDirectory, cut: &Range<u64>) {
         self.write(directory, &encode(cut), 0);
     }
@@ -71,13 +71,13 @@ impl GapFile {
         }
     }
 
-    /// Whether it has to be written anew: it lacks something, or is much longer than what
-    /// there is to say.
+    /// Whether it has to be rewritten: it lacks records, or is much longer than
+    /// necessary.
     pub(super) fn is_stale(&self) -> bool {
         self.is_behind || self.records >= MOST_RECORDS
     }
 
-    /// Writes the file anew, if the disk lets it: what was cut, and then the other gaps.
+    /// Rewrites the file, if the disk allows it: the range that was cut, then the other gaps.
     pub(super) fn rewrite(&mut self, directory: &RunDirectory, cut: &Range<u64>, gaps: &[Gap]) {
         let gaps_after_cut = gaps.iter().flat_map(encode_gap);
         let bytes: Vec<u8> = encode(cut).into_iter().chain(gaps_after_cut).collect();
@@ -89,7 +89,7 @@ impl GapFile {
         }
     }
 
-    /// Whether it was written.
+    /// Returns whether it was written.
     fn write(&mut self, directory: &RunDirectory, bytes: &[u8], at: u64) -> bool {
         let opened = directory.open_to_write(&path(directory));
         let written = opened.and_then(|file| {
@@ -101,12 +101,10 @@ impl GapFile {
     }
 }
 
-/// Where the file is.
 pub(super) fn path(directory: &RunDirectory) -> PathBuf {
     directory.path().join("gaps")
 }
 
-/// Reads what an earlier process has recorded.
 pub(super) fn load(path: &Path) -> io::Result<Recorded> {
     let bytes = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Recorded::default()),
@@ -121,7 +119,7 @@ pub(super) fn load(path: &Path) -> io::Result<Recorded> {
     recorded.file.is_dirty = true;
     for range in ranges {
         recorded.file.records += 1;
-        // As when it was written, except that no bytes are given up a second time.
+        // As when it was written, but no bytes are given up a second time.
         let _ = recorded.gaps.insert(decode_gap(range));
     }
     Ok(recorded)

@@ -1,4 +1,4 @@
-//! The ranges of a log that are missing, apart from what its limit has cut.
+//! The ranges of a log that are missing, except for the range that its limit has cut.
 
 use std::ops::Range;
 
@@ -27,8 +27,8 @@ impl Gap {
 pub(super) struct Gaps(Vec<Gap>);
 
 impl Gaps {
-    /// Adds what is not known yet of a range: its part up to the next known one. An empty
-    /// one adds nothing. Beyond [`MOST`] the two that are nearest to each other become
+    /// Adds the new part of a range: the one up to the next known range. An empty
+    /// one adds nothing. Beyond [`MOST`] the two that are nearest to each other are merged into
     /// one: the bytes between them are given up and returned, so that a log of nothing
     /// but gaps takes no more memory and files than others.
     pub(super) fn insert(&mut self, gap: Gap) -> Option<Range<u64>> {
@@ -58,7 +58,6 @@ impl Gaps {
             .flatten()
     }
 
-    /// All of them, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Gap> {
         self.0.iter()
     }
@@ -68,19 +67,19 @@ impl Gaps {
         self.0.last().map_or(0, |last| last.range.end)
     }
 
-    /// The first range that ends behind an offset: it holds the offset or is the next.
+    /// The first range that ends after an offset: it contains the offset or is the next.
     pub(super) fn next(&self, offset: u64) -> Option<&Gap> {
         let behind = self.0.partition_point(|gap| gap.range.end <= offset);
         self.0.get(behind)
     }
 
-    /// Forgets what lies within a range that is not kept anyway.
+    /// Forgets the gaps within a range that is not kept anyway.
     pub(super) fn forget(&mut self, within: Range<u64>) {
         let is_within = |gap: &Gap| gap.range.start >= within.start && gap.range.end <= within.end;
         self.0.retain(|gap| !is_within(gap));
     }
 
-    /// Makes one of two neighbours if the second continues the first.
+    /// Merges two neighbours if the second continues the first.
     fn join(&mut self, at: usize) {
         if let [first, second, ..] = &self.0[at..]
             && first.continues_as(second)
@@ -97,7 +96,7 @@ impl Gaps {
         let between = gap.range.end..merged.range.start;
         gap.range.end = merged.range.end;
         if gap.reason != merged.reason {
-            // Of bytes that were given up here the runner has dropped none.
+            // The runner has not dropped the bytes that were given up here.
             gap.reason = GapReason::NotStored;
         }
         Some(between)

@@ -11,7 +11,7 @@ const SEGMENT: u64 = 1 << 20;
 pub(super) struct Layout {
     limit: u64,
     head: u64,
-    /// Most bytes that are kept behind the head, at least 1.
+    /// Most bytes that are kept after the head, at least 1.
     tail: u64,
     /// Bytes of a full segment, at least 1.
     segment: u64,
@@ -19,7 +19,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// For a log of at most `limit` bytes, half of them for each part. A segment is an
-    /// eighth of a small limit, so that little more than necessary goes at once.
+    /// eighth of a small limit, so that an eviction removes little more than necessary.
     pub(super) fn new(limit: u64) -> Self {
         let tail = (limit / 2).max(1);
         Self {
@@ -30,12 +30,12 @@ impl Layout {
         }
     }
 
-    /// Bytes at the start that are kept for good.
+    /// Bytes at the start that are always kept.
     pub(super) fn head(&self) -> u64 {
         self.head
     }
 
-    /// Where the segment ends that has the byte at `offset`. No segment is partly head
+    /// The end of the segment that has the byte at `offset`. No segment is partly head
     /// and partly tail.
     pub(super) fn segment_end(&self, offset: u64) -> u64 {
         let end = |position: u64| (position / self.segment + 1).saturating_mul(self.segment);
@@ -46,7 +46,7 @@ impl Layout {
         }
     }
 
-    /// What a log of this size has no room for: whole segments behind the head. Empty
+    /// The range that a log of this size has to give up: whole segments after the head. Empty
     /// for a log within its limit.
     pub(super) fn cut(&self, size: u64) -> Range<u64> {
         let over = size.saturating_sub(self.head).saturating_sub(self.tail);

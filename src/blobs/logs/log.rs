@@ -24,7 +24,7 @@ use super::{
 };
 
 pub(super) struct Log {
-    /// Held during an append or a sync, and by who ends the log. Taken before any lock
+    /// Locked during an append or a sync, and to end the log. Locked before any lock
     /// of `stored`.
     writer: Mutex<Writer>,
     stored: Stored,
@@ -32,15 +32,15 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// A log of which nothing is stored.
+    /// An empty log.
     pub(super) fn new(directory: RunDirectory, layout: Layout, total: Arc<AtomicU64>) -> Self {
         let writer = Writer::new(GapFile::default(), TimeIndex::new(0));
         let stored = Stored::new(directory, layout, Shape::default(), total);
         Self::with(stored, writer)
     }
 
-    /// A log that an earlier process has left, and when that has last written to it. Of
-    /// the bytes only names and lengths are looked at.
+    /// A log of an earlier process, and when that process last wrote to it. Only the
+    /// names and lengths of its files are read.
     pub(super) fn load(
         directory: RunDirectory,
         layout: Layout,
@@ -64,7 +64,7 @@ impl Log {
         }
     }
 
-    /// Appends what came at `now`; see [`super::LogStore::append`]. Blocks.
+    /// Appends bytes that arrived at `now`; see [`super::LogStore::append`]. Blocks.
     pub(super) fn append(
         &self,
         offset: u64,
@@ -83,7 +83,7 @@ impl Log {
         let known = usize::try_from(committed.saturating_sub(offset)).unwrap_or(usize::MAX);
         let start = offset.max(committed);
         let lost = writer.extend(&self.stored, start, &data[known..], now);
-        // Readers are woken only once the bytes can be read.
+        // Readers are notified only once the bytes can be read.
         let size = self.stored.shape.lock().committed;
         self.size
             .send_if_modified(|known| std::mem::replace(known, size) != size);
@@ -108,7 +108,6 @@ impl Log {
         Kept { size, lost }
     }
 
-    /// What is missing, and why.
     pub(super) fn loss(&self) -> LogLoss {
         self.stored.shape.lock().loss()
     }
@@ -128,7 +127,7 @@ impl Log {
         Some(order)
     }
 
-    /// Nothing comes any more: closes the file. False if it was not open. Blocks while an
+    /// Ends the log and closes the file. False if it was not open. Blocks while an
     /// append is under way.
     pub(super) fn end(&self, order: u64) -> bool {
         let _after_appends = self.writer.lock();
@@ -163,7 +162,7 @@ impl Log {
         }
     }
 
-    /// Removes what an expired log has left.
+    /// Removes the files of an expired log.
     pub(super) fn remove_files(&self) -> io::Result<()> {
         self.stored.directory.remove()
     }

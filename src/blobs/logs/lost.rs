@@ -4,12 +4,11 @@ use std::{io, path::Path};
 
 use super::disk::Disk;
 
-/// Bytes of a log that are a gap from now on, as they could not be stored or were lost.
+/// Bytes of a log that have become a gap, as they could not be stored or were lost.
 #[derive(Debug)]
 pub struct Lost {
-    /// Their number; 0 if only their safety is in doubt.
+    /// Their number; 0 if it is only uncertain whether they are on stable storage.
     pub bytes: u64,
-    /// What is wrong with the storage.
     pub fault: StorageFault,
     /// The first error.
     pub error: io::Error,
@@ -28,12 +27,10 @@ pub enum StorageFault {
     ReadOnly,
     /// The service is not allowed to write to it.
     Denied,
-    /// Anything else.
     Io,
 }
 
 impl StorageFault {
-    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Full,
         Self::NoInodes,
@@ -58,7 +55,7 @@ impl StorageFault {
     fn of(error: &io::Error, disk: &dyn Disk, path: &Path) -> Self {
         use io::ErrorKind as Kind;
         match error.kind() {
-            // One error for both.
+            // Both cases have the same error code.
             Kind::StorageFull if disk.is_out_of_inodes(path) => Self::NoInodes,
             Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => Self::Full,
             Kind::NotFound
@@ -73,7 +70,7 @@ impl StorageFault {
     }
 }
 
-/// What was lost so far in one step of a writer.
+/// The losses so far in one step of a writer.
 #[derive(Debug, Default)]
 pub(super) struct Losses(Option<Lost>);
 

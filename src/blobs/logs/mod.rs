@@ -31,24 +31,24 @@ pub use crate::domain::GapReason;
 pub use file_logs::{Durability, FileLogs};
 pub use lost::{Lost, StorageFault};
 
-/// Keeps the logs of stage runs. A log is known by its offsets: each byte has the same
-/// offset for ever, and what is not kept any more is an explicit gap.
+/// Stores the logs of stage runs. The offset of a byte in its log never changes, and bytes
+/// that are not kept any more are an explicit gap.
 #[async_trait]
 pub trait LogStore: Send + Sync {
-    /// Appends bytes and returns the log's size after it. Bytes below the size count as
-    /// sent again. The `dropped` bytes before `offset` will never come; those of them
+    /// Appends bytes and returns the new size of the log. Bytes below the size count as
+    /// resent. The `dropped` bytes before `offset` will never arrive; those of them
     /// that are not stored become a gap.
     ///
     /// A disk that cannot take the bytes is no error: as many as fit are kept, the others
-    /// are a gap of [`GapReason::NotStored`], and the log goes on behind it. No stage waits
+    /// are a gap of [`GapReason::NotStored`], and the log continues after it. No stage waits
     /// for a disk.
     ///
-    /// Runs to its end even if the future is dropped. A crash leaves a part of the bytes
-    /// or all of them; an append at [`size`](Self::size) goes on from there.
+    /// Completes even if the future is dropped. A crash leaves a part of the bytes
+    /// or all of them; an append at [`size`](Self::size) continues from there.
     ///
     /// # Errors
-    /// [`AppendError::Hole`] if bytes are missing that were not dropped. Of
-    /// [`AppendError::Io`] nothing is known but the size.
+    /// [`AppendError::Hole`] if bytes are missing that were not dropped. After
+    /// [`AppendError::Io`] only the size is known.
     async fn append(
         &self,
         key: LogKey,
@@ -57,46 +57,46 @@ pub trait LogStore: Send + Sync {
         data: Bytes,
     ) -> Result<Kept, AppendError>;
 
-    /// What there is at an offset: at most `limit` bytes, or a gap, neither of them
-    /// further than `until`. A log that is not kept is all gap.
+    /// Reads at an offset: at most `limit` bytes, or a gap, neither of them
+    /// beyond `until`. A log that is not kept is a single gap.
     async fn read(&self, key: LogKey, offset: u64, until: u64, limit: usize)
     -> io::Result<LogRead>;
 
     /// When the bytes of a range were written, in order of their offsets, at a resolution
     /// of 100 ms or coarser. The first entry may lie before the range: it covers its start.
-    /// Best effort: nothing after a crash says that a time was lost.
+    /// Best effort: a crash may lose times without a trace.
     async fn times(&self, key: LogKey, range: Range<u64>) -> io::Result<Vec<WriteTime>>;
 
-    /// Size of the whole log so far, gaps included; 0 of a log that is not known.
+    /// Size of the whole log so far, gaps included; 0 for an unknown log.
     fn size(&self, key: LogKey) -> u64;
 
-    /// How much of the log is missing, and why; nothing of a log that is not known.
+    /// How much of the log is missing, and why; nothing for an unknown log.
     fn loss(&self, key: LogKey) -> LogLoss;
 
-    /// Tells the size whenever it has grown. For logs that are still written to.
+    /// Reports the size whenever it has grown. For logs that are still written to.
     fn subscribe(&self, key: LogKey) -> watch::Receiver<u64>;
 
     /// Makes sure that everything appended so far is stored, and returns the size. To be
     /// called before a size is committed anywhere else: a crash after it loses none of
     /// these bytes.
     ///
-    /// A file that is gone, or that the disk does not take, is no error: its bytes are a gap
+    /// A file that is gone, or that the disk does not accept, is no error: its bytes are a gap
     /// of [`GapReason::NotStored`] from now on. A failed sync is never repeated, as the
     /// kernel may have discarded the bytes and would report success.
     ///
     /// # Errors
-    /// Nothing is known of the log but its size.
+    /// Only the size of the log is known.
     async fn sync(&self, key: LogKey) -> io::Result<Kept>;
 
-    /// Ends a log: nothing can be appended any more, and from now on it may have to make
-    /// room for newer ones.
+    /// Ends a log: nothing can be appended any more, and from now on it may be evicted
+    /// for newer ones.
     async fn close(&self, key: LogKey);
 
     /// Removes all logs of a job. Safe to repeat, after a crash too.
     async fn remove(&self, job_id: JobId) -> io::Result<()>;
 
-    /// The jobs of which anything is stored, in order, so that those which nobody knows
-    /// any more can be removed.
+    /// The jobs that have stored logs, in order, so that the logs of jobs that no longer
+    /// exist can be removed.
     async fn jobs(&self) -> io::Result<Vec<JobId>>;
 
     /// Bytes kept of all logs.
@@ -106,9 +106,7 @@ pub trait LogStore: Send + Sync {
 /// Names the log of a stage run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LogKey {
-    /// The job.
     pub job_id: JobId,
-    /// The run.
     pub run: RunKey,
 }
 
@@ -118,7 +116,7 @@ pub struct LogLimits {
     /// Of one log, at least 2: beyond it the first half is kept and, up to an eighth of
     /// the limit less, the last half.
     pub of_a_log: u64,
-    /// Of all logs together: beyond it those that ended first go, but never one that
+    /// Of all logs together: beyond it those that ended first are evicted, but never one that
     /// is still written to.
     pub in_total: u64,
 }
@@ -170,13 +168,13 @@ pub enum AppendError {
     /// The bytes would leave a hole after the committed size.
     #[error("the log ends at {committed}; bytes from a later offset leave a hole")]
     Hole {
-        /// Everything below is stored.
+        /// Every byte below it is stored.
         committed: u64,
     },
     /// The stage run is over, so its log stays as it is.
     #[error("the log has ended")]
     Ended,
-    /// The store could not do its work at all.
+    /// The store failed.
     #[error("the log could not be written: {0}")]
     Io(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! What is known of a log besides its bytes.
+//! The metadata of a log.
 
 use std::ops::Range;
 
@@ -10,17 +10,17 @@ use super::{
     layout::Layout,
 };
 
-/// What a log has and has not. The segments are the truth: whatever else is recorded only
-/// says why the bytes between them are missing.
+/// Which bytes a log has. The segments are authoritative: all other records only
+/// give the reason why the bytes between them are missing.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     /// Everything below is stored, or is a gap.
     pub(super) committed: u64,
     /// The bytes of each file, in order. A segment is known by its first offset.
     segments: Vec<Range<u64>>,
-    /// What was given up because of the log's limit.
+    /// The range that was given up because of the log's limit.
     cut: Range<u64>,
-    /// What is missing besides.
+    /// The other missing ranges.
     gaps: Gaps,
     pub(super) state: State,
 }
@@ -34,7 +34,7 @@ pub(super) enum State {
     /// Left by an earlier process. May expire as if it had ended, in the order of these
     /// numbers, until an append opens it again.
     Found(u64),
-    /// Nothing comes any more; in the order of their ends, logs expire.
+    /// Closed; logs expire in the order of these numbers.
     Ended(u64),
     /// The files are gone.
     Expired,
@@ -53,7 +53,7 @@ pub(super) enum Found {
 }
 
 impl Shape {
-    /// Of a log with these segments, which are in order and not empty.
+    /// For a log with these segments, which are in order and not empty.
     pub(super) fn new(segments: Vec<Range<u64>>, cut: Range<u64>, gaps: Gaps) -> Self {
         let ends = [segments.last().map_or(0, |last| last.end), gaps.end()];
         let mut shape = Self {
@@ -67,7 +67,7 @@ impl Shape {
         shape
     }
 
-    /// What comes at `offset` and reaches no further than `until`.
+    /// Finds what is at `offset`, up to `until` at most.
     pub(super) fn find(&self, offset: u64, until: u64) -> Found {
         if self.state == State::Expired {
             return gap(offset..until, GapReason::Expired);
@@ -105,7 +105,7 @@ impl Shape {
         is_unfilled.then_some(last.start)
     }
 
-    /// Takes in bytes that were written at the log's end, to one segment. Returns their
+    /// Records bytes that were written at the log's end, to one segment. Returns their
     /// number.
     pub(super) fn commit(&mut self, segment: u64, end: u64) -> u64 {
         match self.segments.last_mut() {
@@ -115,7 +115,7 @@ impl Shape {
         end - std::mem::replace(&mut self.committed, end)
     }
 
-    /// Takes in a gap at the log's end. Returns the segments that are given up for it, if
+    /// Records a gap at the log's end. Returns the segments that are given up for it, if
     /// there are too many gaps.
     pub(super) fn extend(&mut self, gap: Gap) -> Vec<Range<u64>> {
         self.committed = self.committed.max(gap.range.end);
@@ -135,7 +135,7 @@ impl Shape {
         self.extend(gap)
     }
 
-    /// What will have been cut, if a log of `size` bytes has no room for more than now.
+    /// The range that has to be cut once the log has `size` bytes; none if it is unchanged.
     pub(super) fn next_cut(&self, layout: Layout, size: u64) -> Option<Range<u64>> {
         let mut cut = layout.cut(size);
         if cut.is_empty() || cut.end <= self.cut.end {
@@ -153,7 +153,7 @@ impl Shape {
         Some(cut)
     }
 
-    /// Gives up a range, which may reach behind the log's end. Returns its segments.
+    /// Gives up a range, which may extend beyond the log's end. Returns its segments.
     pub(super) fn cut(&mut self, cut: Range<u64>) -> Vec<Range<u64>> {
         self.committed = self.committed.max(cut.end);
         self.gaps.forget(cut.clone());
@@ -183,7 +183,6 @@ impl Shape {
         (self.cut.clone(), self.gaps.iter().cloned().collect())
     }
 
-    /// How much is missing, and why.
     pub(super) fn loss(&self) -> LogLoss {
         let mut loss = LogLoss {
             size_limit: self.cut.end - self.cut.start,
@@ -198,7 +197,7 @@ impl Shape {
             match reason {
                 GapReason::NotStored => loss.not_stored += bytes,
                 GapReason::RunnerDropped => loss.runner_dropped += bytes,
-                // Gaps of these are not kept here.
+                // Gaps with these reasons are not recorded here.
                 GapReason::SizeLimit | GapReason::Expired => {}
             }
         }
@@ -211,12 +210,11 @@ impl Shape {
     }
 }
 
-/// Bytes of all these segments.
 pub(super) fn length(segments: &[Range<u64>]) -> u64 {
     segments.iter().map(|known| known.end - known.start).sum()
 }
 
-/// Nothing is missing where nothing was asked for.
+/// A gap, or the end if the range is empty.
 fn gap(range: Range<u64>, reason: GapReason) -> Found {
     if range.is_empty() {
         Found::End

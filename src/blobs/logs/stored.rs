@@ -1,4 +1,4 @@
-//! What is stored of one log, for its writer and its readers.
+//! The stored bytes of one log, shared by its writer and its readers.
 
 use std::{
     fs::{self, File},
@@ -25,7 +25,7 @@ use super::{
 pub(super) struct Stored {
     pub(super) directory: RunDirectory,
     pub(super) layout: Layout,
-    /// Held for a look at a time, never during input or output.
+    /// Locked for short accesses only, never during input or output.
     pub(super) shape: Mutex<Shape>,
     /// The segment that is written to: none before the first byte and after the end.
     current: Mutex<Option<(u64, Arc<File>)>>,
@@ -51,8 +51,8 @@ impl Stored {
         }
     }
 
-    /// What there is at `offset`: bytes, at most `limit`, or a gap, neither of them
-    /// further than `until`. Blocks.
+    /// Reads at `offset`: at most `limit` bytes, or a gap, neither of them
+    /// beyond `until`. Blocks.
     pub(super) fn read(&self, offset: u64, until: u64, limit: usize) -> io::Result<LogRead> {
         loop {
             let (segment, end) = match self.find(offset, until) {
@@ -65,8 +65,8 @@ impl Stored {
             let read = self
                 .open_to_read(segment)
                 .and_then(|file| read_at(&file, &mut buffer, offset - segment));
-            // The segment may have gone meanwhile, and so may the whole log, and another
-            // one have taken its place: the next look says so.
+            // The segment, or the whole log, may have been removed meanwhile, and another
+            // one may have taken its place: the next lookup shows it.
             if !matches!(self.find(offset, until), Found::Bytes { .. }) {
                 continue;
             }
@@ -76,7 +76,7 @@ impl Stored {
                     Ok(LogRead::Bytes(Bytes::from(buffer)))
                 }
                 Err(error) if !is_gone(&error) => Err(error),
-                // Somebody else has removed or cut the file.
+                // Another process has removed or truncated the file.
                 Ok(_) | Err(_) => Ok(LogRead::Gap {
                     range: offset..end,
                     reason: GapReason::NotStored,
@@ -92,7 +92,7 @@ impl Stored {
         let mut current = self.current.lock();
         if let Some((start, file)) = &*current
             && Some(*start) == unfilled
-            // What is written to a file that was removed is gone with it.
+            // Bytes written to a removed file are lost.
             && file.metadata()?.nlink() > 0
         {
             return Ok((*start, Arc::clone(file)));
@@ -109,13 +109,13 @@ impl Stored {
         Ok((start, file))
     }
 
-    /// Takes in bytes that were written at the log's end.
+    /// Records bytes that were written at the log's end.
     pub(super) fn commit(&self, segment: u64, end: u64) {
         let grown = self.shape.lock().commit(segment, end);
         self.total.fetch_add(grown, Ordering::Relaxed);
     }
 
-    /// Removes segments that the shape has given up. A file that stays behind goes with
+    /// Removes segments that the shape has given up. A file that cannot be removed goes with
     /// its job.
     pub(super) fn remove(&self, segments: &[Range<u64>]) {
         let bytes = shape::length(segments);
@@ -129,8 +129,8 @@ impl Stored {
         }
     }
 
-    /// Gives up the end of a segment that is not stored any more, or all of it. What is left
-    /// of its file, if anything, is not read again.
+    /// Gives up the end of a segment that is not stored any more, or all of it. The rest
+    /// of its file is not read again.
     pub(super) fn lose(&self, segment: &Range<u64>, gap: Gap) {
         self.close();
         let is_all = gap.range.start <= segment.start;
@@ -158,7 +158,7 @@ impl Stored {
         *self.current.lock() = None;
     }
 
-    /// Gives up all bytes, and returns the state until then. The files are still there.
+    /// Gives up all bytes, and returns the previous state. The files still exist.
     pub(super) fn give_up(&self, shape: &mut Shape) -> State {
         self.close();
         self.total.fetch_sub(shape.clear(), Ordering::Relaxed);
@@ -169,7 +169,7 @@ impl Stored {
         self.shape.lock().find(offset, until)
     }
 
-    /// None if the file is not what it was: written to at its end, it would have zeros for
+    /// None if the file has changed: a write at the log's end would then leave zeros for
     /// the bytes that were lost.
     fn open_to_continue(&self, start: u64, offset: u64) -> io::Result<Option<(u64, File)>> {
         let path = self.directory.segment(start);
@@ -186,14 +186,14 @@ impl Stored {
         Ok(is_whole.then_some((start, file)))
     }
 
-    /// Of an earlier process there may be a rest in the file.
+    /// Truncates the file: an earlier process may have left bytes in it.
     fn create(&self, offset: u64) -> io::Result<(u64, File)> {
         let file = self.directory.create(&self.directory.segment(offset))?;
         Ok((offset, file))
     }
 
-    /// The segment, opened for this one use if nobody writes to it: the logs of kept
-    /// jobs hold no descriptors.
+    /// The segment, opened for this one use if it is not the one being written: the logs
+    /// of kept jobs hold no descriptors.
     fn open_to_read(&self, segment: u64) -> io::Result<Arc<File>> {
         if let Some((start, file)) = &*self.current.lock()
             && *start == segment

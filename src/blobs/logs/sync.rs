@@ -1,4 +1,4 @@
-//! Making sure that a log is stored: that its files are there, and on stable storage.
+//! Makes sure that a log is stored: that its files exist and are on stable storage.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,7 @@ use super::{
     gap_file::{self, GapFile},
 };
 
-/// What of a log has been synced.
+/// How much of a log has been synced.
 #[derive(Debug)]
 pub(super) struct Synced {
     /// Every byte below is on stable storage.
@@ -47,7 +47,7 @@ impl Synced {
             gaps.is_dirty = false;
         }
         if self.has_new_names {
-            // The run's directory, the job's and the root: each has the name of the one before.
+            // The directories of the run, the job and the root: each has the entry of the previous.
             for parent in directory.path().ancestors().take(3) {
                 sync_one(directory, parent)?;
             }

@@ -1,5 +1,5 @@
-//! When the bytes of a log were written: one small file beside them, of records of a fixed
-//! size: the offset of the first byte of a write (u64) and when it came, in microseconds
+//! The times at which bytes of a log were written: one small file per log, of records of fixed
+//! size: the offset of the first byte of a write (u64) and the time of the write in microseconds
 //! since the epoch (i64), both little-endian.
 
 use std::{
@@ -30,19 +30,19 @@ pub(super) struct TimeIndex {
 }
 
 impl TimeIndex {
-    /// Of a log with a file of this many bytes.
+    /// For a log whose time file has this many bytes.
     pub(super) fn new(bytes: u64) -> Self {
         Self {
-            // What is left of a record that is not complete is overwritten.
+            // An incomplete last record is overwritten.
             records: bytes / RECORD as u64,
             last: None,
             interval: INTERVAL,
         }
     }
 
-    /// Notes that the bytes from `offset` on came at `now`, unless the last record is so
-    /// young that it will do for them too. `kept` bounds the file: one record for each
-    /// 4 KiB of it beside the first 4,096.
+    /// Records that the bytes from `offset` on arrived at `now`, unless the last record is so
+    /// recent that it covers them, too. `kept` bounds the file: one record for each
+    /// 4 KiB of it in addition to the first 4,096.
     pub(super) fn note(
         &mut self,
         directory: &RunDirectory,
@@ -79,7 +79,6 @@ impl TimeIndex {
     }
 }
 
-/// Where the file is.
 pub(super) fn path(directory: &RunDirectory) -> PathBuf {
     directory.path().join("times")
 }

@@ -1,4 +1,4 @@
-//! What all logs take together.
+//! The limit on the bytes of all logs together.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,12 @@ use tracing::{info, warn};
 
 use super::log::Log;
 
-/// Keeps the logs of a service to a number of bytes: those that ended first expire
-/// first. Logs that are still written to stay, whatever they take.
+/// Limits the bytes of all logs of a service: those that ended first expire
+/// first. Logs that are still written to stay, whatever their size.
 pub(super) struct Total {
     limit: u64,
-    /// Bytes in the segments of all logs; each log counts its own. What stands beside the
-    /// bytes, gaps and times, is bounded for each log and not counted.
+    /// Bytes in the segments of all logs; each log counts its own. The files beside the
+    /// segments, for gaps and times, are bounded for each log and not counted.
     pub(super) bytes: Arc<AtomicU64>,
     idle: Mutex<Idle>,
 }
@@ -44,7 +44,7 @@ impl Total {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Takes in a log of an earlier process: as far as is known, it has ended.
+    /// Adds a log of an earlier process, which is taken to have ended.
     pub(super) fn found(&self, log: &Arc<Log>) {
         log.set_found(self.idle.lock().insert(log));
     }
@@ -59,8 +59,8 @@ impl Total {
     /// Ends a log. Blocks, as all of these do.
     pub(super) fn end(&self, log: &Arc<Log>) {
         self.resume(log);
-        // Inserted first: a log that is forgotten meanwhile refuses to end, and is
-        // taken out again.
+        // Inserted first: a log that is forgotten concurrently refuses to end, and is
+        // removed again.
         let order = self.idle.lock().insert(log);
         if !log.end(order) {
             self.idle.lock().logs.remove(&order);
@@ -75,12 +75,12 @@ impl Total {
         }
     }
 
-    /// Has the oldest logs expire as long as there is too much.
+    /// Lets the oldest logs expire while the total exceeds the limit.
     pub(super) fn keep_to_limit(&self) {
         while self.bytes() > self.limit {
             let oldest = self.idle.lock().logs.pop_first();
             let Some((order, log)) = oldest else { return };
-            // Not one that is just being opened again, or forgotten.
+            // Not one that is concurrently reopened or forgotten.
             if !log.expire(order) {
                 continue;
             }

@@ -1,6 +1,6 @@
-//! Writing one log. Each step leaves a log that is right by itself, so an error in the
-//! next one has nothing to undo. What cannot be stored becomes a gap, so that the log goes
-//! on, and so does the stage that writes it.
+//! Writing one log. Each step leaves a consistent log, so an error in the next one has
+//! nothing to undo. Bytes that cannot be stored become a gap, so that the log, and the
+//! stage that writes it, can continue.
 
 use std::{io, ops::Range};
 
@@ -16,7 +16,7 @@ use super::{
     times::TimeIndex,
 };
 
-/// What only the writer of a log knows.
+/// The state that only the writer of a log needs.
 pub(super) struct Writer {
     gaps: GapFile,
     times: TimeIndex,
@@ -32,8 +32,8 @@ impl Writer {
         }
     }
 
-    /// Adds bytes from `start` on, which is not below the log's end; what lies between
-    /// the two is a gap. The bytes came at `now`. Returns what could not be stored.
+    /// Adds bytes from `start` on, which is not below the log's end; the range between
+    /// the two is a gap. The bytes arrived at `now`. Returns the bytes that could not be stored.
     pub(super) fn extend(
         &mut self,
         log: &Stored,
@@ -52,10 +52,10 @@ impl Writer {
             let of_head = log.layout.head().clamp(start, end);
             self.write_or_skip(log, start, between(start, of_head), &mut losses);
             self.make_room(log, end);
-            // What its own end would cut off again is not written at all.
+            // Bytes that the log's limit would cut again immediately are not written at all.
             let rest = log.shape.lock().committed;
             self.write_or_skip(log, rest, between(rest, end), &mut losses);
-            // A time that cannot be written is left out: the bytes are what counts.
+            // A time that cannot be written is left out: the bytes matter more.
             let kept = log.layout.most_kept(end);
             let _ = self.times.note(&log.directory, start, now, kept);
         }
@@ -63,8 +63,8 @@ impl Writer {
         losses.into_lost()
     }
 
-    /// Makes sure that the files are there and, for [`Durability::Disk`], on stable storage.
-    /// Returns what turned out not to be.
+    /// Makes sure that the files exist and, for [`Durability::Disk`], are on stable storage.
+    /// Returns the bytes for which that is not so.
     pub(super) fn sync(&mut self, log: &Stored, durability: Durability) -> Option<Lost> {
         let mut losses = Losses::default();
         let (committed, segments) = {
@@ -81,8 +81,8 @@ impl Writer {
         if durability == Durability::Disk && committed > 0 {
             let directory = &log.directory;
             if let Err(error) = self.synced.names(directory, &mut self.gaps) {
-                // As far as is known they are all there. A crash may show that they were
-                // not, and then they are missing.
+                // The bytes are in the files, as far as is known. After a crash they may
+                // turn out to be missing.
                 losses.add(0, error, directory.disk(), directory.path());
             }
             self.synced.set_synced(committed);
@@ -90,7 +90,7 @@ impl Writer {
         losses.into_lost()
     }
 
-    /// Has a gap from the log's end to `until`.
+    /// Adds a gap from the log's end to `until`.
     fn skip(&mut self, log: &Stored, until: u64, reason: GapReason) {
         let committed = log.shape.lock().committed;
         if committed < until {
@@ -103,7 +103,7 @@ impl Writer {
         }
     }
 
-    /// Cuts what a log of `size` bytes has no room for.
+    /// Cuts the log to its limit for a size of `size` bytes.
     fn make_room(&mut self, log: &Stored, size: u64) {
         let Some(cut) = log.shape.lock().next_cut(log.layout, size) else {
             return;
@@ -127,7 +127,7 @@ impl Writer {
     }
 
     /// Writes bytes at the log's end, to as many segments as they need. After an error the
-    /// log's end says how many were written.
+    /// log's end shows how many were written.
     fn write(&mut self, log: &Stored, mut offset: u64, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let room = log.layout.segment_end(offset) - offset;

@@ -62,7 +62,7 @@ impl Retention {
     }
 
     /// Forgets the oldest ended jobs beyond the number to keep, but none that ran and is too
-    /// young, or that somebody still reads.
+    /// young, or that a client still reads.
     pub(in crate::engine) async fn run(self: Arc<Self>) -> Result<Ran, String> {
         let told = |error: &dyn std::error::Error| error.to_string();
         let store = self.journal.store();
@@ -83,7 +83,7 @@ impl Retention {
                 continue;
             }
             match self.journal.remove_job(id).await {
-                // Somebody else was first.
+                // Another caller was first.
                 Ok(()) | Err(CommitError::Conflict) => items += 1,
                 Err(error) => return Err(told(&error)),
             }

@@ -25,7 +25,7 @@ pub(in crate::engine) const TASK: Task = Task {
 pub(in crate::engine) struct Turns {
     journal: Arc<Journal>,
     pending: Arc<Pending>,
-    /// When all pipelines were looked at last.
+    /// When all pipelines were last checked.
     swept: Mutex<Option<Instant>>,
 }
 
@@ -39,8 +39,8 @@ pub(in crate::engine) struct Pending {
 impl Subscriber for Pending {
     fn changed(&self, change: &Change) {
         let Change::Job(change) = change else { return };
-        // Whoever comes second of two that race sees both of them: the job that ended is out
-        // of the list by now, the new one is in it.
+        // Of two changes that race, the second one sees both: the job that ended is out of the
+        // list by now, the new one is in it.
         let waits = change.is_new && change.ready().next().is_none();
         if waits || change.is_over {
             self.pipelines.lock().insert(change.job.pipeline.id);
@@ -58,9 +58,9 @@ impl Turns {
         }
     }
 
-    /// Starts the jobs whose turn it is. A pipeline whose turn could not be given stays
-    /// pending; a sweep at the start, and once a period however much is pending, finds those
-    /// that nobody has named, after a crash.
+    /// Starts the jobs whose turn it is. A pipeline for which that fails stays pending; a
+    /// sweep at the start, and once a period however much is pending, finds those that were
+    /// not marked pending, after a crash.
     pub(in crate::engine) async fn run(self: Arc<Self>) -> Result<Ran, String> {
         let mut pipelines = std::mem::take(&mut *self.pending.pipelines.lock());
         let mut failed = None;

@@ -81,9 +81,9 @@ impl Watch {
     /// Takes the events that are there, in order, up to a bound of bytes: an encoded
     /// `WatchJobResponse`, or none if there are none.
     pub async fn take(&mut self) -> Result<Option<Bytes>, Error> {
-        // Marked before the look: what is told after it ends the next wait.
-        let told = *self.changes.borrow_and_update();
-        self.fill(told).await?;
+        // Marked before the read: a later notification ends the next wait.
+        let newest = *self.changes.borrow_and_update();
+        self.fill(newest).await?;
         let mut encoded = self.follow.encoded().lock();
         let batch = encoded.after(self.cursor, BATCH_BYTES);
         if let Some(batch) = &batch {
@@ -93,7 +93,7 @@ impl Watch {
         Ok(batch.map(|batch| batch.message))
     }
 
-    /// The job had ended when it was looked at last, and its last event was taken.
+    /// The job had ended at the last read, and its last event was taken.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
@@ -105,8 +105,8 @@ impl Watch {
         let _ = self.changes.changed().await;
     }
 
-    /// Brings the feed up to an event that the store has. Of those who want it at
-    /// once, the first asks the store.
+    /// Extends the encoded events up to one that the store has. Of concurrent calls, the
+    /// first reads the store.
     async fn fill(&self, newest: i64) -> Result<(), Error> {
         let encoded = self.follow.encoded();
         if encoded.lock().last_sequence() >= newest {

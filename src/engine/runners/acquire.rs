@@ -66,7 +66,7 @@ impl Runners {
     /// A lease for the session, the one that the request got before if there is one.
     ///
     /// The offer is one step of the store, with the lease as a row: a caller that goes away
-    /// leaves an offer that nobody confirms, which is given back in time.
+    /// leaves an offer that is never confirmed, which is released when its time is up.
     async fn next_lease(
         &self,
         request: &WorkRequest,
@@ -98,7 +98,7 @@ impl Runners {
     }
 
     /// The job of an offered stage; none if the stage is not to run after all, and then the
-    /// offer is given back.
+    /// offer is released.
     async fn still_wanted(&self, lease: LeaseRow) -> Result<Option<std::sync::Arc<Job>>, Error> {
         // It may have become ready since a workspace that it builds on was lost.
         self.fail_what_is_stranded(lease.stage.job_id).await?;

@@ -1,4 +1,4 @@
-//! Runners: who is there, and the side of a lease that hands out work.
+//! Runners: which are registered, and the side of a lease that assigns work.
 
 mod acquire;
 mod expiry;
@@ -113,7 +113,7 @@ impl Runners {
             Some(id) => store.runner(id).await.map_err(Error::from)?,
             None => None,
         };
-        // Nobody takes over the runner of somebody else.
+        // No principal takes over a runner of another one.
         let known = match named.filter(|named| named.row.registration.owner == runner.owner) {
             Some(known) => Some(known),
             // The answer to an earlier call of this session may have been lost.

@@ -1,4 +1,4 @@
-//! What a runner asks of whoever hands out the work.
+//! What a runner asks of the service that assigns work.
 
 use std::time::Duration;
 
@@ -102,6 +102,6 @@ pub enum LeaseRefusal {
     NotKnown,
     /// The runner may not.
     NotAllowed,
-    /// The service hands out no work.
+    /// The service assigns no work.
     NotSupported,
 }

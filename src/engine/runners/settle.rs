@@ -25,7 +25,7 @@ impl Runners {
                 was_confirmed: true
             }
         ) {
-            // It was not confirmed: somebody else gets it, and it counts as no attempt.
+            // It was not confirmed: another runner gets it, and it counts as no attempt.
             let released = self.journal.store().release(lease.id, lease.token).await;
             return Ok(released?);
         }

@@ -22,7 +22,7 @@ pub struct RunnerView {
     pub labels: BTreeMap<String, String>,
     /// The kinds of actions that it can do.
     pub actions: BTreeSet<ActionKind>,
-    /// Stages that it runs at once.
+    /// Stages that it can run concurrently.
     pub capacity: usize,
     /// Version of its program.
     pub version: String,

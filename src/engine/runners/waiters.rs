@@ -186,7 +186,7 @@ impl Drop for Waiter<'_> {
         let session = (self.runner_id, self.session_id);
         leave(&mut inner.of_session, &session, self.number);
         if !inner.of_session.contains_key(&session) {
-            // It was there until now, whoever ended the call.
+            // It was there until now, whichever side ended the call.
             inner.left.insert(session, Instant::now());
         }
         leave(&mut inner.with_offer, &self.offer, self.number);

@@ -1,4 +1,4 @@
-//! What a runner is told of a stage.
+//! What a runner receives for a stage.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -37,9 +37,9 @@ pub(super) fn stage_work(
 
 /// The environment of a command, but for what its runner adds.
 struct Environment {
-    /// What anybody may see.
+    /// Plain variables: they may be shown.
     variables: Variables,
-    /// What nobody may see; no name is in both.
+    /// Secrets, never shown; no name is in both maps.
     secret_variables: BTreeMap<String, SecretString>,
 }
 

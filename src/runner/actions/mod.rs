@@ -11,13 +11,12 @@ use super::{
 };
 use crate::domain::{ActionKind, StageAction};
 
-/// What the runner offers when it registers: it is given stages of these kinds only.
+/// Reported when the runner registers: it is assigned stages of these kinds only.
 pub(super) const SUPPORTED: [ActionKind; 1] = [ActionKind::Command];
 
-/// What an action has to work with.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
-    /// Confirmed; renewed by others while the action runs.
+    /// Confirmed; renewed by another task while the action runs.
     pub(super) lease: &'a HeldLease,
     pub(super) launcher: Launcher<'a>,
     pub(super) work: &'a StageWork,
@@ -25,10 +24,10 @@ pub(super) struct Context<'a> {
     pub(super) workspace: &'a Workspace,
 }
 
-/// Runs the action of a stage and ships its log. Dropping the future kills what it runs.
+/// Runs the action of a stage and ships its log. Dropping the future kills its processes.
 ///
 /// # Errors
-/// It was not started, or nothing is known of its end.
+/// The action could not be started, or how it ended is unknown.
 pub(super) async fn run(action: &StageAction, context: Context<'_>) -> Result<Ended, Failure> {
     match action {
         StageAction::Command(text) => command::run(text, context).await,

@@ -1,4 +1,4 @@
-//! How a stage's end is told to the service and to people.
+//! How the end of a stage is reported to the service and to people.
 
 use humantime::format_duration;
 
@@ -11,21 +11,20 @@ use crate::{
 /// Longest message of a completion, in bytes.
 const MESSAGE_LIMIT: usize = 2 * 1024;
 
-/// How an action ended that was started.
+/// How a started action ended.
 pub(in crate::runner) struct Ended {
     pub(in crate::runner) ending: Ending,
-    /// Bytes of the whole log, those that were dropped or not taken included.
+    /// Bytes of the whole log, including those that were dropped or not accepted.
     pub(in crate::runner) log_size: u64,
-    /// The service did not take the end of the log.
+    /// The service did not accept the end of the log.
     pub(in crate::runner) log_incomplete: bool,
 }
 
-/// What ended an action.
 #[derive(Debug, PartialEq)]
 pub(in crate::runner) enum Ending {
-    /// It was made to end.
+    /// The runner stopped it.
     Stopped(Cause),
-    /// It came to an end of its own.
+    /// It ended by itself.
     Over {
         outcome: Outcome,
         exit_code: Option<i32>,
@@ -34,10 +33,10 @@ pub(in crate::runner) enum Ending {
     },
 }
 
-/// Why a stage's action was not started, or why nothing is known of its end.
+/// Why a stage's action was not started, or why it is unknown how it ended.
 pub(in crate::runner) enum Failure {
     Stopped(Cause),
-    /// The workspace that it was to go on in is gone.
+    /// The workspace that the stage builds on is gone.
     Returned,
     /// For people.
     Checkout(String),
@@ -45,7 +44,7 @@ pub(in crate::runner) enum Failure {
     Runner(String),
 }
 
-/// The completion of a stage that ran, or did not, on `commit`.
+/// The completion of a stage, whether or not it was started; `commit` is the job's.
 pub(in crate::runner) fn completion(
     work: &StageWork,
     result: Result<Ended, Failure>,

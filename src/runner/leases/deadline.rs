@@ -6,10 +6,10 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::supervisor::Clock;
 
-/// Longest time between two looks at a clock that no timer here counts on.
+/// Longest time between two reads of the clock, which no timer here follows.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The moment from which on nothing may run under a lease any more; none before the
+/// The time after which nothing may run under a lease any more; none before the
 /// lease is confirmed.
 pub(in crate::runner) struct Deadline {
     clock: Clock,
@@ -24,17 +24,17 @@ impl Deadline {
         }
     }
 
-    /// What it is counted on.
+    /// The clock that deadlines are measured by.
     pub(in crate::runner) fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// A lease is good for `ttl` from `sent` on. A sixth of it is left for the kill,
+    /// A lease is valid for `ttl` from `sent` on. A sixth of it is reserved for the kill,
     /// so that the next attempt never overlaps with this one.
     pub(in crate::runner) fn extend(&self, sent: u64, ttl: Duration) {
         let fence = u64::try_from((ttl - ttl / 6).as_nanos()).unwrap_or(u64::MAX);
         let deadline = Some(sent.saturating_add(fence));
-        // Two calls may overlap, and the answer to the earlier one come last.
+        // Two calls may overlap, and the answer to the earlier one may arrive last.
         self.at.send_if_modified(|known| {
             let later = deadline > *known;
             if later {
@@ -48,7 +48,7 @@ impl Deadline {
         *self.at.borrow()
     }
 
-    /// What is set from now on.
+    /// The deadlines that are set from now on.
     pub(in crate::runner) fn changes(&self) -> Changes {
         Changes(self.at.subscribe())
     }
@@ -62,7 +62,7 @@ impl Deadline {
             if left == 0 {
                 return;
             }
-            // Not for longer: the timer stands still while the machine is suspended.
+            // Not for longer: the timer does not advance while the machine is suspended.
             sleep(LOOK.min(Duration::from_nanos(left))).await;
         }
     }

@@ -1,5 +1,5 @@
-//! A lease while its stage runs: what is said to the service under it, and what the
-//! service says back.
+//! A lease while its stage runs: the calls to the service under it, and the service's
+//! answers.
 
 use std::{
     convert::Infallible,
@@ -22,14 +22,13 @@ use crate::{
     supervisor::Clock,
 };
 
-/// One lease, and the word to stop the stage that runs under it.
+/// One lease, and the signal to stop the stage that runs under it.
 pub(in crate::runner) struct HeldLease {
     leases: Arc<dyn Leases>,
     pub(in crate::runner) proof: LeaseProof,
-    /// How long it lives after a renewal, and how long a call that has to be answered
-    /// is tried: after that it would be refused.
+    /// How long the lease lives after a renewal, and how long a call that needs an answer
+    /// is retried: after that it would be refused.
     life: Duration,
-    /// Most bytes of one append to the log.
     pub(in crate::runner) max_log_chunk: usize,
     commit: OnceLock<String>,
     pub(in crate::runner) stop: Stop,
@@ -54,13 +53,13 @@ impl HeldLease {
         }
     }
 
-    /// How long the service may take to accept what a stage leaves: half of the lease's
-    /// life, so that there is time left to report the stage's end.
+    /// How long the service may take to accept the rest of a stage's log: half of the lease's
+    /// life, so that there is time left to report the end of the stage.
     pub(in crate::runner) fn last_patience(&self) -> Duration {
         self.life / 2
     }
 
-    /// Tells the service that the stage is about to start, and learns whether it may.
+    /// Reports that the stage is about to start; the answer says whether it may.
     pub(in crate::runner) async fn confirm(&self) -> Result<Directive, LeaseError> {
         let renewed = retried(self.life / 2, || {
             self.renew(Directive::Continue, Duration::ZERO)
@@ -69,8 +68,8 @@ impl HeldLease {
         Ok(self.heed(renewed.directive))
     }
 
-    /// Renews until the stage's future is dropped, and passes on what the service
-    /// wants. A service that cannot be asked for now changes nothing for the stage
+    /// Renews until the stage's future is dropped, and forwards the service's
+    /// directives. While the service is unreachable, nothing changes for the stage
     /// until [`fence`](Self::fence) does.
     pub(in crate::runner) async fn keep(&self, mut known: Directive) -> Infallible {
         let mut failures = 0;
@@ -119,8 +118,8 @@ impl HeldLease {
         self.commit.get_or_init(|| commit.to_owned());
     }
 
-    /// Proposes the commit that a ref was found to be and answers with the one that
-    /// the job runs on: another stage may have been first, before a push.
+    /// Proposes the commit that a ref resolved to and returns the one that
+    /// the job runs on: another stage may have resolved the ref first, before a push.
     pub(in crate::runner) async fn agree(&self, found: &str) -> Result<String, LeaseError> {
         let renewed = self
             .report(Report {
@@ -131,7 +130,6 @@ impl HeldLease {
         Ok(renewed.commit_id.unwrap_or_else(|| found.to_owned()))
     }
 
-    /// Tells how far the stage is.
     pub(in crate::runner) async fn progress(&self, percent: u8) -> Result<(), LeaseError> {
         let report = Report {
             progress_percent: Some(percent),
@@ -147,10 +145,10 @@ impl HeldLease {
         Ok(())
     }
 
-    /// Ends the lease. If the service has lost some of the log since it took it, the
-    /// log is given up: there is nothing left to send.
+    /// Ends the lease. If the service has lost a part of the log that it had accepted, the
+    /// log is given up: the runner has nothing left to send.
     ///
-    /// Tried for as long as the lease can live without a renewal.
+    /// Retried for as long as the lease can live without a renewal.
     pub(in crate::runner) async fn complete(
         &self,
         completion: Completion,

@@ -1,4 +1,5 @@
-//! What is said to whoever hands out work, and when it has to have been said.
+//! The runner's side of a lease: the calls to the service that assigns work, and their
+//! deadlines.
 
 mod completion;
 mod deadline;

@@ -32,11 +32,11 @@ use crate::{
     },
 };
 
-/// How long an answer may be on its way, beyond the time for which it is held back: a
-/// network that is cut gives none.
+/// How long an answer may take, beyond the time for which the service may delay it: when
+/// the network is cut, none arrives.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for a renewal, beyond the time for which it may be held: a connection that
-/// died without a word has to be given up while there is time for another try.
+/// died silently has to be given up while there is time for a retry.
 const RENEWAL_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a runner that stops waits for the answer to its last call.
 const FAREWELL_PATIENCE: Duration = Duration::from_secs(3);
@@ -45,13 +45,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-/// Stages whose calls share a connection. Each may have four open at once, and a
-/// service lets a connection have 256.
+/// Stages whose calls share a connection. Each may have four concurrent calls, and the
+/// service allows 256 per connection.
 const STAGES_PER_CONNECTION: usize = 50;
 
 /// A client of `LeaseService`.
 ///
-/// A service that is stopping or away is one to be tried again: a runner outlives it.
+/// Calls to a service that is stopping or unreachable are retried: a runner outlives it.
 pub struct RemoteLeases<I> {
     address: String,
     clients: Vec<Client<I>>,
@@ -59,27 +59,27 @@ pub struct RemoteLeases<I> {
     credentials: CredentialsAdvice,
     /// The service has accepted the credentials of this runner before.
     was_accepted: AtomicBool,
-    /// It refuses them now, and that was logged.
+    /// The service refuses them now, and that was logged.
     is_refused: AtomicBool,
 }
 
-/// What is known of a runner's credentials, for when the service refuses them.
+/// Advice on a runner's credentials, for when the service refuses them.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialsAdvice {
-    /// What a person has to do then, to follow a semicolon.
+    /// What to do then, as text that follows a semicolon.
     pub remedy: String,
-    /// Others may take their place while the runner runs, so that it goes on trying.
+    /// The credentials may be replaced while the runner runs, so that it keeps retrying.
     pub may_change: bool,
 }
 
-/// Why a call did not reach the service, in words that lead on.
+/// Explains why a call did not reach the service.
 type Explain = dyn Fn(&Status) -> Option<String> + Send + Sync;
 
 type Client<I> = LeaseServiceClient<InterceptedService<CheckedChannel, I>>;
 
 impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
-    /// A client of the service at `server` for a runner of this capacity, whose calls
-    /// `headers` tells who makes them. Connects with the first call, and again whenever a
+    /// A client of the service at `server` for a runner of this capacity; `headers` adds the
+    /// credentials to its calls. Connects with the first call, and again whenever a
     /// connection is lost.
     pub fn new(server: &Endpoint, headers: I, capacity: usize) -> Self {
         let endpoint = server
@@ -105,7 +105,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
         }
     }
 
-    /// The same, which knows what to say of credentials that the service refuses.
+    /// Adds advice to the messages about credentials that the service refuses.
     #[must_use]
     pub fn advising(self, credentials: CredentialsAdvice) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
         }
     }
 
-    /// The same, with better words for a service that is not reached. They name it.
+    /// Adds explanations for a service that cannot be reached. They name the service.
     #[must_use]
     pub fn explaining(
         mut self,
@@ -124,13 +124,13 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
         self
     }
 
-    /// The client for calls that are about no lease yet.
+    /// The client for calls without a lease.
     fn client(&self) -> Client<I> {
         self.clients[0].clone()
     }
 
-    /// An answer, if it comes in time. Logs at once when the service no longer accepts the
-    /// credentials that it has accepted before: nothing else that follows says why.
+    /// An answer, if it arrives in time. Logs immediately when the service no longer accepts
+    /// credentials that it has accepted before: nothing that follows says why.
     async fn answer<T>(
         &self,
         patience: Duration,
@@ -167,13 +167,13 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
         self.was_accepted.load(Ordering::Relaxed)
     }
 
-    /// What no later call would change; none if other credentials may come.
+    /// A refusal that retries would not change; none if the credentials may be replaced.
     fn refused_for_good(&self, status: &Status) -> Option<LeaseError> {
         let is_passing = self.credentials.may_change && self.was_accepted() && are_refused(status);
         refused_for_good(status).filter(|_| !is_passing)
     }
 
-    /// As [`lost`], and says which service it is that fails.
+    /// As [`lost`], with the service's address in the message.
     fn lost(&self, status: &Status) -> LeaseError {
         match lost(status) {
             LeaseError::Failed(why) => LeaseError::Failed(format!("{}: {why}", self.address)),
@@ -190,9 +190,9 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> RemoteLeases<I> {
         self.clients[index].clone()
     }
 
-    /// Gives back a stage that this version cannot run. If that fails, the lease is not
-    /// confirmed in time, which comes to the same.
-    async fn give_back(&self, proof: LeaseProof) {
+    /// Releases a stage that this version cannot run. If that fails, the lease is not
+    /// confirmed in time, which has the same effect.
+    async fn release_unknown(&self, proof: LeaseProof) {
         warn!(lease.id = %proof.lease_id, "this version cannot run a stage of this kind");
         let completion = Completion {
             outcome: Outcome::Returned,
@@ -219,7 +219,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
         let request = registration_to_proto(runner);
         let answer = self.answer(PATIENCE, client.register_runner(request)).await;
         let answer = answer.map_err(|status| {
-            // Only here: later on, the service has been reached before.
+            // Only here: a later call comes after one that reached the service.
             let explained = || (self.explain)(&status).map(LeaseError::Failed);
             self.refused_for_good(&status)
                 .or_else(explained)
@@ -236,7 +236,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
         let request = work_request_to_proto(request);
         let answer = self.answer(patience, client.acquire_lease(request)).await;
         let answer = answer.map_err(|status| match refused_for_good(&status) {
-            // Its credentials were taken away: to register again tells for sure.
+            // Its credentials were revoked: registering again shows for certain.
             Some(LeaseError::Refused {
                 why: LeaseRefusal::NotKnown | LeaseRefusal::NotAllowed,
                 ..
@@ -248,7 +248,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
             Acquisition::Nothing => None,
             Acquisition::Stage(lease) => Some(*lease),
             Acquisition::Unknown(proof) => {
-                self.give_back(proof).await;
+                self.release_unknown(proof).await;
                 None
             }
         };
@@ -297,7 +297,7 @@ impl<I: Interceptor + Clone + Send + Sync + 'static> Leases for RemoteLeases<I> 
     }
 }
 
-/// An answer, if it comes in time.
+/// An answer, if it arrives in time.
 async fn within<T>(
     patience: Duration,
     call: impl Future<Output = Result<Response<T>, Status>>,
@@ -308,7 +308,7 @@ async fn within<T>(
     }
 }
 
-/// What the runner makes of a call that failed.
+/// The error of a failed call.
 fn lost(status: &Status) -> LeaseError {
     match status.code() {
         Code::FailedPrecondition => LeaseError::Lost,
@@ -321,7 +321,7 @@ fn lost(status: &Status) -> LeaseError {
     }
 }
 
-/// What no later call would change.
+/// A refusal that retries would not change.
 fn refused_for_good(status: &Status) -> Option<LeaseError> {
     let why = match status.code() {
         Code::InvalidArgument => LeaseRefusal::Invalid,
@@ -335,7 +335,7 @@ fn refused_for_good(status: &Status) -> Option<LeaseError> {
 }
 
 /// Whether the service does not accept the credentials. If they were changed during the call,
-/// only the next one tells.
+/// only the next one shows it.
 fn are_refused(status: &Status) -> bool {
     let info = status.get_details_error_info();
     let has_ended = info.is_some_and(|info| info.reason == "CREDENTIALS_ENDED");
@@ -351,7 +351,7 @@ fn committed_offset(status: &Status) -> Option<u64> {
     info.metadata.get("committed_offset")?.parse().ok()
 }
 
-/// The message, or where there is none but the transport's, its innermost cause, such
+/// The message or, if it is only the transport's, its innermost cause, such
 /// as "connection refused".
 fn told(status: &Status) -> String {
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(status);

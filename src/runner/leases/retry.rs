@@ -1,4 +1,4 @@
-//! Trying again what failed for now.
+//! Retries with exponential backoff.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::runner::LeaseError;
 
-/// Delay before the next try after `failures` in a row: 100 ms, doubling up to 5 s,
+/// Delay before the next attempt after `failures` in a row: 100 ms, doubling up to 5 s,
 /// shortened by up to a half at random, so that runners that lost the same service do
-/// not return as one.
+/// not return at the same time.
 pub(in crate::runner) fn delay(failures: u32) -> Duration {
     longest(failures).mul_f64(rand::random_range(0.5..=1.0))
 }
@@ -18,8 +18,8 @@ fn longest(failures: u32) -> Duration {
     (Duration::from_millis(100) * factor.min(50)).min(Duration::from_secs(5))
 }
 
-/// Makes the call until it answers, is refused for good, or fails when `limit` has
-/// passed: a service may be away for a while.
+/// Retries the call until it succeeds, is refused permanently, or fails after `limit` has
+/// passed: a service may be unreachable for a while.
 pub(in crate::runner) async fn retried<T, F>(
     limit: Duration,
     mut call: impl FnMut() -> F,

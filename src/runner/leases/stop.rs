@@ -1,11 +1,11 @@
-//! The word to stop a stage, and why.
+//! The signal to stop a stage, and its cause.
 
 use tokio::sync::watch;
 
-/// Why a stage is stopped before its end.
+/// Why a stage is stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::runner) enum Cause {
-    /// The service said so.
+    /// The service asked for it.
     Cancelled,
     /// The stage used up its time.
     TimedOut,
@@ -13,7 +13,7 @@ pub(in crate::runner) enum Cause {
     LeaseLost,
 }
 
-/// Carries the word from whoever learns of a [`Cause`] to whoever ends processes.
+/// Carries a [`Cause`] from the task that detects it to the one that ends the processes.
 pub(in crate::runner) struct Stop(watch::Sender<Option<Cause>>);
 
 impl Stop {
@@ -21,8 +21,8 @@ impl Stop {
         Self(watch::Sender::new(None))
     }
 
-    /// Asks for the end. The first cause stays, but for a lost lease, which
-    /// overrides every other: it leaves no right to say how the stage ended.
+    /// Asks for the stop. The first cause stays, except that a lost lease
+    /// overrides every other: the runner may no longer report how the stage ended.
     pub(in crate::runner) fn ask(&self, cause: Cause) {
         self.0.send_if_modified(|current| {
             let news = current.is_none() || (cause == Cause::LeaseLost && *current != Some(cause));
@@ -33,17 +33,16 @@ impl Stop {
         });
     }
 
-    /// What was asked for so far.
     pub(in crate::runner) fn cause(&self) -> Option<Cause> {
         *self.0.borrow()
     }
 
-    /// Waits until an end is asked for, polite or not.
+    /// Waits for any stop, graceful or not.
     pub(in crate::runner) async fn asked(&self) {
         self.wait_for(|cause| cause.is_some()).await;
     }
 
-    /// Waits until there is no time left for politeness.
+    /// Waits for a stop that leaves no time for a graceful one.
     pub(in crate::runner) async fn at_once(&self) {
         self.wait_for(|cause| *cause == Some(Cause::LeaseLost))
             .await;

@@ -7,21 +7,20 @@ use crate::runner::LogAppend;
 /// Most bytes that wait to be sent: 1 MiB.
 pub(super) const MOST: usize = 1024 * 1024;
 
-/// What was written and not yet sent.
+/// Output that was written and not yet sent.
 ///
-/// When it is too much, the oldest bytes go: the end of a log says why a stage failed.
-/// And what is missing is then always one range, right before the bytes that are left.
+/// Above the limit the oldest bytes are dropped: the end of a log says why a stage failed.
+/// The missing bytes are then always one range, right before the remaining ones.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     bytes: VecDeque<u8>,
     /// Offset of the first byte.
     start: u64,
-    /// Bytes before the first one that had to go.
+    /// Bytes dropped before the first one.
     dropped: u64,
 }
 
 impl Backlog {
-    /// Adds bytes behind the others.
     pub(super) fn push(&mut self, data: &[u8]) {
         self.bytes.extend(data);
         let over = self.bytes.len().saturating_sub(MOST);

@@ -16,39 +16,38 @@ use super::{
 };
 use backlog::Backlog;
 
-/// Most that is read at a time.
+/// Most bytes per read.
 const READ: usize = 64 * 1024;
 
-/// How long a command waits, when its output is not taken, before it may write on and
+/// How long a command waits while its output is not accepted, before it may continue and
 /// the oldest of it is dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the rest is offered once the output of a stopped command has ended, at most. A
+/// How long the rest is retried at most, once the output of a stopped command has ended. A
 /// stage that was stopped at its timeout has 5 s from its kill to report its end.
 const PATIENCE_WHEN_STOPPED: Duration = Duration::from_secs(3);
 
-/// Longest delay before an append is tried again.
+/// Longest delay before an append is retried.
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// Where a log comes from.
 pub(super) trait Source: Send {
-    /// Reads what there is, waiting for at least one byte; 0 is the end. Dropping the
+    /// Reads the available bytes, waiting for at least one; 0 is the end. Dropping the
     /// future loses nothing.
     fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
 }
 
-/// What became of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shipped {
-    /// Size of the whole log, bytes that were dropped or not taken included.
+    /// Size of the whole log, including bytes that were dropped or not accepted.
     pub(super) size: u64,
-    /// Whether its end was not taken by the service.
+    /// The service did not accept the end of the log.
     pub(super) is_incomplete: bool,
 }
 
 /// Ships until the output's end has arrived, or cannot arrive.
 ///
-/// Sends at once when idle. While an append is on its way the output gathers up to the
+/// Sends immediately when idle. While an append is in flight, output is buffered up to the
 /// size of the next append, and then in the pipe, so that the writers wait. They do not
 /// wait for a service that cannot be reached: see [`PATIENCE`]. Nor does the stage: once its
 /// output has ended, the rest is given up after half of the lease's life, or soon after the
@@ -96,7 +95,7 @@ impl<S: Source> Log<S> {
         }
     }
 
-    /// Sends one append, and gathers output meanwhile. False if it will not arrive.
+    /// Sends one append, and reads output meanwhile. False if it will not arrive.
     async fn send(&mut self, lease: &HeldLease, append: LogAppend) -> bool {
         let began = Instant::now();
         let mut delivery = pin!(deliver(lease, append));
@@ -116,8 +115,8 @@ impl<S: Source> Log<S> {
         }
     }
 
-    /// Takes in what was written. The one place at which bytes pass from the pipe to
-    /// the log: offsets count what is stored, so secrets go out before anything is
+    /// Reads output. The one place at which bytes pass from the pipe to
+    /// the log: offsets count what is stored, so secrets are masked before anything is
     /// counted. May be dropped at any time.
     async fn gather(&mut self) {
         let Some(output) = &mut self.output else {
@@ -135,8 +134,8 @@ impl<S: Source> Log<S> {
     }
 }
 
-/// Until a command that waits for its output to be taken has waited long enough. One that
-/// has to stop is not kept from it.
+/// Waits until a command whose output is not accepted has waited long enough. One that
+/// has to stop does not wait.
 async fn wait_for(lease: &HeldLease, began: Instant) {
     tokio::select! {
         () = sleep_until(began + PATIENCE) => {}
@@ -144,8 +143,8 @@ async fn wait_for(lease: &HeldLease, began: Instant) {
     }
 }
 
-/// Until an append that began at one moment, of an output that ended at another, has to be
-/// given up.
+/// Waits until an append has to be given up; `began` is its start, `ended` the end of the
+/// output.
 async fn give_up(lease: &HeldLease, began: Instant, ended: Instant) {
     let patience = lease.last_patience();
     let stopped = async {
@@ -158,7 +157,7 @@ async fn give_up(lease: &HeldLease, began: Instant, ended: Instant) {
     }
 }
 
-/// Tries until the append has arrived. False if the lease is lost.
+/// Retries until the append has arrived. False if the lease is lost.
 async fn deliver(lease: &HeldLease, mut append: LogAppend) -> bool {
     let mut failures = 0;
     loop {
@@ -167,7 +166,7 @@ async fn deliver(lease: &HeldLease, mut append: LogAppend) -> bool {
             Err(LeaseError::Lost) => return false,
             Err(reason) => reason,
         };
-        // What the service had and has no more is not here either.
+        // Bytes that the service has lost are not here any more, either.
         if let LeaseError::Hole { committed } = reason {
             append.dropped = append.offset.saturating_sub(committed);
         }

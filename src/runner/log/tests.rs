@@ -22,10 +22,10 @@ use crate::{
     supervisor::Clock,
 };
 
-/// Of a lease.
+/// Lifetime of a lease.
 const LIFE: Duration = Duration::from_secs(30);
 const MAX_APPEND: usize = 256 * 1024;
-/// What a pipe holds.
+/// Capacity of a pipe.
 const PIPE: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ enum Mood {
     LeaseLost,
 }
 
-/// A service that has nothing but one log.
+/// A service with a single log.
 struct Service {
     mood: watch::Sender<Mood>,
     log: Mutex<Log>,
@@ -136,13 +136,13 @@ impl Source for DuplexStream {
     }
 }
 
-/// Starts shipping; answers with the command's end of the pipe.
+/// Starts shipping; returns the command's end of the pipe.
 fn start(service: &Arc<Service>) -> (DuplexStream, JoinHandle<Shipped>) {
     let (command, shipping, _) = start_under(service, LIFE);
     (command, shipping)
 }
 
-/// The same under a lease of some life.
+/// The same under a lease with a given lifetime.
 fn start_under(
     service: &Arc<Service>,
     life: Duration,
@@ -198,7 +198,7 @@ async fn it_sends_at_once_when_idle_and_in_batches_while_busy() {
         .into_iter()
         .map(|(_, _, size)| size)
         .collect();
-    // One byte at once, the first of what followed at once, the rest together.
+    // One byte immediately, then the first of the following bytes, the rest together.
     assert_eq!(sizes[0], 1);
     assert!(sizes.len() <= 4, "{sizes:?}");
 }
@@ -243,7 +243,7 @@ async fn what_an_unreachable_service_cannot_take_is_dropped_and_counted() {
         assert_eq!(log.bytes.len(), whole.len());
         let right = |(stored, byte): (&Option<u8>, &u8)| stored.is_none_or(|it| it == *byte);
         assert!(log.bytes.iter().zip(&whole).all(right));
-        // The newest are kept, and all that is missing is one range.
+        // The newest are kept, and the missing bytes are one range.
         let is_kept: Vec<bool> = log.bytes.iter().map(Option::is_some).collect();
         let edges = is_kept.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert!(is_kept[0] && edges == 2);
@@ -317,7 +317,7 @@ async fn a_command_that_has_to_stop_may_write_at_once() {
     let (written, ()) = tokio::join!(writing, stop);
     assert_eq!(written, 1);
     service.mood.send_replace(Mood::Answers);
-    // What was dropped meanwhile is counted, and the end has arrived.
+    // The dropped bytes are counted, and the end has arrived.
     assert_eq!(shipping.await.unwrap(), complete(whole.len()));
 }
 

@@ -1,10 +1,9 @@
-//! The ways to write a character of a secret other than as it is. What is not in this
+//! The ways to escape a character of a secret. An escape that is not in this
 //! table is not masked; docs/SECURITY.md lists it.
 
 /// Longest escape, in bytes: a surrogate pair in JSON.
 pub(super) const LONGEST: usize = 12;
 
-/// A kind of escape.
 struct Kind {
     /// The byte that each escape of this kind begins with.
     opening: u8,
@@ -12,7 +11,6 @@ struct Kind {
     read: fn(&[u8]) -> Reading,
 }
 
-/// Every kind of escape.
 const KINDS: [Kind; 7] = [
     Kind {
         opening: b'%',
@@ -44,7 +42,7 @@ const KINDS: [Kind; 7] = [
     },
 ];
 
-/// What bytes are, as far as one kind of escape goes.
+/// How one kind of escape reads some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// The escape of a character.
@@ -58,7 +56,7 @@ pub(super) enum Reading {
 }
 
 impl Reading {
-    /// What the escape stands for, in UTF-8; nothing if it is none.
+    /// The unescaped text, in UTF-8; empty if it is no escape.
     pub(super) fn meaning(self, buffer: &mut [u8; 4]) -> &[u8] {
         match self {
             Self::Char(char) => char.encode_utf8(buffer).as_bytes(),
@@ -162,7 +160,7 @@ fn is_high_surrogate(unit: u32) -> bool {
     (0xD800..0xDC00).contains(&unit)
 }
 
-/// The unit that the beginning of a `\uXXXX` gives, 0 if it has no digit yet.
+/// The unit that the beginning of a `\uXXXX` encodes, 0 if it has no digit yet.
 fn utf16_unit(bytes: &[u8]) -> Option<u32> {
     match bytes {
         [] | [b'\\'] | [b'\\', b'u'] => Some(0),
@@ -171,7 +169,7 @@ fn utf16_unit(bytes: &[u8]) -> Option<u32> {
     }
 }
 
-/// The names that encoders give to what HTML and XML cannot hold as it is.
+/// The entity names for characters that HTML and XML have to escape.
 const HTML_NAMES: [(&[u8], char); 6] = [
     (b"&amp;", '&'),
     (b"&lt;", '<'),
@@ -214,7 +212,7 @@ fn html_number(bytes: &[u8]) -> Reading {
     }
 }
 
-/// A single quote within single quotes, as shells and their traces of commands write it.
+/// A single quote within single quotes, as in shell scripts and the output of `set -x`.
 fn shell_quote(bytes: &[u8]) -> Reading {
     for escape in [br"'\''".as_slice(), br#"'"'"'"#] {
         if escape == bytes {
@@ -227,7 +225,7 @@ fn shell_quote(bytes: &[u8]) -> Reading {
     Reading::No
 }
 
-/// The number that digits of either case give.
+/// The value of digits of either case.
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
     digits.iter().try_fold(None, |number, digit| {
         let digit = char::from(*digit).to_digit(radix)?;

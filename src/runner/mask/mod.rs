@@ -1,4 +1,4 @@
-//! Takes the values of secrets out of a stage's output, while it streams by.
+//! Masks the values of secrets in a stage's output, as a stream.
 
 mod escapes;
 mod patterns;
@@ -11,27 +11,27 @@ use std::{borrow::Cow, mem, ops::Range};
 pub use patterns::is_maskable;
 use search::Search;
 
-/// What stands in the place of a secret. Always the same, so that it tells no length.
+/// Replaces a secret. Always the same, so that it does not reveal the length.
 const MASK: &[u8] = b"***";
 
 /// Replaces each occurrence of a secret by `***`; occurrences that overlap become one.
-/// Any character of it may be escaped in any way that [`escapes`] has.
+/// Any character of a secret may be escaped in any way that [`escapes`] knows.
 ///
 /// The output as a whole does not depend on how the input is cut into pieces. What is
-/// held back between two pieces is the longest end of the input that a secret could
-/// begin with, so a prompt goes out immediately. Time is linear in the input, and memory
+/// deferred between two pieces is the longest end of the input that a secret could
+/// begin with, so a prompt is written immediately. Time is linear in the input, and memory
 /// is bounded by the longest pattern with all of it escaped.
 #[derive(Default)]
 pub(super) struct Masker(Option<Stream>);
 
 impl Masker {
-    /// A masker of these values; of none, it lets everything through as it is.
+    /// A masker of these values; without any, the output is not changed.
     pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
         let patterns = patterns::of_all(secrets);
         Self((!patterns.is_empty()).then(|| Stream::new(Search::new(patterns))))
     }
 
-    /// Takes the next bytes of the input; answers what of it can go out.
+    /// Takes the next bytes of the input; returns the output that is final.
     pub(super) fn push<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         match &mut self.0 {
             None => Cow::Borrowed(bytes),
@@ -39,20 +39,20 @@ impl Masker {
         }
     }
 
-    /// Ends the input; answers what was held back of it.
+    /// Ends the input; returns what was deferred of it.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         self.0.as_mut().map(Stream::finish).unwrap_or_default()
     }
 }
 
-/// No `Debug`: the search is made of the secrets.
+/// No `Debug`: the search contains the secrets.
 struct Stream {
     search: Search,
-    /// The end of the input that has not gone out yet.
+    /// The end of the input that is not written yet.
     held: Vec<u8>,
     /// Parts of `held` to mask: in order, never overlapping, never empty.
     masks: Vec<Range<usize>>,
-    /// The first of `masks` goes on with one whose `***` is out already.
+    /// The first of `masks` continues one whose `***` is written already.
     is_open: bool,
 }
 
@@ -87,7 +87,7 @@ impl Stream {
         self.release(self.held.len())
     }
 
-    /// Adds a mask, made one with those that it overlaps. One that is open stays the
+    /// Adds a mask, merged with those that it overlaps. One that is open stays the
     /// first and keeps its start.
     fn mask(&mut self, mut mask: Range<usize>) {
         while let Some(last) = self.masks.pop_if(|last| last.end > mask.start) {
@@ -96,7 +96,7 @@ impl Stream {
         self.masks.push(mask);
     }
 
-    /// Gives out what is held before `end`, where no later mask begins.
+    /// Releases what is held before `end`, where no later mask begins.
     fn release(&mut self, end: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(end);
         let mut at = 0;

@@ -1,4 +1,4 @@
-//! What of a secret is searched for in a log, before [`escapes`](super::escapes): its
+//! The patterns that a secret is searched by in a log, before [`escapes`](super::escapes): its
 //! lines, the values in it, and all of these in base64.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Shorter lines are not masked, in bytes: the log would be unreadable.
 const SHORTEST: usize = 4;
 
-/// Whether any of a secret's value can be masked; an empty one needs no mask.
+/// Whether any part of a secret can be masked; an empty one needs no mask.
 pub fn is_maskable(secret: &str) -> bool {
     secret.trim_ascii().is_empty() || lines(secret).next().is_some()
 }
@@ -55,7 +55,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     lines.filter(|line| line.len() >= SHORTEST)
 }
 
-/// Alone, and followed by the newline that `echo` adds.
+/// The text alone, and followed by the newline that `echo` adds.
 fn add_base64(text: &str, patterns: &mut BTreeSet<Vec<u8>>) {
     for text in [text.to_owned(), format!("{text}\n")] {
         for before in 0..3 {

@@ -1,8 +1,8 @@
 //! Finds patterns in a stream, with any of their characters escaped.
 //!
 //! A stream can be read in several ways: `\/` is two characters as it is, and one if it
-//! is an escape. So there is not one state of the automaton but one for each way to read
-//! what came so far. Mostly that is a single one.
+//! is an escape. So there is one state of the automaton for each way to read
+//! the stream so far. Mostly that is a single one.
 
 use std::{
     cmp::Reverse,
@@ -17,12 +17,12 @@ use aho_corasick::{
 
 use super::escapes::{self, Reading};
 
-/// Ways of reading that are followed at once. Only secrets that look like escapes
+/// Ways of reading that are followed concurrently. Only secrets that look like escapes
 /// themselves have more; then those with the longest beginnings of patterns are kept.
 const MOST_PATHS: usize = 16;
 
-/// Steps of the automaton that are remembered: those from far behind the start take long,
-/// and with several paths they come again and again.
+/// Cached steps of the automaton: those from states far from the start are slow,
+/// and with several paths they recur.
 const MOST_REMEMBERED: usize = 4_096;
 
 /// A search through one stream. Positions are those in the part of it that is held.
@@ -36,7 +36,7 @@ pub(super) struct Search {
     begins_escaped: bool,
     /// The ways to read the stream so far; never empty, no state twice.
     paths: Vec<Path>,
-    /// Where an escape may have begun that is not over yet, in order.
+    /// Where escapes may have begun that are not complete yet, in order.
     openings: VecDeque<Opening>,
     remembered: HashMap<(StateID, u8), StateID>,
 }
@@ -89,7 +89,7 @@ impl Search {
         }
     }
 
-    /// Takes the bytes in front of the first that needs a [`step`](Self::step); answers
+    /// Reads the bytes before the first that needs a [`step`](Self::step); returns
     /// their number. Most of a stream has no escapes and no matches.
     pub(super) fn skip(&mut self, bytes: &[u8]) -> usize {
         let [path] = &mut self.paths[..] else {
@@ -111,7 +111,7 @@ impl Search {
         bytes.len()
     }
 
-    /// Takes the last byte of `held`. If patterns end with it, answers where the longest
+    /// Reads the last byte of `held`. If patterns end with it, returns where the longest
     /// occurrence begins.
     pub(super) fn step(&mut self, held: &[u8]) -> Option<usize> {
         let (&byte, before) = held.split_last()?;
@@ -136,7 +136,6 @@ impl Search {
         begins.min()
     }
 
-    /// The state after a byte.
     fn next(&mut self, state: StateID, byte: u8) -> StateID {
         let step = || self.automaton.next_state(Anchored::No, state, byte);
         if state == self.start {
@@ -168,7 +167,6 @@ impl Search {
         }
     }
 
-    /// Begins anew.
     pub(super) fn reset(&mut self) {
         self.paths = vec![Path::at(self.start)];
         self.openings.clear();
@@ -209,7 +207,7 @@ impl Search {
         }
     }
 
-    /// Makes those with the same state one, so that it misses nothing that one of them
+    /// Merges paths with the same state, so that the result misses nothing that one of them
     /// would find. The first is the stream as it is, and always kept.
     fn merge(&mut self) {
         let mut others = self.paths.split_off(1);
@@ -248,19 +246,21 @@ impl Path {
 
     /// Length in the stream of the last `text` bytes that were read.
     fn length(&self, text: usize) -> usize {
-        match self.since >= text {
-            true => text,
-            false => text + self.excess,
+        if self.since >= text {
+            text
+        } else {
+            text + self.excess
         }
     }
 
-    /// Forgets the escapes that are not in what the state has read any more.
+    /// Forgets the escapes that are no longer within the text that the state has read.
     fn forget(&mut self, depths: &HashMap<StateID, usize>) {
         if self.excess > 0 {
             let depth = depths.get(&self.state).copied().unwrap_or_default();
-            self.excess = match self.since >= depth {
-                true => 0,
-                false => self.excess.min(depth * escapes::LONGEST),
+            self.excess = if self.since >= depth {
+                0
+            } else {
+                self.excess.min(depth * escapes::LONGEST)
             };
         }
     }

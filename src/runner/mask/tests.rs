@@ -118,7 +118,7 @@ fn quoted_forms_are_masked() {
     }
 }
 
-/// What a script printed unmasked once, and what else encodes like that.
+/// Output that was once printed unmasked, and similar encodings.
 #[test]
 fn escapes_of_json_and_html_are_masked() {
     let html_in_json = |text: &str| {
@@ -238,7 +238,7 @@ fn the_values_in_a_json_secret_are_masked_one_by_one() {
         assert_eq!(masked(&[&secret], encoded), "***");
     }
     assert_eq!(masked(&["[\"hunter2\"]"], "hunter2"), "***");
-    // What is no object or array as a whole has no values.
+    // Only text that is an object or array as a whole has values.
     assert_eq!(masked(&["x [\"hunter2\"]"], "hunter2"), "hunter2");
 }
 
@@ -336,14 +336,14 @@ fn without_secrets_nothing_is_copied() {
     }
 }
 
-/// What the search finds; ranges that overlap are one.
+/// The results of the search; overlapping ranges are merged.
 fn found(secrets: &[&str], input: &[u8]) -> Vec<Range<usize>> {
     let mut search = Search::new(patterns::of_all(secrets.iter().copied()));
     let ends = 1..=input.len();
     united(ends.filter_map(|end| Some(search.step(&input[..end])?..end)))
 }
 
-/// What is to be found, looked for at each place by each way to write each character.
+/// The expected results, by brute force: each way to write each character at each position.
 fn slowly(secrets: &[&str], input: &[u8]) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     for pattern in patterns::of_all(secrets.iter().copied()) {
@@ -361,7 +361,7 @@ fn slowly(secrets: &[&str], input: &[u8]) -> Vec<Range<usize>> {
     united(ranges.into_iter())
 }
 
-/// Where a character ends that is written at a place.
+/// The possible ends of a character that is written at a position.
 fn written(char: char, input: &[u8], at: usize) -> Vec<usize> {
     let ways = ways(char).into_iter();
     let ways = ways.filter(|way| input[at..].starts_with(way.as_bytes()));
@@ -400,7 +400,7 @@ fn ways(char: char) -> Vec<String> {
     ways
 }
 
-/// Ranges in order of their ends; those that overlap become one.
+/// Merges overlapping ranges, which are in order of their ends.
 fn united(ranges: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
     let mut united: Vec<Range<usize>> = Vec::new();
     for mut range in ranges {

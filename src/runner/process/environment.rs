@@ -1,5 +1,5 @@
-//! What processes see of the runner's environment: lists of names, so that what is
-//! not thought of here stays here.
+//! The variables of the runner's environment that processes get. They are allowlists, so
+//! that a variable that is not listed is not passed on.
 
 use std::{env, ffi::OsString};
 
@@ -7,7 +7,7 @@ use std::{env, ffi::OsString};
 pub(in crate::runner) const COMMAND: &[&str] = &["PATH", "LANG", "TERM", "TZ"];
 
 /// Variables of the runner's own that git sees when it checks out: where the
-/// operator's credentials are, and the way out to the network.
+/// operator's credentials are, and how the network is reached.
 pub(in crate::runner) const CHECKOUT: &[&str] = &[
     "PATH",
     "HOME",

@@ -1,4 +1,4 @@
-//! What keeps a stage within its bounds on this machine.
+//! The guards that keep a stage within its limits on this machine.
 
 use std::{
     fmt, io,
@@ -13,7 +13,6 @@ use crate::{
     supervisor::{self, CgroupVersion, Findings, Limits, Mode, Task},
 };
 
-/// The guards in force.
 #[derive(Debug)]
 pub(in crate::runner) struct Guards {
     program: PathBuf,
@@ -22,7 +21,7 @@ pub(in crate::runner) struct Guards {
     memory: Limit,
 }
 
-/// A limit, and what it rests on or why it does not hold.
+/// A limit, with how it is enforced or why it is not.
 #[derive(Debug)]
 enum Limit {
     Unset,
@@ -31,10 +30,10 @@ enum Limit {
 }
 
 impl Guards {
-    /// Finds out, by trying, what this machine offers of what is asked for.
+    /// Finds out, by trying, which of the configured guards this machine supports.
     ///
     /// # Errors
-    /// There can be no supervisor, or the mode that is demanded does not work.
+    /// No supervisor can be started, or the mode that is required does not work.
     pub(in crate::runner) async fn find(settings: &Supervision) -> io::Result<Self> {
         let program = settings.program.clone().unwrap_or_else(own_program);
         let wanted = match settings.guard {
@@ -65,7 +64,6 @@ impl Guards {
         })
     }
 
-    /// The program of the supervisors.
     pub(in crate::runner) fn program(&self) -> &Path {
         &self.program
     }
@@ -75,8 +73,8 @@ impl Guards {
         self.mode
     }
 
-    /// Whether a limit on memory was asked for and does not hold. The one on processes
-    /// is there by default, and where it cannot be had nobody was promised it.
+    /// Whether a limit on memory was configured and cannot be enforced. The limit on
+    /// processes is a default that is not promised where it is unavailable.
     pub(in crate::runner) fn lacks_memory_limit(&self) -> bool {
         matches!(self.memory, Limit::Absent(_))
     }
@@ -129,7 +127,7 @@ impl Limit {
     }
 }
 
-/// A size as it is given on the command line: in the largest unit that says it exactly.
+/// A size as on the command line: in the largest unit that is exact.
 pub(in crate::runner) fn size(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let exact = units
@@ -142,10 +140,11 @@ pub(in crate::runner) fn size(bytes: u64) -> String {
 }
 
 fn own_program() -> PathBuf {
-    match cfg!(target_os = "linux") {
-        // The program that runs, even when another has taken its place on disk.
-        true => "/proc/self/exe".into(),
-        false => std::env::current_exe().unwrap_or_else(|_| "pipewright".into()),
+    if cfg!(target_os = "linux") {
+        // The running program, even if its file was replaced on disk.
+        "/proc/self/exe".into()
+    } else {
+        std::env::current_exe().unwrap_or_else(|_| "pipewright".into())
     }
 }
 

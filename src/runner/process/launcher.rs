@@ -1,4 +1,4 @@
-//! One command under its supervisor, from the start to the last of its processes.
+//! One command under its supervisor, from its start to the exit of its last process.
 
 use std::{
     convert::Infallible,
@@ -28,21 +28,21 @@ use crate::{
     supervisor::{self, Cut, Order, Report, Spec, Task},
 };
 
-/// How long an output that somebody still holds open delays the end of a process
-/// that is over.
+/// How long an output that another process still holds open delays the end of a process
+/// that has exited.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How a command ended.
 #[derive(Debug)]
 pub(in crate::runner) struct Exit {
     pub(in crate::runner) status: ExitStatus,
-    /// Set when it was made to end.
+    /// Set if the runner stopped it.
     pub(in crate::runner) cause: Option<Cause>,
-    /// The limit in bytes, if a process was killed for having gone beyond it.
+    /// The limit in bytes, if a process was killed for exceeding it.
     pub(in crate::runner) out_of_memory: Option<u64>,
 }
 
-/// Why there is no end to tell of.
+/// Why a command has no exit status.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runner) enum RunError {
     #[error("could not start the command: {0}")]
@@ -59,15 +59,15 @@ pub(in crate::runner) struct Launcher<'a> {
     pub(in crate::runner) guards: &'a Guards,
     pub(in crate::runner) stop: &'a Stop,
     pub(in crate::runner) deadline: &'a Deadline,
-    /// Time between the polite and the sure kill.
+    /// Time between SIGTERM and SIGKILL.
     pub(in crate::runner) grace: Duration,
 }
 
 impl Launcher<'_> {
-    /// Runs `command` and hands its output, both streams in one, to `read`. Answers with
-    /// what that made of it, too.
+    /// Runs `command` and passes its output, both streams in one, to `read`. Also returns
+    /// the result of `read`.
     ///
-    /// Ends when no process of it is left and `read` has ended. If the stop asks, the
+    /// Ends when no process of it is left and `read` has ended. On a stop, the
     /// command gets SIGTERM, and after the grace all of it SIGKILL. Dropping the
     /// future kills all of it.
     pub(in crate::runner) async fn run<T, F>(
@@ -84,7 +84,7 @@ impl Launcher<'_> {
         let drained = CancellationToken::new();
         let living = async {
             let ended = supervisor.run(self, command).await;
-            // Something outside of the stage may hold the output open for ever.
+            // A process outside the stage may hold the output open indefinitely.
             let _ = timeout(LINGER, drained.cancelled()).await;
             hang_up.cancel();
             ended
@@ -122,7 +122,7 @@ impl Launcher<'_> {
         self.stop.cause()
     }
 
-    /// Passes on what the supervisor has to know, for as long as it listens.
+    /// Sends the supervisor its orders, for as long as it reads them.
     async fn give_orders(
         &self,
         command: supervisor::Command,
@@ -151,13 +151,13 @@ impl Launcher<'_> {
                 }
             }
         };
-        // A supervisor that does not listen is gone, which its reports tell.
+        // A supervisor that does not read orders is gone, which its reports show.
         let _kept = ordering.await;
         std::future::pending().await
     }
 }
 
-/// Gives an order and sees to it that it is heard: a command may have stopped its
+/// Sends an order and makes sure that it is read: a command may have stopped its
 /// supervisor, which then would not even keep to the deadline.
 async fn order(control: &mut ChildStdin, supervisor: &Child, order: Order) -> io::Result<()> {
     say(control, &order).await?;
@@ -185,7 +185,7 @@ impl Supervisor {
     fn spawn(program: &Path) -> io::Result<(Self, Output)> {
         let (reader, writer) = io::pipe()?;
         let output = Output::new(Receiver::from_owned_fd(reader.into())?);
-        // What the stage is to know goes by the pipe alone, where no other process
+        // The stage's data is passed through the pipe alone, where no other process
         // can read it.
         let mut child = Command::new(program)
             .arg(supervisor::ARGUMENT)
@@ -218,13 +218,13 @@ impl Supervisor {
             ended = listen(&mut reports, &child) => ended,
             never = launcher.give_orders(command, control, &child) => match never {},
         };
-        // After its last word it only exits. Reaped here, so that the output can end.
+        // After its last report it only exits. Reaped here, so that the output can end.
         let _ = child.wait().await;
         ended
     }
 }
 
-/// Waits for the supervisor's last word.
+/// Waits for the supervisor's last report.
 async fn listen(
     reports: &mut BufReader<ChildStdout>,
     supervisor: &Child,

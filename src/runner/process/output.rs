@@ -12,7 +12,7 @@ const LEFT_IN_PIPE: usize = 1024 * 1024;
 /// The output of all processes of a command.
 pub(in crate::runner) struct Output {
     pipe: Receiver,
-    /// Cancelled when whoever still holds the other end is not waited for.
+    /// Cancelled to stop waiting for processes that still hold the other end.
     pub(in crate::runner) hang_up: CancellationToken,
     left: usize,
 }
@@ -26,7 +26,7 @@ impl Output {
         }
     }
 
-    /// Reads what there is, waiting for at least one byte; 0 is the end.
+    /// Reads the available bytes, waiting for at least one; 0 is the end.
     pub(in crate::runner) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.hang_up.is_cancelled() {
             tokio::select! {
@@ -38,8 +38,8 @@ impl Output {
         self.read_left(buffer)
     }
 
-    /// After the hang-up: what is still in the pipe was written before and counts,
-    /// however slow the reader was, but there has to be an end to it.
+    /// After the hang-up: bytes that are still in the pipe were written before and count,
+    /// however slow the reader was, but their number is bounded.
     fn read_left(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = buffer.len().min(self.left);
         match self.pipe.try_read(&mut buffer[..room]) {

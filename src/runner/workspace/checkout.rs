@@ -1,6 +1,6 @@
 //! Checks out a commit with the git command line.
 //!
-//! URL and ref are a stranger's: they are arguments behind `--end-of-options`, never
+//! URL and ref are untrusted input: they are arguments behind `--end-of-options`, never
 //! text of a script, and git may speak only to https, http and ssh. No remote is
 //! configured and nothing is logged, so a password in the URL stays out of `.git`.
 
@@ -17,7 +17,7 @@ use crate::runner::{StageWork, process::Launcher};
 /// Where the fetched ref is kept: under no name that git logs or lists as a branch.
 const FETCHED: &str = "refs/pipewright/source";
 
-/// Why there is no checkout.
+/// Why a checkout failed.
 #[derive(Debug)]
 pub(super) enum CheckoutError {
     /// It was stopped.
@@ -35,7 +35,7 @@ pub(in crate::runner) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What the stage asks for: its commit, else its ref, else the remote's HEAD.
+    /// The stage's commit, else its ref, else the remote's HEAD.
     pub(super) fn of(work: &'a StageWork) -> Self {
         let reference = [&work.commit_id, &work.git_ref]
             .into_iter()
@@ -55,7 +55,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Refuses what git could take for an option, or for a refspec of another meaning.
+    /// Refuses text that git could read as an option, or as a refspec of another meaning.
     pub(in crate::runner) fn check(&self) -> Result<(), String> {
         if self.repository.starts_with('-') {
             return Err("the repository's URL starts with '-'".to_owned());
@@ -71,7 +71,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Checks the source out into `directory`, which is emptied before, and answers with
+/// Checks the source out into `directory`, which is emptied first, and returns
 /// its full commit id.
 pub(super) async fn checkout(
     source: &Source<'_>,
@@ -110,9 +110,10 @@ impl Checkout<'_> {
         if said.contains("[new tag]") {
             self.warn_of_hidden_branch().await;
         }
-        let wanted = match is_commit_id(self.source.reference) {
-            true => self.source.reference,
-            false => FETCHED,
+        let wanted = if is_commit_id(self.source.reference) {
+            self.source.reference
+        } else {
+            FETCHED
         };
         let commit = self.resolve(wanted).await?;
         self.git
@@ -121,7 +122,7 @@ impl Checkout<'_> {
         Ok(commit)
     }
 
-    /// Fetches no more than the one commit, or all that leads to it where the host
+    /// Fetches only the one commit, or its whole history where the host
     /// does not offer that.
     async fn fetch(&self, format: &str) -> Result<String, GitError> {
         self.start_afresh().await?;
@@ -132,7 +133,7 @@ impl Checkout<'_> {
 
         let one = format!("+{}:{FETCHED}", self.source.reference);
         match self.fetch_refs(&["--depth=1"], &[&one]).await {
-            // Not every host gives out a commit by its id.
+            // Not every host serves a commit by its id.
             Err(GitError::Other(_) | GitError::NoRef) if is_commit_id(self.source.reference) => {
                 let all = [
                     "+refs/heads/*:refs/pipewright/heads/*",
@@ -140,14 +141,14 @@ impl Checkout<'_> {
                 ];
                 self.fetch_refs(&[], &all).await
             }
-            // A host of plain files cannot cut history off.
+            // A host of plain files does not support shallow fetches.
             Err(GitError::Other(_)) => self.fetch_refs(&[], &[&one]).await,
             fetched => fetched,
         }
     }
 
     async fn fetch_refs(&self, options: &[&str], refspecs: &[&str]) -> Result<String, GitError> {
-        // FETCH_HEAD would name the URL; nothing in the workspace has to. Not quiet: it
+        // FETCH_HEAD would contain the URL, which nothing in the workspace needs. Not quiet: it
         // says whether a ref is a tag.
         let fixed = ["fetch", "--no-tags", "--no-write-fetch-head"];
         let args = [
@@ -169,7 +170,7 @@ impl Checkout<'_> {
         let branch = format!("refs/heads/{reference}");
         let args = ["ls-remote", "--end-of-options", repository, &branch];
         let is_line = |line: &str| line.ends_with(&format!("\t{branch}"));
-        // Without an answer there is nothing to warn of.
+        // Without an answer there is nothing to warn about.
         if let Ok(said) = self.git.run(&args).await
             && said.lines().any(is_line)
         {
@@ -191,12 +192,12 @@ impl Checkout<'_> {
                 GitError::Other(_) => GitError::NoRef,
                 error => error,
             })?;
-        // Warnings come by the same way.
+        // Warnings are in the same output.
         let id = said.lines().find(|line| is_commit_id(line));
         id.map(str::to_owned).ok_or(GitError::NoRef)
     }
 
-    /// What an earlier attempt left must not become part of this one.
+    /// Empties the directory: files of an earlier attempt must not become part of this one.
     async fn start_afresh(&self) -> Result<(), GitError> {
         let empty = async {
             tokio::fs::remove_dir_all(self.git.directory).await?;

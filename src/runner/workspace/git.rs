@@ -1,4 +1,4 @@
-//! Runs git commands that a stranger's repository cannot turn to other ends.
+//! Runs git commands that an untrusted repository cannot make run anything else.
 
 use std::{iter, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
     supervisor::Command,
 };
 
-/// Bytes kept of what a git command says; the end of it has the reason.
+/// Bytes kept of a git command's output; the end of it has the reason.
 const SAID_LIMIT: usize = 16 * 1024;
 
 /// Settings that neither the operator's configuration nor a repository may change.
@@ -41,7 +41,7 @@ pub(super) struct Git<'a> {
 }
 
 impl Git<'_> {
-    /// Runs one git command and answers with what it said.
+    /// Runs one git command and returns its output.
     pub(super) async fn run(&self, args: &[&str]) -> Result<String, GitError> {
         let (exit, said) = self
             .launcher
@@ -76,7 +76,7 @@ impl Git<'_> {
     }
 }
 
-/// The end of what a process says, as text.
+/// The end of a process's output, as text.
 async fn said(mut output: Output) -> String {
     let mut said = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,4 +1,4 @@
-//! What git's words mean for the person who reads them.
+//! Explains git's errors to people.
 
 use url::Url;
 
@@ -7,7 +7,7 @@ use url::Url;
 pub(super) enum GitError {
     /// It was stopped.
     Stopped,
-    /// There is no git.
+    /// Git is not installed.
     NoGit,
     NoRef,
     NoRepository,
@@ -24,7 +24,7 @@ pub(super) enum GitError {
 }
 
 impl GitError {
-    /// Classifies a failure by what git, told to speak English, says.
+    /// Classifies a failure by git's output, which is in English.
     pub(super) fn from_output(said: &str) -> Self {
         let says = |clues: &[&str]| clues.iter().any(|clue| said.contains(clue));
         if says(&["couldn't find remote ref", "not our ref"]) {
@@ -95,7 +95,7 @@ impl GitError {
     }
 }
 
-/// Whether a ref looks like the beginning of a commit id, as git shows it to people.
+/// Whether a ref looks like an abbreviated commit id.
 fn is_short_commit_id(reference: &str) -> bool {
     matches!(reference.len(), 4..40) && reference.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -107,7 +107,7 @@ fn reason(said: &str) -> String {
         .find_map(|mark| said.lines().find_map(|line| line.strip_prefix(mark)))
         .or_else(|| said.lines().next_back())
         .unwrap_or("git failed and did not say why");
-    // Part of it may be the host's own words.
+    // Part of it may come from the host.
     line.chars().filter(|c| !c.is_control()).collect()
 }
 
@@ -117,7 +117,7 @@ pub(super) fn masked(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else {
         return url.to_owned();
     };
-    // Fails only for URLs that cannot have what is to be masked.
+    // Fails only for URLs that cannot have a password or user name.
     if parsed.password().is_some() {
         let _ = parsed.set_password(Some("***"));
     } else if parsed.scheme().starts_with("http") && !parsed.username().is_empty() {

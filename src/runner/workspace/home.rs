@@ -27,16 +27,16 @@ pub(in crate::runner) struct Home {
 }
 
 impl Home {
-    /// Takes the directory, which is made if it is not there.
+    /// Locks the directory, which is created if it does not exist.
     ///
     /// # Errors
-    /// Another runner has it, or it cannot be used.
+    /// Another runner has locked it, or it cannot be used.
     pub(in crate::runner) fn take(directory: &Path) -> io::Result<Self> {
         let lock = fs::create_dir_all(directory)
             .and_then(|()| File::open(directory))
             .map_err(|error| unusable(&error, directory))?;
         lock.try_lock().map_err(|error| taken(error, directory))?;
-        // Found out now, and not once the service counts on this runner.
+        // Checked now, before the service relies on this runner.
         tempfile::tempfile_in(directory).map_err(|error| unusable(&error, directory))?;
         Ok(Self {
             directory: directory.to_owned(),
@@ -44,13 +44,13 @@ impl Home {
         })
     }
 
-    /// The id under which the process before was registered; none for a new runner.
+    /// The id that the previous process was registered with; none for a new runner.
     pub(in crate::runner) fn runner_id(&self) -> Option<RunnerId> {
         let path = self.directory.join(ID_FILE);
         let text = fs::read_to_string(&path).ok()?;
         let id = text.trim().parse().ok();
         if id.is_none() {
-            // Cut off while it was written: the runner is a new one.
+            // Truncated by a crash during the write: the runner is a new one.
             warn!(path = %path.display(), "there is no runner's id in this file");
         }
         id
@@ -68,8 +68,8 @@ impl Home {
         writeln!(file, "{id}")
     }
 
-    /// Removes what an earlier process left behind: whoever has the lock knows that
-    /// nobody uses it.
+    /// Removes what an earlier process left behind: while this process has the lock, no
+    /// other uses it.
     pub(in crate::runner) fn tidy_up(&self) -> io::Result<()> {
         let directory = Directory::open(&self.directory)?;
         for entry in fs::read_dir(&self.directory)? {
@@ -84,8 +84,8 @@ impl Home {
     }
 }
 
-/// Uses a directory together with others of the same kind, and never beside a runner
-/// that has it to itself and would tidy up here.
+/// Locks a directory together with other such runners, and never at the same time as a
+/// runner that has it exclusively and would remove their files.
 pub(in crate::runner) fn share(directory: &Path) -> io::Result<File> {
     let lock = File::open(directory)?;
     lock.try_lock_shared()

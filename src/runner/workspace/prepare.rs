@@ -10,7 +10,7 @@ use crate::runner::{
     process::Launcher,
 };
 
-/// The workspace of a stage's job, with the commit in it that the job runs on.
+/// The workspace of a stage's job, with the job's commit checked out.
 pub(in crate::runner) async fn prepare(
     lease: &HeldLease,
     launcher: Launcher<'_>,
@@ -27,8 +27,8 @@ pub(in crate::runner) async fn prepare(
     Ok(workspace)
 }
 
-/// Sees to it that the job's commit is checked out. Once a job: stages that start
-/// together wait for the first, and if that fails, each tries again.
+/// Makes sure that the job's commit is checked out. Once per job: stages that start
+/// together wait for the first, and if that fails, each retries.
 async fn check_out(
     lease: &HeldLease,
     launcher: Launcher<'_>,
@@ -76,6 +76,6 @@ async fn obtain(
 }
 
 fn stopped(lease: &HeldLease) -> Failure {
-    // Who stops a process has named the cause before.
+    // The cause is set before a process is stopped.
     Failure::Stopped(lease.stop.cause().unwrap_or(Cause::Cancelled))
 }

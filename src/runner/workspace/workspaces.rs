@@ -20,7 +20,7 @@ use crate::{
 pub(in crate::runner) struct Workspaces {
     execution: Execution,
     parent: Arc<Parent>,
-    /// Keeps away from their directory whoever wants it alone.
+    /// A shared lock of the directory: no other process can lock it exclusively.
     _shared: Option<fs::File>,
     jobs: Mutex<HashMap<JobId, Arc<Workspace>>>,
 }
@@ -30,12 +30,12 @@ struct Parent {
     directory: Directory,
     /// What their names begin with.
     prefix: &'static str,
-    /// The directory is this one, unless it is the operator's.
+    /// Owns the directory, unless it is the operator's.
     _temporary: Option<Temporary>,
 }
 
 impl Workspaces {
-    /// Creates the parent of the workspaces if need be. A runner that has a `home` has
+    /// Creates the parent of the workspaces if necessary. A runner that has a `home` has
     /// it there.
     pub(in crate::runner) fn new(execution: Execution, home: Option<&Home>) -> io::Result<Self> {
         let mut shared = None;
@@ -55,13 +55,13 @@ impl Workspaces {
         })
     }
 
-    /// The directory in which earlier processes may have left theirs.
+    /// The directory in which earlier processes may have left workspaces.
     pub(in crate::runner) fn place(&self) -> PathBuf {
         place(&self.execution)
     }
 
-    /// The workspace of a job, created when this is the job's first stage: one that
-    /// `must_exist` is never made anew, without the files that its stage goes on with.
+    /// The workspace of a job, created when this is the job's first stage. One that
+    /// `must_exist` is never created again, without the files that its stage builds on.
     pub(in crate::runner) fn open(
         &self,
         job: JobId,
@@ -84,21 +84,21 @@ impl Workspaces {
         self.jobs.lock().keys().copied().collect()
     }
 
-    /// Lets workspaces go. Each is removed when the last stage that uses it and the
-    /// answer are dropped, which blocks for as long as removing the files takes.
+    /// Releases workspaces. Each is removed when the last stage that uses it and the
+    /// result are dropped, which blocks for as long as removing the files takes.
     pub(in crate::runner) fn remove(&self, jobs: &[JobId]) -> Vec<Arc<Workspace>> {
         let mut kept = self.jobs.lock();
         jobs.iter().filter_map(|job| kept.remove(job)).collect()
     }
 }
 
-/// Why there is no workspace.
+/// Why a workspace could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::runner) enum OpenError {
-    /// It was there, and is not any more.
+    /// It existed, and was removed.
     #[error("the workspace is gone")]
     Gone,
-    /// It could not be made.
+    /// It could not be created.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -139,7 +139,7 @@ pub(in crate::runner) struct Workspace {
     pub(in crate::runner) source: PathBuf,
     /// HOME of commands; none where they run with the caller's environment.
     pub(in crate::runner) home: Option<PathBuf>,
-    /// The commit that is checked out; locked while that is being done.
+    /// The commit that is checked out; locked during the checkout.
     pub(in crate::runner) checked_out: tokio::sync::Mutex<Option<String>>,
 }
 
@@ -153,7 +153,7 @@ impl Workspace {
         let mut workspace = Self {
             parent: Arc::clone(parent),
             child,
-            // Without symlinks, so that what lies inside can be told by its path.
+            // Without symlinks, so that a path shows whether a file is inside.
             scratch: scratch.canonicalize()?,
             keep: execution.keeps_workspaces(),
             source: PathBuf::new(),
@@ -184,7 +184,7 @@ impl Workspace {
     /// The directory in which a stage's command starts.
     ///
     /// # Errors
-    /// For people: it does not exist, or it lies outside, perhaps by a symlink.
+    /// For people: it does not exist, or it is outside, perhaps by a symlink.
     pub(in crate::runner) fn start_directory(&self, relative: &str) -> Result<PathBuf, String> {
         self.check_source()?;
         let directory = self
@@ -206,9 +206,10 @@ impl Workspace {
 
     /// Checks that the directory of the stages is still there.
     fn check_source(&self) -> Result<(), String> {
-        let what = match self.is_isolated() {
-            true => "the workspace of this job",
-            false => "the directory that stages run in",
+        let what = if self.is_isolated() {
+            "the workspace of this job"
+        } else {
+            "the directory that stages run in"
         };
         match self.source.canonicalize() {
             Ok(found) if found == self.source && found.is_dir() => Ok(()),

@@ -5,7 +5,7 @@ use super::{
     world::{COLLECTIONS, KINDS},
 };
 
-/// Whose bytes are looked at.
+/// The accounts whose bytes are shown.
 const ACCOUNTS: [fn() -> Account; 4] = [
     || Account::Store,
     || Account::Project("default".to_owned()),

@@ -55,7 +55,7 @@ pub(crate) async fn a_session_replaces_the_previous_one(mut store: Tested) {
             .await
             .unwrap()
     );
-    // The leases of the earlier session are void at once, and its workspaces are lost.
+    // The leases of the earlier session are void immediately, and its workspaces are lost.
     let due = store.due_leases(at(120)).await.unwrap();
     let state = |id| due.iter().find(|row| row.id == id).unwrap().state;
     let void = |was_confirmed| LeaseState::Void { was_confirmed };
@@ -186,7 +186,7 @@ pub(crate) async fn a_runner_that_has_left_is_not_there(mut store: Tested) {
     assert!(leave(&store, 1, 105).await);
     assert!(leave(&store, 1, 105).await, "it may say so again");
     store.reopen().await;
-    // Only what was not started is given up at once.
+    // Only what was not started is given up immediately.
     let due = store.due_leases(at(105)).await.unwrap();
     let due: Vec<_> = due.iter().map(|row| row.id).collect();
     assert_eq!(due, [offered.id]);

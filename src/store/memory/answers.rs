@@ -58,7 +58,7 @@ impl Answers {
         self.remove_while(|_, oldest| oldest.time < time)
     }
 
-    /// Removes the oldest for as long as it is to go. It is told how many there are.
+    /// Removes the oldest record while `goes`, which gets the count and that record, is true.
     fn remove_while(&mut self, goes: impl Fn(usize, &KeptAnswer) -> bool) -> Removed {
         let mut removed = Removed::new();
         while let Some(key) = self.in_order.front() {

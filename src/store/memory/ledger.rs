@@ -7,7 +7,7 @@ use super::{
     weights::stages_weight,
 };
 
-/// Whom a value counts for besides the whole store; an empty name is nobody.
+/// The accounts that a value counts for besides the whole store; an empty name is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner<'a> {
     pub(super) project: &'a str,

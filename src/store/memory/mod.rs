@@ -86,7 +86,7 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store. Its first fencing token is `now` in microseconds since the epoch:
     /// runners that outlive the process see tokens that go up from one process to the next,
-    /// as no process hands out one for each microsecond that it lives.
+    /// as no process issues one for each microsecond that it lives.
     pub fn new(now: SystemTime) -> Self {
         let instance = Instance {
             id: Uuid::new_v4(),
@@ -124,7 +124,7 @@ impl MemoryStore {
         self
     }
 
-    /// Looks an entry up and lets go of the map's shard before anybody locks it.
+    /// Looks an entry up and releases the map's shard before the entry is locked.
     fn pipeline_entry(&self, id: PipelineId) -> Option<Arc<Mutex<PipelineEntry>>> {
         self.pipelines.get(&id).map(|entry| Arc::clone(&entry))
     }
@@ -185,8 +185,8 @@ fn name_key(pipeline: &Pipeline) -> (String, String) {
     (pipeline.project.clone(), pipeline.spec.name.clone())
 }
 
-/// Collects a page from an index. The index is let go of before an entry is locked:
-/// a commit locks them the other way round.
+/// Collects a page from an index. The index is unlocked before an entry is locked: a commit
+/// locks them in the opposite order.
 fn page<Id: Copy, T>(
     mut before: Option<Id>,
     limit: usize,

@@ -19,7 +19,7 @@ pub(super) struct PipelineEntry {
     pub(super) active_jobs: BTreeMap<i64, JobId>,
     pub(super) jobs_created: i64,
     pub(super) version: u64,
-    /// Whoever waited for the lock while the pipeline was deleted sees this.
+    /// For tasks that waited for the lock while the pipeline was deleted.
     pub(super) deleted: bool,
     /// What the stages of the newest job that succeeded took, with its number.
     durations: Option<(i64, Arc<StageDurations>)>,

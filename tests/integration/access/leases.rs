@@ -112,15 +112,15 @@ async fn a_lease_is_its_principals_alone() {
     writes_are_refused().await;
 
     // By the ids of the runner and its session, nothing can be done, either.
-    let (nobody, nothing) = (id(), id());
+    let (no_runner, no_session) = (id(), id());
     let session_id = &session.session_id;
     assert_eq!(
         told(acquire(&other, &runner_id, session_id).await),
-        told(acquire(&own, &nobody, &nothing).await)
+        told(acquire(&own, &no_runner, &no_session).await)
     );
     assert_eq!(
         told(deregister(&other, &runner_id, session_id).await),
-        told(deregister(&own, &nobody, &nothing).await)
+        told(deregister(&own, &no_runner, &no_session).await)
     );
     for known_id in [runner_id.clone(), String::new()] {
         let request = RegisterRunnerRequest {
@@ -150,7 +150,7 @@ async fn a_lease_is_its_principals_alone() {
     assert_eq!(same.lease.unwrap().id, proof.lease_id);
     append(&own, &proof).await.unwrap();
     complete(&own, &proof).await.unwrap();
-    // The end of a lease may be told again, by its runner.
+    // The runner of a lease may report its end again.
     complete(&own, &proof).await.unwrap();
     writes_are_refused().await;
 }

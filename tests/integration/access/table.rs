@@ -37,7 +37,7 @@ const CALLERS: [&str; 11] = [
 /// and `.` gets a list without the target. `deploys` is about a pipeline with a
 /// stage that deploys.
 const TABLE: [(&str, &str); 31] = [
-    //                                   nobody, in the project, in another, in all, runner
+    //                                   no one, in the project, in another, in all, runner
     ("ProjectService/CreateProject", "? ---+ 0 ---+ -"),
     ("ProjectService/GetProject", "? ++++ 0 ++++ -"),
     ("ProjectService/ListProjects", "? ++++ . ++++ -"),

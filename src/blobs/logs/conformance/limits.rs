@@ -69,7 +69,7 @@ pub(crate) fn a_log_of_nothing_but_gaps_stays_small(reopen: Box<dyn Reopen>) {
         let is_gap = |read: &&LogRead| matches!(read, LogRead::Gap { .. });
         assert!(reads.iter().filter(is_gap).count() <= 1_000);
         assert_eq!(world.store().size(key(1)), size);
-        // What lies between two gaps may have been given up, but never comes back wrong.
+        // Bytes between two gaps may have been given up, but are never wrong.
         let mut offset = 0;
         for read in &reads {
             let range = super::range_of(read, offset).unwrap();
@@ -94,26 +94,26 @@ pub(crate) fn the_logs_that_ended_first_make_room_for_newer_ones(reopen: Box<dyn
     for job in [1, 2, 3] {
         world.append(key(job), 0..80);
     }
-    // Ended in another order than they began; the third goes on.
+    // Ended in another order than they began; the third is still open.
     world.close(key(2));
     world.close(key(1));
     assert_eq!(kept(), [1, 2, 3]);
     world.append(key(4), 0..90);
     assert_eq!(kept(), [1, 3, 4]);
     assert_eq!(world.store().stored(), 250);
-    // What was cut takes no room.
+    // Bytes that were cut do not count.
     world.append(key(4), 90..168);
     assert_eq!(world.store().stored(), 80 + 96);
     assert_eq!(kept(), [3, 4]);
-    // Whoever is left is still written to.
+    // The remaining logs still accept writes.
     world.append(key(5), 0..90);
     assert_eq!(kept(), [3, 4, 5]);
-    // The end of one is enough for it to go.
+    // Once one is closed, it is evicted.
     world.close(key(4));
     assert_eq!(kept(), [3, 5]);
     assert_eq!(world.store().stored(), 170);
 
-    // An expired log has its size, and nothing else.
+    // Only the size of an expired log is kept.
     assert_eq!(world.store().size(key(2)), 80);
     let expired = gap(10..80, GapReason::Expired);
     assert_eq!(world.read(key(2), 10..80, 100), expired);
@@ -132,7 +132,7 @@ pub(crate) fn what_was_found_makes_room_too(reopen: Box<dyn Reopen>) {
     }
     world.reopen();
     assert_eq!(world.store().stored(), 180);
-    // The second one is written to again, so it is the first that goes.
+    // The second one is written to again, so the first is evicted.
     world.append(key(2), 90..96);
     world.append(key(3), 0..90);
     assert_eq!(world.store().stored(), 96 + 90);

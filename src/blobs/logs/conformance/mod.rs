@@ -1,4 +1,4 @@
-//! The rules that every log store is held to, live and after it was opened again.
+//! The rules of every log store, checked live and after it was reopened.
 
 mod limits;
 mod model;
@@ -10,7 +10,7 @@ pub(super) use model::*;
 pub(super) use rules::*;
 pub(super) use world::{Reopen, World, bytes, gap, key, range_of, stored};
 
-/// Holds a store to all rules: one test each. Takes an expression that makes a
+/// Checks a store against all rules: one test each. Takes an expression that creates a
 /// [`Reopen`] with no logs in it.
 macro_rules! log_store_conformance {
     ($empty:expr) => {

@@ -47,8 +47,8 @@ impl Model {
         self.0.extend(new.into_iter().map(Some));
     }
 
-    /// Whether a read at an offset was right: the very bytes, or an explicit gap, and that
-    /// only where a byte was dropped or had to go. Returns where the next one begins.
+    /// Checks a read at an offset: the exact bytes or an explicit gap, the latter
+    /// only where a byte was dropped or evicted. Returns where the next read begins.
     fn check(&self, read: &LogRead, offset: u64, limit: u64) -> u64 {
         let size = self.size();
         let kept_at_end = limit / 2 - limit / 8;
@@ -124,7 +124,7 @@ pub(crate) fn any_history_reads_as_in_a_simple_model(reopen: Box<dyn Reopen>) {
     });
     let ran = runner.run(&(2u64..120, ops()), |(limit, ops)| {
         let world = &mut *world.borrow_mut();
-        // Also what a case before has left that failed.
+        // Also the logs of an earlier case that failed.
         for job in world.wait(world.store().jobs()).unwrap() {
             world.wait(world.store().remove(job)).unwrap();
         }

@@ -7,13 +7,13 @@ pub(crate) fn what_was_appended_is_read_at_any_offset(reopen: Box<dyn Reopen>) {
     let mut world = World::with(reopen, 1_000);
     assert_eq!(world.store().size(key(1)), 0);
     assert_eq!(world.read(key(1), 0..0, 10), LogRead::End);
-    // Nobody has these bytes, whoever asks for them.
+    // These bytes were never stored.
     let unknown = gap(3..5, GapReason::Expired);
     assert_eq!(world.read(key(1), 3..5, 10), unknown);
 
     world.append(key(1), 0..10);
     world.append(key(1), 10..20);
-    // Sent again, as a whole and in part.
+    // Resent, as a whole and in part.
     assert_eq!(world.try_append(key(1), 0..10, 0).unwrap(), 20);
     world.append(key(1), 15..25);
     for _ in 0..2 {
@@ -35,7 +35,7 @@ pub(crate) fn a_gap_is_explicit_and_a_hole_is_refused(reopen: Box<dyn Reopen>) {
         assert!(matches!(refused, Err(AppendError::Hole { committed: 10 })));
     }
     assert_eq!(world.try_append(key(1), 20..30, 10).unwrap(), 30);
-    // Sent again, in part or with more that was said to be dropped: nothing changes.
+    // Resent, in part or with more bytes reported as dropped: nothing changes.
     assert_eq!(world.try_append(key(1), 20..30, 10).unwrap(), 30);
     assert_eq!(world.try_append(key(1), 25..40, 25).unwrap(), 40);
     // A gap at the end needs no bytes.
@@ -87,7 +87,7 @@ pub(crate) fn a_synced_log_has_its_size_after_a_reopen(reopen: Box<dyn Reopen>) 
     assert_eq!(sync(&world, 1), 320);
     world.append(key(1), 320..330);
     world.close(key(1));
-    // After the end, and a second time.
+    // After the log was closed, and a second time.
     assert_eq!(sync(&world, 1), 330);
     assert_eq!(sync(&world, 1), 330);
     world.try_append(key(2), 5..5, 5).unwrap();

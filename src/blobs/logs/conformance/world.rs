@@ -9,12 +9,12 @@ use crate::{
     domain::{JobId, RunKey},
 };
 
-/// Opens a store where the one before it was, which is closed by then.
+/// Opens a store in the place of the previous one, which is closed.
 pub(crate) trait Reopen {
     fn open(&self, limits: LogLimits) -> Arc<dyn LogStore>;
 }
 
-/// A store, and a way to call it from a test that does not wait by itself.
+/// A store, and a way to call it from a synchronous test.
 pub(crate) struct World {
     runtime: Runtime,
     reopen: Box<dyn Reopen>,
@@ -23,7 +23,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Of an empty store with a limit of each log.
+    /// With an empty store and a limit for each log.
     pub(crate) fn with(reopen: Box<dyn Reopen>, of_a_log: u64) -> Self {
         let in_total = u64::MAX;
         Self::limited(reopen, LogLimits { of_a_log, in_total })
@@ -43,7 +43,7 @@ impl World {
         self.store = Some(self.reopen.open(self.limits));
     }
 
-    /// Opens the store again, with another limit of each log.
+    /// Reopens the store, with another limit for each log.
     pub(crate) fn limit(&mut self, of_a_log: u64) {
         self.limits.of_a_log = of_a_log;
         self.reopen();
@@ -70,7 +70,6 @@ impl World {
         Ok(kept.size)
     }
 
-    /// Makes sure that a log is stored.
     pub(crate) fn sync(&self, key: LogKey) -> u64 {
         let kept = self.wait(self.store().sync(key)).unwrap();
         assert!(kept.lost.is_none(), "{:?}", kept.lost);
@@ -92,7 +91,7 @@ impl World {
         self.wait(read).unwrap()
     }
 
-    /// All that a reader gets of a range; bytes that follow each other are one.
+    /// All reads of a range; consecutive bytes are merged.
     pub(crate) fn read_all(&self, key: LogKey, range: Range<u64>, limit: usize) -> Vec<LogRead> {
         let mut reads = Vec::new();
         let mut offset = range.start;
@@ -117,7 +116,7 @@ impl World {
     }
 }
 
-/// What a read at an offset is about; nothing at the end.
+/// The range of a read at an offset; none at the end.
 pub(crate) fn range_of(read: &LogRead, offset: u64) -> Option<Range<u64>> {
     match read {
         LogRead::Bytes(data) => Some(offset..offset + data.len() as u64),
@@ -140,7 +139,7 @@ pub(crate) fn key(job: u128) -> LogKey {
     }
 }
 
-/// Bytes that tell of which offsets they are.
+/// Bytes whose values follow from their offsets.
 pub(crate) fn bytes(range: Range<u64>) -> Vec<u8> {
     range.map(byte).collect()
 }

@@ -1,4 +1,4 @@
-//! Disks that refuse what logs ask of them.
+//! Disks that refuse operations of logs.
 
 use std::{
     fs::{File, OpenOptions},
@@ -34,11 +34,11 @@ enum Refuses {
     Names,
     /// Every call, with this error.
     All(Errno),
-    /// To bring anything to stable storage.
+    /// To sync anything.
     Syncs,
 }
 
-/// A disk that refuses what it is told to.
+/// A disk that refuses the operations that the test selects.
 #[derive(Debug)]
 struct Faulty(Mutex<Refuses>);
 
@@ -108,7 +108,7 @@ fn append(world: &World, range: Range<u64>, dropped: u64) -> Kept {
         .unwrap()
 }
 
-/// Everything that may keep a disk from taking bytes, and what it is called.
+/// Every fault that a disk can have, and its classification.
 fn faults() -> [(Refuses, StorageFault); 9] {
     [
         (Refuses::BytesAfter(0), StorageFault::Full),
@@ -154,7 +154,7 @@ fn what_a_disk_does_not_take_is_a_gap_and_the_log_goes_on() {
                 runner_dropped: 2,
                 ..LogLoss::default()
             };
-            // The reasons were recorded as soon as the disk let them.
+            // The reasons were recorded as soon as the disk allowed it.
             for _ in 0..2 {
                 assert_eq!(world.all(key(1)), expected, "{refuses:?}");
                 assert_eq!(world.store().loss(key(1)), loss, "{refuses:?}");

@@ -1,4 +1,4 @@
-//! [`FileLogs`](super::super::FileLogs) is held to the rules of the trait.
+//! Checks [`FileLogs`](super::super::FileLogs) against the rules of the trait.
 
 mod on_disk {
     use crate::blobs::logs::{Durability, conformance::log_store_conformance, tests::Files};

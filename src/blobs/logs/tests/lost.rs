@@ -1,4 +1,4 @@
-//! Disks that are full, and files that others remove.
+//! Disks that are full, and files that other processes remove.
 
 use std::{fs, io, ops::Range, os::unix::fs::symlink, path::PathBuf};
 
@@ -27,7 +27,7 @@ fn append(world: &World, range: Range<u64>) -> Kept {
 fn on_a_full_disk_what_fits_is_kept_and_the_next_append_goes_on() {
     let (mut world, directory) = world(80);
     world.append(key(1), 0..5);
-    // The next segment has no room for a byte. It is removed, as whatever is empty.
+    // The disk has no space for the next segment. Its empty file is removed.
     let full = run(&directory).join(format!("{:020}.log", 10));
     symlink("/dev/full", &full).unwrap();
     let kept = append(&world, 5..25);
@@ -84,7 +84,7 @@ fn a_directory_that_is_deleted_under_its_writer_is_a_gap() {
         world.append(key(1), 0..25);
         let job = directory.path().join(key(1).job_id.to_string());
         fs::remove_dir_all(if is_root { directory.path() } else { &job }).unwrap();
-        // Written to files that are there, not to one without a name.
+        // Written to files that exist, not to an unlinked one.
         world.append(key(1), 25..28);
         let kept = world.wait(world.store().sync(key(1))).unwrap();
         let lost = kept.lost.unwrap();
@@ -173,9 +173,9 @@ fn a_torn_end_is_more_than_was_committed_and_nothing_else() {
     let first = run(&directory).join(format!("{:020}.log", 0));
     fs::write(first, bytes(0..7)).unwrap();
     world.reopen();
-    // Whoever knows that 4 bytes were committed asks for no more.
+    // A reader that knows that 4 bytes were committed asks for no more.
     assert_eq!(world.read(key(1), 0..4, 100), stored(0..4));
-    // The runner sends again what was not acknowledged.
+    // The runner resends the bytes that were not acknowledged.
     assert_eq!(world.try_append(key(1), 4..9, 0).unwrap(), 9);
     assert_eq!(world.all(key(1)), [stored(0..9)]);
 }

@@ -1,4 +1,4 @@
-//! What is true of logs as files; what is true of all logs is in `conformance`.
+//! Tests of logs as files; those for every log store are in `conformance`.
 
 mod faults;
 mod files;
@@ -31,7 +31,7 @@ const RUN: RunKey = RunKey {
     attempt: 1,
 };
 
-/// Opens logs in one directory again and again.
+/// Reopens logs in one directory.
 struct Files {
     directory: Arc<TempDir>,
     durability: Durability,
@@ -60,7 +60,7 @@ impl Reopen for Files {
     }
 }
 
-/// A world of synced logs, and the directory that they are in.
+/// A world of synced logs, and their directory.
 fn world(of_a_log: u64) -> (World, Arc<TempDir>) {
     let files = Files::new(Durability::Disk);
     let directory = Arc::clone(&files.directory);
@@ -75,7 +75,6 @@ fn log(limit: u64) -> (TempDir, Log) {
     (directory, log)
 }
 
-/// The directory of a run.
 fn directory(job: &Path) -> RunDirectory {
     RunDirectory::new(job, RUN, Arc::new(RealDisk))
 }

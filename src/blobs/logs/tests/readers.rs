@@ -6,7 +6,7 @@ use std::{
 use super::log;
 use crate::blobs::logs::{GapReason, LogRead, conformance::bytes};
 
-/// Readers at the very bytes that are removed next.
+/// Readers of the bytes that are removed next.
 #[test]
 fn a_reader_never_gets_the_bytes_of_another_offset() {
     const LIMIT: u64 = 8_192;
@@ -43,7 +43,7 @@ fn a_reader_never_gets_the_bytes_of_another_offset() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    // Without either, this has shown nothing.
+    // Unless both occurred, the test has shown nothing.
     let [right, overtaken] = outcomes.map(AtomicU64::into_inner);
     assert!(right > 0 && overtaken > 0, "{right} and {overtaken}");
 }

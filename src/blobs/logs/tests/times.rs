@@ -26,7 +26,7 @@ fn a_time_is_noted_for_a_write_but_not_within_100_ms() {
     for (offset, millis) in [(0, 5), (10, 104), (20, 105), (30, 106), (40, 900)] {
         append(&log, offset, millis);
     }
-    // Sent again, it came long ago.
+    // Resent bytes keep their first time.
     log.append(0, 0, &[7; 50], 5_000 * MILLISECOND).unwrap();
     let all = [at(5, 0), at(105, 20), at(900, 40)];
     assert_eq!(log.times(0..50).unwrap(), all);
@@ -34,7 +34,7 @@ fn a_time_is_noted_for_a_write_but_not_within_100_ms() {
     assert_eq!(log.times(20..50).unwrap(), all[1..]);
     assert_eq!(log.times(39..50).unwrap(), all[1..]);
     assert_eq!(log.times(99..100).unwrap(), all[2..]);
-    // A clock that is set back goes on from there.
+    // After the clock is set back, times continue from there.
     append(&log, 50, 300);
     append(&log, 60, 350);
     assert_eq!(log.times(50..99).unwrap(), [at(300, 50)]);
@@ -55,7 +55,7 @@ fn their_number_is_bounded_and_they_reach_to_the_end() {
     assert!(times.len() > 2_000, "{}", times.len());
     assert_eq!(times[0], at(0, 0));
     for pair in times.windows(2) {
-        // Every second one was left out, at most twice.
+        // Every second record was left out, at most twice.
         assert!(pair[0].offset < pair[1].offset && pair[1].offset <= pair[0].offset + 40);
     }
     assert!(times.last().unwrap().offset >= (writes - 8) * 10);

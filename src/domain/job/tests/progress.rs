@@ -69,7 +69,7 @@ fn cancel(job: &Job) -> Job {
     let cancellation = Cancellation {
         cause: CancelCause::Requested,
         reason: String::new(),
-        principal: "somebody".to_owned(),
+        principal: "alice".to_owned(),
     };
     asked(job, Command::Cancel(cancellation))
 }

@@ -412,12 +412,12 @@ async fn a_session_that_comes_back_counts_its_own_calls() {
     assert!(!is_online().await);
 }
 
-/// Whether a future that was polled once goes on.
+/// Whether a future is pending after one poll.
 async fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
     tokio::time::timeout(Duration::ZERO, future).await.is_err()
 }
 
-/// The wall clock, and how far somebody has set it forward or back.
+/// The wall clock, and how far it was set forward or back.
 #[derive(Default)]
 struct SetClock(parking_lot::Mutex<(Duration, Duration)>);
 

@@ -1,5 +1,5 @@
-//! Leases against a clock that stands still unless all wait: minutes pass in no time,
-//! and always in the same order.
+//! Leases against a paused clock, which advances only while all tasks wait: minutes pass in
+//! no time, and always in the same order.
 
 mod cases;
 mod logs;

@@ -137,7 +137,7 @@ async fn play(seed: u64) {
         for two in times.windows(2) {
             assert!(
                 two[0].1 <= two[1].0,
-                "seed {seed}: {stage:?} ran twice at once"
+                "seed {seed}: {stage:?} ran twice at the same time"
             );
         }
     }

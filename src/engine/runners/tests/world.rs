@@ -1,4 +1,4 @@
-//! An engine, and runners that do what a test tells them.
+//! An engine, and runners that a test controls.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -161,7 +161,7 @@ impl World {
 
 pub(super) fn caller() -> Call {
     let principal = Principal {
-        name: "somebody".to_owned(),
+        name: "alice".to_owned(),
         grants: Grants::everything(),
     };
     Call {

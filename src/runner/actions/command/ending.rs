@@ -12,7 +12,7 @@ use crate::{
 /// Most characters of a command in a message.
 const SHOWN: usize = 200;
 
-/// How the end of a command is reported, and what is known of its output.
+/// How the end of a command is reported, with the state of its log.
 pub(super) fn ending(exit: &Exit, command: &str, log: &Shipped) -> Ending {
     if let Some(cause) = exit.cause {
         return Ending::Stopped(cause);
@@ -53,7 +53,7 @@ fn exit_ending(status: ExitStatus, command: &str, log: &Shipped) -> (Outcome, Op
     }
 }
 
-/// Where a person finds why a command failed.
+/// Where to find out why a command failed.
 fn where_to_look(command: &str, log: &Shipped) -> String {
     if log.size > 0 && log.is_incomplete {
         return "; the end of its log is missing, as the service did not accept it".to_owned();

@@ -8,7 +8,7 @@ use crate::runner::{
     workspace::Workspace,
 };
 
-/// All that the command sees; what comes later goes before what comes earlier.
+/// The command's whole environment; later variables override earlier ones.
 pub(super) fn environment(
     work: &StageWork,
     workspace: &Workspace,

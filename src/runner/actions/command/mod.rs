@@ -40,13 +40,13 @@ pub(super) async fn run(text: &str, context: Context<'_>) -> Result<Ended, Failu
     if let Some(cause) = lease.stop.cause() {
         return Err(Failure::Stopped(cause));
     }
-    // Beside the script: written by the command, so it must not be in its way.
+    // Beside the script, outside of the directory that the command works in.
     let progress = script.with_extension("progress");
     let mut environment = environment(work, workspace, lease.commit());
     environment.insert("PIPEWRIGHT_PROGRESS".into(), progress.clone().into());
     let command = Command {
         program: "/bin/sh".into(),
-        // A script of its own: no value is ever pasted into its text.
+        // A script file: no value is ever inserted into its text.
         args: vec!["-e".into(), script.into()],
         directory,
         environment: environment.into_iter().collect(),
@@ -65,8 +65,8 @@ pub(super) async fn run(text: &str, context: Context<'_>) -> Result<Ended, Failu
     })
 }
 
-/// A masker of the secrets. Made where it keeps nothing else waiting: for long ones
-/// that takes a while.
+/// A masker of the secrets. Built on a blocking thread: for long secrets that takes a
+/// while.
 async fn masker(secrets: &BTreeMap<String, SecretString>) -> Masker {
     if secrets.is_empty() {
         return Masker::default();

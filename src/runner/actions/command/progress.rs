@@ -1,4 +1,4 @@
-//! How far a stage is, as its command says in a file.
+//! The progress of a stage, which its command writes to a file.
 
 use std::{convert::Infallible, path::Path, time::Duration};
 
@@ -7,29 +7,29 @@ use tokio::{fs::OpenOptions, io::AsyncReadExt, time};
 
 use crate::runner::leases::HeldLease;
 
-/// Time between two looks at the file.
+/// Time between two reads of the file.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// What is read of the file; numbers are shorter, so more is no progress.
+/// Bytes read of the file; numbers are shorter, so a longer text is no progress.
 const MOST: u64 = 4 * 1024;
 
-/// Tells each new number until the stage's future is dropped. One that cannot be
-/// told is told with the next: progress is worth no more than that.
+/// Reports each new number until the stage's future is dropped. A failed report is not
+/// retried by itself: the next read of the file reports again.
 pub(super) async fn report(lease: &HeldLease, file: &Path) -> Infallible {
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         time::sleep(INTERVAL).await;
         if let Some(percent) = read(file).await
-            && percent > told
+            && percent > reported
             && lease.progress(percent).await.is_ok()
         {
-            told = percent;
+            reported = percent;
         }
     }
 }
 
 async fn read(file: &Path) -> Option<u8> {
     let mut text = String::new();
-    // The command may have put a FIFO there: opening that would keep a thread for ever.
+    // The command may have put a FIFO there: opening it could block a thread indefinitely.
     let mut options = OpenOptions::new();
     let options = options.read(true).custom_flags(O_NONBLOCK);
     let file = options.open(file).await.ok()?;
@@ -58,7 +58,7 @@ mod tests {
         let made = Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
         let read = time::timeout(INTERVAL, read(&path)).await;
-        // Lets a thread go that waits for a writer.
+        // Unblocks a thread that waits for a writer.
         let mut options = OpenOptions::new();
         let _ = options
             .write(true)

@@ -51,7 +51,7 @@ impl Locked<'_> {
         if batch.id != BatchId::default() {
             store.recent.lock().keep(batch.id);
         }
-        // Last: whoever is offered a stage finds its job.
+        // Last: a runner that is offered a stage finds its job.
         self.dispatch(store, &changed, leases)
     }
 
@@ -251,7 +251,7 @@ impl MemoryStore {
     }
 }
 
-/// The run that an event tells of.
+/// The run that an event is about.
 fn stage_run(event: &Event) -> Option<Arc<StageRun>> {
     match &event.change {
         domain::Change::StageRunChanged(run) => Some(Arc::clone(run)),

@@ -82,8 +82,8 @@ impl Locked<'_> {
                 let records = self.records.as_ref();
                 records.is_some_and(|records| records.get().version(collection, key) == *version)
             }
-            // Pipelines first: a job that is made while its pipeline is still there is found
-            // by the look at the jobs, whether or not the pipeline goes in between.
+            // Pipelines first: a job that is created while its pipeline still exists is found
+            // by the check of the jobs, even if the pipeline is deleted in between.
             Precondition::ProjectIsEmpty(project) => {
                 !store.pipeline_index.read().has_project(project)
                     && !store.job_index.read().has_project(project)

@@ -150,7 +150,7 @@ impl<'a> Locked<'a> {
         self.jobs.iter().find(|job| job.id == id)
     }
 
-    /// Lets go of all locks but those of the jobs.
+    /// Releases all locks but those of the jobs.
     pub(super) fn into_jobs(self) -> Vec<LockedJob<'a>> {
         self.jobs
     }

@@ -1,5 +1,5 @@
-//! The ready stages, the runners, and what they hold, behind one lock: an offer looks at all
-//! of them and changes all of them in one step.
+//! The ready stages, the runners, and what they hold, behind one lock: an offer reads and
+//! changes all of them in one step.
 
 mod leases;
 mod presence;

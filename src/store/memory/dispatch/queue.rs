@@ -83,15 +83,17 @@ impl ReadyQueue {
 
     /// Takes the first stage that the runner may have, and binds its job to the runner.
     pub(super) fn claim(&mut self, claim: &Claim) -> Option<ReadyStage> {
-        match claim.only_bound {
-            true => self.call_in(claim.runner_id),
-            false => self.set_aside(claim),
+        if claim.only_bound {
+            self.call_in(claim.runner_id);
+        } else {
+            self.set_aside(claim);
         }
         let own = self.bound.get(&claim.runner_id);
         let own = own.and_then(|queues| queues.first(&claim.offer));
-        let open = match claim.only_bound {
-            true => None,
-            false => self.open.first(&claim.offer),
+        let open = if claim.only_bound {
+            None
+        } else {
+            self.open.first(&claim.offer)
         };
         let (wanted, place) = [open, own]
             .into_iter()
@@ -207,8 +209,8 @@ impl ReadyQueue {
         }
     }
 
-    /// Moves all that a runner has to have to its own queues. Looks at every stage that
-    /// waits, so it is for runners that are about to go.
+    /// Moves all stages that only this runner may run to its own queues. Visits every stage
+    /// that waits, so it is for runners that are about to leave.
     fn call_in(&mut self, runner_id: RunnerId) {
         let Some(jobs) = self.jobs.get(&runner_id) else {
             return;

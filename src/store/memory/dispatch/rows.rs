@@ -68,7 +68,7 @@ impl Dispatch {
 }
 
 impl LeaseRow {
-    /// Whether nothing was started under it, and its stage has not been given back yet.
+    /// Whether nothing was started under it, and its stage has not been released yet.
     pub(super) fn is_unstarted(&self) -> bool {
         match self.state {
             LeaseState::Offered => true,

@@ -101,7 +101,7 @@ impl Runner {
 
     pub(super) fn heard_of(&mut self, now: SystemTime) {
         if self.row.last_seen < now || self.row.has_left {
-            // A copy only while somebody looks at the row.
+            // Copied only while a reader holds the row.
             let row = Arc::make_mut(&mut self.row);
             row.last_seen = row.last_seen.max(now);
             row.has_left = false;

@@ -25,8 +25,8 @@ impl Dispatch {
         }
     }
 
-    /// Does what was checked. Answers with the runner whose lease has ended by it.
-    /// `is_active` tells of the jobs that the batch concerns.
+    /// Applies a write that was checked. Returns the runner whose lease it has ended.
+    /// `is_active` answers for the jobs that the batch concerns.
     pub(in super::super) fn write(
         &mut self,
         write: LeaseWrite,

@@ -72,7 +72,7 @@ impl PipelineIndex {
         }
     }
 
-    /// Pipelines under the narrowest key of a filter; the rest of it is not yet looked at.
+    /// Pipelines under the narrowest key of a filter; its other conditions are not checked yet.
     pub(in super::super) fn newest_first<'a>(
         &'a self,
         filter: &PipelineFilter,

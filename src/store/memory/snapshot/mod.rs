@@ -13,8 +13,8 @@ use crate::{
     store::{BatchId, RequestKey, StoreError, codec::CodecError},
 };
 
-/// All rows of a store, each of them encoded. It is taken of a store that nobody writes to
-/// meanwhile.
+/// All rows of a store, each of them encoded. The store must not be written to while it is
+/// taken.
 #[derive(Clone)]
 pub struct Snapshot {
     instance: Row,

@@ -30,8 +30,8 @@ use super::{
 type Revisions = HashMap<(PipelineId, i64), Arc<Pipeline>>;
 
 impl MemoryStore {
-    /// The store that a snapshot was taken of, with the same instance and lifetime. Nobody is
-    /// subscribed to it.
+    /// The store that a snapshot was taken of, with the same instance and lifetime. It has no
+    /// subscribers.
     ///
     /// # Errors
     /// If a row cannot be read.
@@ -55,7 +55,7 @@ impl MemoryStore {
         for events in &snapshot.jobs {
             store.restore_job(events, &revisions, &offered)?;
         }
-        // Revisions that no job runs any more are let go of here.
+        // Revisions that no job runs any more are dropped here.
         drop(revisions);
         for row in &snapshot.records {
             let (collection, record) = record(decode(row)?);
