@@ -1,4 +1,4 @@
-//! Composition: settings to parts to a running service. Wires, and nothing else.
+//! Composition root: builds the parts from the settings and connects them.
 
 mod callers;
 mod embedded;
@@ -36,23 +36,23 @@ use crate::{
 
 pub use embedded::embedded_labels;
 
-/// How long connections get to close once their streams were told to end.
+/// How long connections get to close after their streams were asked to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a service could not start, or broke off.
+/// Why a service could not start, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A directory cannot be used.
     #[error("cannot use the {what} {}: {source}", path.display())]
     Directory {
-        /// What it is for.
+        /// Purpose of the directory.
         what: &'static str,
-        /// Where it is.
+        /// Path of the directory.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: io::Error,
     },
-    /// What the store has cannot be taken over.
+    /// The content of the store cannot be restored.
     #[error("the store cannot be used: {0}")]
     Store(#[source] engine::Error),
     /// The credentials cannot be used.
@@ -75,13 +75,13 @@ pub enum ServeError {
     Tls(#[from] TlsError),
 }
 
-/// Where time and ids come from.
+/// Sources of time and ids.
 pub struct Environment {
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The source of ids.
     pub ids: Arc<dyn IdSource>,
-    /// Told when credentials and certificates are to be read again at once.
+    /// Notified to reload credentials and certificates immediately.
     pub reload: Arc<Notify>,
 }
 
@@ -110,7 +110,7 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
 /// jobs, cancels active ones and waits for their end, ends streams, closes.
 ///
 /// # Errors
-/// If the service cannot start or breaks off.
+/// If the service cannot start or fails.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -119,10 +119,10 @@ pub async fn run(
     run_in(Environment::default(), config, listener, shutdown).await
 }
 
-/// As [`run`], with time and ids of the caller's.
+/// As [`run`], with the given sources of time and ids.
 ///
 /// # Errors
-/// If the service cannot start or breaks off.
+/// If the service cannot start or fails.
 pub async fn run_in(
     environment: Environment,
     config: Config,
@@ -197,7 +197,7 @@ pub async fn run_in(
         services::services(&engine, authenticator, &config.limits, config.reflection).await?;
     let (close, closed) = oneshot::channel::<()>();
     let mut serving = tokio::spawn(front::serve(listener, settings, calls, async {
-        // A closer that is gone means the same as one that closes.
+        // A dropped sender also means shutdown.
         let _ = closed.await;
     }));
 
@@ -213,7 +213,7 @@ pub async fn run_in(
     engine.stop(config.drain).await;
     stop_runner.cancel();
     let _ = close.send(());
-    // What has not ended by now, a stage or a client that does not read, is ended.
+    // Stages and streams of clients that do not read are aborted if they have not ended by now.
     let (end_runner, end_serving) = (runner.abort_handle(), serving.abort_handle());
     let _ = time::timeout(CLOSE_TIMEOUT, async { (runner.await, serving.await) }).await;
     end_runner.abort();

@@ -18,8 +18,8 @@ use super::{
     presented::Shown,
 };
 
-/// How often the credentials file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the credentials file is checked for changes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The wall clock, an argument so that a test can own time.
 pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -27,37 +27,32 @@ pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// Settings of logins by a credentials file.
 #[derive(Clone)]
 pub struct LoginSettings {
-    /// Wrong credentials of one IP address in a minute, on average and at once; at least 1.
-    /// Beyond it no further password of that address is checked. Tokens, certificates
-    /// and passwords that were checked before are let in all the same.
+    /// Wrong credentials per IP address and minute, both as rate and as burst; at least 1.
+    /// Beyond it no further password of that address is checked. Tokens, certificates and
+    /// passwords that were checked earlier are still accepted.
     pub max_failed_logins_per_minute: u32,
-    /// What time it is.
     pub now: WallClock,
 }
 
-/// Why a caller is not known.
+/// Why a caller could not be authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// It shows nothing.
     #[error("there are no credentials")]
     Missing,
-    /// It shows something that is not good, whatever that is.
+    /// Whatever is wrong with them: callers get no details.
     #[error("the credentials are not valid")]
     Invalid,
-    /// Its address has shown too much that is not good.
+    /// Its address has exceeded the limit of wrong credentials.
     #[error("there were too many wrong credentials from this address")]
     TooManyFailures {
-        /// When the next one is looked at.
+        /// Time until the next one is checked.
         retry_after: Duration,
-        /// How many are, in a minute.
+        /// Wrong credentials per minute that are allowed.
         limit: u32,
     },
     /// Too many passwords wait to be checked.
     #[error("too many passwords are being checked")]
-    Busy {
-        /// When to come back.
-        retry_after: Duration,
-    },
+    Busy { retry_after: Duration },
 }
 
 impl From<Empty> for AuthError {
@@ -66,7 +61,7 @@ impl From<Empty> for AuthError {
     }
 }
 
-/// Tells callers by their credentials.
+/// Authenticates callers by their credentials.
 pub struct Authenticator(By);
 
 enum By {
@@ -76,29 +71,29 @@ enum By {
 }
 
 impl Authenticator {
-    /// Anybody is `anonymous`, who may do everything.
+    /// Without credentials: every caller is `anonymous` and has all roles.
     pub fn open() -> Self {
         Self(By::Nothing(Session::of_everybody("anonymous")))
     }
 
-    /// Whoever has this token is `local`, who may do everything.
+    /// The bearer of this token is `local` and has all roles.
     pub fn token(token: SecretString) -> Self {
         Self(By::Token(token, Session::of_everybody("local")))
     }
 
-    /// Callers are known by a credentials file.
+    /// Authenticates callers by a credentials file.
     ///
     /// # Errors
-    /// If the file cannot be read, if others can, or if something in it is wrong.
+    /// If the file cannot be read, if other users can, or if it is not valid.
     pub fn file(path: PathBuf, settings: LoginSettings) -> Result<Self, CredentialsError> {
         let logins = Logins::open(path, settings)?;
         Ok(Self(By::File(Box::new(logins))))
     }
 
-    /// Who calls. Waits only for a password that was not checked before.
+    /// Authenticates the caller. Waits only for a password that was not checked before.
     ///
     /// # Errors
-    /// If that is not known.
+    /// If the credentials are missing or not valid, or if a limit is exceeded.
     pub async fn authenticate(&self, presented: Presented<'_>) -> Result<Arc<Session>, AuthError> {
         match &self.0 {
             By::Nothing(session) => Ok(Arc::clone(session)),
@@ -110,7 +105,7 @@ impl Authenticator {
             By::File(logins) => {
                 let answer = match logins.begin(presented) {
                     Step::Done(answer) => answer,
-                    // On the heap, as it is large, and every call has a place for it.
+                    // On the heap: it is large, and every call would reserve the space.
                     Step::Check(check) => Box::pin(logins.finish(check)).await,
                 };
                 answer.inspect_err(|error| logins.tell(*error, presented.address()))
@@ -118,11 +113,11 @@ impl Authenticator {
         }
     }
 
-    /// Reads the credentials file again, if there is one. What is wrong with it is
-    /// logged and leaves everything as it was.
+    /// Reloads the credentials file, if there is one. Errors are logged, and the entries from
+    /// before stay in effect.
     ///
     /// # Errors
-    /// If it cannot be read, or if something in it is wrong.
+    /// If it cannot be read or is not valid.
     pub fn reload(&self) -> Result<(), CredentialsError> {
         match &self.0 {
             By::Nothing(_) | By::Token(..) => Ok(()),
@@ -130,7 +125,7 @@ impl Authenticator {
         }
     }
 
-    /// Ends when it has changed who may call, since this was last awaited. Only one may wait.
+    /// Waits until principals or roles have changed since the last call. For a single waiter.
     pub async fn changed(&self) {
         match &self.0 {
             By::Nothing(_) | By::Token(..) => future::pending().await,
@@ -147,36 +142,36 @@ impl Authenticator {
         }
     }
 
-    /// Reads the credentials file again whenever it changes, and ends sessions whose
-    /// time is over; both within about a second. Ends when the authenticator is dropped,
-    /// and at once if there is no file.
+    /// Reloads the credentials file whenever it changes, and ends expired sessions; both
+    /// within about a second. Ends when the authenticator is dropped,
+    /// and immediately if there is no file.
     pub fn follow(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let this = Arc::downgrade(self);
         async move {
-            let mut ticks = time::interval(LOOK);
+            let mut ticks = time::interval(CHECK_INTERVAL);
             ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                if !Self::look(&this).await {
+                if !Self::refresh(&this).await {
                     break;
                 }
             }
         }
     }
 
-    async fn look(this: &Weak<Self>) -> bool {
+    async fn refresh(this: &Weak<Self>) -> bool {
         let Some(this) = this.upgrade() else {
             return false;
         };
         // The file may be on a disk that hangs.
-        let looked = task::spawn_blocking(move || match &this.0 {
+        let refreshed = task::spawn_blocking(move || match &this.0 {
             By::Nothing(_) | By::Token(..) => false,
             By::File(logins) => {
-                logins.look();
+                logins.refresh();
                 true
             }
         });
-        looked.await.unwrap_or(true)
+        refreshed.await.unwrap_or(true)
     }
 
     #[cfg(test)]

@@ -9,12 +9,11 @@ use super::Session;
 const MOST_ENTRIES: usize = 1_024;
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// Stands for a credential without telling it: a hash of it under a key that the process
-/// chose at random.
+/// Identifies a credential without revealing it: a hash under a random key of the process.
 pub(super) type CacheKey = [u8; 32];
 
-/// Credentials that were found good, so that a password is not hashed again, nor a
-/// certificate read, for each call.
+/// Valid credentials, so that not every call hashes a password or parses a certificate
+/// again.
 #[derive(Debug)]
 pub(super) struct Cache {
     key: [u8; 32],

@@ -24,7 +24,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// What a certificate says of its holder.
+/// The names and the expiry in a certificate.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) alt_names: Vec<Subject>,
@@ -32,7 +32,7 @@ pub(super) struct Identity {
     pub(super) not_after: SystemTime,
 }
 
-/// Reads a certificate whose signatures were checked already; none if it is not one.
+/// Parses a certificate whose signatures were verified already; none if it is malformed.
 pub(super) fn identity(der: &[u8]) -> Option<Identity> {
     let certificate = Certificate::from_der(der).ok()?;
     let certificate = certificate.tbs_certificate();
@@ -46,9 +46,9 @@ pub(super) fn identity(der: &[u8]) -> Option<Identity> {
     })
 }
 
-/// An authority may vouch for DNS names but not look at URIs, or the other way round.
-/// So text counts only as the kind of name that it looks like: one with a colon as URI,
-/// one with an at sign as e-mail address, all other as DNS name.
+/// A certificate authority may verify DNS names but not URIs, or the other way round.
+/// So text counts only as the kind of name whose form it has: with a colon it is a URI,
+/// with an at sign an e-mail address, otherwise a DNS name.
 fn alt_name(name: &GeneralName) -> Option<Subject> {
     let (name, is_of_its_kind) = match name {
         GeneralName::UniformResourceIdentifier(name) => (name, name.as_str().contains(':')),

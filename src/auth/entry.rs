@@ -2,54 +2,47 @@ use std::{fmt, time::SystemTime};
 
 use super::{PasswordHash, Principal, Subject, TokenHash};
 
-/// A principal and how it proves who it is, as the credentials file has it.
+/// A principal and its credential, as in the credentials file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Who it is and what it may do.
     pub principal: Principal,
-    /// What it shows.
     pub proof: Proof,
 }
 
-/// What a principal shows to prove who it is.
+/// The credential of a principal, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// A password.
     Password(PasswordHash),
-    /// A bearer token.
     Token(Token),
     /// A certificate of one of the authorities that the service trusts, with this name.
     Certificate(Subject),
 }
 
-/// What is kept of a bearer token.
+/// The stored part of a bearer token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Part of the token's text by which people find it again. No secret.
+    /// The part of the token's text that identifies it. Not secret.
     pub id: String,
     /// Hash of the whole text.
     pub hash: TokenHash,
-    /// When it was made, if the file says so.
+    /// When it was created, if the file has that.
     pub create_time: Option<SystemTime>,
-    /// When it stops being good, if ever.
+    /// None: it does not expire.
     pub expire_time: Option<SystemTime>,
-    /// The token that it has replaced, while both are good.
+    /// The token that it has replaced, while both are valid.
     pub replaced: Option<Replaced>,
 }
 
-/// What is kept of a token that a rotation has replaced.
+/// The stored part of a token that a rotation has replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// Its id.
     pub id: String,
-    /// Hash of its whole text.
+    /// Hash of the whole text.
     pub hash: TokenHash,
-    /// When it stops being good.
     pub expire_time: SystemTime,
 }
 
 impl Entry {
-    /// Which of the three it is.
     pub fn kind(&self) -> Kind {
         match self.proof {
             Proof::Password(_) => Kind::User,
@@ -58,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// When it stops being good, if ever.
+    /// When the token expires, if ever; none for other credentials.
     pub fn expire_time(&self) -> Option<SystemTime> {
         match &self.proof {
             Proof::Token(token) => token.expire_time,
@@ -79,10 +72,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, in the file's order.
+    /// In the order of the file.
     pub const ALL: [Self; 3] = [Self::User, Self::Token, Self::Certificate];
 
-    /// The file's name for its entries.
+    /// The name of its tables in the file.
     pub(super) fn table(self) -> &'static str {
         match self {
             Self::User => "users",

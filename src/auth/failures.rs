@@ -6,16 +6,16 @@ use tokio::time::Instant;
 use super::network;
 
 const PERIOD: Duration = Duration::from_secs(60);
-/// Addresses that are kept at once.
+/// Bound on the addresses in the table.
 const MOST_ADDRESSES: usize = 65_536;
 
-/// Counts wrong credentials by address: a bucket of so many, that fills up again in a
+/// Rate limit of wrong credentials per address: a token bucket that refills within a
 /// minute.
 ///
-/// Each place in it is taken before the credential is looked at and given back if it
-/// was good. Taken afterwards, a thousand guesses at once would all be let through;
-/// not given back, a busy address with many users would run out without a mistake.
-/// (That is why this is no limiter of `governor`, which takes nothing back.)
+/// A token is taken before the credential is checked, and returned if it was valid. If it
+/// were taken afterwards, a thousand concurrent guesses would all pass. If it were not
+/// returned, a busy address with many users would run out without any wrong credential.
+/// (That is why this is no limiter of `governor`, which cannot return a token.)
 #[derive(Debug)]
 pub(super) struct Failures {
     limit: u32,
@@ -23,12 +23,12 @@ pub(super) struct Failures {
     full_at: Mutex<HashMap<Bucket, Instant>>,
 }
 
-/// Whose failures, and of which kind: wrong tokens use up no password's place, so a
-/// runner with an old token does not keep the people behind the same address out.
+/// Failures are counted by address and kind. Wrong tokens do not count as wrong passwords,
+/// so a runner with an old token does not lock out the users behind the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Bucket {
     pub(super) of: Of,
-    /// None where the address is not known: these share a bucket.
+    /// None if the address is unknown; such callers share a bucket.
     pub(super) address: Option<IpAddr>,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Empty {
 }
 
 impl Failures {
-    /// At most so many in a minute, at least 1.
+    /// `limit` is per minute; 0 counts as 1.
     pub(super) fn new(limit: u32) -> Self {
         Self {
             limit: limit.max(1),
@@ -54,7 +54,7 @@ impl Failures {
         }
     }
 
-    /// Takes a place for what may be a failure.
+    /// Takes a token from the bucket before a check that may fail.
     pub(super) fn take(&self, of: Of, address: Option<IpAddr>) -> Result<Bucket, Empty> {
         let address = address.map(network);
         let bucket = Bucket { of, address };
@@ -74,7 +74,7 @@ impl Failures {
         Ok(bucket)
     }
 
-    /// Gives a place back that was for no failure.
+    /// Returns the token after a check that succeeded.
     pub(super) fn give_back(&self, bucket: Bucket) {
         if let Some(full) = self.full_at.lock().get_mut(&bucket) {
             *full -= PERIOD / self.limit;
@@ -82,8 +82,8 @@ impl Failures {
     }
 }
 
-/// Forgets full buckets and, if that is not enough, all: who has so many addresses is
-/// held back by how many passwords are checked at once, not by this.
+/// Evicts full buckets and, if that is not enough, all: a client with so many addresses
+/// is limited by how many passwords are checked concurrently, not by this.
 fn make_room(full_at: &mut HashMap<Bucket, Instant>, now: Instant) {
     if full_at.len() < MOST_ADDRESSES {
         return;

@@ -1,4 +1,4 @@
-//! Doors for `fuzz/`.
+//! Entry points for `fuzz/`.
 
 use secrecy::ExposeSecret;
 
@@ -7,7 +7,7 @@ use super::{
     presented::{Login, Shown},
 };
 
-/// Everybody in a credentials file of this text.
+/// The entries of a credentials file with this text.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -15,8 +15,8 @@ pub fn entries(text: &str) -> Result<Vec<Entry>, CredentialsError> {
     CredentialsFile::new("credentials.toml".into()).parse(text)
 }
 
-/// The name and the password that the value of an `authorization` header shows, if it
-/// is of that kind.
+/// The name and the password in the value of an `authorization` header, if its scheme is
+/// Basic.
 pub fn login(header: &[u8]) -> Option<(String, Vec<u8>)> {
     let presented = Presented {
         authorization: Some(header),

@@ -11,13 +11,12 @@ pub struct Grant {
     role: Role,
 }
 
-/// Why there is no such grant.
+/// Why a grant is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum BadGrant {
-    /// The role does not exist.
     #[error(transparent)]
     Role(#[from] UnknownRole),
-    /// No project can be named so.
+    /// The project name is not valid.
     #[error(
         "the project must be `*`, for all, or a slug: a lower-case letter, \
          then at most 62 of a-z, 0-9 and -"
@@ -32,7 +31,7 @@ impl Grant {
     /// A role in a project; in all of them for `*`.
     ///
     /// # Errors
-    /// If no project can be named so, or if the role is not for one project.
+    /// If the project name is not valid, or if the role cannot be granted for one project.
     pub fn new(project: &str, role: Role) -> Result<Self, BadGrant> {
         let is_everywhere = project == ALL_PROJECTS;
         if !is_everywhere && !validate::is_project(project) {
@@ -48,7 +47,7 @@ impl Grant {
     }
 }
 
-/// Reads `PROJECT=ROLE`; a role on its own is for all projects.
+/// Parses `PROJECT=ROLE`; a role on its own is for all projects.
 impl FromStr for Grant {
     type Err = BadGrant;
 

@@ -10,15 +10,15 @@ use super::{
     certificate, single_flight::SingleFlight, token,
 };
 
-/// Everybody whom the service knows, at one moment. A reload makes a new one, and what
-/// was found out under the old one is forgotten with it.
+/// All principals that the service knows, at one moment. A reload makes a new one, and the
+/// cached checks of the old one are dropped with it.
 #[derive(Debug)]
 pub(super) struct Known {
     entries: Vec<Held>,
     users: HashMap<String, usize>,
     tokens: HashMap<String, usize>,
     subjects: HashMap<Subject, usize>,
-    /// For names that nobody has: as many as there are kinds of work.
+    /// Hashes for unknown user names: one per user, with the hash parameters of that user.
     decoys: Vec<PasswordHash>,
     choice: RandomState,
     pub(super) cache: Cache,
@@ -29,7 +29,7 @@ pub(super) struct Known {
 pub(super) struct Held {
     pub(super) entry: Entry,
     pub(super) session: Arc<Session>,
-    /// Of the token that was replaced, if there is one.
+    /// The session of the replaced token, if there is one.
     replaced: Option<Arc<Session>>,
 }
 
@@ -47,10 +47,9 @@ impl Held {
         }
     }
 
-    /// Goes on with the sessions of an earlier entry of the same principal, as far as what
-    /// they rest on is as it was. A token that was replaced is good until another time, and
-    /// that is all that has changed for its calls.
-    fn go_on_from(&mut self, old: &Self) {
+    /// Keeps the sessions of the previous entry of the same principal if their credentials
+    /// are unchanged. For the calls of a token that was replaced, only its expiry changes.
+    fn continue_sessions(&mut self, old: &Self) {
         if self.entry == old.entry {
             self.session = Arc::clone(&old.session);
             self.replaced.clone_from(&old.replaced);
@@ -118,7 +117,7 @@ impl Known {
                     if old.entry != held.entry {
                         changes.changed.push(name.clone());
                     }
-                    held.go_on_from(old);
+                    held.continue_sessions(old);
                 }
             }
         }
@@ -184,7 +183,7 @@ impl Known {
     }
 
     /// Who has this certificate. Alternative names count before the common name; if
-    /// several principals are named, it is nobody's.
+    /// several principals are named, it belongs to none.
     pub(super) fn by_certificate(&self, der: &[u8], now: SystemTime) -> Option<&Arc<Session>> {
         let identity = certificate::identity(der)?;
         if identity.not_after < now {
@@ -204,9 +203,8 @@ impl Known {
     }
 
     /// The hash against which a password of this user is checked, and who it then is.
-    /// For a name that nobody has it is one that no password has; which of them depends
-    /// on the name alone, so that such a name takes as long, time after time, as one of
-    /// those that exist.
+    /// For an unknown name it is a decoy that no password matches. The name alone decides
+    /// which decoy, so that an unknown name consistently takes as long as a known one.
     pub(super) fn by_name(&self, user: &str) -> (PasswordHash, Option<&Arc<Session>>) {
         let held = self.users.get(user).map(|index| &self.entries[*index]);
         if let Some(held) = held

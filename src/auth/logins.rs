@@ -16,28 +16,28 @@ use super::{
     verifier::Verifier,
 };
 
-/// What a caller is told to wait while others' passwords are checked.
+/// The retry delay for callers that are refused because too many passwords are checked.
 const BUSY: Duration = Duration::from_secs(1);
-/// What the cache calls the kinds of credentials in it.
+/// Kinds of credentials in the cache.
 const PASSWORD: u8 = 1;
 const CERTIFICATE: u8 = 2;
 
-/// Knows callers by a credentials file.
+/// Authenticates callers by a credentials file.
 pub(super) struct Logins {
     file: CredentialsFile,
-    /// The file when it was last read, well or not; none if it was not there. Held
-    /// through a reload, so that an older reading never replaces a newer one.
+    /// The file when it was last read, with or without success; none if it was missing. Locked
+    /// during a reload, so that an older reading never replaces a newer one.
     seen: Mutex<Option<FileIdentity>>,
     pub(super) known: ArcSwap<Known>,
     pub(super) verifier: Verifier,
     failures: Failures,
     told: Mutex<LogThrottle>,
-    /// Notified when it changes who may call.
+    /// Notified when principals or roles change.
     pub(super) changed: Notify,
     settings: LoginSettings,
 }
 
-/// What can be said at once, or a password that has to be checked.
+/// An immediate result, or a password that has to be checked.
 pub(super) enum Step {
     Done(Result<Arc<Session>, AuthError>),
     Check(Check),
@@ -51,7 +51,7 @@ pub(super) struct Check {
 }
 
 impl Logins {
-    /// Reads the file.
+    /// Loads the file.
     pub(super) fn open(path: PathBuf, settings: LoginSettings) -> Result<Self, CredentialsError> {
         let file = CredentialsFile::new(path);
         let (entries, identity) = file.read()?;
@@ -67,7 +67,7 @@ impl Logins {
         })
     }
 
-    /// Tells operators that somebody may be guessing. Nothing that the caller sent.
+    /// Warns operators of possible guessing. Logs nothing that the caller sent.
     pub(super) fn tell(&self, error: AuthError, address: Option<IpAddr>) {
         if error == AuthError::Missing {
             return;
@@ -78,7 +78,7 @@ impl Logins {
         }
     }
 
-    /// Does what takes no time. Waits for nobody.
+    /// Does what takes no time. Never waits.
     pub(super) fn begin(&self, presented: Presented<'_>) -> Step {
         let known = self.known.load();
         let address = presented.address();
@@ -126,9 +126,9 @@ impl Logins {
         known.single_flight.join(key, || self.check(check)).await
     }
 
-    /// A name that nobody has takes the same way as one that somebody has.
+    /// Unknown names take the same path as known ones.
     async fn check(&self, check: Check) -> Result<Arc<Session>, AuthError> {
-        // Calls that began before the answer came and go on after it find it here.
+        // Calls that began before the check ended, and continue after it, find its result here.
         if let Some(session) = check.known.cache.get(&check.key) {
             return Ok(session);
         }
@@ -150,8 +150,8 @@ impl Logins {
         }
     }
 
-    /// Who has this token, by what was known a moment ago. If the file was read again since
-    /// then, that may have ended the session of a token that is still good.
+    /// The session of this token, by the entries of a moment ago. A reload since then may have
+    /// ended the session of a token that is still valid.
     pub(super) fn by_token(&self, known: &Arc<Known>, token: &[u8]) -> Option<Arc<Session>> {
         let good = |known: &Known| {
             let session = known.by_token(token)?;
@@ -163,7 +163,7 @@ impl Logins {
         })
     }
 
-    /// Names of the principals that can call with a role in all projects.
+    /// Names of the principals that have a role in all projects.
     pub(super) fn everywhere(&self, role: Role) -> HashSet<String> {
         self.known.load().everywhere(role, (self.settings.now)())
     }
@@ -177,12 +177,11 @@ impl Logins {
         Err(AuthError::Invalid)
     }
 
-    /// Reads the file again, if it is not the one that was read last, and ends the
-    /// sessions whose time is over.
-    pub(super) fn look(&self) {
+    /// Reloads the file if it has changed, and ends expired sessions.
+    pub(super) fn refresh(&self) {
         let is_seen = *self.seen.lock() == self.file.identity();
         if !is_seen {
-            // What went wrong is in the log.
+            // Errors are logged.
             let _ = self.reload();
         }
         if self.known.load().end_expired((self.settings.now)()) {
@@ -190,12 +189,12 @@ impl Logins {
         }
     }
 
-    /// Reads the file again. What is wrong with it leaves everything as it was.
+    /// Reloads the file. If it has errors, the entries from before stay in effect.
     pub(super) fn reload(&self) -> Result<(), CredentialsError> {
         let mut seen = self.seen.lock();
         let path = self.file.path().display();
-        // Of before it is read: an editor that is still writing gives it another one
-        // later, and the whole file is read then.
+        // The identity from before the read: if an editor is still writing, the identity
+        // changes later, and the whole file is read then.
         let before = self.file.identity();
         let (entries, identity) = match self.file.read() {
             Ok(read) => read,
@@ -209,7 +208,7 @@ impl Logins {
         let old = self.known.load_full();
         let (new, changes) = old.after(entries);
         let new = Arc::new(new);
-        // First nobody gets in by the old ones, then those who did are out.
+        // First stop accepting the old entries, then end the sessions that they opened.
         self.known.store(Arc::clone(&new));
         old.end_all_but(&new);
         self.changed.notify_one();

@@ -1,4 +1,4 @@
-//! Who calls. Knows nothing of how the call arrived.
+//! Authentication of callers. Independent of how the call arrived.
 
 mod authenticator;
 mod cache;

@@ -1,31 +1,32 @@
 const MOST_CHARACTERS: usize = 64;
-/// What the service calls callers without credentials of their own.
+/// Names of callers without credentials of their own.
 const RESERVED: [&str; 2] = ["anonymous", "local"];
 
-/// Why text is no name of a principal.
+/// Why the name of a principal is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
-    /// It has other characters, too many or none.
+    /// It has other characters, is too long or is empty.
     #[error("a name is 1 to 64 of the characters A-Z a-z 0-9 . _ @ -")]
     Form,
-    /// The service uses it.
+    /// The service itself uses it.
     #[error("`anonymous` and `local` are names that the service itself uses; take another")]
     Reserved,
 }
 
-/// Checks the name of a principal. It stands in logs, in jobs and before the colon of
-/// `user:password`, so it has none of the characters that mean something there.
+/// Validates the name of a principal. It appears in logs, in jobs and before the colon of
+/// `user:password`, so characters with a meaning there are not allowed.
 ///
 /// # Errors
-/// If it cannot be one.
+/// If it is not valid.
 pub fn check_name(name: &str) -> Result<(), BadName> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
     if name.is_empty() || name.len() > MOST_CHARACTERS || !name.chars().all(is_allowed) {
         return Err(BadName::Form);
     }
-    match RESERVED.contains(&name) {
-        true => Err(BadName::Reserved),
-        false => Ok(()),
+    if RESERVED.contains(&name) {
+        Err(BadName::Reserved)
+    } else {
+        Ok(())
     }
 }
 

@@ -14,27 +14,26 @@ pub(super) const MOST_BYTES: usize = 1024;
 /// NIST SP 800-63B asks for 8 at least, and for no rule about which characters.
 const FEWEST_CHARACTERS: usize = 8;
 /// OWASP's parameters for argon2id, which are this crate's defaults: 19 MiB, two passes,
-/// one lane. A salt and a hash only have to be there: nothing has this hash.
+/// one lane. Salt and hash are placeholders: no password has this hash.
 const USUAL: &str = "$argon2id$v=19$m=19456,t=2,p=1\
     $AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-/// KiB, passes and lanes that a hash in the file may ask for: less is too weak, and more
-/// would let a few logins take the machine.
+/// Bounds on the KiB, passes and lanes of a hash in the file: less is too weak, and with
+/// more a few logins would exhaust the machine.
 const MEMORY: RangeInclusive<u32> = 7 * 1024..=256 * 1024;
 const PASSES: RangeInclusive<u32> = 1..=16;
 const LANES: RangeInclusive<u32> = 1..=8;
 const FEWEST_HASH_BYTES: usize = 16;
 
-/// What is kept of a password: an argon2id hash with its salt and its parameters.
+/// The stored form of a password: an argon2id hash with its salt and its parameters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(phc::PasswordHash);
 
-/// Why a password cannot be one.
+/// Why a password is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPassword {
-    /// It is guessed too easily.
     #[error("the password is too short; it must have at least 8 characters")]
     TooShort,
-    /// It would not be taken at a login.
+    /// A login would refuse it.
     #[error("the password is too long; it may have at most 1024 bytes")]
     TooLong,
     /// No random numbers or no memory.
@@ -59,8 +58,8 @@ impl PasswordHash {
         hash.map(Self).map_err(|_| BadPassword::Unhashable)
     }
 
-    /// Reads a PHC string; none if it is no argon2id hash or one whose parameters are
-    /// out of bounds.
+    /// Parses a PHC string; none if it is no argon2id hash or if its parameters are out of
+    /// bounds.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let hash = phc::PasswordHash::new(text).ok()?;
         let params = Params::try_from(&hash).ok()?;
@@ -80,12 +79,12 @@ impl PasswordHash {
         self.0.to_string()
     }
 
-    /// Whether it is the password's. Takes as long for one as for any other.
+    /// Whether the password matches. Takes the same time for all passwords.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         Argon2::default().verify_password(password, &self.0).is_ok()
     }
 
-    /// A hash that no password has, and that takes as long to find that out.
+    /// A hash that no password has, and that takes as long to check.
     pub(super) fn decoy(&self) -> Self {
         let mut decoy = self.0.clone();
         decoy.salt = decoy.salt.and_then(|salt| {
@@ -101,7 +100,7 @@ impl PasswordHash {
         Self(decoy)
     }
 
-    /// One that is made and checked faster than is safe.
+    /// Fast parameters, unsafe outside tests.
     #[cfg(test)]
     pub(super) fn weak(password: &str) -> Self {
         let params = Params::new(*MEMORY.start(), 1, 1, None).unwrap();

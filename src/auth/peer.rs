@@ -6,15 +6,13 @@ use std::{
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Its address.
     pub address: SocketAddr,
-    /// The certificate by which it proved who it is, as DER; it was checked against
-    /// the configured authorities.
+    /// Its client certificate as DER, verified against the configured authorities.
     pub certificate: Option<Arc<[u8]>>,
 }
 
-/// As what an address is counted: a customer has 2^64 addresses of IPv6 or more, and all
-/// of them are one here.
+/// The network by which an address is counted: a customer has 2^64 IPv6 addresses or more,
+/// which count as one.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -5,10 +5,10 @@ use secrecy::SecretSlice;
 
 use super::{Peer, password};
 
-/// What a call shows of its caller.
+/// The credentials that come with a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Presented<'a> {
-    /// The value of its `authorization` header.
+    /// Value of the `authorization` header.
     pub authorization: Option<&'a [u8]>,
     /// The other end of its connection.
     pub peer: Option<&'a Peer>,
@@ -22,12 +22,12 @@ pub(super) enum Shown<'a> {
     Basic(&'a [u8]),
     /// DER.
     Certificate(&'a [u8]),
-    /// A header of some other form.
+    /// A header of another form.
     Other,
 }
 
 impl<'a> Presented<'a> {
-    /// A header wins over a certificate, so that it is never silently ignored.
+    /// A header takes precedence over a certificate, so that it is never silently ignored.
     pub(super) fn shown(self) -> Shown<'a> {
         if let Some(header) = self.authorization {
             return in_header(header);
@@ -41,7 +41,7 @@ impl<'a> Presented<'a> {
     }
 }
 
-/// Schemes are read in any case (RFC 9110, 11.1).
+/// Schemes are case-insensitive (RFC 9110, 11.1).
 fn in_header(header: &[u8]) -> Shown<'_> {
     let space = header.iter().position(|byte| *byte == b' ');
     let Some((scheme, value)) = space.map(|space| header.split_at(space)) else {
@@ -65,8 +65,8 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Reads `user:password` (RFC 7617); none if it is nothing of the kind, or longer
-    /// than any that is valid.
+    /// Parses `user:password` (RFC 7617); none if it is malformed, or longer than any valid
+    /// one.
     pub(super) fn read(encoded: &[u8]) -> Option<Self> {
         // A name of 64 characters, a colon and a password, as Base64.
         if encoded.len() > (64 + 1 + password::MOST_BYTES).div_ceil(3) * 4 {

@@ -1,4 +1,4 @@
-//! Files that hold secrets, and which file it is that a path leads to.
+//! Files that hold secrets, and the identity of the file at a path.
 
 use std::{
     fs::{self, File, Metadata},
@@ -10,14 +10,13 @@ use std::{
 /// Who may read a file that holds a secret. Only its owner may change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Its owner alone.
     Owner,
-    /// Its owner, and its group: the group of a service, where root keeps the file.
+    /// The owner and the group, for a file of root that the group of a service reads.
     Group,
 }
 
 impl Readers {
-    /// The permissions that nobody else may have.
+    /// The permission bits that must not be set.
     fn forbidden(self) -> u32 {
         match self {
             Self::Owner => 0o077,
@@ -39,7 +38,7 @@ pub enum PrivateFileError {
     /// Others can read or change it.
     #[error(transparent)]
     Exposed(#[from] Exposed),
-    /// The system does not let it be read.
+    /// The system refuses to read it.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -64,13 +63,13 @@ pub struct Exposed {
 /// If they can, or if it cannot be opened.
 pub fn open_private(path: &Path, readers: Readers) -> Result<File, PrivateFileError> {
     let file = File::open(path)?;
-    // Of the file that is read, and not of one that has its name by now.
+    // Metadata of the open file: another one may have its name by now.
     check_private(path, &file.metadata()?, readers)?;
     Ok(file)
 }
 
-/// Refuses a file that others can read or change. Pipes are accepted: a shell passes a secret
-/// by one.
+/// Refuses a file that others can read or change. Pipes are accepted: a shell can pass
+/// a secret through one.
 ///
 /// # Errors
 /// If others can.
@@ -86,17 +85,17 @@ pub fn check_private(path: &Path, file: &Metadata, readers: Readers) -> Result<(
     })
 }
 
-/// Tells a file from what it was before a change: device, inode, size, time and permissions.
+/// Identifies a file and its version, to detect changes: device, inode, size, time and permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity([i128; 6]);
 
 impl FileIdentity {
-    /// The file at a path; none if that cannot be told.
+    /// The file at a path; none if its metadata cannot be read.
     pub fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().map(|file| Self::of(&file))
     }
 
-    /// The file that this is known of.
+    /// The identity in this metadata.
     pub fn of(file: &Metadata) -> Self {
         Self([
             file.dev().into(),
@@ -104,7 +103,7 @@ impl FileIdentity {
             file.size().into(),
             file.mtime().into(),
             file.mtime_nsec().into(),
-            // A file that nobody may read any more is one that changed.
+            // A change of permissions counts as a change of the file.
             file.mode().into(),
         ])
     }
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_nobody_elses() {
+    fn special_files_are_accepted() {
         let file = File::open("/dev/null").unwrap();
         check_private(
             Path::new("/dev/null"),

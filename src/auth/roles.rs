@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
-/// What a caller may do with the pipelines and jobs of a project. Each role may do
-/// what those before it may, but for [`Role::Runner`], which stands apart.
+/// What a caller is allowed to do with the pipelines and jobs of a project. Each role
+/// includes those before it, except for [`Role::Runner`], which is separate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Reads pipelines, jobs and logs.
@@ -15,14 +15,13 @@ pub enum Role {
     Developer,
     /// Triggers, cancels and retries jobs that deploy.
     Deployer,
-    /// Makes, changes and deletes pipelines.
+    /// Creates, changes and deletes pipelines.
     Admin,
     /// Takes stages of every project and runs them, with their secrets.
     Runner,
 }
 
 impl Role {
-    /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Viewer,
         Self::Developer,
@@ -31,7 +30,7 @@ impl Role {
         Self::Runner,
     ];
 
-    /// Whether who has this role may do what needs the other.
+    /// Whether this role includes the other.
     pub fn includes(self, needed: Self) -> bool {
         match (self, needed) {
             (Self::Runner, Self::Runner) => true,
@@ -64,12 +63,12 @@ impl FromStr for Role {
     }
 }
 
-/// Text that names no role.
+/// The text is not the name of a role.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is no role; there are viewer, developer, deployer, admin and runner")]
 pub struct UnknownRole(String);
 
-/// Stands for every project in a grant.
+/// All projects, in a grant.
 pub const ALL_PROJECTS: &str = "*";
 
 /// The roles that a caller has, by project; `*` is every project.
@@ -77,28 +76,28 @@ pub const ALL_PROJECTS: &str = "*";
 pub struct Grants(pub BTreeMap<String, BTreeSet<Role>>);
 
 impl Grants {
-    /// Everything: the service's own user, or a service without credentials.
+    /// All roles: for the service's own user, or for a service without credentials.
     pub fn everything() -> Self {
         let all = BTreeSet::from([Role::Admin, Role::Runner]);
         Self(BTreeMap::from([(ALL_PROJECTS.to_owned(), all)]))
     }
 
-    /// Whether a project is one in which the role, or a greater one, was given.
+    /// Whether a role that includes this one is granted in the project.
     pub fn allow_in(&self, project: &str, needed: Role) -> bool {
         self.allow_everywhere(needed) || self.given(project, needed)
     }
 
-    /// Whether the role, or a greater one, was given for all projects.
+    /// Whether a role that includes this one is granted for all projects.
     pub fn allow_everywhere(&self, needed: Role) -> bool {
         self.given(ALL_PROJECTS, needed)
     }
 
-    /// Whether the role, or a greater one, was given for any project.
+    /// Whether a role that includes this one is granted for any project.
     pub fn allow_somewhere(&self, needed: Role) -> bool {
         self.0.keys().any(|project| self.given(project, needed))
     }
 
-    /// The projects in which the role, or a greater one, was given; none for all.
+    /// The projects in which a role that includes this one is granted; none for all.
     pub fn projects(&self, needed: Role) -> Option<BTreeSet<String>> {
         if self.allow_everywhere(needed) {
             return None;
@@ -113,37 +112,34 @@ impl Grants {
     }
 }
 
-/// Who calls.
+/// An authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The name under which it acts, as it stands in what the call makes. No two
-    /// principals have the same one.
+    /// Unique name. The resources that the call creates store it.
     pub name: String,
-    /// What it may do.
     pub grants: Grants,
 }
 
-/// A caller together with the role that the call needs. Whoever touches a
-/// project asks it first.
+/// A caller together with the role that the call needs. Every access to a project checks
+/// it first.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    /// Who calls.
     pub principal: Arc<Principal>,
-    /// What the call needs in the project that it concerns.
+    /// The role that the call needs in its project.
     pub needed: Role,
 }
 
-/// Why a call does not concern a project.
+/// Why a call is not authorized for a project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// The caller may not even see it: for it the project is not there.
+    /// The caller may not see the project: to it the project does not exist.
     Hidden,
-    /// The caller sees it, and lacks this role in it.
+    /// The caller may see the project, but lacks this role in it.
     Lacks(Role),
 }
 
 impl Authority {
-    /// Of a caller who may do nothing.
+    /// A caller without any role.
     pub fn of_nobody() -> Self {
         let principal = Principal {
             name: String::new(),
@@ -155,10 +151,10 @@ impl Authority {
         }
     }
 
-    /// Whether the call may do its work in a project.
+    /// Checks that the call is authorized for a project.
     ///
     /// # Errors
-    /// If it may not.
+    /// If it is not.
     pub fn over(&self, project: &str) -> Result<(), Denied> {
         self.over_with(project, self.needed)
     }
@@ -166,13 +162,15 @@ impl Authority {
     /// As [`over`](Self::over), for work that needs another role than the call.
     ///
     /// # Errors
-    /// If it may not.
+    /// If it is not.
     pub fn over_with(&self, project: &str, needed: Role) -> Result<(), Denied> {
         let grants = &self.principal.grants;
-        match grants.allow_in(project, needed) {
-            true => Ok(()),
-            false if grants.allow_in(project, Role::Viewer) => Err(Denied::Lacks(needed)),
-            false => Err(Denied::Hidden),
+        if grants.allow_in(project, needed) {
+            Ok(())
+        } else if grants.allow_in(project, Role::Viewer) {
+            Err(Denied::Lacks(needed))
+        } else {
+            Err(Denied::Hidden)
         }
     }
 }

@@ -10,18 +10,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Grants, Principal};
 
-/// A caller, for as long as what it showed is good. Calls with the same credential
-/// share one.
+/// An authenticated caller, while its credential is valid. Calls with the same credential
+/// share a session.
 #[derive(Debug)]
 pub struct Session {
-    /// Who calls.
     pub principal: Arc<Principal>,
-    /// Fires within about a second when the credential is taken away, changed, given
-    /// other roles, or over its time: what is still open for the caller then ends.
+    /// Cancelled within about a second after the credential is revoked, changed, given
+    /// other roles or expired: calls of the caller that are still open then end.
     pub ended: CancellationToken,
-    /// When the credential is over, if ever.
+    /// When the credential expires, if ever.
     pub expire_time: Option<SystemTime>,
-    /// Shared by what [`until`](Self::until) makes of it.
+    /// Shared by the sessions that [`until`](Self::until) derives from it.
     pub(super) id: u64,
 }
 
@@ -36,7 +35,7 @@ impl Session {
         })
     }
 
-    /// The same session, whose credential is over at another time.
+    /// The same session with another expiry.
     pub(super) fn until(&self, expire_time: Option<SystemTime>) -> Arc<Self> {
         Arc::new(Self {
             principal: Arc::clone(&self.principal),
@@ -46,7 +45,7 @@ impl Session {
         })
     }
 
-    /// One that may do everything and does not end.
+    /// A session with all roles that does not end.
     pub(super) fn of_everybody(name: &str) -> Arc<Self> {
         let principal = Principal {
             name: name.to_owned(),
@@ -55,7 +54,7 @@ impl Session {
         Self::new(principal, None)
     }
 
-    /// Whether it is over by this time.
+    /// Whether the credential has expired by this time.
     pub(super) fn is_over(&self, now: SystemTime) -> bool {
         self.ended.is_cancelled() || self.expire_time.is_some_and(|end| end <= now)
     }

@@ -8,13 +8,13 @@ use super::{AuthError, Session, cache::CacheKey};
 type Answer = Result<Arc<Session>, AuthError>;
 type Flight = Arc<OnceCell<Answer>>;
 
-/// Checks of passwords that are under way. A client that opens a hundred calls at once
-/// asks for one check, not for a hundred, of which the limits would refuse most.
+/// Coalesces concurrent checks of the same password. A client that opens a hundred calls
+/// at the same time causes one check, not a hundred, most of which the limits would refuse.
 #[derive(Debug, Default)]
 pub(super) struct SingleFlight(Mutex<HashMap<CacheKey, Flight>>);
 
 impl SingleFlight {
-    /// The answer of the check for this credential that is under way, or else of this one.
+    /// The result of the running check of this credential; without one, runs `check`.
     pub(super) async fn join<F: Future<Output = Answer>>(
         &self,
         key: CacheKey,
@@ -26,12 +26,12 @@ impl SingleFlight {
             key,
             flight,
         };
-        // If the call that checks is dropped, the next one that waits checks.
+        // If the call that runs the check is dropped, the next waiting call runs it.
         seat.flight.get_or_init(check).await.clone()
     }
 }
 
-/// Whoever leaves last, with an answer or because the call was dropped, clears up.
+/// The last holder removes the entry, after an answer or because the call was dropped.
 struct Seat<'a> {
     single_flight: &'a SingleFlight,
     key: CacheKey,
@@ -41,7 +41,7 @@ struct Seat<'a> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let mut single_flight = self.single_flight.0.lock();
-        // A flight with an answer takes nobody any more: the cache has it if it is good.
+        // A check with an answer accepts no more calls: if it was valid, the cache has it.
         // Others join only under the lock, so two holders are this one and the map.
         let is_last = self.flight.initialized() || Arc::strong_count(&self.flight) <= 2;
         let is_listed = single_flight

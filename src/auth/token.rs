@@ -5,24 +5,24 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Begins every token, so that scanners for leaked secrets know it.
+/// Prefix of every token, so that secret scanners recognize it.
 const PREFIX: &str = "pw";
 const ID_BYTES: usize = 6;
 const SECRET_BYTES: usize = 32;
 
-/// A token that was just made. The text is shown once and kept nowhere.
+/// A new token. The text is shown once and not stored.
 #[derive(Debug)]
 pub struct NewToken {
     /// `pw_ID_SECRET`.
     pub text: SecretString,
     /// The `ID` in it.
     pub id: String,
-    /// What is kept of it.
+    /// The part that is stored.
     pub hash: TokenHash,
 }
 
 impl NewToken {
-    /// Makes one with 256 random bits.
+    /// Creates a token with 256 random bits.
     pub fn random() -> Self {
         let id = hex(&rand::random::<[u8; ID_BYTES]>());
         let secret = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; SECRET_BYTES]>());
@@ -35,7 +35,7 @@ impl NewToken {
     }
 }
 
-/// The id in a token's text; none if it has not the form of one.
+/// The id in a token's text; none if the text is malformed.
 pub(super) fn id_in(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
     let (prefix, rest) = text.split_once('_')?;
@@ -57,7 +57,7 @@ impl TokenHash {
         Self(Sha256::digest(text).into())
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -75,7 +75,7 @@ impl TokenHash {
         hex(&self.0)
     }
 
-    /// Whether it is the token's. Takes as long for one as for any other.
+    /// Whether the token matches. Takes the same time for all tokens.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
         Self::of(text).0.ct_eq(&self.0).into()
     }

@@ -5,11 +5,11 @@ use tokio::{sync::Semaphore, task};
 
 use super::PasswordHash;
 
-/// Passwords that may wait to be checked, those that are being checked not counted.
+/// Passwords that may wait for a check, in addition to those that are being checked.
 const MOST_WAITING: usize = 64;
 
-/// Checks passwords, of which each takes tens of milliseconds and 19 MiB: on threads of
-/// their own, few at once, so that wrong ones cannot take the machine from the service.
+/// Checks passwords; each check takes tens of milliseconds and 19 MiB. They run on their
+/// own threads, few at a time, so that wrong passwords cannot starve the service.
 #[derive(Debug)]
 pub(super) struct Verifier {
     places: Semaphore,
@@ -18,12 +18,12 @@ pub(super) struct Verifier {
     pub(super) runs: std::sync::atomic::AtomicUsize,
 }
 
-/// Too many wait already.
+/// Too many checks wait already.
 #[derive(Debug)]
 pub(super) struct Full;
 
 impl Default for Verifier {
-    /// One that leaves half of the processors to the service.
+    /// Uses at most half of the processors, and leaves the rest to the service.
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         Self::with_threads((processors / 2).max(1))
@@ -40,7 +40,7 @@ impl Verifier {
         }
     }
 
-    /// Whether the hash is the password's.
+    /// Whether the password matches the hash.
     pub(super) async fn matches(
         &self,
         hash: PasswordHash,
@@ -52,8 +52,8 @@ impl Verifier {
         #[cfg(test)]
         self.runs.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let checking = task::spawn_blocking(move || {
-            // Held by the thread and not by the call: a caller who hangs up does not
-            // make room for another one while the work goes on.
+            // Held by the thread and not by the call: a caller that disconnects does not
+            // free the permit while the check still runs.
             let _running = running;
             hash.matches(password.expose_secret())
         });

@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and the errors that lead to them.
+//! Exit codes of commands, and the errors that lead to them.
 
 use std::{fmt::Write as _, io, process::ExitCode};
 
@@ -11,25 +11,25 @@ use crate::cli::connect::unreachable::root_cause;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// All went well.
+    /// Success.
     Ok = 0,
     /// The job failed.
     JobFailed = 1,
     /// The command line is wrong, or a file, directory or output that it uses is.
     Usage = 2,
-    /// What was sent is not valid.
+    /// The input is not valid.
     Invalid = 3,
-    /// What was asked for does not exist.
+    /// The resource does not exist.
     NotFound = 4,
-    /// The state of things forbids it.
+    /// The current state does not allow it.
     Conflict = 5,
-    /// The caller may not.
+    /// The caller is not authenticated or not authorized.
     NotAllowed = 6,
-    /// The service cannot answer.
+    /// The service is unavailable.
     Unavailable = 7,
-    /// The answer took too long.
+    /// The response took too long.
     Deadline = 8,
-    /// Somebody else cancelled the job.
+    /// The job was cancelled, but not by this command.
     CancelledByOther = 9,
     /// Ctrl-C.
     Interrupted = 130,
@@ -41,10 +41,10 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do its work.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The arguments do not make sense together.
+    /// The arguments contradict each other.
     Usage(String),
     /// The input is no pipeline.
     Invalid(String),
@@ -54,7 +54,7 @@ pub(crate) enum Failure {
     NotFound(String),
     /// Something else is in the way.
     Conflict(String),
-    /// The service or the system does not let this one in.
+    /// The service or the system denies access.
     NotAllowed(String),
     /// A file, a directory or an output of this machine cannot be used.
     Local(String),
@@ -62,7 +62,7 @@ pub(crate) enum Failure {
     Service(String),
     /// The service refused, or could not be reached.
     Status(Box<Status>),
-    /// The service refused, and the person can do this about it.
+    /// The service refused; the text is a hint for the user.
     Hinted(Box<Status>, String),
     /// Standard output could not be written.
     Output(io::Error),
@@ -78,14 +78,14 @@ impl Failure {
             Self::Conflict(_) => Exit::Conflict,
             Self::NotAllowed(_) => Exit::NotAllowed,
             Self::Status(status) | Self::Hinted(status, _) => exit_of(status.code()),
-            // A reader that has seen enough, such as `head`, is no failure.
+            // A reader that stops reading, such as `head`, is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => Exit::Usage,
             Self::Service(_) => Exit::Unavailable,
         }
     }
 
-    /// What a person is told; nothing where nobody reads on.
+    /// The message for the user; none if the reader of the output is gone.
     pub(crate) fn message(&self) -> Option<String> {
         match self {
             Self::Usage(text)
@@ -104,8 +104,8 @@ impl Failure {
     }
 }
 
-/// The service's error for something that does not exist, for look-ups by name: the service
-/// is only asked for a list, so it does not say it by itself.
+/// The service's error for something that does not exist, for look-ups by name: they list
+/// resources, so the service does not return it by itself.
 pub(crate) fn not_found(reason: &str, message: String) -> Failure {
     let mut details = ErrorDetails::new();
     details.set_error_info(reason, "pipewright", []);
@@ -118,8 +118,8 @@ impl From<Status> for Failure {
     }
 }
 
-/// 1 is kept for jobs that failed, so that a script never takes a broken
-/// service for a broken build.
+/// 1 is reserved for failed jobs, so that a script never confuses a broken service with a
+/// broken build.
 fn exit_of(code: Code) -> Exit {
     match code {
         Code::Ok => Exit::Ok,

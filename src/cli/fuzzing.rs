@@ -1,12 +1,12 @@
-//! Doors for `fuzz/`.
+//! Entry points for `fuzz/`.
 
 use super::{commands::file, present::json};
 use crate::proto::v1;
 
-/// What a pipeline file says, and which fields an update by it changes.
+/// Parses a pipeline file; returns the pipeline and the fields that an update by it changes.
 ///
 /// # Errors
-/// What a person is told of a file that is wrong.
+/// The message for the user if the file is wrong.
 pub fn pipeline_file(text: &str, source: &str) -> Result<(v1::Pipeline, Vec<String>), String> {
     let file = file::parse(text, source).map_err(|error| error.message().unwrap_or_default())?;
     let mask = file.mask();

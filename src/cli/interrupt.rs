@@ -1,4 +1,4 @@
-//! Ctrl-C, termination, and a terminal that goes away.
+//! SIGINT, SIGTERM and SIGHUP.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Service(format!("cannot take signals: {error}")))
 }
 
-/// SIGINT, SIGTERM and hang-ups from now on; the default action, death, is off.
+/// Listens to SIGINT, SIGTERM and SIGHUP instead of their default action.
 pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
@@ -24,8 +24,8 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Starts to listen, for a command with a person in front of it: SIGHUP stops it,
-    /// unless the caller has it ignored, as `nohup` does.
+    /// For an interactive command: SIGHUP stops it, unless its parent ignores the signal, as
+    /// `nohup` does.
     pub(crate) fn listen() -> Result<Self, Failure> {
         let is_ignored = is_hangup_ignored();
         Self::with(|hung_up| {
@@ -35,24 +35,25 @@ impl Interrupts {
             let mut hangup = listen(SignalKind::hangup())?;
             tokio::spawn(async move {
                 hangup.recv().await;
-                // Once: a shell sends another one, which is not more urgent.
+                // Once: a shell sends another one, which must not count as a second interrupt.
                 hung_up.notify_one();
             });
             Ok(())
         })
     }
 
-    /// Starts to listen, for a service: SIGHUP stops it if its terminal has gone away,
-    /// and is otherwise the call for a reload.
+    /// For a service: SIGHUP stops it if its terminal was closed, and otherwise requests a
+    /// reload.
     pub(crate) fn of_service(reload: Arc<Notify>) -> Result<Self, Failure> {
         let had_terminal = has_terminal() && !is_hangup_ignored();
         Self::with(|hung_up| {
             let mut hangup = listen(SignalKind::hangup())?;
             tokio::spawn(async move {
                 while hangup.recv().await.is_some() {
-                    match had_terminal && !has_terminal() {
-                        true => hung_up.notify_one(),
-                        false => reload.notify_one(),
+                    if had_terminal && !has_terminal() {
+                        hung_up.notify_one();
+                    } else {
+                        reload.notify_one();
                     }
                 }
             });
@@ -70,7 +71,7 @@ impl Interrupts {
         })
     }
 
-    /// Waits for the next one. May be dropped and called again.
+    /// Waits for the next one. Cancel-safe.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -85,7 +86,7 @@ fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
-/// Whether SIGHUP was ignored already when this process was started. Only Linux tells.
+/// Whether SIGHUP was ignored already when this process was started. Known only on Linux.
 fn is_hangup_ignored() -> bool {
     const SIGHUP: u64 = 1;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

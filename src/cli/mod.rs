@@ -81,7 +81,7 @@ enum Command {
 }
 
 impl Cli {
-    /// The form of results and errors.
+    /// The output format of results and errors.
     fn format(&self) -> Format {
         use Command::{
             CreatePipeline, DeletePipeline, GetPipeline, TriggerPipeline, UpdatePipeline,
@@ -103,10 +103,10 @@ const JSON_COMMANDS: [&str; 5] = [
     "delete-pipeline",
 ];
 
-/// Longest wait for threads at the end.
+/// Longest wait for threads at exit.
 const SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// Does what the arguments of this process say.
+/// Runs the command in the arguments of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -124,8 +124,8 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(dispatch(cli.command, format));
-    // What is dropped ends the stages that it runs. A thread that still writes to a
-    // terminal which stands still is not waited for.
+    // Dropping the runtime ends its stages. A thread that still writes to a
+    // blocked terminal is not waited for.
     runtime.shutdown_timeout(SHUTDOWN);
     match ended {
         Ok(exit) => exit.into(),
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The form that arguments ask for which cannot be parsed.
+/// The output format requested by arguments that cannot be parsed.
 fn format_of(arguments: &[String]) -> Format {
     let asks = |pair: &[String]| {
         matches!(&*pair[0], "-ojson" | "-o=json" | "--output=json")
@@ -152,7 +152,7 @@ fn format_of(arguments: &[String]) -> Format {
     }
 }
 
-/// Prints help, the version, or what is wrong with the arguments.
+/// Prints the help, the version, or the error in the arguments.
 fn not_parsed(error: &clap::Error, format: Format) -> ExitCode {
     if !error.use_stderr() {
         return match error.print().map_err(Failure::Output) {
@@ -163,14 +163,14 @@ fn not_parsed(error: &clap::Error, format: Format) -> ExitCode {
     if format == Format::Table
         || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
-        // There is no other place to say that standard error is closed.
+        // If standard error is closed, there is no place to report that.
         let _ = error.print();
         return Exit::Usage.into();
     }
     report(&Failure::Usage(usage_message(error)), format)
 }
 
-/// What is wrong, without the usage and the hints that follow it.
+/// The error message, without the usage and the hints after it.
 fn usage_message(error: &clap::Error) -> String {
     let text = error.to_string();
     let message = text.strip_prefix("error: ").unwrap_or(&text);

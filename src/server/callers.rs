@@ -1,4 +1,4 @@
-//! Who may call, and the files that say so.
+//! Authentication of callers, and reloads of its files.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     http::Certificates,
 };
 
-/// Tells callers as the settings say.
+/// The authenticator of the settings.
 pub(super) fn authenticator(
     config: &Config,
     clock: &Arc<dyn Clock>,
@@ -30,7 +30,7 @@ pub(super) fn authenticator(
     }))
 }
 
-/// What the service says of its callers when it starts.
+/// The accepted callers, for the log line at the start.
 pub(super) fn callers(access: &Access) -> &'static str {
     match access {
         Access::Open => "anybody who reaches this address, without credentials",
@@ -39,19 +39,19 @@ pub(super) fn callers(access: &Access) -> &'static str {
     }
 }
 
-/// Passwords and tokens are for nobody else's eyes.
+/// Warns if passwords and tokens can be read on the network.
 pub(super) fn warn_of_clear_text(access: &Access, address: SocketAddr, is_encrypted: bool) {
     let is_shown = !matches!(access, Access::Open) && !is_encrypted;
     if is_shown && !address.ip().is_loopback() {
         tracing::warn!(
-            "credentials come over the network in the clear, unless something in front of this \
+            "credentials are sent over the network in plaintext, unless a proxy in front of this \
              service encrypts them; set tls_certificate and tls_key"
         );
     }
 }
 
-/// Reads credentials and certificates again whenever it is told to. Each logs by itself
-/// what is wrong, and then keeps what it has.
+/// Reloads credentials and certificates at each notification. Each logs its own errors, and
+/// then keeps what it has.
 pub(super) fn reload(
     told: Arc<Notify>,
     authenticator: &Arc<Authenticator>,

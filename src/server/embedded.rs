@@ -1,4 +1,4 @@
-//! The runner in the service's own process.
+//! The runner in the process of the service.
 
 use std::{collections::BTreeMap, env::consts, fs, sync::Arc};
 
@@ -12,14 +12,14 @@ use crate::{
 
 use super::{ServeError, unusable};
 
-/// What the process itself has open: standard streams, the listener, the runtime, the locks
-/// of directories, and what is read again when it changes.
+/// Open files of the process itself: standard streams, the listener, the runtime, the locks
+/// of directories, and files that are reloaded when they change.
 const FILES_OF_THE_PROCESS: u64 = 24;
-/// What a stage has open at the most: the pipes of its supervisor while that starts, its log,
-/// and what the preparation and the removal of its workspace read.
+/// Maximum of open files of a stage: the pipes of its supervisor while that starts, its log,
+/// and the files that the preparation and the removal of its workspace read.
 const FILES_OF_A_STAGE: u64 = 12;
 
-/// A runner in this process, if that is asked for.
+/// A runner in this process, if the settings have one.
 pub(super) async fn prepare(
     engine: &Arc<Engine>,
     settings: Option<EmbeddedRunner>,
@@ -40,7 +40,7 @@ pub(super) async fn prepare(
     prepared.map(Some).map_err(ServeError::Unprepared)
 }
 
-/// Files that the process and the stages of its runner may have open at once.
+/// Files that the process and the stages of its runner may have open at the same time.
 pub(super) fn open_files(runner: Option<&EmbeddedRunner>) -> u64 {
     let workers = runner.map_or(0, |runner| runner.workers as u64);
     workers
@@ -60,8 +60,8 @@ pub(super) async fn run(
     runner.run(stop).await
 }
 
-/// The labels of the embedded runner: the operating system and the architecture, as
-/// Rust names them.
+/// The labels of the embedded runner: the operating system and the architecture, with
+/// the names of Rust.
 pub fn embedded_labels() -> BTreeMap<String, String> {
     BTreeMap::from([
         ("os".to_owned(), consts::OS.to_owned()),
@@ -69,7 +69,7 @@ pub fn embedded_labels() -> BTreeMap<String, String> {
     ])
 }
 
-/// Finds out before anybody is served whether there can be workspaces.
+/// Checks that workspaces can be created, before the service accepts calls.
 pub(super) fn check_workspaces(runner: Option<&EmbeddedRunner>) -> Result<(), ServeError> {
     if let Some(runner) = runner
         && let Execution::Isolated {

@@ -1,4 +1,4 @@
-//! The page of metrics, for whoever may see all projects.
+//! The metrics endpoint, for callers that may see all projects.
 
 use std::{
     convert::Infallible,
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// How often what was measured is added up.
+/// How often measurements are aggregated.
 const UPKEEP: Duration = Duration::from_secs(10);
 
-/// The page; none if something else counts in this process.
+/// The endpoint; none if another recorder is installed in this process.
 pub(super) fn page(
     engine: &Arc<Engine>,
     authenticator: &Arc<Authenticator>,
@@ -40,7 +40,7 @@ pub(super) fn page(
             return None;
         }
     };
-    // There from the start, so that an alert sees the first loss as an increase.
+    // Registered at the start, so that an alert sees the first loss as an increase.
     for fault in StorageFault::ALL {
         counter!(LOG_DROPPED, "reason" => fault.name()).increment(0);
     }
@@ -69,8 +69,8 @@ pub(super) fn page(
     Some(BoxCloneSyncService::new(answer))
 }
 
-/// Adds up what was measured, also while nobody asks: every measurement is kept until
-/// then. For as long as there is the engine.
+/// Aggregates measurements, also without scrapes: every measurement is stored until then.
+/// Ends when the engine is dropped.
 async fn upkeep(metrics: &PrometheusHandle, engine: Weak<Engine>) {
     while engine.strong_count() > 0 {
         metrics.run_upkeep();
@@ -86,7 +86,7 @@ struct Refusal {
     retry_after: Option<Duration>,
 }
 
-/// Metrics of all projects are for those who see all projects.
+/// Metrics of all projects are for callers that may see all projects.
 async fn admit(authenticator: &Authenticator, request: &Request<()>) -> Result<(), Refusal> {
     let presented = presented(request.headers(), request.extensions());
     let session = authenticator.authenticate(presented).await?;
@@ -103,7 +103,7 @@ async fn admit(authenticator: &Authenticator, request: &Request<()>) -> Result<(
 
 const NEEDED: &str = "this page needs the role viewer in all projects";
 
-/// As calls are refused, in the terms of HTTP.
+/// The HTTP response for a refused caller.
 impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
         let (status, reason, retry_after) = match error {
@@ -135,7 +135,7 @@ impl From<AuthError> for Refusal {
 }
 
 impl Refusal {
-    /// Counts it, as refused calls are.
+    /// Counts the refusal, like that of a call.
     fn response(self) -> Response<String> {
         counter!(REFUSALS, "reason" => self.reason.name()).increment(1);
         let mut response = Response::new(format!("{}\n", self.message));
@@ -154,13 +154,13 @@ impl Refusal {
     }
 }
 
-/// As `Retry-After` has them (RFC 9110, 10.2.3): not less than the time itself, and never 0.
+/// Seconds for `Retry-After` (RFC 9110, 10.2.3): rounded up, and never 0.
 fn whole_seconds(time: Duration) -> u64 {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     seconds.max(1)
 }
 
-/// What is only looked at when somebody asks.
+/// Sets the gauges that are only read at a scrape.
 fn tell(stats: Stats) {
     let Stats {
         queued_stages,

@@ -1,4 +1,4 @@
-//! The services behind their gate, as gRPC and gRPC-Web.
+//! The services behind the middleware, as gRPC and gRPC-Web.
 
 use std::{
     convert::Infallible,
@@ -50,7 +50,7 @@ pub(super) async fn services(
 ) -> Result<(HealthReporter, impl Calls), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::Serving).await;
-    // The codec's own limit is no smaller than any that a method has.
+    // The limit of the codec is at least that of every method.
     let max = usize::try_from(limits.max_message).unwrap_or(usize::MAX);
     let pipelines = PipelineServiceServer::new(Pipelines::new(Arc::clone(engine)));
     let jobs = JobServiceServer::new(Jobs::new(Arc::clone(engine)));
@@ -85,7 +85,7 @@ pub(super) async fn services(
     Ok((health, Gates { grpc, grpc_web }))
 }
 
-/// The services by their names: those that most calls are of without a router.
+/// The services by name: the most frequently called ones bypass the router.
 struct Services {
     pipelines: PipelineServiceServer<Pipelines>,
     jobs: JobServiceServer<Jobs>,
@@ -129,8 +129,8 @@ where
     }
 }
 
-/// The one gate, for those who speak gRPC and for those who speak gRPC-Web, which is
-/// around it so that what it refuses reaches browsers, too.
+/// The middleware for gRPC and gRPC-Web. The gRPC-Web layer is outside of it, so that
+/// refusals reach browsers, too.
 struct Gates {
     grpc: Middleware<Shared>,
     grpc_web: GrpcWebService<Middleware<Shared>>,
@@ -159,7 +159,7 @@ impl Calls for Gates {
     }
 }
 
-/// The headers as tonic-web knows them. It would refuse text in several padded pieces, so it
+/// The headers for tonic-web. It would refuse Base64 text in several padded chunks, so it
 /// gets every body as binary, and the middleware decodes text.
 fn canonical(request: &mut Request<Incoming>, is_text: bool) {
     const BINARY: HeaderValue = HeaderValue::from_static("application/grpc-web+proto");
@@ -201,7 +201,7 @@ pub(super) async fn set_health(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-/// Says in gRPC what the front refuses.
+/// Converts the router's refusals to gRPC.
 pub(super) fn refuse(refusal: &Refusal) -> HeaderMap {
     refused_in_front(reason(refusal.rule), &refusal.message, refusal.setting)
 }
@@ -218,9 +218,9 @@ fn reason(rule: Rule) -> Reason {
 mod tests {
     use super::*;
 
-    /// The front counts by its own word, and callers read the API's.
+    /// The router counts refusals by its own names, and callers read those of the API.
     #[test]
-    fn what_the_front_counts_is_what_callers_read() {
+    fn the_routers_reasons_are_those_of_the_api() {
         for rule in [Rule::Connections, Rule::Hosts, Rule::Origins] {
             assert_eq!(rule.reason(), reason(rule).name());
         }

@@ -221,7 +221,7 @@ fn a_token_is_written_to_a_file_of_its_owners_alone() {
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("pw_") && text.ends_with('\n'), "{text}");
 
-    // What is in the way stays, and no token is made that nobody has.
+    // What is in the way stays, and no token is made that no one has.
     let before = place.text();
     let refused = create("other", "");
     assert_eq!(refused.code, Some(5), "{refused:?}");
@@ -260,7 +260,7 @@ fn a_token_that_cannot_be_printed_is_not_made() {
 }
 
 #[test]
-fn a_token_in_a_file_that_others_can_read_is_warned_of() {
+fn a_token_in_a_file_that_others_can_read_causes_a_warning() {
     let place = Credentials::new();
     let file = place.directory.path().join("printed");
     for (bits, is_warned) in [(0o600, false), (0o640, true), (0o644, true)] {
@@ -309,7 +309,7 @@ fn a_token_is_rotated_with_an_overlap() {
     assert_eq!(list()["id"], id(&third.ok()).as_str());
     assert!(list()["replaced"].is_null());
     for (line, code) in [
-        ("token rotate nobody", 4),
+        ("token rotate unknown", 4),
         ("token rotate ci --overlap 5", 2),
         ("token rotate ci --force", 2),
     ] {

@@ -268,7 +268,7 @@ async fn the_checkout_example_runs_on_a_served_repository() {
     assert!(ran.stdout.contains("[test] hello from git\n"), "{ran:?}");
     assert!(ran.stdout.contains("[deploy] HELLO FROM GIT\n"), "{ran:?}");
 
-    // A tag goes before a branch, which is told only where there are both.
+    // A tag takes precedence over a branch; this is reported only if there are both.
     git(&["-C", "hello.git", "tag", "both", "main"]);
     let told = "hides a branch of the same name";
     let only_tag = run(&["--ref", "both"]).await;
@@ -317,7 +317,7 @@ fn a_link_in_the_place_of_a_workspace_is_not_followed() {
 }
 
 #[test]
-fn a_workspace_that_a_stage_removed_moved_or_replaced_is_told() {
+fn a_workspace_that_a_stage_removed_moved_or_replaced_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     for (command, told) in [
         (
@@ -349,7 +349,7 @@ fn a_workspace_that_a_stage_removed_moved_or_replaced_is_told() {
 }
 
 #[test]
-fn a_job_that_failed_is_told_by_the_exit_code_where_its_output_cannot_be_written() {
+fn a_failed_job_sets_the_exit_code_if_its_output_cannot_be_written() {
     let full = || {
         fs::OpenOptions::new()
             .write(true)
@@ -396,7 +396,7 @@ fn a_directory_that_cannot_be_used_is_no_unavailable_service() {
 }
 
 #[test]
-fn a_secret_that_is_too_short_to_be_masked_is_told() {
+fn a_secret_that_is_too_short_to_be_masked_is_reported() {
     let mut command = pipewright(&["run", "examples/hello.yaml", "--secret-var", "S"]);
     let short = crate::binary::Ran::of(command.env("S", "abc").output().unwrap());
     let told = "secret variable S has fewer than 4 bytes";

@@ -152,9 +152,9 @@ fn a_command_continues_the_trace_of_the_triggering_call() {
     assert!(without.contains("[s] parent  state \n"), "{without}");
 }
 
-/// What became of a log is told to whoever reads it, to whoever watches and to the operator.
+/// A gap in a log is reported to its readers, to watchers of the job and to the operator.
 #[test]
-fn a_log_that_cannot_be_stored_is_told_everywhere() {
+fn a_log_that_cannot_be_stored_is_reported_everywhere() {
     let logs = tempfile::tempdir().unwrap();
     let log_dir = logs.path().join("logs");
     let mut served = Served::start(&["--log-dir", log_dir.to_str().unwrap()]);
@@ -187,7 +187,7 @@ fn a_log_that_cannot_be_stored_is_told_everywhere() {
         warning.contains("removed") && warning.contains(&job),
         "{warning}"
     );
-    // The next one is counted, and not told so soon again.
+    // The next loss is counted, and its log line is throttled.
     served.run(&["pipeline", "trigger", "p", "--watch"]);
     assert_eq!(metrics(&served)[lost], 20.0);
     served.process.signal(rustix::process::Signal::TERM);

@@ -79,7 +79,7 @@ fn a_remote_runner_runs_the_stages_of_a_service() {
     assert_eq!(runner.finish().code, Some(0));
     let left: Vec<_> = entries(&workspaces);
     assert_eq!(left, ["runner-id"]);
-    // At once, and not when it was silent for as long as a lease lives.
+    // Immediately, and not only after a silence as long as the life of a lease.
     assert_eq!(show(&served, "one")["state"], "STATE_OFFLINE");
 }
 

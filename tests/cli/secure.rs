@@ -51,7 +51,7 @@ impl Secure {
             .args(["--tls-certificate", &secure.file("service.crt")])
             .args(["--tls-key", &secure.file("service.key")])
             .args(["--tls-client-ca", &secure.file("ca.pem")])
-            // Longer than a test takes: what is shown at once must not come of silence.
+            // Longer than a test takes: what is shown immediately must not result from silence.
             .args(["--lease-ttl", "10m"])
             .env("TMPDIR", secure.directory.path())
             .env("RUST_LOG", log)
@@ -182,7 +182,7 @@ fn users_tokens_and_runners_are_authorized_by_role() {
     secure.process.as_ref().unwrap().signal(Signal::HUP);
     let ended = runner.finish();
     assert_eq!(ended.code, Some(6), "{ended:?}");
-    let hint = "knows nobody by a name in the client certificate";
+    let hint = "knows no principal for the names in the client certificate";
     assert!(ended.stderr.contains(hint), "{ended:?}");
     assert_eq!(secure.client(&["pipeline", "list"], &ci).code, Some(6));
 
@@ -211,7 +211,7 @@ fn users_tokens_and_runners_are_authorized_by_role() {
 }
 
 #[test]
-fn a_runner_takes_up_new_tokens_and_says_at_once_when_its_own_is_revoked() {
+fn a_runner_switches_to_new_tokens_and_reports_a_revoked_one_immediately() {
     let secure = Secure::start(
         |secure| {
             let token = ["token", "create", "far", "--role", "runner", "--token-out"];

@@ -22,9 +22,9 @@ use crate::{
     processes::living,
 };
 
-/// Path of the terminal that this process is to take.
+/// Path of the terminal that this process takes as controlling terminal.
 const TERMINAL: &str = "TAKE_TERMINAL";
-/// Arguments of what it is to become then, one on each line.
+/// Arguments of the command that it then executes, one per line.
 const BECOME: &str = "BECOME_PIPEWRIGHT";
 
 /// Not a test by itself: the process that another test starts, so that `pipewright` leads
@@ -42,7 +42,7 @@ fn takes_a_terminal() {
     panic!("{error}");
 }
 
-/// Starts the binary in a terminal; answers with the other end of that.
+/// Starts the binary in a terminal; returns the other end of the terminal.
 fn start_in_terminal(arguments: &[&str], temporary: &Path) -> (Running, OwnedFd) {
     let controller =
         openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
@@ -104,7 +104,7 @@ fn a_service_whose_terminal_goes_away_stops() {
     let arguments = ["serve", "--listen", "127.0.0.1:0"];
     let (mut running, terminal) = start_in_terminal(&arguments, &temporary);
     running.until_stderr("listening");
-    // The terminal is there: a call for a reload.
+    // The terminal is still open: SIGHUP requests a reload.
     running.signal(Signal::HUP);
     running.until_stderr("reading credentials");
     drop(terminal);
@@ -171,7 +171,7 @@ fn the_next_start_removes_what_a_killed_one_left() {
 }
 
 #[test]
-fn two_at_once_leave_each_others_directories_alone() {
+fn concurrent_runs_leave_each_others_directories_alone() {
     let directory = tempfile::tempdir().unwrap();
     let temporary = temporary(directory.path());
     let file = waiting(directory.path());

@@ -11,7 +11,7 @@ const HEADER: &str = "\
 
 ";
 
-/// A credentials file that is being changed. What people wrote into it stays.
+/// A credentials file that is being changed. Comments and formatting are preserved.
 pub struct Draft {
     document: DocumentMut,
     entries: Vec<Entry>,
@@ -31,7 +31,7 @@ impl Draft {
     /// Adds an entry.
     ///
     /// # Errors
-    /// If another has its name or its certificate.
+    /// If another entry has its name or its certificate.
     pub fn add(&mut self, entry: &Entry) -> Result<(), CredentialsError> {
         let name = &entry.principal.name;
         for other in &self.entries {
@@ -63,8 +63,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Removes the entry of this kind with this name, or the token with this id, and
-    /// gives its name.
+    /// Removes the entry of this kind with this name, or the token with this id. Returns its
+    /// name.
     ///
     /// # Errors
     /// If there is none.
@@ -87,7 +87,7 @@ impl Draft {
         Ok(name)
     }
 
-    /// Gives a user another password.
+    /// Changes the password of a user.
     ///
     /// # Errors
     /// If there is no such user.
@@ -115,7 +115,7 @@ impl Draft {
         found.ok_or_else(|| self.not_found(Kind::Token, name))
     }
 
-    /// Gives a name another token.
+    /// Replaces the token of this name.
     ///
     /// # Errors
     /// If there is no token of this name.
@@ -130,7 +130,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Revokes the token with this id that was replaced by another one, and gives the name of
+    /// Revokes the token with this id that was replaced by another one. Returns the name of
     /// both; none if there is no such token.
     pub fn revoke_replaced(&mut self, id: &str) -> Option<String> {
         let has_replaced = |entry: &&Entry| match &entry.proof {
@@ -143,7 +143,7 @@ impl Draft {
         Some(name)
     }
 
-    /// Gives an entry other roles.
+    /// Replaces the roles of an entry.
     ///
     /// # Errors
     /// If there is none of this kind and name.
@@ -185,8 +185,8 @@ impl Draft {
         }
     }
 
-    /// A comment right above an entry goes with it. What stands before a blank line is
-    /// about more than the entry, and moves to what comes next.
+    /// A comment directly above an entry is removed with it. A comment before a blank line is
+    /// about more than the entry, and moves to the next one.
     fn keep_comment(&mut self, removed: &Table) {
         let prefix = removed.decor().prefix().and_then(|prefix| prefix.as_str());
         let Some((kept, _)) = prefix.and_then(|prefix| prefix.rsplit_once("\n\n")) else {
@@ -226,7 +226,7 @@ fn position(tables: &ArrayOfTables, name: &str) -> Option<usize> {
         .position(|table| table.get("name").and_then(Item::as_str) == Some(name))
 }
 
-/// Sets a field and leaves the comment behind it.
+/// Sets a field and preserves the comment after it.
 fn set(table: &mut Table, field: &str, mut value: Value) {
     if let Some(old) = table.get(field).and_then(Item::as_value) {
         *value.decor_mut() = old.decor().clone();
@@ -256,7 +256,7 @@ fn table(entry: &Entry) -> Table {
     table
 }
 
-/// The fields of a token, with those that it does not have.
+/// All fields of a token; none for those that are unset.
 fn token_fields(token: &Token) -> [(&'static str, Option<Value>); 5] {
     let Token {
         id,

@@ -5,14 +5,14 @@ use toml_edit::{Item, Table, TableLike, Value};
 use super::problems::{Finding, shown};
 use crate::auth::{Grant, Grants, Replaced, Role, TokenHash, token::is_id};
 
-/// The fields of one entry of the file. Each that is wrong is noted and read as none.
+/// The fields of one entry of the file. Errors are recorded, and the field is read as none.
 pub(super) struct Fields<'a, 't> {
     pub(super) table: &'a Table,
     pub(super) finding: &'a mut Finding<'t>,
 }
 
 impl<'a> Fields<'a, '_> {
-    /// Notes fields that are none of these.
+    /// Reports fields other than these.
     pub(super) fn only(&mut self, known: &[&str]) {
         for (name, _) in self.table.iter().filter(|(name, _)| !known.contains(name)) {
             let at = self.table.key(name).and_then(toml_edit::Key::span);
@@ -43,7 +43,7 @@ impl<'a> Fields<'a, '_> {
         text
     }
 
-    /// A field that need not be there. As text or as a date of TOML's own.
+    /// An optional field, as text or as a TOML date.
     pub(super) fn time(&mut self, field: &str) -> Option<SystemTime> {
         let item = self.table.get(field)?;
         let text = match item.as_value() {
@@ -59,7 +59,7 @@ impl<'a> Fields<'a, '_> {
         time
     }
 
-    /// The token that was replaced, as a rotation writes it.
+    /// The replaced token, as a rotation writes it.
     pub(super) fn replaced(&mut self) -> Option<Replaced> {
         let item = self.table.get("replaced")?;
         let read = |table: &dyn TableLike| {
@@ -93,12 +93,12 @@ impl<'a> Fields<'a, '_> {
             self.wrong("roles", what);
             return None;
         };
-        let before = self.finding.mistakes.len();
+        let before = self.finding.problems.len();
         let grants: Grants = roles
             .iter()
             .flat_map(|(project, given)| self.of_project(roles, project, given))
             .collect();
-        let is_right = self.finding.mistakes.len() == before;
+        let is_right = self.finding.problems.len() == before;
         if is_right && grants.0.is_empty() {
             self.wrong("roles", "`roles` gives none; { \"*\" = \"viewer\" } is one");
             return None;

@@ -18,7 +18,7 @@ pub use problems::{Problem, Problems};
 
 use super::{Entry, Exposed, FileIdentity, Kind, Subject};
 
-/// A credentials file, which may not be there yet.
+/// A credentials file, which need not exist yet.
 #[derive(Clone, Debug)]
 pub struct CredentialsFile {
     path: PathBuf,
@@ -27,60 +27,45 @@ pub struct CredentialsFile {
 /// Why a credentials file could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
-    /// It is not there.
     #[error(
         "there is no credentials file {}; `pipewright user add` makes one",
         path.display()
     )]
-    Missing {
-        /// Where it should be.
-        path: PathBuf,
-    },
-    /// Others than its owner may read or change it.
+    Missing { path: PathBuf },
+    /// Other users may read or change it.
     #[error(transparent)]
     Exposed(#[from] Exposed),
-    /// The system does not let it be read or written.
+    /// It cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as a verb.
         what: &'static str,
-        /// With which file.
         path: PathBuf,
-        /// Why it failed.
         source: io::Error,
     },
-    /// What it says is wrong.
-    #[error("{} is not valid:{mistakes}", path.display())]
-    Wrong {
-        /// Where it is.
-        path: PathBuf,
-        /// What is wrong.
-        mistakes: Problems,
-    },
-    /// No two principals have the same name.
+    /// Its content is not valid.
+    #[error("{} is not valid:{problems}", path.display())]
+    Wrong { path: PathBuf, problems: Problems },
+    /// Names of principals are unique.
     #[error("there is a {kind} named `{name}` already; take another name, or remove it first")]
     NameTaken {
-        /// The name.
         name: String,
-        /// Who has it.
+        /// The kind of principal that has it.
         kind: Kind,
     },
     /// A certificate belongs to one principal.
     #[error("certificates of {subject} are already those of `{name}`; remove it first")]
     SubjectTaken {
-        /// The name in the certificate.
+        /// Name in the certificate.
         subject: Subject,
-        /// Whose it is.
+        /// Principal that has it.
         name: String,
     },
-    /// Nothing has the name.
     #[error("there is no {kind} named `{name}`{}", hint(*but))]
     NotFound {
-        /// What was looked for.
         kind: Kind,
-        /// Under which name.
         name: String,
-        /// What has the name, if anything has.
+        /// The kind of entry that does have the name, if any.
         but: Option<Kind>,
     },
 }
@@ -90,41 +75,40 @@ fn hint(but: Option<Kind>) -> String {
 }
 
 impl CredentialsFile {
-    /// The file at a path, whether it is there or not.
+    /// The file at a path; it need not exist.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Everybody in it.
+    /// All entries.
     ///
     /// # Errors
-    /// If it cannot be read, if others can, or if something in it is wrong.
+    /// If it cannot be read, if other users can, or if it is not valid.
     pub fn entries(&self) -> Result<Vec<Entry>, CredentialsError> {
         Ok(self.read()?.0)
     }
 
-    /// Everybody in it, and which file that was.
+    /// All entries, and the identity of the file that was read.
     pub(super) fn read(&self) -> Result<(Vec<Entry>, FileIdentity), CredentialsError> {
         let (text, identity) = place::read(&self.path)?;
         Ok((self.parse(&text)?, identity))
     }
 
-    /// Which file it is now; none if it cannot be told.
+    /// The identity of the current file; none if it cannot be read.
     pub(super) fn identity(&self) -> Option<FileIdentity> {
         FileIdentity::at(&self.path)
     }
 
-    /// Changes it, or makes it. Whoever changes it meanwhile waits; whoever reads it
-    /// sees it as it was before or as it is after, also if the machine stops.
+    /// Changes or creates the file. Concurrent changes wait for each other. A reader sees
+    /// the file as it was before or after a change, also if the machine crashes.
     ///
     /// # Errors
-    /// If `change` gives one, or if the file cannot be read or written or is wrong;
-    /// it then stays as it was.
+    /// If `change` fails, or if the file cannot be read or written or is not valid. The file
+    /// is then unchanged.
     pub fn change<T>(
         &self,
         change: impl FnOnce(&mut Draft) -> Result<T, CredentialsError>,
@@ -136,20 +120,20 @@ impl CredentialsFile {
         let mut draft = Draft::new(document, entries);
         let done = change(&mut draft)?;
         let text = draft.text();
-        // Nothing is written that would not be read.
+        // Never write a file that could not be read again.
         self.parse(&text)?;
         place.write(&text)?;
         Ok(done)
     }
 
     pub(super) fn parse(&self, text: &str) -> Result<Vec<Entry>, CredentialsError> {
-        read::entries(text).map_err(|mistakes| self.wrong(mistakes.0))
+        read::entries(text).map_err(|problems| self.wrong(problems.0))
     }
 
-    fn wrong(&self, mistakes: Vec<Problem>) -> CredentialsError {
+    fn wrong(&self, problems: Vec<Problem>) -> CredentialsError {
         CredentialsError::Wrong {
             path: self.path.clone(),
-            mistakes: Problems(mistakes),
+            problems: Problems(problems),
         }
     }
 }

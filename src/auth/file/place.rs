@@ -8,9 +8,10 @@ use std::{
 use super::CredentialsError;
 use crate::auth::{FileIdentity, Readers, check_private};
 
-/// More than a hundred thousand entries need.
+/// Suffices for more than a hundred thousand entries.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
-/// Reads a file that is nobody else's.
+
+/// Reads the file, unless other users can read it.
 pub(super) fn read(path: &Path) -> Result<(String, FileIdentity), CredentialsError> {
     let mut file = File::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CredentialsError::Missing {
@@ -18,29 +19,30 @@ pub(super) fn read(path: &Path) -> Result<(String, FileIdentity), CredentialsErr
         },
         _ => cannot("read", path)(source),
     })?;
-    // Of the file that is read and not of one that has its name by now.
+    // Metadata of the open file: another one may have its name by now.
     let about = file.metadata().map_err(cannot("read", path))?;
     check_private(path, &about, Readers::Group)?;
     let mut text = String::new();
-    let read = match about.size() > MOST_BYTES {
-        true => Err(io::Error::other("it has more than 64 MiB")),
-        false => file.read_to_string(&mut text),
+    let read = if about.size() > MOST_BYTES {
+        Err(io::Error::other("it has more than 64 MiB"))
+    } else {
+        file.read_to_string(&mut text)
     };
     read.map_err(cannot("read", path))?;
     Ok((text, FileIdentity::of(&about)))
 }
 
-/// A file that nobody else changes meanwhile.
+/// A file that is locked against concurrent changes.
 pub(super) struct Locked {
     path: PathBuf,
     _lock: File,
 }
 
 impl Locked {
-    /// Waits until whoever changes the file has done so. The lock is a file beside it,
+    /// Waits until no other process changes the file. The lock is a file beside it,
     /// because the file itself is replaced by each change.
     pub(super) fn lock(path: &Path) -> Result<Self, CredentialsError> {
-        // A link stays one.
+        // A symbolic link is preserved.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let directory = directory(&path);
         let mut make = DirBuilder::new();
@@ -56,7 +58,7 @@ impl Locked {
         Ok(Self { path, _lock: file })
     }
 
-    /// Nothing, if it is not there yet.
+    /// Empty if it does not exist yet.
     pub(super) fn read(&self) -> Result<String, CredentialsError> {
         match read(&self.path) {
             Ok((text, _)) => Ok(text),
@@ -72,7 +74,7 @@ impl Locked {
 
     fn try_write(&self, text: &str) -> io::Result<()> {
         let directory = directory(&self.path);
-        // Has mode 0600 from its beginning.
+        // Created with mode 0600.
         let mut new = tempfile::NamedTempFile::new_in(directory)?;
         new.write_all(text.as_bytes())?;
         if let Ok(old) = fs::metadata(&self.path) {

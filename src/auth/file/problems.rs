@@ -1,11 +1,10 @@
 use std::{fmt, ops::Range};
 
-/// Something that is wrong with a credentials file. Never tells a hash.
+/// An error in a credentials file. Never contains a hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, from 1, if that is known.
+    /// Counted from 1, if known.
     pub line: Option<usize>,
-    /// What.
     pub what: String,
 }
 
@@ -18,7 +17,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a credentials file; one thing at least.
+/// All errors in a credentials file; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
@@ -26,29 +25,29 @@ impl fmt::Display for Problems {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .iter()
-            .try_for_each(|mistake| write!(out, "\n  {mistake}"))
+            .try_for_each(|problem| write!(out, "\n  {problem}"))
     }
 }
 
-/// Problems as they are found in a text.
+/// Collects the problems in a text.
 pub(super) struct Finding<'t> {
     text: &'t str,
-    pub(super) mistakes: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl<'t> Finding<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text,
-            mistakes: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
-    /// Notes a mistake at these bytes of the text.
+    /// Records a problem at these bytes of the text.
     pub(super) fn add(&mut self, at: Option<Range<usize>>, what: impl Into<String>) {
         let what = what.into();
         let line = at.map(|at| self.line(at.start));
-        self.mistakes.push(Problem { line, what });
+        self.problems.push(Problem { line, what });
     }
 
     pub(super) fn line(&self, offset: usize) -> usize {
@@ -57,11 +56,12 @@ impl<'t> Finding<'t> {
     }
 }
 
-/// Text of the file for a message: words only, for in a wrong place it may be a secret.
+/// Text of the file for a message: only words, as misplaced text may be a secret.
 pub(super) fn shown(text: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "._@-*".contains(c);
-    match text.len() <= 24 && text.chars().all(is_word) {
-        true => format!("`{text}`"),
-        false => "that".to_owned(),
+    if text.len() <= 24 && text.chars().all(is_word) {
+        format!("`{text}`")
+    } else {
+        "that".to_owned()
     }
 }

@@ -10,16 +10,16 @@ use crate::auth::{
     Entry, Kind, PasswordHash, Principal, Proof, Subject, Token, TokenHash, check_name, token,
 };
 
-/// Reads the text of a credentials file. Its mistakes are reported together, but for
-/// those of TOML's form, of which the first hides the rest.
+/// Parses a credentials file. All errors are reported together, except for TOML syntax
+/// errors: only the first of those is reported.
 pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Problems> {
     let mut finding = Finding::new(text);
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
-            // The error's own `Display` would show the line.
+            // The error's `Display` would show the line, which may hold a secret.
             finding.add(error.span(), error.message());
-            return Err(Problems(finding.mistakes));
+            return Err(Problems(finding.problems));
         }
     };
     let mut entries = Vec::new();
@@ -47,12 +47,11 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Problems> {
             }
         }
     }
-    match finding.mistakes.is_empty() {
-        true => Ok(entries),
-        false => {
-            finding.mistakes.sort_by_key(|mistake| mistake.line);
-            Err(Problems(finding.mistakes))
-        }
+    if finding.problems.is_empty() {
+        Ok(entries)
+    } else {
+        finding.problems.sort_by_key(|problem| problem.line);
+        Err(Problems(finding.problems))
     }
 }
 
@@ -143,7 +142,7 @@ fn subject(fields: &mut Fields<'_, '_>) -> Option<Subject> {
     Some(make(text.to_owned()))
 }
 
-/// What no two entries may share, with the lines where it was first.
+/// Values that must be unique, with the line of their first use.
 #[derive(Default)]
 struct Unique {
     names: HashMap<String, usize>,
@@ -154,7 +153,7 @@ struct Unique {
 impl Unique {
     fn check(&mut self, table: &Table, entry: Option<&Entry>, finding: &mut Finding<'_>) {
         let at = |field| table.get(field).and_then(Item::span);
-        // A name counts even if something else is wrong with its entry.
+        // A name counts even if its entry has other errors.
         if let (Some(name), Some(at)) = (table.get("name").and_then(Item::as_str), at("name")) {
             let line = finding.line(at.start);
             if let Some(first) = first(&mut self.names, name.to_owned(), line) {
@@ -184,7 +183,7 @@ impl Unique {
     }
 }
 
-/// Where this was before; keeps where it is if it was nowhere.
+/// The line where this was first; records this line if there is none.
 fn first<K: std::hash::Hash + Eq>(
     lines: &mut HashMap<K, usize>,
     key: K,

@@ -60,12 +60,12 @@ async fn a_token_is_good_until_its_time_and_its_streams_end_then() {
     let session = world.bearer(&text).await.unwrap();
     let logins = world.authenticator.logins();
     world.advance(Duration::from_secs(3599));
-    logins.look();
+    logins.refresh();
     assert_eq!(name(world.bearer(&text).await), known("ci"));
     assert!(!session.ended.is_cancelled());
     world.advance(Duration::from_secs(1));
     assert_eq!(name(world.bearer(&text).await), Err(AuthError::Invalid));
-    logins.look();
+    logins.refresh();
     assert!(session.ended.is_cancelled());
 }
 
@@ -142,12 +142,12 @@ async fn a_certificate_is_known_by_its_names() {
     assert_eq!(ask(&nine).await, known("nine"));
     let named_twice = certificate(&["spiffe://ci/8"], "runner 9", 2100);
     assert_eq!(ask(&named_twice).await, known("eight"));
-    for nobody in [
+    for unknown in [
         certificate(&["spiffe://ci/7", "spiffe://ci/8"], "x", 2100),
         certificate(&["spiffe://ci/70"], "x", 2100),
         certificate(&["spiffe://ci/7"], "x", 2020),
     ] {
-        assert_eq!(ask(&nobody).await, Err(AuthError::Invalid));
+        assert_eq!(ask(&unknown).await, Err(AuthError::Invalid));
     }
     let answer = world.ask("Bearer x", &seven).await;
     assert_eq!(name(answer), Err(AuthError::Invalid), "a header wins");

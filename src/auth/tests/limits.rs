@@ -4,7 +4,7 @@ use tokio::time;
 
 use super::*;
 
-fn is_held_back(answer: &Answer) -> bool {
+fn is_throttled(answer: &Answer) -> bool {
     matches!(answer, Err(AuthError::TooManyFailures { limit: 3, .. }))
 }
 
@@ -18,10 +18,10 @@ async fn an_address_has_so_many_guesses_and_others_have_theirs() {
         assert_eq!(name(answer), Err(AuthError::Invalid));
     }
     let runs = world.runs();
-    assert!(is_held_back(&world.basic("ada", "d").await));
-    assert!(is_held_back(&world.basic("bob", "other horse").await));
+    assert!(is_throttled(&world.basic("ada", "d").await));
+    assert!(is_throttled(&world.basic("bob", "other horse").await));
     assert_eq!(world.runs(), runs, "nothing more is hashed");
-    // Who is known goes on, and so does everybody elsewhere.
+    // Known credentials are still accepted, and so are other addresses.
     world.basic("ada", "correct horse").await.unwrap();
     world.bearer(&text).await.unwrap();
     let elsewhere = world.basic_from("bob", "other horse", 2).await;
@@ -36,7 +36,7 @@ async fn wrong_tokens_hold_back_wrong_tokens_only() {
         assert_eq!(name(world.bearer("pw_a_b").await), Err(AuthError::Invalid));
     }
     let refused = world.bearer("pw_a_b").await;
-    assert!(is_held_back(&refused), "{refused:?}");
+    assert!(is_throttled(&refused), "{refused:?}");
     assert_eq!(name(world.bearer(&text).await), known("ci"));
     world.basic("ada", "correct horse").await.unwrap();
     time::advance(Duration::from_secs(20)).await;
@@ -63,6 +63,6 @@ async fn a_header_that_is_no_login_counts_too() {
         let answer = world.ask(header, &peer(1)).await;
         assert_eq!(name(answer), Err(AuthError::Invalid), "{header}");
     }
-    assert!(is_held_back(&world.ask("Basic ???", &peer(1)).await));
+    assert!(is_throttled(&world.ask("Basic ???", &peer(1)).await));
     assert_eq!(world.runs(), 0);
 }

@@ -49,7 +49,7 @@ async fn a_token_that_was_replaced_is_good_for_its_overlap() {
     let overlap = Duration::from_secs(3600);
     let (new, new_text) = rotated(&world, overlap);
     world.authenticator.reload().unwrap();
-    // What is open goes on, and calls of both are those of one principal.
+    // Open calls continue, and calls of both tokens are those of one principal.
     assert!(!session.ended.is_cancelled());
     for text in [&old_text, &new_text] {
         assert_eq!(name(world.bearer(text).await), known("ci"));
@@ -59,11 +59,11 @@ async fn a_token_that_was_replaced_is_good_for_its_overlap() {
     world.advance(overlap);
     let wrong = Err(AuthError::Invalid);
     assert_eq!(name(world.bearer(&old_text).await), wrong);
-    world.authenticator.logins().look();
+    world.authenticator.logins().refresh();
     assert!(session.ended.is_cancelled() && !current.ended.is_cancelled());
     assert_eq!(name(world.bearer(&new_text).await), known("ci"));
 
-    // Without the one that was replaced, the other one goes on.
+    // When the replaced token is revoked, the other one stays valid.
     CredentialsFile::new(world.path.clone())
         .change(|draft| {
             assert_eq!(draft.revoke_replaced("nothing"), None);
@@ -148,7 +148,7 @@ async fn who_may_call_is_told_when_it_changes() {
             .is_empty()
     );
     world.advance(Duration::from_secs(3600));
-    world.authenticator.logins().look();
+    world.authenticator.logins().refresh();
     world.authenticator.changed().await;
     assert!(viewers().is_empty());
     world.rewrite("");
@@ -180,15 +180,15 @@ async fn a_broken_file_leaves_everything_as_it_was() {
     let logins = world.authenticator.logins();
     for broken in ["[[tokens", "[[tokens]]\nname = 'ci'"] {
         world.rewrite(broken);
-        logins.look();
+        logins.refresh();
         assert!(world.authenticator.reload().is_err());
     }
     fs::remove_file(&world.path).unwrap();
-    logins.look();
+    logins.refresh();
     assert!(!session.ended.is_cancelled());
     assert_eq!(name(world.bearer(&text).await), known("ci"));
     world.rewrite("");
-    logins.look();
+    logins.refresh();
     assert!(session.ended.is_cancelled());
     assert_eq!(name(world.bearer(&text).await), Err(AuthError::Invalid));
 }
@@ -199,11 +199,11 @@ async fn a_file_is_read_again_only_when_it_changed() {
     let world = World::new(&ci);
     let logins = world.authenticator.logins();
     let before = logins.known.load_full();
-    logins.look();
+    logins.refresh();
     assert!(Arc::ptr_eq(&before, &logins.known.load_full()));
     // Of the same length, so that only its inode and its time tell.
     world.rewrite(&ci.replace("\"ci\"", "\"cd\""));
-    logins.look();
+    logins.refresh();
     assert_eq!(name(world.bearer(&text).await), known("cd"));
     fs::set_permissions(&world.path, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(world.authenticator.reload().is_err());

@@ -64,7 +64,7 @@ pub(crate) struct DeleteArgs {
     pipeline: PipelineId,
 }
 
-/// The pipeline that a command is about.
+/// The pipeline that a command refers to.
 #[derive(Args, Debug)]
 struct PipelineId {
     /// Id of the pipeline, or its name
@@ -81,7 +81,7 @@ impl PipelineId {
     }
 }
 
-/// What is printed of a change.
+/// The printed result of a change.
 #[derive(Serialize)]
 struct Changed<'a> {
     id: &'a str,

@@ -1,4 +1,4 @@
-//! The flags that hold stages within bounds.
+//! The flags that contain and limit stages.
 
 use clap::{Args, ValueEnum, builder::PossibleValue, value_parser};
 
@@ -42,12 +42,13 @@ impl ValueEnum for Guard {
 
 fn stage_memory(text: &str) -> Result<u64, String> {
     let size = size::parse(text)?;
-    match size < size::LEAST_MEMORY {
-        true => Err(format!(
+    if size < size::LEAST_MEMORY {
+        Err(format!(
             "a stage has to have at least {}",
             size::write(size::LEAST_MEMORY)
-        )),
-        false => Ok(size),
+        ))
+    } else {
+        Ok(size)
     }
 }
 

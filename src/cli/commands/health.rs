@@ -24,7 +24,7 @@ pub(crate) struct HealthArgs {
     remote: Remote,
 }
 
-/// Asks once: who checks health wants to know of now.
+/// Without retries: a health check asks for the current state.
 pub(crate) async fn health(args: HealthArgs, format: Format) -> Result<Exit, Failure> {
     let connection = args.remote.connection()?;
     let timeout = args.remote.timeout;

@@ -1,4 +1,4 @@
-//! The pipeline that a command is given, inline or as a file.
+//! The pipeline for a command, inline or as a file.
 
 use std::{fs, io, path::PathBuf};
 
@@ -35,13 +35,15 @@ impl Input {
 /// Reads a pipeline from a file; `-` is standard input.
 pub(crate) fn read_file(path: &PathBuf) -> Result<PipelineFile, Failure> {
     let is_stdin = path.as_os_str() == "-";
-    let text = match is_stdin {
-        true => io::read_to_string(io::stdin()),
-        false => fs::read_to_string(path),
+    let text = if is_stdin {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(path)
     };
-    let source = match is_stdin {
-        true => "standard input".into(),
-        false => path.display().to_string(),
+    let source = if is_stdin {
+        "standard input".into()
+    } else {
+        path.display().to_string()
     };
     let text = text.map_err(|error| match error.kind() {
         io::ErrorKind::InvalidData => Failure::Invalid(format!("{source} is not UTF-8 text")),

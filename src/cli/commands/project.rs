@@ -85,7 +85,7 @@ pub(crate) struct DeleteArgs {
     etag: String,
 }
 
-/// Which project is meant.
+/// Selects a project.
 #[derive(Args, Debug)]
 struct Named {
     /// Name of the project: a lower-case letter, then at most 62 of a-z, 0-9 and -
@@ -93,7 +93,7 @@ struct Named {
     name: String,
 }
 
-/// What a caller may say of a project.
+/// The fields of a project that a caller can set.
 #[derive(Args, Debug)]
 struct Fields {
     /// Description, at most 1024 characters
@@ -105,7 +105,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// The fields that are given, by their paths. An empty description is one.
+    /// Paths of the given fields. An empty description counts as given.
     fn mask(&self) -> FieldMask {
         let given = [
             ("description", self.description.is_some()),

@@ -38,7 +38,7 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Of a service that nobody else knows of; what it needs of open files, any shell gives.
+/// Connections to the private service; any shell's limit of open files suffices for them.
 const MAX_CONNECTIONS: usize = 64;
 
 /// Run a pipeline file on this machine, without a service
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> 
         out::notice("running in this directory; --clean checks git_repository out instead");
     }
     let _traces = telemetry::init("warn");
-    // Before anything is there that has to be removed.
+    // Before anything is created that has to be removed.
     let interrupts = Interrupts::listen()?;
     let mut service = Service::start(&args).await?;
     let ended = tokio::select! {
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: RunArgs, format: Format) -> Result<Exit, Failure> 
     }
 }
 
-/// Refuses a stage that would wait for ever: no other runner can come.
+/// Refuses a stage that would wait indefinitely: there will be no other runner.
 fn check_labels(pipeline: &v1::Pipeline) -> Result<(), Failure> {
     let own = server::embedded_labels();
     for stage in &pipeline.stages {
@@ -164,7 +164,7 @@ impl Service {
         let client = client(&listener, &token)?;
         let config = config(args, token)?;
         let (stop, stopped) = oneshot::channel();
-        // A sender that is dropped stops the service too.
+        // Dropping the sender stops the service, too.
         let stopped = async move { drop(stopped.await) };
         let task = tokio::spawn(server::run(config, listener, stopped));
         Ok(Self { client, stop, task })
@@ -172,14 +172,14 @@ impl Service {
 
     /// Stops the service and waits until it has cleaned up.
     async fn stop(self) -> Result<(), Failure> {
-        // A service that has ended already need not be told.
+        // A service that has ended already needs no notification.
         let _ = self.stop.send(());
         drop(self.client);
         ended(self.task.await)
     }
 }
 
-/// Waits for the service to end before it was told to.
+/// Waits for the service to end without being asked to.
 async fn died(task: &mut ServiceTask) -> Failure {
     match ended(task.await) {
         Ok(()) => Failure::Service("the service stopped by itself".to_owned()),
@@ -204,14 +204,15 @@ fn client(listener: &TcpListener, token: &str) -> Result<Client, Failure> {
 }
 
 fn config(args: &RunArgs, token: String) -> Result<Config, Failure> {
-    let execution = match args.clean {
-        true => Execution::Isolated {
+    let execution = if args.clean {
+        Execution::Isolated {
             workspace_dir: None,
             keep_workspaces: false,
-        },
-        false => Execution::InPlace {
+        }
+    } else {
+        Execution::InPlace {
             directory: env::current_dir().map_err(no_place)?,
-        },
+        }
     };
     Ok(Config {
         access: Access::Token(SecretString::from(token)),

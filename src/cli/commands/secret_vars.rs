@@ -1,5 +1,5 @@
-//! Secret variables, from the caller's environment: on a command line everybody on the
-//! machine could read them, and the shell would keep them.
+//! Secret variables, from the caller's environment: on a command line every user of the
+//! machine could read them, and the shell would keep them in its history.
 
 use std::{collections::BTreeMap, env};
 
@@ -23,7 +23,7 @@ pub(crate) struct SecretVars {
 }
 
 impl SecretVars {
-    /// The values that the caller's environment has.
+    /// The values from the caller's environment.
     pub(crate) fn read(&self) -> Result<BTreeMap<String, String>, Failure> {
         let names = self.names.iter();
         let read = names.map(|name| Ok((name.clone(), value(name)?)));
@@ -31,7 +31,7 @@ impl SecretVars {
     }
 }
 
-/// Tells the person of secret values that appear in logs as they are.
+/// Warns of secret values that are not masked in logs.
 pub(crate) fn warn_of_short<'a>(secrets: impl IntoIterator<Item = (&'a String, &'a String)>) {
     for (name, value) in secrets {
         if !is_maskable(value) {
@@ -44,7 +44,7 @@ pub(crate) fn warn_of_short<'a>(secrets: impl IntoIterator<Item = (&'a String, &
 }
 
 fn value(name: &str) -> Result<String, Failure> {
-    // `NAME=value` is refused without a word of what may be the value.
+    // The error for `NAME=value` does not repeat what may be the secret.
     if name.is_empty() || name.contains('=') {
         return Err(Failure::Usage(
             "--secret-var takes the name of an environment variable alone; \

@@ -31,8 +31,8 @@ off a switch that is on by default, write `reflection = false` in the file. Flag
 environment, and the environment overrides the file.
 `pipewright config check` and `pipewright config show` take the same flags.";
 
-/// Serves until SIGINT or SIGTERM, or until its terminal goes away. Any other SIGHUP has it
-/// read credentials and certificates again.
+/// Serves until SIGINT or SIGTERM, or until its terminal is closed. Any other SIGHUP reloads
+/// credentials and certificates.
 pub(crate) async fn serve(args: ServeArgs) -> Result<Exit, Failure> {
     let (listen, config) = args.settings.load()?.into_config();
     let _telemetry = telemetry::init("info");
@@ -52,7 +52,7 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
         .map_err(|error| Failure::Service(format!("cannot listen on {address}: {error}")))
 }
 
-/// A mistake that the next try would find again is told apart from what may pass.
+/// Distinguishes permanent errors from those that a retry may not meet.
 pub(crate) fn failure(error: ServeError) -> Failure {
     let message = error.to_string();
     match error {

@@ -1,4 +1,4 @@
-//! What commands that call a service have in common.
+//! Common parts of commands that call a service.
 
 use clap::{Args, Subcommand};
 
@@ -14,7 +14,7 @@ pub(crate) trait ServiceCommand {
     async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure>;
 }
 
-/// A group of commands with the options that say which service they call.
+/// A group of commands with the options to connect to a service.
 #[derive(Args, Debug)]
 pub(crate) struct Group<C: Subcommand> {
     #[command(flatten)]
@@ -30,7 +30,7 @@ impl<C: Subcommand + ServiceCommand> Group<C> {
     }
 }
 
-/// A command that stands alone, with the options that say which service it calls.
+/// A single command with the options to connect to a service.
 #[derive(Args, Debug)]
 pub(crate) struct Alone<C: Args> {
     #[command(flatten)]

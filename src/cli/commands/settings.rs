@@ -1,4 +1,4 @@
-//! The flags of the service's settings, made of their table.
+//! The flags of the service's settings, generated from the table of settings.
 
 use std::{env, ffi::OsString, path::PathBuf};
 
@@ -12,8 +12,8 @@ use crate::{
 const CONFIG: &str = "config";
 const CONFIG_VARIABLE: &str = "PIPEWRIGHT_CONFIG";
 
-/// Settings as they were given; they are read with those of the file and the environment,
-/// so that all mistakes are told at once.
+/// Settings from flags. They are parsed with those of the file and the environment, so that
+/// all errors are reported together.
 #[derive(Debug)]
 pub(crate) struct SettingsArgs {
     file: Option<PathBuf>,
@@ -30,8 +30,8 @@ impl SettingsArgs {
             environment: &|name| env::var_os(name),
             flags: &self.flags,
         };
-        settings::load(source).map_err(|mistakes| {
-            let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        settings::load(source).map_err(|errors| {
+            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
             Failure::Invalid(match lines.as_slice() {
                 [line] => line.clone(),
                 lines => format!(
@@ -79,18 +79,18 @@ fn flag(setting: &Setting) -> Arg {
 }
 
 fn value(flag: Arg, name: &'static str) -> Arg {
-    // `--retain-jobs -1` is told as a wrong value, not as an unknown flag.
+    // `--retain-jobs -1` is reported as a wrong value, not as an unknown flag.
     flag.value_name(name)
         .value_parser(value_parser!(OsString))
         .allow_negative_numbers(true)
 }
 
-/// What the flag does.
+/// Description of the flag.
 fn help(setting: &Setting) -> &'static str {
     setting.help_off.unwrap_or(setting.help)
 }
 
-/// The help, the variables and the default, as clap shows them for its own.
+/// The help, the variables and the default, in the format of clap.
 fn long_help(setting: &Setting) -> String {
     let help = help(setting);
     let variables: Vec<_> = [Some(setting.variable()), setting.alias.map(str::to_owned)]

@@ -1,4 +1,4 @@
-//! Waiting longer and longer between tries.
+//! Exponential backoff between attempts.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tonic_types::StatusExt;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Delays of 100 ms doubled up to 5 s, each shortened by up to a half at
-/// random, so that clients that lost the same server do not return as one.
+/// Delays from 100 ms, doubled up to 5 s, with a jitter of up to half, so that clients that
+/// lost the same server do not reconnect at the same time.
 pub(crate) struct Backoff {
     next: Duration,
 }

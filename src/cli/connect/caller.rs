@@ -1,4 +1,4 @@
-//! What a call says of its caller.
+//! Credentials and trace headers of calls.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-/// Who calls; by default nobody.
+/// Credentials of the caller; none by default.
 #[derive(Clone, Default)]
 pub(crate) struct Credentials(Option<Source>);
 
-/// Where the header comes from.
+/// Source of the header.
 #[derive(Clone)]
 enum Source {
     Fixed(Header),
@@ -42,26 +42,26 @@ struct TokenFile {
     read: Mutex<TokenRead>,
 }
 
-/// What was read last.
+/// The last reading of the file.
 struct TokenRead {
     identity: Option<FileIdentity>,
     header: Header,
 }
 
 impl Credentials {
-    /// The token in a file, which is read again when the file changes.
+    /// The token in a file, which is reloaded when the file changes.
     pub(crate) fn file(path: PathBuf) -> Result<Self, Failure> {
         let read = TokenRead::of(&path)?;
         let read = Mutex::new(read);
         Ok(Self(Some(Source::File(Arc::new(TokenFile { path, read })))))
     }
 
-    /// A token. The error says what is wrong with it, without it.
+    /// A bearer token. The error does not contain the token.
     pub(crate) fn bearer(token: &SecretString) -> Result<Self, &'static str> {
         bearer(token).map(Self::fixed)
     }
 
-    /// A user by name and password (RFC 7617). The error says what is wrong with them.
+    /// A user with a password (RFC 7617).
     pub(crate) fn basic(username: &str, password: &SecretString) -> Result<Self, &'static str> {
         let password = password.expose_secret();
         if username.is_empty() || username.contains(':') {
@@ -81,7 +81,7 @@ impl Credentials {
         Self(Some(Source::Fixed(header)))
     }
 
-    /// What a call that is made now shows.
+    /// The header for a call that is made now.
     fn header(&self) -> Option<Header> {
         match self.0.as_ref()? {
             Source::Fixed(header) => Some(header.clone()),
@@ -89,7 +89,7 @@ impl Credentials {
         }
     }
 
-    /// The file that they are read from, again and again; none for those that are fixed.
+    /// The file from which they are reloaded; none for fixed credentials.
     pub(crate) fn token_file(&self) -> Option<&Path> {
         match self.0.as_ref()? {
             Source::Fixed(_) => None,
@@ -114,13 +114,13 @@ fn bearer(token: &SecretString) -> Result<Header, &'static str> {
 
 fn header(value: &str) -> Result<Header, &'static str> {
     let mut value: Header = value.parse().map_err(|_| "it does not fit into a header")?;
-    // Neither shown by `Debug` nor kept in a table of HTTP/2 headers.
+    // Sensitive: not shown by `Debug` and not stored in the HTTP/2 header table.
     value.set_sensitive(true);
     Ok(value)
 }
 
 impl TokenFile {
-    /// Looks at the file with each call: the first call after a change already has the new
+    /// Checks the file with each call: the first call after a change already has the new
     /// token. A file that cannot be used leaves the token as it is.
     fn header(&self) -> Header {
         let mut read = self.read.lock();
@@ -145,7 +145,7 @@ impl TokenFile {
 
 impl TokenRead {
     fn of(path: &Path) -> Result<Self, Failure> {
-        // Before the file is read: a change in between is seen with the next call.
+        // Before the file is read: a change in between is detected by the next call.
         let identity = FileIdentity::at(path);
         let header = bearer(&secrets::from_file(path)?);
         let header =
@@ -154,12 +154,10 @@ impl TokenRead {
     }
 }
 
-/// Adds to each call what it says of its caller.
+/// Adds the headers to each call.
 #[derive(Clone, Default)]
 pub(crate) struct Headers {
-    /// Who calls.
     pub(crate) credentials: Credentials,
-    /// Which trace the call is a part of.
     pub(crate) trace: Trace,
 }
 
@@ -231,7 +229,7 @@ mod tests {
         write("two\n", 0o600);
         assert_eq!(shown(), "Bearer two");
         assert!(shown().is_sensitive());
-        // What cannot be used changes nothing.
+        // A file that cannot be used changes nothing.
         for (text, mode) in [("three", 0o644), ("", 0o600), ("a b", 0o600)] {
             write(text, mode);
             assert_eq!(shown(), "Bearer two", "{text:?} {mode:o}");

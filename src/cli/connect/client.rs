@@ -1,4 +1,4 @@
-//! The service as the commands see it: one connection, deadlines, retries.
+//! Client of the service: one connection, deadlines, retries.
 
 use std::{future::Future, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// How often a call is tried while the service is unavailable.
+/// Attempts of a call while the service is unavailable.
 const TRIES: usize = 5;
 /// A follow of 200 stages holds as many streams: `stream window * streams` is
 /// at most half the connection window, so that stalled ones never hang the rest.
@@ -63,12 +63,12 @@ impl Client {
         }
     }
 
-    /// Sends a request, again while the service is not reached, all within the
-    /// time limit. Safe for calls that change something, as the request carries
-    /// its `request_id`. The limit covers a stream's beginning only.
+    /// Sends a request, with retries while the service is unreachable, all within the time
+    /// limit. Safe for calls that change something, as the request has its `request_id`. For
+    /// a stream the limit covers only its start.
     ///
-    /// The limit is kept here and not sent: a call that is given up is reset,
-    /// which tells the server as much.
+    /// The limit applies here and is not sent: a call that times out is reset, which the
+    /// server sees.
     pub(crate) async fn call<Q, R, F>(
         &self,
         request: Q,
@@ -109,15 +109,15 @@ where
     send().await
 }
 
-/// Whether another try may go better: a wrong certificate stays wrong, and a connection
-/// that broke under the call is UNKNOWN to the library.
+/// Whether a retry may succeed: a wrong certificate stays wrong, and the library reports a
+/// connection that broke during the call as UNKNOWN.
 fn is_passing(status: &Status) -> bool {
     let is_unavailable =
         status.code() == Code::Unavailable || unreachable::broken_off(status).is_some();
     is_unavailable && unreachable::explain(status).is_none()
 }
 
-/// Whether a watch that ended so must not be resumed, as its contract says.
+/// Whether a watch that ended with this status must not be resumed, by its contract.
 pub(crate) fn is_final(status: &Status) -> bool {
     matches!(
         status.code(),
@@ -129,14 +129,14 @@ pub(crate) fn is_final(status: &Status) -> bool {
     )
 }
 
-/// Whether a stream ended only because it was as old as the service lets streams become:
-/// nothing that its reader has to hear of.
+/// Whether a stream ended only because it reached the maximum age of streams, which is not
+/// reported to its reader.
 pub(crate) fn is_aged(status: &Status) -> bool {
     let info = status.get_details_error_info();
     info.is_some_and(|info| info.reason == "STREAM_AGED")
 }
 
-/// A new id that makes the tries of one call one call.
+/// A new idempotency key for all attempts of one call.
 pub(crate) fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }

@@ -1,4 +1,4 @@
-//! What reaches a service: its address, how to tell it, and as whom.
+//! A connection to a service: its address, TLS and credentials.
 
 use std::time::Duration;
 
@@ -17,16 +17,16 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A service and the caller of it.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    /// Where it is; connects with the first call.
+    /// Connects with the first call.
     pub(crate) endpoint: Endpoint,
-    /// What every call carries.
+    /// Headers of every call.
     pub(crate) headers: Headers,
     /// Whether the client shows a certificate of its own.
     pub(crate) has_certificate: bool,
 }
 
 impl Connection {
-    /// A connection with what the calls say of their caller.
+    /// A connection with the headers of its calls.
     pub(crate) fn new(endpoint: Endpoint, credentials: Credentials) -> Self {
         let headers = Headers {
             credentials,
@@ -48,7 +48,7 @@ impl Connection {
             .to_owned()
     }
 
-    /// A failed call in words for the person who made it.
+    /// A failed call as a message for the user.
     pub(crate) fn failure(&self, status: Status) -> Failure {
         match status.code() {
             Code::Unauthenticated => Failure::Hinted(Box::new(status), self.credentials_hint()),
@@ -56,8 +56,8 @@ impl Connection {
         }
     }
 
-    /// Names the address, and the way out where one is known, if the status says that the
-    /// service was not reached.
+    /// Names the address, and the fix if one is known, if the status says that the service was
+    /// not reached.
     pub(crate) fn reaching(&self, status: Status) -> Status {
         self.not_reached(&status)
             .map_or(status, Status::unavailable)
@@ -77,14 +77,14 @@ impl Connection {
             .then(|| format!("cannot reach {server} (--server): {cause}"))
     }
 
-    /// What to do where the service does not know the caller.
+    /// What to do if the service does not authenticate the caller.
     pub(crate) fn credentials_hint(&self) -> String {
         let server = self.address();
         match (self.headers.credentials.is_some(), self.has_certificate) {
             (true, _) => format!("{server} does not know the credentials that were given"),
             (false, true) => format!(
-                "{server} knows nobody by a name in the client certificate; `pipewright \
-                 certificate add` makes one known"
+                "{server} knows no principal for the names in the client certificate; add one \
+                 with `pipewright certificate add`"
             ),
             (false, false) => {
                 "give credentials with --token-file, PIPEWRIGHT_TOKEN or --username, or keep \

@@ -1,4 +1,4 @@
-//! Reading the log of a stage, over as many connections as it takes.
+//! Reads the log of a stage, and resumes over new connections.
 
 use tonic::{Code, Status, Streaming};
 
@@ -15,7 +15,7 @@ use crate::{
     proto::v1::{self, read_stage_log_response::Payload},
 };
 
-/// A reader that resumes by itself.
+/// A log reader that resumes by itself.
 pub(crate) struct LogReader {
     client: Client,
     request: v1::ReadStageLogRequest,
@@ -57,8 +57,7 @@ impl LogReader {
         }
     }
 
-    /// A service that was never reached is not waited for, nor are bytes past
-    /// the end.
+    /// Does not wait for a service that was never reached, nor for bytes past the end.
     fn can_resume(&self, status: &Status) -> bool {
         self.was_connected && !is_final(status) && status.code() != Code::OutOfRange
     }
@@ -71,14 +70,14 @@ impl LogReader {
         self.was_connected = true;
         let message = tokio::time::timeout(SILENCE, stream.message()).await;
         let message = message.map_err(|_| silent())??;
-        // What is followed to its end says where that is.
+        // A log that is followed has a message for its end.
         if message.is_none() && self.request.follow && !self.is_complete {
             return Err(Status::unavailable("the stream ended before the log").into());
         }
         Ok(message)
     }
 
-    /// Moves the place to resume from to behind the message.
+    /// Advances the offset to resume from past the message.
     fn accept(&mut self, message: &v1::ReadStageLogResponse) {
         self.backoff.reset();
         self.request.offset = message.next_offset;
@@ -107,16 +106,16 @@ async fn open(
     client.call(request.clone(), send).await
 }
 
-/// Gaps in words. One that grows while it is followed is reported when it begins, and the
-/// rest of it once it is over.
+/// Messages for gaps. A gap that grows while the log is followed is reported when it begins,
+/// and the rest of it when it ends.
 #[derive(Default)]
 pub(crate) struct GapNotices {
-    /// What follows the gap that was reported last, and was not reported itself.
+    /// The part after the last reported gap that was not reported yet.
     rest: Option<v1::LogGap>,
 }
 
 impl GapNotices {
-    /// Takes in a gap; returns what to say now.
+    /// Adds a gap; returns the message to show now.
     pub(crate) fn gap(&mut self, gap: &v1::LogGap) -> Vec<String> {
         if let Some(rest) = &mut self.rest
             && rest.end_offset == gap.start_offset
@@ -134,7 +133,7 @@ impl GapNotices {
         notices
     }
 
-    /// The gap is over, if there was one; returns what to say of its rest.
+    /// Ends the gap, if there is one; returns the message for its rest.
     pub(crate) fn over(&mut self) -> Option<String> {
         let rest = self.rest.take()?;
         (rest.start_offset < rest.end_offset).then(|| describe(&rest))

@@ -1,7 +1,7 @@
-//! The trace that this command is a part of, as its caller's environment tells it.
+//! The trace that this command is part of, from its environment.
 //!
 //! <https://www.w3.org/TR/trace-context/>, and TRACEPARENT and TRACESTATE as the names by
-//! which CI services hand it to processes.
+//! which CI services pass it to processes.
 
 use std::env;
 
@@ -10,7 +10,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 /// Members that a `tracestate` may have.
 const MEMBERS: usize = 32;
 
-/// The headers that carry a trace on.
+/// The headers that propagate a trace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace {
     /// `traceparent`.
@@ -20,7 +20,7 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// The trace of the environment; none where it is not valid.
+    /// The trace of the environment; none if it is not valid.
     pub(crate) fn of_environment() -> Self {
         let read = |name| env::var(name).ok();
         Self::new(
@@ -45,7 +45,7 @@ fn checked(
 ) -> Option<MetadataValue<Ascii>> {
     let value = value?;
     if !is_valid(value) {
-        // Somebody else's mistake, and no reason to do less than was asked for.
+        // An error of another program, and no reason to refuse the command.
         tracing::debug!(name, "ignored: it is not valid");
         return None;
     }
@@ -67,7 +67,7 @@ fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(is_digit)
 }
 
-/// `key=value` of one vendor each, with commas between.
+/// A comma-separated list of `key=value`, one per vendor.
 fn is_state(value: &str) -> bool {
     let mut members = value.split(',').map(str::trim);
     members.clone().count() <= MEMBERS

@@ -1,12 +1,12 @@
-//! Why a service cannot be talked to, in words that lead on.
+//! Why a service cannot be reached, with the likely fix.
 
 use std::{error::Error, io};
 
 use rustls::{AlertDescription as Alert, CertificateError, Error as TlsError};
 use tonic::Status;
 
-/// What is wrong and what to try, where it is a mistake that another try would not mend:
-/// the wrong scheme, name, authority or kind of service.
+/// The cause and what to try, for errors that a retry would not fix: the wrong scheme, name,
+/// authority or kind of service.
 pub(crate) fn explain(status: &Status) -> Option<String> {
     let mut cause = status.source();
     while let Some(error) = cause {
@@ -18,8 +18,7 @@ pub(crate) fn explain(status: &Status) -> Option<String> {
     explain_text(&root_cause(status)?)
 }
 
-/// The innermost source, such as "connection refused", where the error is of this side's
-/// own making.
+/// The innermost source, such as "connection refused", if the error arose on this side.
 pub(crate) fn root_cause(status: &Status) -> Option<String> {
     let mut cause = status.source()?;
     while let Some(inner) = cause.source() {
@@ -28,7 +27,7 @@ pub(crate) fn root_cause(status: &Status) -> Option<String> {
     Some(cause.to_string())
 }
 
-/// An I/O error passes its inner error over when it is asked for its source.
+/// `source` of an I/O error skips its inner error.
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
     let inner = error
         .downcast_ref::<io::Error>()
@@ -61,7 +60,7 @@ fn explain_tls(error: &TlsError) -> Option<String> {
 
 fn explain_certificate(error: &CertificateError) -> String {
     match error {
-        // An authority that was made anew has its old name and another key.
+        // A CA that was created anew has the same name but another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "no authority that is trusted here has signed its \
             certificate; name the authority's with --ca-cert"
@@ -83,7 +82,7 @@ fn explain_certificate(error: &CertificateError) -> String {
     }
 }
 
-/// `ci.test` of `DnsName("ci.test")`, as the library shows it.
+/// `ci.test` from `DnsName("ci.test")`, the format of the library.
 fn bare(name: &str) -> &str {
     let inner = name
         .split_once('(')
@@ -91,8 +90,8 @@ fn bare(name: &str) -> &str {
     inner.unwrap_or(name).trim_matches('"')
 }
 
-/// What may be wrong with a service that breaks the connection off before it answers:
-/// what it says of the reason may be lost with the connection.
+/// Possible causes if a service closes the connection before it responds: the reason that
+/// it sent may be lost with the connection.
 pub(crate) fn guess(status: &Status, is_tls: bool, has_certificate: bool) -> Option<String> {
     let cause = broken_off(status)?;
     let why = match (is_tls, has_certificate) {
@@ -103,7 +102,7 @@ pub(crate) fn guess(status: &Status, is_tls: bool, has_certificate: bool) -> Opt
     Some(format!("it broke the connection off ({cause}); {why}"))
 }
 
-/// How the connection ended under a call, whatever code the library has for that.
+/// How the connection ended during a call, whatever code the library uses for it.
 pub(crate) fn broken_off(status: &Status) -> Option<String> {
     let cause = root_cause(status)?;
     let lower = cause.to_lowercase();
@@ -113,7 +112,7 @@ pub(crate) fn broken_off(status: &Status) -> Option<String> {
     is_broken_off.then_some(cause)
 }
 
-/// HTTP/2 keeps only the text of what broke its connection.
+/// The HTTP/2 library keeps only the text of the error that broke the connection.
 fn explain_text(cause: &str) -> Option<String> {
     let known = [
         ("frame with invalid size", NOT_PLAIN_GRPC),
@@ -126,7 +125,7 @@ fn explain_text(cause: &str) -> Option<String> {
 }
 
 const NOT_TLS: &str = "what answers there does not speak TLS; is it an http:// address?";
-const NOT_PLAIN_GRPC: &str = "what answers there does not speak gRPC in the clear; is it an https:// address, or another service?";
+const NOT_PLAIN_GRPC: &str = "what answers there does not speak gRPC in plaintext; is it an https:// address, or another service?";
 const NOT_GRPC: &str = "what answers there does not speak gRPC; is it another service?";
 const WANTS_CERTIFICATE: &str = "it wants a client certificate (--client-cert and --client-key)";
 const REFUSED_CERTIFICATE: &str = "it does not accept the client certificate; check --client-cert";

@@ -11,13 +11,13 @@ use crate::{
     proto::code_name,
 };
 
-/// What `-o json` says of a failure, as the last line of standard error.
+/// The failure with `-o json`: the last line of standard error.
 #[derive(Serialize)]
 struct Line {
     error: Error,
 }
 
-/// Every field is there, also where it is empty, so that a program need not ask.
+/// Every field is present, also if it is empty, so that a program need not check.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Error {
@@ -43,7 +43,7 @@ impl From<FieldViolation> for Violation {
     }
 }
 
-/// The failure on one line; nothing where nobody reads on.
+/// The failure on one line; none if the reader of the output is gone.
 pub(crate) fn line(failure: &Failure) -> Option<String> {
     let (code, reason) = match failure {
         Failure::Status(status) | Failure::Hinted(status, _) => {

@@ -1,4 +1,4 @@
-//! The forms in which commands print their results.
+//! Output formats.
 
 use clap::{Args, ValueEnum};
 
@@ -17,7 +17,7 @@ pub(crate) struct Output {
     pub(crate) format: Format,
 }
 
-/// Forms of a result.
+/// Output formats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people

@@ -22,14 +22,14 @@ pub(crate) fn compact(name: &str, message: &impl Message) -> String {
     escape(&value(name, &message.encode_to_vec()).to_string())
 }
 
-/// What is no message of the contract, indented. Its names must be text.
+/// A value that is no message of the contract, indented. Its keys must be strings.
 pub(crate) fn pretty_value(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).expect("its names are text");
     escape(&format!("{value:#}"))
 }
 
-/// A dynamic message keeps maps in no order; a JSON value sorts all names, so
-/// that equal messages print as equal text.
+/// Maps of a dynamic message are unordered. A JSON value sorts all keys, so that equal
+/// messages print as equal text.
 fn value(name: &str, encoded: &[u8]) -> serde_json::Value {
     let descriptor = POOL
         .get_message_by_name(&format!("pipewright.v1.{name}"))
@@ -39,12 +39,12 @@ fn value(name: &str, encoded: &[u8]) -> serde_json::Value {
     serde_json::to_value(message).expect("every message of the contract has a JSON form")
 }
 
-/// What is no message of the contract, on one line. Its names must be text.
+/// A value that is no message of the contract, on one line. Its keys must be strings.
 pub(crate) fn compact_value(value: &impl Serialize) -> String {
     escape(&serde_json::to_string(value).expect("its names are text"))
 }
 
-/// JSON leaves DEL and the C1 controls as they are; a terminal obeys them.
+/// JSON does not escape DEL and the C1 controls, which a terminal would interpret.
 fn escape(json: &str) -> String {
     json.chars().fold(String::new(), |mut text, c| {
         match c {

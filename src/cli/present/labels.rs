@@ -1,4 +1,4 @@
-//! States, reasons and times in words.
+//! States, reasons and times as text for people.
 
 use std::{
     collections::BTreeMap,
@@ -30,9 +30,10 @@ pub(crate) fn stage_type(kind: v1::stage::Type) -> String {
 /// A runner's state, and whether it takes work.
 pub(crate) fn runner_state(runner: &v1::Runner) -> String {
     let state = word(runner.state().as_str_name(), "STATE_");
-    match runner.draining {
-        true => format!("{state}, draining"),
-        false => state,
+    if runner.draining {
+        format!("{state}, draining")
+    } else {
+        state
     }
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn task_state(state: v1::task::State) -> String {
     word(state.as_str_name(), "STATE_")
 }
 
-/// Labels as they are given, `a=1,b=2`.
+/// Labels as `a=1,b=2`.
 pub(crate) fn labels(labels: &BTreeMap<String, String>) -> String {
     let pairs: Vec<_> = labels
         .iter()
@@ -60,7 +61,7 @@ fn word(name: &str, prefix: &str) -> String {
     snake_case(name, prefix).replace('_', " ")
 }
 
-/// A stage as its log lines name it: with its attempt from the second on.
+/// Name of a stage in log lines, with the attempt from the second on.
 pub(crate) fn run_name(run: &v1::StageRun) -> String {
     let name = text::one_line(&run.stage_name);
     match run.attempt {
@@ -69,8 +70,8 @@ pub(crate) fn run_name(run: &v1::StageRun) -> String {
     }
 }
 
-/// Why a stage run is in its state, where that says more than the state, and what is missing
-/// of its log.
+/// Why a stage run is in its state, if that adds to the state, and which parts of its log are
+/// missing.
 pub(crate) fn run_detail(run: &v1::StageRun) -> String {
     let parts = [
         state_detail(run),
@@ -130,7 +131,7 @@ fn failure(failure: Option<&v1::Failure>, exit_code: Option<i32>) -> String {
     }
 }
 
-/// Why a job is in its state, where that says more than the state.
+/// Why a job is in its state, if that adds to the state.
 pub(crate) fn job_detail(job: &v1::Job) -> String {
     if let Some(cancellation) = &job.cancellation {
         let cause = word(cancellation.cause().as_str_name(), "CAUSE_");
@@ -149,13 +150,13 @@ pub(crate) fn job_detail(job: &v1::Job) -> String {
     }
 }
 
-/// With what the newest attempt at a stage ended.
+/// The outcome of the newest attempt of a stage.
 fn exit_code(job: &v1::Job, stage_name: &str) -> Option<i32> {
     let mut runs = job.stage_runs.iter().rev();
     runs.find(|run| run.stage_name == stage_name)?.exit_code
 }
 
-/// Time from one moment to the other, or until now; empty before the first.
+/// Time between two moments, or until now; empty before the first.
 pub(crate) fn elapsed(start: Option<Timestamp>, end: Option<Timestamp>) -> String {
     start.map_or(String::new(), |start| duration::show(between(start, end)))
 }

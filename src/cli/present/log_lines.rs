@@ -1,12 +1,12 @@
 //! Log bytes of many stages on one output: whole lines, each with its prefix.
 
-/// Longest piece of a line that is held back for its end, in bytes.
+/// Longest part of a line that is buffered until its end arrives, in bytes.
 const MAX_PARTIAL: usize = 64 * 1024;
 
-/// Cuts a stream of bytes that comes in pieces into prefixed lines.
+/// Splits a stream of byte chunks into prefixed lines.
 ///
-/// An unended line waits for its end, so that lines of two stages never mix,
-/// but no longer than 64 KiB: then it is cut there.
+/// An incomplete line is buffered until its end, so that lines of two stages never mix. At
+/// 64 KiB it is cut.
 pub(crate) struct Prefixer {
     prefix: String,
     partial: Vec<u8>,
@@ -21,7 +21,7 @@ impl Prefixer {
         }
     }
 
-    /// The lines that the next piece completes.
+    /// The lines that the next chunk completes.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -33,7 +33,7 @@ impl Prefixer {
         lines
     }
 
-    /// The line that was never ended.
+    /// The last line, if it has no line break.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
         let mut lines = Vec::new();
         if !self.partial.is_empty() {

@@ -1,4 +1,4 @@
-//! What people and programs see: tables, JSON, progress bars, lines of logs, errors.
+//! Output for people and programs: tables, JSON, progress bars, lines of logs, errors.
 
 pub(crate) mod duration;
 pub(crate) mod error_json;

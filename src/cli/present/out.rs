@@ -11,20 +11,20 @@ use std::{
 
 use crate::cli::{exit::Failure, present::text};
 
-/// Prints bytes of a log or text that is fit for the terminal.
+/// Prints bytes of a log, or text that is safe for the terminal.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     written.map_err(Failure::Output)
 }
 
-/// Prints a line of text that is fit for the terminal.
+/// Prints a line of text that is safe for the terminal.
 pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
     print(format!("{line}\n").as_bytes())
 }
 
 /// Prints the result of a command that has changed something. If it cannot be written, the
-/// error says that the change was made all the same.
+/// error says that the change was made.
 pub(crate) fn print_done(done: &str, line: &str) -> Result<(), Failure> {
     match print_line(line) {
         Err(Failure::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -36,7 +36,7 @@ pub(crate) fn print_done(done: &str, line: &str) -> Result<(), Failure> {
     }
 }
 
-/// Whether nobody can read standard output: it is the null device, which also stands in for
+/// Whether no one can read standard output: it is the null device, which also stands in for
 /// an output that was closed when the program started.
 pub(crate) fn is_discarded() -> bool {
     let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
@@ -49,8 +49,8 @@ pub(crate) fn is_discarded() -> bool {
     }
 }
 
-/// Tells a person something on standard error; control characters are taken
-/// out. Nobody can be told that standard error is closed.
+/// Prints a message on standard error, without control characters. If standard error is
+/// closed, there is no place to report that.
 pub(crate) fn notice(message: &str) {
     let _ = writeln!(io::stderr(), "pipewright: {}", text::clean(message));
 }
@@ -60,11 +60,11 @@ pub(crate) fn error_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Columns of the terminal that standard output is; none if it is no terminal.
+/// Width of the terminal in columns; none if standard output is no terminal.
 pub(crate) fn width() -> Option<usize> {
     let stdout = console::Term::stdout();
     let size = stdout.is_term().then(|| stdout.size_checked()).flatten();
-    // A terminal that does not know its width has 0 columns.
+    // A terminal of unknown width reports 0 columns.
     size.map(|(_, columns)| usize::from(columns))
         .filter(|columns| *columns > 0)
 }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::present::out;
 
-/// How much of a list is wanted.
+/// Which part of a list to show.
 #[derive(Args, Debug)]
 pub(crate) struct Paging {
     /// Maximum number of items to show
@@ -21,12 +21,11 @@ pub(crate) struct Paging {
     page_token: String,
 }
 
-/// The page to ask for next.
+/// The next page to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// Most items; the service's choice when 0.
+    /// Maximum number of items; 0: chosen by the service.
     pub(crate) size: i32,
-    /// Where it starts.
     pub(crate) token: String,
 }
 
@@ -46,8 +45,8 @@ impl Paging {
         self.page(0, self.page_token.clone())
     }
 
-    /// The page after one that ended with `token`, when `shown` items are had;
-    /// none when that is enough or all there is.
+    /// The page after one that ended with `token`, after `shown` items; none if these are
+    /// enough or the list has ended.
     pub(crate) fn after(&self, shown: usize, token: &str) -> Option<Page> {
         match token {
             "" => None,
@@ -55,8 +54,8 @@ impl Paging {
         }
     }
 
-    /// Never asks for more than is wanted, so that the token that is left is
-    /// right where the list was cut.
+    /// Never requests more items than are shown, so that the last token continues exactly
+    /// where the list was cut.
     fn page(&self, shown: usize, token: String) -> Option<Page> {
         let size = match (self.all, self.page_size) {
             (true, size) => size,
@@ -71,11 +70,11 @@ impl Paging {
     }
 }
 
-/// Tells a person how to see the rest.
+/// Prints how to see the rest.
 pub(crate) fn tell_of_rest(next_page_token: &str) {
     if !next_page_token.is_empty() {
         out::notice(&format!(
-            "there are more; --all shows them, or --page-token {next_page_token} goes on"
+            "there are more; --all shows them, or --page-token {next_page_token} continues"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! A progress bar for each stage that runs.
+//! A progress bar for each running stage.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 const MAX_UPDATES_PER_SECOND: u8 = 30;
 const TICK: Duration = Duration::from_millis(100);
 const WITH_PROGRESS: &str = "{spinner} {prefix} {bar:24} {pos:>3}% {elapsed}";
-/// For a stage that has reported no progress: 0 % would say that nothing is done.
+/// For a stage that has reported no progress: 0 % would mean that nothing is done.
 const WITHOUT_PROGRESS: &str = "{spinner} {prefix} {elapsed}";
 
 /// Bars, by stage name and attempt.
@@ -22,7 +22,7 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    /// Bars that are kept up to date and not drawn.
+    /// Bars that are updated but not drawn.
     pub(crate) fn hidden() -> Self {
         Self {
             all: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
@@ -36,21 +36,21 @@ impl Bars {
         self.all.set_draw_target(target);
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     pub(crate) fn clear(&mut self) {
         for (_, bar) in self.running.drain() {
             bar.finish_and_clear();
         }
-        // Nobody can be told that standard error is closed.
+        // If standard error is closed, there is no place to report that.
         let _ = self.all.clear();
     }
 
-    /// Takes the bars away while `print` writes.
+    /// Hides the bars while `print` writes.
     pub(crate) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         self.all.suspend(print)
     }
 
-    /// Shows the stages that run, and no others.
+    /// Shows bars for exactly the running stages.
     pub(crate) fn update(&mut self, job: &v1::Job) {
         for run in &job.stage_runs {
             let key = (run.stage_name.clone(), run.attempt);

@@ -1,5 +1,5 @@
-//! Kinds of things that are listed and shown: each is described once, and the commands that
-//! only show it come from that.
+//! Resources that are listed and shown: each is described once, for all commands that show
+//! it.
 
 use std::future::Future;
 
@@ -23,16 +23,16 @@ pub(crate) trait Resource: Message + Default + 'static {
     const MESSAGE: &'static str;
     const COLUMNS: &'static [Column<Self>];
 
-    /// What is shown below its row where it is shown alone: one paragraph each.
+    /// Paragraphs below its row if it is shown alone.
     fn details(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// A column of a table: its header, and what stands in it.
+/// A column of a table: its header and its cells.
 pub(crate) struct Column<R>(pub(crate) &'static str, pub(crate) fn(&R) -> String);
 
-/// The answer to a call that lists resources.
+/// The response of a call that lists resources.
 pub(crate) trait List: Message + Default {
     type Item: Resource;
     /// Its name in the contract.
@@ -62,7 +62,7 @@ pub(crate) fn print<R: Resource>(resource: &R, format: Format) -> Result<Exit, F
     Ok(Exit::Ok)
 }
 
-/// Prints a resource that was changed; `done` says what has happened to it.
+/// Prints a resource that was changed; `done` names the change.
 pub(crate) fn print_done<R: Resource>(
     resource: &R,
     format: Format,
@@ -79,7 +79,7 @@ fn text<R: Resource>(resource: &R, format: Format) -> String {
     }
 }
 
-/// Prints as much of a list as is wanted.
+/// Prints the requested part of a list.
 pub(crate) async fn print_list<L, F>(
     client: &Client,
     paging: &Paging,
@@ -102,7 +102,7 @@ where
     Ok(Exit::Ok)
 }
 
-/// All pages that are wanted as one list.
+/// All requested pages as one list.
 pub(crate) async fn fetch<L, F>(
     client: &Client,
     paging: &Paging,

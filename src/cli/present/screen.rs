@@ -1,8 +1,8 @@
 //! The terminal while a job is followed: lines of text, and bars below them.
 //!
-//! One thread does all of the writing. A terminal or a pipe that stands still
-//! holds up that thread and, past a bound, those who print; it never holds up
-//! the runtime, on which `run` also has leases to renew.
+//! One thread does all of the writing. A blocked terminal or pipe blocks that thread
+//! and, past a bound, the tasks that print; it never blocks the runtime, on which `run`
+//! also has leases to renew.
 
 use std::{io, io::IsTerminal, time::Duration};
 
@@ -19,9 +19,9 @@ use crate::{
     proto::v1,
 };
 
-/// A job that is over by then never flashes a bar.
+/// Delay of the bars: a job that ends earlier shows none.
 const QUIET_FOR: Duration = Duration::from_millis(250);
-/// Messages that wait for the terminal; those of logs are up to 64 KiB.
+/// Bound on messages that wait for the terminal; those of logs have up to 64 KiB.
 const WAITING: usize = 32;
 
 enum Message {
@@ -36,11 +36,11 @@ pub(crate) struct Screen {
     messages: Sender<Message>,
 }
 
-/// The thread behind a [`Screen`].
+/// The thread of a [`Screen`].
 pub(crate) struct Writer(JoinHandle<Result<(), Failure>>);
 
 impl Screen {
-    /// Starts the thread. Bars appear where both outputs are terminals.
+    /// Starts the thread. Bars are shown if both outputs are terminals.
     pub(crate) fn start() -> (Self, Writer) {
         let (messages, received) = mpsc::channel(WAITING);
         let writer = tokio::task::spawn_blocking(|| write(received));
@@ -50,28 +50,27 @@ impl Screen {
         (Self { messages }, Writer(writer))
     }
 
-    /// Prints whole lines that are fit for the output; drops them once one could not be
-    /// written.
+    /// Prints whole lines that are safe for the output; drops them after a failed write.
     pub(crate) async fn print(&self, lines: Vec<u8>) {
         if !lines.is_empty() {
             let _ = self.messages.send(Message::Text(lines)).await;
         }
     }
 
-    /// Waits until nothing can be printed any more, as when `head` has read enough.
+    /// Waits until the output is closed, for example by `head`.
     pub(crate) async fn closed(&self) {
         self.messages.closed().await;
     }
 
-    /// Brings the bars up to date; left out while the terminal is behind, as
-    /// the next update has it all.
+    /// Updates the bars; skipped while the terminal lags behind, as the next update has the
+    /// whole state.
     pub(crate) fn update(&self, job: &v1::Job) {
         let _ = self.messages.try_send(Message::Job(Box::new(job.clone())));
     }
 }
 
 impl Writer {
-    /// Waits until all is written and every [`Screen`] is dropped.
+    /// Waits until everything is written and every [`Screen`] is dropped.
     pub(crate) async fn finish(self) -> Result<(), Failure> {
         self.0.await.expect("the writer does not panic")
     }

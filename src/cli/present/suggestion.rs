@@ -1,6 +1,6 @@
-//! Names that were probably meant.
+//! Suggestions for misspelt names.
 
-/// The name that a slip of the hand would make of the field.
+/// The known name that the misspelt one probably means.
 pub(crate) fn nearest<'a>(field: &str, names: &[&'a str]) -> Option<&'a str> {
     let lower = field.to_lowercase();
     let distance = |name: &str| strsim::damerau_levenshtein(&lower, &name.to_lowercase());

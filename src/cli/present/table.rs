@@ -15,8 +15,8 @@ const LEAST_WIDTH: usize = 9;
 /// Columns whose cells are copied into other commands, so that they are never shortened.
 const IDS: [&str; 2] = ["ID", "JOB"];
 
-/// Rows under a header, without lines; cells are made fit for the terminal, and shortened
-/// where a row does not fit on a line of it.
+/// Rows under a header, without borders; cells are sanitized for the terminal, and shortened
+/// if a row does not fit on a line.
 pub(crate) fn table<const N: usize>(
     header: [&'static str; N],
     rows: impl Iterator<Item = [String; N]>,
@@ -24,7 +24,7 @@ pub(crate) fn table<const N: usize>(
     self::rows(header, rows.map(Vec::from))
 }
 
-/// As [`table`], with columns that are counted as the program runs.
+/// As [`table`], with a number of columns that is known only at run time.
 pub(crate) fn rows(
     header: impl IntoIterator<Item = &'static str>,
     rows: impl Iterator<Item = Vec<String>>,
@@ -83,7 +83,7 @@ fn widths(header: &[&str], rows: &[Vec<String>], most: usize) -> Vec<usize> {
     widths
 }
 
-/// The stage runs of a job, one a line.
+/// The stage runs of a job, one per line.
 pub(crate) fn stage_runs(job: &v1::Job) -> String {
     let row = |run: &v1::StageRun| {
         [

@@ -1,12 +1,12 @@
-//! Text of others on this terminal: control sequences are taken out of it.
+//! Untrusted text for the terminal, without control sequences.
 
 use vte::{Parser, Perform};
 
-/// Takes control sequences out of a stream of bytes that comes in pieces.
+/// Removes control sequences from a stream of byte chunks.
 ///
-/// A sequence or a character that is cut by a piece's end is put together
-/// again. Line feeds and tabs stay; a carriage return that redraws a line, as
-/// progress meters send it, starts a new one; what is no UTF-8 becomes U+FFFD.
+/// A sequence or a character that is split between chunks is reassembled. Line feeds and
+/// tabs are kept. A carriage return that redraws a line, as in progress meters, starts a new
+/// line. Invalid UTF-8 becomes U+FFFD.
 #[derive(Default)]
 pub(crate) struct Cleaner {
     parser: Parser,
@@ -14,7 +14,7 @@ pub(crate) struct Cleaner {
 }
 
 impl Cleaner {
-    /// Cleans the next piece.
+    /// Cleans the next chunk.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
         self.parser.advance(&mut self.kept, bytes);
         std::mem::take(&mut self.kept.text)
@@ -62,7 +62,7 @@ fn is_harmless(c: char) -> bool {
         )
 }
 
-/// A name or message of others, fit for one line of this terminal.
+/// An untrusted name or message, safe for one line of the terminal.
 pub(crate) fn one_line(text: &str) -> String {
     clean(text).replace(['\n', '\t'], " ")
 }
@@ -77,8 +77,8 @@ pub(crate) fn first_line(text: &str) -> String {
     }
 }
 
-/// A stage's name as it stands before each of its lines: on a terminal at most a quarter of
-/// the width, so that the lines have the rest.
+/// A stage's name as prefix of its lines: on a terminal at most a quarter of the width, so
+/// that the lines have the rest.
 pub(crate) fn line_prefix(name: &str, width: Option<usize>) -> String {
     const LEAST: usize = 12;
     match width {
@@ -92,7 +92,7 @@ pub(crate) fn shorten(text: &str, columns: usize) -> String {
     console::truncate_str(text, columns, "…").into_owned()
 }
 
-/// Text of others, fit for this terminal; its lines stay.
+/// Untrusted text, safe for the terminal; its line breaks are kept.
 pub(crate) fn clean(text: &str) -> String {
     Cleaner::default().push(text.as_bytes())
 }

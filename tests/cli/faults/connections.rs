@@ -106,7 +106,7 @@ async fn connections_leave_open_files_for_stages() {
     let info = refused.get_details_error_info().unwrap();
     assert_eq!(info.metadata["setting"], "ulimit -n");
 
-    // Each stage has pipes and a log, and two run at once.
+    // Each stage has pipes and a log, and two run concurrently.
     let trigger = v1::TriggerPipelineRequest {
         pipeline_id,
         ..Default::default()

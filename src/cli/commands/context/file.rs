@@ -1,4 +1,4 @@
-//! The file that contexts are kept in.
+//! The file in which contexts are stored.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ use crate::{
     cli::exit::Failure,
 };
 
-/// Where contexts are kept.
+/// The file of contexts.
 #[derive(Debug)]
 pub(crate) struct ContextFile {
     path: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct ContextFile {
 }
 
 impl ContextFile {
-    /// The file that the environment names; none for somebody without a home.
+    /// The file that the environment names; none for a user without a home directory.
     pub(crate) fn locate() -> Option<Self> {
         let read = |name| {
             env::var_os(name)
@@ -35,7 +35,7 @@ impl ContextFile {
                 is_default: false,
             });
         }
-        // The standard says to ignore one that is not absolute.
+        // The XDG base directory specification says to ignore a relative path.
         let config = read("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
         let config = config.or_else(|| Some(read("HOME")?.join(".config")))?;
         let path = config.join("pipewright").join("config.toml");
@@ -45,7 +45,7 @@ impl ContextFile {
         })
     }
 
-    /// The file, for those who want to change it.
+    /// The file, for commands that change it.
     pub(crate) fn expect() -> Result<Self, Failure> {
         Self::locate().ok_or_else(|| {
             Failure::Usage(
@@ -60,7 +60,7 @@ impl ContextFile {
         &self.path
     }
 
-    /// What it holds; nothing where there is none.
+    /// The contexts in it; none if it does not exist.
     pub(crate) fn read(&self) -> Result<Contexts, Failure> {
         let (text, metadata) = match self.try_read() {
             Ok(read) => read,
@@ -89,14 +89,14 @@ impl ContextFile {
             || self.is_default && error.kind() == io::ErrorKind::PermissionDenied
     }
 
-    /// Replaces what it holds, all at once: a crash leaves the old file or the new one.
+    /// Replaces the file atomically: a crash leaves the old file or the new one.
     pub(crate) fn write(&self, contexts: &Contexts) -> Result<(), Failure> {
         let written = self.try_write(contexts);
         written.map_err(|error| self.failure(&format!("cannot be written: {error}")))
     }
 
     fn try_write(&self, contexts: &Contexts) -> io::Result<()> {
-        // The file that a link leads to is the one to replace.
+        // A symbolic link is preserved: its target is replaced.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -106,7 +106,7 @@ impl ContextFile {
             .recursive(true)
             .mode(0o700)
             .create(directory)?;
-        // Made with mode 0600.
+        // Created with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(contexts.to_toml().as_bytes())?;
         file.as_file().sync_all()?;

@@ -49,7 +49,7 @@ struct RemoveArgs {
     name: String,
 }
 
-/// Does one of the context commands; none of them talks to a service.
+/// Runs one of the context commands; none of them calls a service.
 pub(crate) fn context(args: ContextArgs, format: Format) -> Result<Exit, Failure> {
     let file = ContextFile::expect()?;
     match args.command {

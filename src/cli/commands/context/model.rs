@@ -1,4 +1,4 @@
-//! Contexts: services by name, each with what it takes to reach it.
+//! Contexts: services by name, each with its connection options.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ const KEYS: [&str; 9] = [
     "server_name",
 ];
 
-/// What a file of contexts holds.
+/// The content of a file of contexts.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
     /// The context of commands that name none.
@@ -32,8 +32,8 @@ pub(crate) struct Contexts {
 }
 
 impl Contexts {
-    /// Reads the text of a file; paths in it start at its directory. An error names the
-    /// place and never a value, which may be a secret.
+    /// Parses a file; paths in it are relative to its directory. An error names the place
+    /// and never a value, which may be a secret.
     pub(crate) fn parse(text: &str, directory: &Path) -> Result<Self, String> {
         let table: Table = text.parse().map_err(|error| at_line(text, &error))?;
         let mut contexts = Self::default();
@@ -54,7 +54,7 @@ impl Contexts {
         Ok(contexts)
     }
 
-    /// The text of a file that holds these.
+    /// The text of a file with these contexts.
     pub(crate) fn to_toml(&self) -> String {
         let mut table = Table::new();
         if let Some(current) = &self.current {
@@ -83,16 +83,17 @@ impl Contexts {
         }
     }
 
-    /// Says that there is no such context, and which one may be meant.
+    /// The message that there is no such context, with a suggestion.
     pub(crate) fn unknown_name(&self, name: &str) -> String {
         let names: Vec<&str> = self.all.keys().map(String::as_str).collect();
-        match names.is_empty() {
-            true => format!("unknown context `{name}`; there are none"),
-            false => unknown("context", name, &names),
+        if names.is_empty() {
+            format!("unknown context `{name}`; there are none")
+        } else {
+            unknown("context", name, &names)
         }
     }
 
-    /// Whether any of them holds what nobody else may read.
+    /// Whether any of them holds a token or a password.
     pub(crate) fn has_secrets(&self) -> bool {
         self.all.values().any(ConnectionOptions::has_secrets)
     }
@@ -119,9 +120,10 @@ fn context_of(name: &str, context: Value, directory: &Path) -> Result<Connection
     let mut given = ConnectionOptions::default();
     for (key, value) in table {
         let Value::String(value) = value else {
-            return Err(match KEYS.contains(&key.as_str()) {
-                true => format!("`{place}.{key}` is text in quotes"),
-                false => format!("{place}: {}", unknown("key", &key, &KEYS)),
+            return Err(if KEYS.contains(&key.as_str()) {
+                format!("`{place}.{key}` is text in quotes")
+            } else {
+                format!("{place}: {}", unknown("key", &key, &KEYS))
             });
         };
         let path = |value: &str| Some(directory.join(value));
@@ -158,7 +160,7 @@ fn context_of(name: &str, context: Value, directory: &Path) -> Result<Connection
 }
 
 fn to_value(given: &ConnectionOptions) -> Value {
-    // Taken apart, so that a new option is not forgotten here.
+    // Destructured, so that the compiler reports a new option here.
     let ConnectionOptions {
         server,
         token,

@@ -68,7 +68,7 @@ impl SetArgs {
         Ok(())
     }
 
-    /// The context with what is given in the place of what it had.
+    /// The context, with the given fields replaced.
     fn applied(self, mut context: ConnectionOptions) -> Result<ConnectionOptions, Failure> {
         let had = context.clone();
         if self.token_stdin || self.token_file.is_some() || self.username.is_some() {
@@ -87,7 +87,7 @@ impl SetArgs {
             context.server = Some(server);
             check_move(&had, &context, self.token_stdin || self.password_stdin)?;
         }
-        // Read last: nobody should type a secret for a command that is refused.
+        // Read last, so that no secret is typed for a command that is refused.
         if self.token_stdin {
             let token = secrets::from_stdin("token")?;
             Credentials::bearer(&token).map_err(usage)?;
@@ -105,7 +105,7 @@ impl SetArgs {
     }
 }
 
-/// Credentials of one service do not follow its context to another without a word.
+/// Credentials of one service are not silently sent to another when the address changes.
 fn check_move(
     had: &ConnectionOptions,
     context: &ConnectionOptions,
@@ -144,8 +144,9 @@ fn usage(error: &str) -> Failure {
 
 fn context_name(text: &str) -> Result<String, String> {
     let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    match !text.is_empty() && text.chars().all(is_fit) {
-        true => Ok(text.to_owned()),
-        false => Err("a name is of letters, digits, `.`, `_` and `-`".to_owned()),
+    if !text.is_empty() && text.chars().all(is_fit) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name is of letters, digits, `.`, `_` and `-`".to_owned())
     }
 }

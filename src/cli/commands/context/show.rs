@@ -69,7 +69,7 @@ impl ShowArgs {
     }
 }
 
-/// What is known of a context: what people call it, its key in the file, and its value.
+/// The fields of a context: label, key in the file, and value.
 type Fact = (&'static str, &'static str, String);
 
 fn lines(facts: &[Fact]) -> String {
@@ -86,7 +86,7 @@ fn object(facts: &[Fact]) -> Map<String, Value> {
         .collect()
 }
 
-/// All but the secrets.
+/// All fields except secrets.
 fn facts(name: &str, given: &ConnectionOptions) -> Vec<Fact> {
     let path =
         |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -108,7 +108,7 @@ fn facts(name: &str, given: &ConnectionOptions) -> Vec<Fact> {
         .collect()
 }
 
-/// The kind of credentials that a context has.
+/// The kind of credentials in a context.
 fn credentials(given: &ConnectionOptions) -> String {
     let caller = match (&given.token, &given.token_file, &given.username) {
         (Some(_), ..) => "token".to_owned(),
@@ -131,8 +131,9 @@ fn credentials(given: &ConnectionOptions) -> String {
     .into_iter()
     .flatten()
     .collect();
-    match kinds.is_empty() {
-        true => "none".to_owned(),
-        false => kinds.join(", "),
+    if kinds.is_empty() {
+        "none".to_owned()
+    } else {
+        kinds.join(", ")
     }
 }

@@ -65,7 +65,7 @@ impl SubjectArgs {
     }
 }
 
-/// Does one of the certificate commands.
+/// Runs one of the certificate commands.
 pub(crate) fn certificate(args: CertificateArgs, format: Format) -> Result<Exit, Failure> {
     let file = args.place.file()?;
     match args.command {

@@ -1,4 +1,4 @@
-//! How a new token gets to the person who asked for it.
+//! Delivery of a new token to the user.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,8 @@ pub(super) struct Delivered<'a> {
     pub(super) text: &'a SecretString,
 }
 
-/// A token that is ready to be delivered: what can fail was tried, and no one has seen it.
+/// A token that is ready to be delivered: the steps that can fail are done, and no one has
+/// seen it.
 pub(super) struct Delivery<'a> {
     token: Delivered<'a>,
     format: Format,
@@ -46,7 +47,7 @@ pub(super) struct Delivery<'a> {
 enum Target {
     Stdout,
     File {
-        /// Beside the file, so that it takes its place in one step.
+        /// In the same directory as the file, so that a rename replaces it atomically.
         new: NamedTempFile,
         path: PathBuf,
         may_replace: bool,
@@ -54,7 +55,7 @@ enum Target {
 }
 
 impl DeliveryArgs {
-    /// Writes the token to a temporary file, if it is to be in one.
+    /// Writes the token to a temporary file, if it goes to a file.
     pub(super) fn prepare<'a>(
         &self,
         token: Delivered<'a>,
@@ -82,7 +83,7 @@ impl DeliveryArgs {
         if !self.force && fs::symlink_metadata(path).is_ok() {
             return Err(exists(path));
         }
-        // The file that a link leads to is the one to replace.
+        // A symbolic link is preserved: its target is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if path.is_dir() {
             let path = shown(&path);
@@ -145,14 +146,14 @@ fn write(path: &Path, token: &SecretString) -> io::Result<NamedTempFile> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    // Has mode 0600 from its beginning.
+    // Created with mode 0600.
     let mut new = NamedTempFile::new_in(directory)?;
     writeln!(new, "{}", token.expose_secret())?;
     new.as_file().sync_all()?;
     Ok(new)
 }
 
-/// A shell makes files that others can read, and `--token-file` then refuses them.
+/// A shell creates files that other users can read, which `--token-file` refuses.
 fn warn_of_readers() {
     let stdout = io::stdout().as_fd().try_clone_to_owned();
     let metadata = stdout.and_then(|stdout| File::from(stdout).metadata());

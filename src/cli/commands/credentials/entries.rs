@@ -1,4 +1,4 @@
-//! Lists of who may call.
+//! Lists of principals.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Prints everybody of a kind, in the order of the file.
+/// Prints all entries of a kind, in the order of the file.
 pub(super) fn list(file: &CredentialsFile, kind: Kind, format: Format) -> Result<Exit, Failure> {
     let mut entries = file.entries()?;
     entries.retain(|entry| entry.kind() == kind);
@@ -88,7 +88,7 @@ struct Shown {
     roles: BTreeMap<String, Vec<String>>,
 }
 
-/// The token that another one has replaced, while it is good.
+/// The replaced token, while it is valid.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ShownReplaced {
@@ -141,20 +141,21 @@ fn with_subject(entry: &Entry) -> Option<(&Entry, &Subject)> {
 }
 
 fn state(token: &Token, now: SystemTime) -> &'static str {
-    match token.expire_time.is_some_and(|end| end <= now) {
-        true => "EXPIRED",
-        false => "ACTIVE",
+    if token.expire_time.is_some_and(|end| end <= now) {
+        "EXPIRED"
+    } else {
+        "ACTIVE"
     }
 }
 
-/// The token that it has replaced, while that is good.
+/// The token that it has replaced, while that is valid.
 fn replaced(token: &Token, now: SystemTime) -> Option<&Replaced> {
     let replaced = token.replaced.as_ref();
     replaced.filter(|replaced| replaced.expire_time > now)
 }
 
 fn moment(at: Option<SystemTime>) -> Option<String> {
-    // Times of a file may be before 1970, which cannot be written.
+    // Times in the file may be before 1970, which cannot be formatted.
     let at = at?.max(SystemTime::UNIX_EPOCH);
     Some(humantime::format_rfc3339_seconds(at).to_string())
 }

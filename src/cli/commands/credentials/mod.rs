@@ -1,5 +1,5 @@
-//! `pipewright user`, `pipewright token` and `pipewright certificate`: who may call a
-//! service. They change a file, which a running service then reads again.
+//! `pipewright user`, `pipewright token` and `pipewright certificate` manage principals. They
+//! change a file, which a running service then reloads.
 
 mod certificate;
 mod delivery;
@@ -23,7 +23,7 @@ use crate::{
     cli::exit::Failure,
 };
 
-/// Where the credentials are.
+/// Location of the credentials.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Common options")]
 struct Place {
@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-/// As the XDG base directory specification has it: a relative directory does not count.
+/// By the XDG base directory specification: a relative directory is ignored.
 fn usual_path(config: Option<OsString>, home: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let config = config.map(PathBuf::from).filter(|path| path.is_absolute());
     let home = home.filter(|path| path.is_absolute());

@@ -1,4 +1,4 @@
-//! Passwords as people type them.
+//! Passwords that users type.
 
 use std::io::{self, BufRead, IsTerminal};
 
@@ -7,10 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{auth::PasswordHash, cli::exit::Failure};
 
-/// No password is as long; what is, is not read to its end.
+/// Longer than any password: input beyond it is not read.
 const MOST_BYTES: u64 = 4 * 1024;
 
-/// Where a password comes from.
+/// Source of a password.
 #[derive(Args, Debug)]
 pub(super) struct PasswordArgs {
     /// Read the password from the first line of standard input instead of asking for it
@@ -22,9 +22,10 @@ impl PasswordArgs {
     /// Asks twice on a terminal, without showing what is typed.
     pub(super) fn hash(&self) -> Result<PasswordHash, Failure> {
         let stdin = io::stdin();
-        let password = match !self.password_stdin && stdin.is_terminal() {
-            true => asked()?,
-            false => first_line(stdin.lock())?,
+        let password = if !self.password_stdin && stdin.is_terminal() {
+            asked()?
+        } else {
+            first_line(stdin.lock())?
         };
         PasswordHash::of(&password).map_err(|error| Failure::Invalid(error.to_string()))
     }
@@ -36,9 +37,10 @@ fn asked() -> Result<SecretString, Failure> {
         Ok::<_, Failure>(SecretString::from(typed))
     };
     let (once, again) = (ask("Password: ")?, ask("Password again: ")?);
-    match once.expose_secret() == again.expose_secret() {
-        true => Ok(once),
-        false => Err(Failure::Invalid("the two passwords differ".to_owned())),
+    if once.expose_secret() == again.expose_secret() {
+        Ok(once)
+    } else {
+        Err(Failure::Invalid("the two passwords differ".to_owned()))
     }
 }
 
@@ -48,11 +50,12 @@ fn first_line(source: impl BufRead) -> Result<SecretString, Failure> {
     read.map_err(unreadable)?;
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
-    match password.is_empty() {
-        true => Err(Failure::Usage(
+    if password.is_empty() {
+        Err(Failure::Usage(
             "there is no password on standard input".to_owned(),
-        )),
-        false => Ok(password.into()),
+        ))
+    } else {
+        Ok(password.into())
     }
 }
 

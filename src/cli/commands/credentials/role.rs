@@ -1,4 +1,4 @@
-//! Roles as they are given and shown.
+//! Parsing and display of roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::auth::{Grant, Grants, Role};
 
-/// What somebody may do.
+/// Roles of a principal.
 #[derive(Args, Debug)]
 pub(super) struct Roles {
     /// Role in a project, such as `shop=developer`, or in all projects, such as `viewer`.

@@ -22,7 +22,7 @@ use crate::{
     config::duration,
 };
 
-/// Longest life of a token that ends at all: a hundred years.
+/// Longest lifetime of a token that expires: a hundred years.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -80,7 +80,7 @@ enum TokenCommand {
     },
 }
 
-/// Does one of the token commands.
+/// Runs one of the token commands.
 pub(crate) fn token(args: TokenArgs, format: Format) -> Result<Exit, Failure> {
     let file = args.place.file()?;
     match args.command {
@@ -198,7 +198,7 @@ fn rotate(
     Ok(())
 }
 
-/// A token that was not delivered must not stay: nobody has it.
+/// A token that was not delivered must not stay: no one has it.
 fn undone(
     file: &CredentialsFile,
     undo: impl FnOnce(&mut Draft) -> Result<(), CredentialsError>,
@@ -214,7 +214,7 @@ fn undone(
     }
 }
 
-/// What is left of a token that another one replaces; none if that is nothing.
+/// The remaining part of a token that is replaced; none if it has expired.
 fn replaced(old: &Token, now: SystemTime, overlap: Duration) -> Option<Replaced> {
     let end = now + overlap;
     let end = old.expire_time.map_or(end, |own| own.min(end));
@@ -225,8 +225,8 @@ fn replaced(old: &Token, now: SystemTime, overlap: Duration) -> Option<Replaced>
     })
 }
 
-/// How long a token was made for, if it ends. Of one that does not say when it was made, no
-/// length is known, so its successor has what it has left, and a day at least.
+/// The lifetime of a token, if it expires. Without a creation time the lifetime is unknown:
+/// the new token then gets the remaining time, and at least a day.
 fn lifetime_of(token: &Token, now: SystemTime) -> Option<Duration> {
     let end = token.expire_time?;
     let begin = token.create_time.unwrap_or(now);
@@ -244,17 +244,18 @@ fn moment(time: SystemTime) -> impl std::fmt::Display {
     humantime::format_rfc3339_seconds(time)
 }
 
-/// With its unit: who writes 90 means days more often than seconds.
+/// A unit is required: a user who writes 90 means days more often than seconds.
 fn lifetime(text: &str) -> Result<Duration, String> {
     if text.parse::<f64>().is_ok() {
         return Err(format!("`{text}` has no unit; write 90d, or 90s"));
     }
     let lifetime = duration::parse(text)?;
-    match !lifetime.is_zero() && lifetime <= LONGEST {
-        true => Ok(lifetime),
-        false => Err(format!(
+    if !lifetime.is_zero() && lifetime <= LONGEST {
+        Ok(lifetime)
+    } else {
+        Err(format!(
             "`{text}` is no lifetime; it must be above 0 and at most 36500d"
-        )),
+        ))
     }
 }
 

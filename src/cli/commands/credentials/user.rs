@@ -58,7 +58,7 @@ enum UserCommand {
     },
 }
 
-/// Does one of the user commands.
+/// Runs one of the user commands.
 pub(crate) fn user(args: UserArgs, format: Format) -> Result<Exit, Failure> {
     let file = args.place.file()?;
     match args.command {

@@ -1,4 +1,4 @@
-//! Errors of a pipeline file: where, what, and what would be right.
+//! Errors in a pipeline file: the place, the error, and a suggestion.
 
 use std::borrow::Cow;
 
@@ -6,25 +6,23 @@ use serde_saphyr::{Error, MessageFormatter, SnippetMode, UserMessageFormatter};
 
 use crate::cli::present::suggestion::nearest;
 
-/// The error with the file's name, line and column and the lines around it, which are
-/// left out where the file speaks of secrets, misspelt or not: any of them may be one.
+/// The error with the file's name, line and column and the lines around it. The lines are
+/// left out if the file mentions secrets, misspelt or not: any of them may be one.
 pub(super) fn render(error: &Error, text: &str, source: &str) -> String {
     let has_secrets = text.to_lowercase().contains("secret");
     let told = error.render_with_options(serde_saphyr::render_options! {
         source_name: Some(source),
         formatter: &Messages,
-        snippets: match has_secrets {
-            true => SnippetMode::Off,
-            false => SnippetMode::Auto,
-        },
+        snippets: if has_secrets { SnippetMode::Off } else { SnippetMode::Auto },
     });
-    match has_secrets {
-        true => format!("{source}: {told}"),
-        false => told,
+    if has_secrets {
+        format!("{source}: {told}")
+    } else {
+        told
     }
 }
 
-/// The library's messages, but in words for who writes a pipeline.
+/// The library's messages, reworded for authors of pipelines.
 struct Messages;
 
 impl MessageFormatter for Messages {
@@ -42,7 +40,7 @@ impl MessageFormatter for Messages {
             Error::MultipleDocuments { .. } => {
                 "there is more than one YAML document; remove `---` and all but one of them".into()
             }
-            // Not the default one, which names functions and types of the library.
+            // Not the default formatter: it names functions and types of the library.
             other => UserMessageFormatter.format_message(other),
         }
     }
@@ -62,7 +60,7 @@ fn unknown_field(field: &str, expected: &[&str]) -> String {
     match nearest(field, expected) {
         Some(near) => format!("unknown field `{field}`; did you mean `{near}`?"),
         None => {
-            // The lowerCamelCase twins would only make the list longer.
+            // Without the lowerCamelCase aliases, which would only make the list longer.
             let is_twin = |name: &&&str| name.contains(char::is_uppercase);
             let names: Vec<&str> = expected.iter().filter(|n| !is_twin(n)).copied().collect();
             format!("unknown field `{field}`; known are {}", names.join(", "))

@@ -1,7 +1,7 @@
 //! Pipeline files, in YAML or JSON, with the names of the contract or in a
-//! short form that is pleasant to write.
+//! short form.
 //!
-//! Only the form is checked here; what a pipeline may be is the service's to say.
+//! Only the syntax is checked here; the service validates the pipeline.
 
 mod error;
 mod short_form;
@@ -19,12 +19,12 @@ use crate::{cli::exit::Failure, proto::v1};
 
 pub(crate) use short_form::ShortForm;
 
-/// Reads a pipeline; `source` names the input in errors.
+/// Parses a pipeline; `source` names the input in errors.
 pub(crate) fn parse(text: &str, source: &str) -> Result<PipelineFile, Failure> {
     read(text, source)
 }
 
-/// Reads YAML or JSON.
+/// Parses YAML or JSON.
 pub(crate) fn read<T: DeserializeOwned>(text: &str, source: &str) -> Result<T, Failure> {
     let read: Result<Option<T>, _> = serde_saphyr::from_str(text);
     let file = read.map_err(|error| Failure::Invalid(error::render(&error, text, source)))?;
@@ -37,7 +37,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, source: &str) -> Result<T, F
     })
 }
 
-/// What a file says of a pipeline; [`None`] where it says nothing.
+/// The fields of a pipeline in a file; [`None`] if a field is missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineFile {
@@ -61,8 +61,8 @@ pub(crate) struct PipelineFile {
     concurrency_policy: Option<v1::ConcurrencyPolicy>,
     annotations: Option<BTreeMap<String, String>>,
     etag: Option<String>,
-    // Output of the service: accepted, so that what `get` prints can be edited
-    // and sent back, and left out of what is sent.
+    // Output-only fields: accepted, so that the output of `get` can be edited and sent
+    // back, but not sent.
     id: Option<String>,
     #[serde(rename = "revision")]
     _revision: Option<IgnoredAny>,
@@ -77,13 +77,13 @@ pub(crate) struct PipelineFile {
 }
 
 impl PipelineFile {
-    /// The pipeline that the file is of, if it says so.
+    /// Id of the pipeline, if the file has it.
     pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// The fields that an update by this file changes: those that it gives. What the
-    /// service printed is the whole pipeline, so a field that is missing was removed.
+    /// The fields that an update by this file changes: those in the file. Output of the
+    /// service is the whole pipeline, so a field that is missing there was removed.
     pub(crate) fn mask(&self) -> Vec<String> {
         if self.create_time.is_some() {
             return vec!["*".to_owned()];
@@ -131,7 +131,7 @@ impl From<PipelineFile> for v1::Pipeline {
     }
 }
 
-/// What a file says of a stage.
+/// The fields of a stage in a file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StageFile {

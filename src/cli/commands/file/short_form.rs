@@ -1,4 +1,4 @@
-//! The short form of a pipeline, as people write it in a file.
+//! The short form of a pipeline, as users write it in a file.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use crate::{cli::present::labels, proto::v1};
 
-/// A pipeline with the names and values of the short form, and its id. What is unset is left
-/// out; what the service alone sets, such as times, is too.
+/// A pipeline with the names and values of the short form, and its id. Unset fields and
+/// output-only fields, such as times, are left out.
 #[derive(Serialize)]
 pub(crate) struct ShortForm<'a> {
     id: &'a str,
@@ -99,7 +99,7 @@ impl<'a> From<&'a v1::Stage> for ShortStage<'a> {
     }
 }
 
-/// A length of time as a number of seconds, whole where it is.
+/// A duration in seconds, as an integer if it is whole.
 struct Seconds(prost_types::Duration);
 
 impl Serialize for Seconds {

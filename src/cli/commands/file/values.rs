@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::{config::duration, proto::v1};
 
-/// Reads a stage's type.
+/// Parses a stage's type.
 pub(super) fn stage_type<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<v1::stage::Type>, D::Error> {
@@ -14,7 +14,7 @@ pub(super) fn stage_type<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Reads when a stage runs.
+/// Parses when a stage runs.
 pub(super) fn run_condition<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<v1::RunCondition>, D::Error> {
@@ -25,7 +25,7 @@ pub(super) fn run_condition<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Reads what a trigger does while a job is active.
+/// Parses what a trigger does while a job is active.
 pub(super) fn concurrency_policy<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<v1::ConcurrencyPolicy>, D::Error> {
@@ -37,7 +37,7 @@ pub(super) fn concurrency_policy<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Reads a stage's timeout.
+/// Parses a stage's timeout.
 pub(super) fn timeout<'de, D: Deserializer<'de>>(
     input: D,
 ) -> Result<Option<prost_types::Duration>, D::Error> {
@@ -47,7 +47,7 @@ pub(super) fn timeout<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Reads a scalar, whatever it looks like, as text and hands it on.
+/// Parses a scalar of any type as text.
 fn read<'de, D: Deserializer<'de>, T>(
     input: D,
     parse: impl FnOnce(&str) -> Result<T, String>,

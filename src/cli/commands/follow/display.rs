@@ -1,5 +1,5 @@
-//! What a followed job looks like: bars, lines and logs for people, or one
-//! JSON object a line for programs.
+//! Output of a followed job: bars, lines and logs for people, or one JSON object per line
+//! for programs.
 
 use std::collections::HashMap;
 
@@ -30,13 +30,13 @@ use crate::{
     },
 };
 
-/// Shows a job's news as they come.
+/// Shows the events of a job as they arrive.
 pub(super) struct Display {
     client: Client,
     job_id: String,
     screen: Screen,
     style: Style,
-    /// Attempts whose logs are streamed, each with what tells the log's end.
+    /// Attempts whose logs are streamed, each with a signal for the end of the log.
     streamed: HashMap<(String, i32), CancellationToken>,
     logs: JoinSet<()>,
 }
@@ -54,7 +54,7 @@ impl Display {
         }
     }
 
-    /// Shows what is new.
+    /// Shows an update.
     pub(super) async fn show(&mut self, view: &JobView, progress: Progress) {
         let lines = match self.style.format {
             Format::Json => json_lines(view, progress),
@@ -68,7 +68,7 @@ impl Display {
         }
     }
 
-    /// Waits until nobody reads what is shown.
+    /// Waits until the reader of the output is gone.
     pub(super) async fn closed(&self) {
         self.screen.closed().await;
     }
@@ -78,7 +78,7 @@ impl Display {
         if self.style.format == Format::Json {
             return;
         }
-        // A job that was over before it was watched has logs all the same.
+        // A job that ended before the watch began has logs, too.
         self.stream_logs(job);
         while let Some(log) = self.logs.join_next().await {
             log.expect("log readers do not panic");
@@ -91,8 +91,8 @@ impl Display {
         self.screen.print(text.into_bytes()).await;
     }
 
-    /// Starts to stream the log of each attempt that has started. It is printed after
-    /// those of the attempts that were over by then, whichever connection is quicker.
+    /// Starts to stream the log of each attempt that has started. It is printed after the logs
+    /// of attempts that had ended by then, whichever connection is faster.
     fn stream_logs(&mut self, job: &v1::Job) {
         let has_log =
             |run: &&v1::StageRun| run.start_time.is_some() && run.carried_from_job_id.is_empty();
@@ -116,7 +116,7 @@ impl Display {
         }
     }
 
-    /// The ends of the logs of those attempts that were over when this one started.
+    /// Signals for the ends of the logs of attempts that had ended when this one started.
     fn ended_before(&self, run: &v1::StageRun, job: &v1::Job) -> Vec<CancellationToken> {
         let time = |time: Option<prost_types::Timestamp>| time.map(|t| (t.seconds, t.nanos));
         let started = time(run.start_time);
@@ -152,8 +152,8 @@ fn attempt(run: &v1::StageRun) -> (String, i32) {
     (run.stage_name.clone(), run.attempt)
 }
 
-/// Prints a log as prefixed lines. A log that cannot be read is told of and
-/// does not keep the others from being shown.
+/// Prints a log as prefixed lines. A log that cannot be read is reported and does not keep
+/// the others from being shown.
 async fn stream_log(mut reader: LogReader, name: String, screen: Screen, raw: bool) {
     let mut cleaner = (out::is_terminal() && !raw).then(Cleaner::default);
     let mut prefixer = Prefixer::new(&name);
@@ -207,7 +207,7 @@ fn json_lines(view: &JobView, progress: Progress) -> Vec<String> {
     }
 }
 
-/// What changed, in words, one line each.
+/// Describes the changes, one line each.
 fn state_lines(view: &JobView, progress: Progress) -> Vec<String> {
     match progress {
         Progress::Advanced(events) => events.iter().filter_map(event_line).collect(),

@@ -1,4 +1,4 @@
-//! Following a job to its end: what `run`, `job watch` and `--watch` do.
+//! Follows a job to its end, for `run`, `job watch` and `--watch`.
 
 mod display;
 mod waits;
@@ -26,15 +26,15 @@ use crate::{
 use display::Display;
 use waits::Waits;
 
-/// Longest wait for a terminal that stands still when a person wants to leave.
+/// Longest wait for a blocked terminal when the user wants to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What Ctrl-C does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnInterrupt {
-    /// The job goes on without a watcher.
+    /// The job continues without a watcher.
     Leave,
-    /// The job is cancelled and its end waited for; the second one leaves.
+    /// The first one cancels the job and waits for its end; the second one leaves.
     Cancel,
 }
 
@@ -86,8 +86,7 @@ pub(crate) async fn from_start(
     follow(client, job_id, JobView::after(0), style, interrupts).await
 }
 
-/// Follows the job from what the view knows to its end; its result is the exit
-/// code.
+/// Follows the job from the state of the view to its end; its result is the exit code.
 pub(crate) async fn follow(
     client: &Client,
     job_id: &str,
@@ -146,8 +145,8 @@ impl Following<'_> {
         Ok(exit_of(job.state(), is_cancelled))
     }
 
-    /// Shows the job's news until it is over or a person wants to leave. To
-    /// close the output is to leave, but it cancels nothing.
+    /// Shows updates until the job has ended or the user leaves. Closing the output also
+    /// leaves, but cancels nothing.
     async fn watch_or_interrupt(&mut self) -> Result<Ended, Failure> {
         loop {
             tokio::select! {
@@ -170,10 +169,10 @@ impl Following<'_> {
     }
 
     async fn cancel_or_interrupt(&mut self) -> Result<Ended, Failure> {
-        out::notice("cancelling the job; once more to kill it at once");
+        out::notice("cancelling the job; press Ctrl-C again to kill it immediately");
         tokio::select! {
             cancelled = cancel(self.client, self.job_id, "interrupted") => {
-                // Whatever came of it, the job's end tells.
+                // The end of the job shows the outcome.
                 if let Err(Some(message)) = cancelled.map_err(|failure| failure.message()) {
                     out::notice(&message);
                 }
@@ -189,21 +188,21 @@ enum Ended {
     Interrupted,
 }
 
-/// Waits for what is printed; one who wants to leave does not wait long.
+/// Waits until everything is printed, but only briefly if the user wants to leave.
 async fn finish(writer: Writer, exit: Exit, on_interrupt: OnInterrupt) -> Result<Exit, Failure> {
     let written = match exit {
         Exit::Interrupted => tokio::time::timeout(LEAVE_WITHIN, writer.finish()).await,
         _ => Ok(writer.finish().await),
     };
-    // The job's result counts, also where its output cannot be written.
+    // The job's result counts, also if its output cannot be written.
     let is_result = match exit {
         Exit::Ok => false,
-        // To close the output is to leave, too.
+        // Closing the output also leaves.
         Exit::Interrupted => on_interrupt == OnInterrupt::Cancel,
         _ => true,
     };
     match written {
-        // A reader that has seen enough, such as `head`, is no failure.
+        // A reader that stops reading, such as `head`, is no failure.
         Ok(Err(failure)) if failure.exit() != Exit::Ok => {
             if !is_result {
                 return Err(failure);
@@ -215,7 +214,7 @@ async fn finish(writer: Writer, exit: Exit, on_interrupt: OnInterrupt) -> Result
     }
 }
 
-/// Asks for a job to stop.
+/// Requests the cancellation of a job.
 pub(crate) async fn cancel(
     client: &Client,
     job_id: &str,

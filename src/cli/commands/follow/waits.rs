@@ -1,4 +1,4 @@
-//! What a job that stands still waits for.
+//! What a job without progress waits for.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::{
     },
 };
 
-/// How long a job may stand still before it is told why, and how often that is asked.
+/// How long a job may make no progress before the reason is shown, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Longest wait for an answer to that; nothing else is shown meanwhile.
+/// Timeout of that call; nothing else is shown meanwhile.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// Tells people why nothing runs: no event says that, as it is a view of the moment.
+/// Shows why nothing runs: no event has that, as it is a view of the moment.
 pub(super) struct Waits {
     format: Format,
     due: Instant,
@@ -28,7 +28,7 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// Tells programs nothing.
+    /// Prints nothing for programs.
     pub(super) fn new(format: Format) -> Self {
         Self {
             format,
@@ -37,17 +37,17 @@ impl Waits {
         }
     }
 
-    /// The job has not stood still until now.
+    /// Records progress of the job.
     pub(super) fn moved(&mut self) {
         self.due = Instant::now() + PATIENCE;
     }
 
-    /// When to tell.
+    /// When to ask next.
     pub(super) fn due(&self) -> Instant {
         self.due
     }
 
-    /// Whether nothing of the job runs, as far as is known.
+    /// Whether no stage of the job runs, as far as is known.
     pub(super) fn stands_still(&self, view: &JobView) -> bool {
         let runs = |job: &v1::Job| {
             let mut runs = job.stage_runs.iter();
@@ -56,8 +56,8 @@ impl Waits {
         self.format == Format::Table && view.job().is_some_and(|job| !runs(job))
     }
 
-    /// Tells what the job waits for, once until that changes. A service that does not
-    /// answer now is asked again.
+    /// Prints what the job waits for, once until that changes. If the service does not respond,
+    /// it is asked again.
     pub(super) async fn tell(&mut self, client: &Client, job_id: &str) {
         let answer = timeout(ANSWER_WITHIN, watch::get(client, job_id)).await;
         self.due = Instant::now() + PATIENCE;
@@ -72,7 +72,7 @@ impl Waits {
     }
 }
 
-/// One line for each stage that waits for something else than another stage.
+/// One line for each stage that waits for something other than another stage.
 fn lines(job: &v1::Job) -> Vec<String> {
     use PendingReason::{Needs, Unspecified};
     let waits = |run: &&v1::StageRun| {

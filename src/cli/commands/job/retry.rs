@@ -26,9 +26,10 @@ pub(crate) struct RetryArgs {
 
 impl RetryArgs {
     pub(super) async fn run(self, client: &Client, format: Format) -> Result<Exit, Failure> {
-        let scope = match self.failed {
-            true => Scope::FailedStages,
-            false => Scope::AllStages,
+        let scope = if self.failed {
+            Scope::FailedStages
+        } else {
+            Scope::AllStages
         };
         let request = v1::RetryJobRequest {
             job_id: self.job,

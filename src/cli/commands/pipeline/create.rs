@@ -35,7 +35,7 @@ impl CreateArgs {
     }
 }
 
-/// Creates the pipeline; the answer is as stored.
+/// Creates the pipeline, and returns it as stored.
 pub(crate) async fn create(
     client: &Client,
     pipeline: v1::Pipeline,

@@ -12,7 +12,7 @@ use crate::{
     proto::v1,
 };
 
-/// Which pipeline is meant.
+/// Selects a pipeline.
 #[derive(Args, Debug)]
 pub(crate) struct Named {
     /// Id or name of the pipeline
@@ -30,7 +30,7 @@ impl Named {
     }
 }
 
-/// The id of the pipeline that an id or a name means; an empty project is any.
+/// Resolves an id or a name to the id; an empty project is any project.
 pub(crate) async fn resolve(
     client: &Client,
     pipeline: String,

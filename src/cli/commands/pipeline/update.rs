@@ -54,7 +54,7 @@ impl UpdateArgs {
     }
 }
 
-/// The pipeline of this id as the file says; the file may not be of another one.
+/// The pipeline in the file, with this id; a file with another id is refused.
 pub(crate) fn of_file(file: PipelineFile, id: String) -> Result<v1::Pipeline, Failure> {
     if let Some(other) = file.id().filter(|other| *other != id) {
         let other = text::one_line(other);

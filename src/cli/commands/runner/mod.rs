@@ -77,7 +77,7 @@ struct ResumeArgs {
     runner: Named,
 }
 
-/// Runs stages, or does one of the runner commands.
+/// Runs stages, or runs one of the runner commands.
 pub(crate) async fn runner(args: RunnerArgs, format: Format) -> Result<Exit, Failure> {
     match args.command {
         Some(command) => command.run(&args.remote.client()?, format).await,

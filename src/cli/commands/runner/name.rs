@@ -12,7 +12,7 @@ use crate::{
     proto::v1,
 };
 
-/// Which runner is meant.
+/// Selects a runner.
 #[derive(Args, Debug)]
 pub(crate) struct Named {
     /// Id of the runner, or its name if that is unique

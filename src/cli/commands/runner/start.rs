@@ -25,7 +25,7 @@ use crate::{
     server, telemetry,
 };
 
-/// What the runner offers, and where it runs it.
+/// Labels, capacity and workspaces of the runner.
 #[derive(Args, Debug)]
 pub(crate) struct StartArgs {
     /// Label of this runner, in addition to os and arch, which it can override; separate
@@ -58,8 +58,8 @@ pub(crate) struct StartArgs {
     drain: Duration,
 }
 
-/// The options of a runner, which are refused on the command line of a subcommand: only
-/// the common ones may stand before it.
+/// The options of a runner. They are refused together with a subcommand: only the common
+/// options may precede it.
 #[derive(Debug)]
 pub(super) struct Start(pub(super) StartArgs);
 
@@ -99,8 +99,8 @@ impl FromArgMatches for Start {
 }
 
 impl StartArgs {
-    /// Runs stages until SIGINT or SIGTERM, or until its terminal goes away. It has nothing
-    /// to reload at any other SIGHUP.
+    /// Runs stages until SIGINT or SIGTERM, or until its terminal is closed. Any other SIGHUP
+    /// is ignored, as there is nothing to reload.
     pub(super) async fn run(self, service: Connection) -> Result<Exit, Failure> {
         let _telemetry = telemetry::init("info");
         let mut interrupts = Interrupts::of_service(Arc::default())?;
@@ -114,7 +114,7 @@ impl StartArgs {
         let place = service.clone();
         let leases = leases.explaining(move |status| place.not_reached(status));
         let stop = CancellationToken::new();
-        // Dropped, it kills what still runs.
+        // Dropping it kills the stages that still run.
         let mut running = pin!(runner::run(Arc::new(leases), self.settings(), stop.clone()));
         tokio::select! {
             ended = &mut running => return ended.map(|()| Exit::Ok).map_err(|error| failure(error, &service)),
@@ -173,14 +173,14 @@ fn labels(given: Vec<(String, String)>) -> BTreeMap<String, String> {
 }
 
 fn machine() -> String {
-    // A machine without a name is no reason not to start.
+    // The runner also starts on a machine without a name.
     nix::unistd::gethostname().map_or_else(
         |_| String::new(),
         |name| runner_name(&name.to_string_lossy()),
     )
 }
 
-/// Machines of some clouds have a UUID for their name, which cannot be that of a runner.
+/// In some clouds the host name is a UUID, which is not valid as the name of a runner.
 fn runner_name(machine: &str) -> String {
     if Uuid::parse_str(machine).is_ok() {
         format!("host-{machine}")

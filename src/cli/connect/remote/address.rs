@@ -1,10 +1,10 @@
-//! Where a service is.
+//! The address of a service.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use tonic::transport::Uri;
 
-/// Where a service is looked for when nobody says.
+/// Address of the service if none is given.
 const DEFAULT: &str = "http://127.0.0.1:50051";
 
 /// The address of a service: a scheme, a host and a port, and nothing more.
@@ -39,7 +39,7 @@ impl FromStr for Address {
                 "an address is https://host:port, http://host:port or host:port".to_owned(),
             );
         }
-        // `user:password@` would end up in messages.
+        // `user:password@` would appear in messages.
         if uri
             .authority()
             .is_some_and(|authority| authority.as_str().contains('@'))
@@ -62,7 +62,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// The address as tonic takes it.
+    /// The address for tonic.
     pub(super) fn uri(&self) -> Uri {
         self.0.clone()
     }
@@ -82,7 +82,7 @@ impl Address {
         }
     }
 
-    /// Whether both are the same place, reached the same way.
+    /// Whether both have the same scheme, host and port.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         let port = |uri: &Uri, is_tls| uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let host = |uri: &Uri| uri.host().map(str::to_ascii_lowercase);

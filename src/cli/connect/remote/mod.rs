@@ -1,4 +1,4 @@
-//! Arguments that all commands against a service share.
+//! Common arguments of all commands that call a service.
 
 pub(crate) mod address;
 pub(crate) mod options;
@@ -25,7 +25,7 @@ pub(crate) use address::Address;
 pub(crate) use options::{ConnectionOptions, TlsFiles};
 use settle::{Caller, Target, settle};
 
-/// Where the service is, and who calls it.
+/// The address of the service, and the credentials of the caller.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Remote {
@@ -89,14 +89,14 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// A client of the service, whose calls are a part of the caller's trace.
+    /// A client of the service, whose calls are part of the caller's trace.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let mut connection = self.connection()?;
         connection.headers.trace = Trace::of_environment();
         Ok(Client::new(connection, self.timeout))
     }
 
-    /// The service, as the options, the environment and the contexts say together.
+    /// The service, by the options, the environment and the contexts.
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
         let contexts = match ContextFile::locate() {
             Some(file) => file.read()?,
@@ -130,7 +130,7 @@ impl Remote {
     }
 }
 
-/// Refuses, before anything is sent, what would tell the credentials to strangers.
+/// Refuses, before anything is sent, to send credentials in plaintext over a network.
 fn connect(target: Target, allows_clear_text: bool) -> Result<Connection, Failure> {
     let Target {
         server,
@@ -139,7 +139,7 @@ fn connect(target: Target, allows_clear_text: bool) -> Result<Connection, Failur
         notice: _,
     } = target;
     let is_private = server.is_tls() || server.is_loopback() || allows_clear_text;
-    if !is_private && !matches!(caller, Caller::Nobody) {
+    if !is_private && !matches!(caller, Caller::Anonymous) {
         return Err(Failure::Usage(format!(
             "credentials would be sent to {server} in plaintext; use https://, or --insecure on a \
              network that you trust"
@@ -161,7 +161,7 @@ fn connect(target: Target, allows_clear_text: bool) -> Result<Connection, Failur
 
 fn credentials(caller: Caller) -> Result<Credentials, Failure> {
     let credentials = match caller {
-        Caller::Nobody => Ok(Credentials::default()),
+        Caller::Anonymous => Ok(Credentials::default()),
         Caller::Token(token) => Credentials::bearer(&token),
         Caller::TokenFile(file) => return Credentials::file(file),
         Caller::User(name, Some(password)) => Credentials::basic(&name, &password),
@@ -170,7 +170,7 @@ fn credentials(caller: Caller) -> Result<Credentials, Failure> {
     credentials.map_err(|error| Failure::Usage(error.to_owned()))
 }
 
-/// Reads `KEY=VALUE`; a value may hold further equals signs.
+/// Parses `KEY=VALUE`; a value may have further equals signs.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -199,7 +199,7 @@ mod tests {
         }
         let callers = [
             token(),
-            // Refused without a look at the file or a question to anybody.
+            // Refused before the file is read and before a password is asked for.
             Caller::TokenFile("/nowhere".into()),
             Caller::User("me".to_owned(), None),
         ];
@@ -213,7 +213,7 @@ mod tests {
             );
         }
         assert!(connected("ci.test:1", token(), true).unwrap());
-        assert!(!connected("ci.test:1", Caller::Nobody, false).unwrap());
+        assert!(!connected("ci.test:1", Caller::Anonymous, false).unwrap());
     }
 
     #[test]

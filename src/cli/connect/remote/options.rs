@@ -1,4 +1,4 @@
-//! What one place, such as the command line, says of a service and how to reach it.
+//! Connection options from one source, such as the command line.
 
 use std::{env, path::PathBuf};
 
@@ -6,39 +6,32 @@ use secrecy::SecretString;
 
 use super::{address::Address, secrets::without_line_end};
 
-/// The options that one place gives.
+/// Connection options from one source.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionOptions {
-    /// Where the service is.
     pub(crate) server: Option<Address>,
-    /// A token.
     pub(crate) token: Option<SecretString>,
-    /// A file that holds a token.
     pub(crate) token_file: Option<PathBuf>,
-    /// A user's name.
     pub(crate) username: Option<String>,
-    /// That user's password.
     pub(crate) password: Option<SecretString>,
-    /// How to tell the service from another, and this client to it.
     pub(crate) tls: TlsFiles,
 }
 
-/// What TLS needs beside the address.
+/// TLS options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TlsFiles {
-    /// Certificates of authorities, instead of the system's.
+    /// CA certificates to trust instead of the system's.
     pub(crate) ca_cert: Option<PathBuf>,
-    /// The client's certificate and those that lead to its authority.
+    /// The client certificate and its chain.
     pub(crate) client_cert: Option<PathBuf>,
-    /// The key of the client's certificate.
     pub(crate) client_key: Option<PathBuf>,
-    /// The name in the service's certificate.
+    /// Expected name in the service's certificate.
     pub(crate) server_name: Option<String>,
 }
 
 impl ConnectionOptions {
-    /// The credentials of the environment. An empty variable is none, since that is how
-    /// those who start containers unset one. The end of a line is not part of a value.
+    /// The credentials of the environment. An empty variable counts as unset, since that is how
+    /// a container's environment unsets one. A trailing line break is not part of a value.
     pub(crate) fn of_environment() -> Self {
         let read = |name| {
             let value = env::var(name).ok().map(without_line_end);
@@ -52,17 +45,17 @@ impl ConnectionOptions {
         }
     }
 
-    /// Whether it has a token, in whatever form.
+    /// Whether it has a token or a token file.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some() || self.token_file.is_some()
     }
 
-    /// Whether it holds something that nobody else may read.
+    /// Whether it holds a token or a password.
     pub(crate) fn has_secrets(&self) -> bool {
         self.token.is_some() || self.password.is_some()
     }
 
-    /// Whether it says who calls.
+    /// Whether it has any kind of credentials.
     pub(crate) fn has_credentials(&self) -> bool {
         self.has_token() || self.username.is_some() || self.tls.client_cert.is_some()
     }

@@ -1,4 +1,4 @@
-//! Secrets from where they are kept: files, standard input, and people.
+//! Secrets from files, the environment, standard input and prompts.
 
 use std::{
     io::{self, IsTerminal, Read},
@@ -12,10 +12,11 @@ use crate::{
     cli::{exit::Failure, present::text},
 };
 
-/// Most bytes of a secret: more does not fit into a header.
+/// Maximum bytes of a secret: more does not fit into a header.
 const LIMIT: u64 = 8 * 1024;
 
-/// The secret that is all of a file but the line's end. Refused if others can read the file.
+/// The secret in a file, without the line break at its end. Refused if other users can read
+/// the file.
 pub(crate) fn from_file(file: &Path) -> Result<SecretString, Failure> {
     let opened = open_private(file, Readers::Group);
     let read = opened.and_then(|opened| Ok(read(opened)?));
@@ -29,7 +30,7 @@ pub(crate) fn from_file(file: &Path) -> Result<SecretString, Failure> {
     })
 }
 
-/// A secret of an environment variable, without the end of its line: some ways to set a
+/// A secret in an environment variable, without a trailing line break: some ways to set a
 /// variable from a file keep it.
 pub(crate) fn without_line_end(mut text: String) -> String {
     if text.ends_with('\n') {
@@ -41,7 +42,7 @@ pub(crate) fn without_line_end(mut text: String) -> String {
     text
 }
 
-/// The secret that comes by standard input.
+/// The secret from standard input.
 pub(crate) fn from_stdin(what: &str) -> Result<SecretString, Failure> {
     let secret = read(io::stdin().lock());
     secret.map_err(|error| {
@@ -63,7 +64,7 @@ fn read(source: impl Read) -> io::Result<SecretString> {
     }
 }
 
-/// Asks the person at the terminal.
+/// Asks the user at the terminal.
 pub(crate) fn ask_password(username: &str) -> Result<SecretString, Failure> {
     let is_person = io::stdin().is_terminal() && io::stderr().is_terminal();
     let asked = is_person.then(|| {

@@ -1,5 +1,5 @@
-//! Which of several places has the last word: the command line, then the environment,
-//! then the context, then the default.
+//! Precedence of the sources of options: the command line, then the environment, then the
+//! context, then the default.
 
 use std::path::PathBuf;
 
@@ -10,34 +10,29 @@ use super::{
     options::{ConnectionOptions, TlsFiles},
 };
 
-/// What is to be reached, and as whom.
+/// The service to connect to, and the identity of the caller.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Where the service is.
     pub(crate) server: Address,
-    /// Who calls it.
     pub(crate) caller: Caller,
-    /// How to tell it from another.
     pub(crate) tls: TlsFiles,
-    /// Something that the person should know.
+    /// A note for the user.
     pub(crate) notice: Option<String>,
 }
 
-/// Who calls.
+/// The identity that the caller authenticates with.
 #[derive(Debug)]
 pub(crate) enum Caller {
-    /// Nobody in particular.
-    Nobody,
-    /// Who holds a token.
+    /// No credentials in a header; there may be a client certificate.
+    Anonymous,
     Token(SecretString),
-    /// Who holds the token in a file.
     TokenFile(PathBuf),
-    /// A user, whose password is asked for where none is given.
+    /// A user; asks for the password if none is given.
     User(String, Option<SecretString>),
 }
 
-/// Settles what the places say. A context is given with its name; what it holds is for its
-/// own service alone.
+/// Merges the options of the sources. A context is given with its name; its credentials are
+/// for its own service alone.
 pub(crate) fn settle(
     flags: ConnectionOptions,
     environment: ConnectionOptions,
@@ -47,17 +42,16 @@ pub(crate) fn settle(
     let (context, set_aside) = match (context, &named) {
         (Some((name, context)), Some(server)) => {
             let own = context.server.clone().unwrap_or_default();
-            match own.is_same_as(server) {
-                true => (context, None),
-                false => {
-                    let notice = format!(
-                        "the credentials of context `{name}` are for {own} and not sent to {server}"
-                    );
-                    (
-                        ConnectionOptions::default(),
-                        context.has_credentials().then_some(notice),
-                    )
-                }
+            if own.is_same_as(server) {
+                (context, None)
+            } else {
+                let notice = format!(
+                    "the credentials of context `{name}` are for {own} and not sent to {server}"
+                );
+                (
+                    ConnectionOptions::default(),
+                    context.has_credentials().then_some(notice),
+                )
             }
         }
         (context, _) => (
@@ -68,16 +62,16 @@ pub(crate) fn settle(
     let server = named.or(context.server.clone()).unwrap_or_default();
     let tls = tls(&flags.tls, &context.tls);
     let caller = caller(flags, environment, context)?;
-    let is_nobody = matches!(caller, Caller::Nobody) && tls.client_cert.is_none();
+    let is_anonymous = matches!(caller, Caller::Anonymous) && tls.client_cert.is_none();
     Ok(Target {
         server,
-        notice: set_aside.filter(|_| is_nobody),
+        notice: set_aside.filter(|_| is_anonymous),
         caller,
         tls,
     })
 }
 
-/// A key belongs to its certificate, so that both come from one place.
+/// A key belongs to its certificate, so both come from the same source.
 fn tls(flags: &TlsFiles, context: &TlsFiles) -> TlsFiles {
     let identity = match &flags.client_cert {
         Some(_) => flags,
@@ -92,7 +86,7 @@ fn tls(flags: &TlsFiles, context: &TlsFiles) -> TlsFiles {
     }
 }
 
-/// The first place that says who calls; a password may come from a later one.
+/// The first source that has credentials wins; a password may come from a later one.
 fn caller(
     flags: ConnectionOptions,
     environment: ConnectionOptions,
@@ -128,7 +122,7 @@ fn caller(
     let Some(name) = name else {
         return match flags.password {
             Some(_) => Err("--password needs --username".to_owned()),
-            None => Ok(Caller::Nobody),
+            None => Ok(Caller::Anonymous),
         };
     };
     let of_context = context

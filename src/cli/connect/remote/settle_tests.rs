@@ -29,7 +29,7 @@ fn given(text: &str) -> ConnectionOptions {
 
 fn shown(caller: &Caller) -> String {
     match caller {
-        Caller::Nobody => "nobody".to_owned(),
+        Caller::Anonymous => "anonymous".to_owned(),
         Caller::Token(token) => format!("token {}", token.expose_secret()),
         Caller::TokenFile(file) => format!("file {}", file.display()),
         Caller::User(name, Some(password)) => format!("{name}:{}", password.expose_secret()),
@@ -49,7 +49,7 @@ fn settled(flags: &str, environment: &str, context: &str) -> String {
 fn each_option_is_the_flags_then_the_environments_then_the_contexts() {
     let local = "http://127.0.0.1:50051";
     for (flags, environment, context, expected) in [
-        ("", "", "", format!("{local} nobody")),
+        ("", "", "", format!("{local} anonymous")),
         (
             "",
             "",
@@ -96,7 +96,7 @@ fn each_option_is_the_flags_then_the_environments_then_the_contexts() {
         ("user=f", "", "user=c password=d", format!("{local} f?")),
         // One that goes with nothing is nothing.
         ("", "password=e", "token=c", format!("{local} token c")),
-        ("", "password=e", "", format!("{local} nobody")),
+        ("", "password=e", "", format!("{local} anonymous")),
         (
             "password=f",
             "",
@@ -114,19 +114,19 @@ fn each_option_is_the_flags_then_the_environments_then_the_contexts() {
             "server=b:2",
             "",
             "server=b:1 token=c",
-            "http://b:2 nobody".to_owned(),
+            "http://b:2 anonymous".to_owned(),
         ),
         (
             "",
             "server=b:2",
             "server=b:1 token=c",
-            "http://b:2 nobody".to_owned(),
+            "http://b:2 anonymous".to_owned(),
         ),
         (
             "server=https://b:1",
             "",
             "server=b:1 token=c",
-            "https://b:1 nobody".to_owned(),
+            "https://b:1 anonymous".to_owned(),
         ),
         (
             "server=b:2 user=c",
@@ -134,12 +134,17 @@ fn each_option_is_the_flags_then_the_environments_then_the_contexts() {
             "server=b:1 user=c password=d",
             "http://b:2 c?".to_owned(),
         ),
-        ("server=b:2", "", "token=c", "http://b:2 nobody".to_owned()),
+        (
+            "server=b:2",
+            "",
+            "token=c",
+            "http://b:2 anonymous".to_owned(),
+        ),
         (
             "server=a:1",
             "server=b:1",
             "server=c:1",
-            "http://a:1 nobody".to_owned(),
+            "http://a:1 anonymous".to_owned(),
         ),
     ] {
         let told = settled(flags, environment, context);

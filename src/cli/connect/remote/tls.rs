@@ -1,4 +1,4 @@
-//! Certificates and keys, from files to what the transport takes.
+//! Loads certificates and keys for the transport.
 
 use std::{
     error::Error,
@@ -13,7 +13,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use super::options::TlsFiles;
 use crate::auth::{PrivateFileError, Readers, open_private};
 
-/// The endpoint with TLS; the error names the file that is wrong.
+/// The endpoint with TLS; an error names its file.
 pub(super) fn encrypt(endpoint: Endpoint, files: &TlsFiles) -> Result<Endpoint, String> {
     let mut tls = ClientTlsConfig::new();
     tls = match &files.ca_cert {
@@ -35,7 +35,7 @@ pub(super) fn encrypt(endpoint: Endpoint, files: &TlsFiles) -> Result<Endpoint, 
     }
     endpoint.tls_config(tls).map_err(|error| {
         let cause = innermost(&error);
-        // The library names no files.
+        // The errors of the library do not name files.
         if let (true, Some(certificate), Some(key)) = (
             cause.contains("KeyMismatch"),
             &files.client_cert,
@@ -72,7 +72,7 @@ fn private_key(file: &Path) -> Result<Vec<u8>, String> {
         PrivateFileError::Exposed(exposed) => format!("the private key {exposed}"),
         PrivateFileError::Io(error) => cannot_read(file, &error),
     })?;
-    // The error would not tell more, and might tell of the key.
+    // The error would not explain more, and might contain parts of the key.
     match PrivateKeyDer::from_pem_slice(&pem) {
         Ok(_) => Ok(pem),
         Err(_) => Err(format!("{} holds no private key in PEM", file.display())),

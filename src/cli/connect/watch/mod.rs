@@ -1,4 +1,4 @@
-//! Watching a job until it ends, over as many connections as it takes.
+//! Watches a job until it ends, and resumes over new connections.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
     proto::v1,
 };
 
-/// Three heartbeats of 15 s that did not come.
+/// Three missed heartbeats of 15 s.
 pub(crate) const SILENCE: Duration = Duration::from_secs(45);
 
 /// A watch that resumes by itself.
@@ -33,7 +33,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts with what the view knows; connects with the first `next`.
+    /// Starts from the state of the view; connects with the first `next`.
     pub(crate) fn new(client: Client, job_id: String, view: JobView) -> Self {
         Self {
             client,
@@ -50,17 +50,16 @@ impl Watch {
         &self.view
     }
 
-    /// Waits for news; [`None`] once the job is over.
+    /// Waits for an update; [`None`] when the job has ended.
     ///
-    /// May be dropped and called again: no message is lost, and at most a pause
-    /// is cut short.
+    /// Cancel-safe: no message is lost, and at most a backoff delay is cut short.
     pub(crate) async fn next(&mut self) -> Result<Option<Progress>, Failure> {
         while self.view.ended().is_none() {
             match self.receive().await {
                 Ok(Progress::Idle) => {}
                 Ok(Progress::Gap) => self.lost(&Status::unavailable("events are missing")).await,
                 Ok(news) => return Ok(Some(news)),
-                // The pause keeps an age of almost nothing from becoming a loop.
+                // The delay prevents a busy loop if the maximum age of streams is very small.
                 Err(Failure::Status(status)) if is_aged(&status) => self.pause(&status).await,
                 Err(Failure::Status(status)) if self.can_resume(&status) => {
                     self.lost(&status).await;
@@ -71,7 +70,7 @@ impl Watch {
         Ok(None)
     }
 
-    /// A service that was never reached is not waited for.
+    /// Does not wait for a service that was never reached.
     fn can_resume(&self, status: &Status) -> bool {
         self.was_connected && !is_final(status)
     }
@@ -92,8 +91,8 @@ impl Watch {
         }
     }
 
-    /// The stream says that the end was sent. If it was not seen, the job is
-    /// asked for; if that has not ended either, the stream broke after all.
+    /// The stream ended as if the end of the job was sent. If the end was not received, the
+    /// job is read; if it has not ended either, the stream broke.
     async fn confirm_end(&mut self) -> Result<Progress, Failure> {
         let job = get(&self.client, &self.job_id).await?;
         let news = self.view.replace(job);
@@ -139,7 +138,7 @@ pub(crate) async fn get(client: &Client, job_id: &str) -> Result<v1::Job, Failur
     Ok(response.job.unwrap_or_default())
 }
 
-/// The status of a stream on which nothing came, heartbeats neither.
+/// The status of a stream on which nothing arrived, not even heartbeats.
 pub(crate) fn silent() -> Status {
     Status::unavailable("the service has gone silent")
 }

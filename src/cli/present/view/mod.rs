@@ -1,18 +1,18 @@
-//! A job as its watch tells it: a pure fold over the messages of `WatchJob`.
+//! The state of a watched job: a pure fold over the messages of `WatchJob`.
 
 use crate::proto::v1::{self, job_event::Change, watch_job_response::Payload};
 
-/// What is known of a job, and up to which event.
+/// The known state of a job, and the event up to which it is known.
 #[derive(Debug, Default)]
 pub(crate) struct JobView {
     job: Option<v1::Job>,
     last_sequence: Option<i64>,
 }
 
-/// What a message did to the view.
+/// The effect of a message on the view.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Progress {
-    /// A snapshot took the place of all that was known.
+    /// A snapshot replaced the known state.
     Replaced,
     /// These events were new, in order; at least one.
     Advanced(Vec<v1::JobEvent>),
@@ -31,7 +31,7 @@ impl JobView {
         }
     }
 
-    /// The job, once a message has told it.
+    /// The job; none before the first message.
     pub(crate) fn job(&self) -> Option<&v1::Job> {
         self.job.as_ref()
     }
@@ -41,12 +41,12 @@ impl JobView {
         self.last_sequence
     }
 
-    /// The job, if it is over.
+    /// The job, if it has ended.
     pub(crate) fn ended(&self) -> Option<&v1::Job> {
         self.job().filter(|job| is_over(job))
     }
 
-    /// Takes in one message.
+    /// Applies a message.
     pub(crate) fn apply(&mut self, message: v1::WatchJobResponse) -> Progress {
         match message.payload {
             Some(Payload::Snapshot(v1::JobSnapshot { job: Some(job), .. })) => self.replace(job),
@@ -58,7 +58,7 @@ impl JobView {
         }
     }
 
-    /// Puts the job, as it was read, in the place of what is known.
+    /// Replaces the known state by the job as it was read.
     pub(crate) fn replace(&mut self, job: v1::Job) -> Progress {
         self.last_sequence = Some(job.last_sequence);
         self.job = Some(job);
@@ -69,8 +69,8 @@ impl JobView {
         self.last_sequence.unwrap_or(0)
     }
 
-    /// Takes the events that follow what was seen. Those after a gap are left:
-    /// the next message, or the end of the stream, shows the gap again.
+    /// Applies the events that follow the last one. Events after a gap are ignored: the next
+    /// message, or the end of the stream, shows the gap again.
     fn advance(&mut self, events: Vec<v1::JobEvent>) -> Progress {
         let mut new = Vec::new();
         for event in events {
@@ -89,13 +89,14 @@ impl JobView {
 }
 
 fn advanced_or(events: Vec<v1::JobEvent>, nothing: Progress) -> Progress {
-    match events.is_empty() {
-        true => nothing,
-        false => Progress::Advanced(events),
+    if events.is_empty() {
+        nothing
+    } else {
+        Progress::Advanced(events)
     }
 }
 
-/// Changes the job as the event says.
+/// Applies an event to the job.
 fn fold(known: &mut Option<v1::Job>, event: &v1::JobEvent) {
     match (&event.change, known.as_mut()) {
         (Some(Change::JobCreated(v1::JobCreated { job: Some(job) })), _)
