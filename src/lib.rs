@@ -1,7 +1,7 @@
 //! Pipewright: a gRPC-native CI/CD pipeline service.
 //!
-//! The crate is one binary in layers; `docs/ARCHITECTURE.md` tells them and
-//! their reasons, and `tests/layers.rs` holds the code to them.
+//! The crate is one binary in layers. `docs/ARCHITECTURE.md` describes them and
+//! their reasons, and `tests/layers.rs` enforces them.
 
 #[cfg(windows)]
 compile_error!("Pipewright runs commands in POSIX process groups; Windows has none. Use WSL.");

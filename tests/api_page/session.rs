@@ -152,6 +152,12 @@ pub(crate) const SESSION: &[Step] = &[
         keeps: &[],
     },
     Step {
+        method: "pipewright.runner.v1.LeaseService/DeregisterRunner",
+        says: "The runner stops, and is offline immediately:",
+        request: r#"{"runner_id": "{runner}", "session_id": "c2b6d8a4-7a55-4be1-8d0e-0b6b1f7e93d5"}"#,
+        keeps: &[],
+    },
+    Step {
         method: "pipewright.v1.PipelineService/DeletePipeline",
         says: "Delete the pipeline if the etag is still current:",
         request: r#"{"pipeline_id": "{pipeline}", "etag": "{changed}"}"#,
