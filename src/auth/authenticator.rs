@@ -73,12 +73,12 @@ enum By {
 impl Authenticator {
     /// Without credentials: every caller is `anonymous` and has all roles.
     pub fn open() -> Self {
-        Self(By::Nothing(Session::of_everybody("anonymous")))
+        Self(By::Nothing(Session::unrestricted("anonymous")))
     }
 
     /// The bearer of this token is `local` and has all roles.
     pub fn token(token: SecretString) -> Self {
-        Self(By::Token(token, Session::of_everybody("local")))
+        Self(By::Token(token, Session::unrestricted("local")))
     }
 
     /// Authenticates callers by a credentials file.

@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn keeps_so_many_for_so_long() {
         let cache = Cache::default();
-        let session = Session::of_everybody("x");
+        let session = Session::unrestricted("x");
         let key = |number: usize| cache.key(1, &number.to_le_bytes());
         for number in 0..=MOST_ENTRIES {
             time::advance(Duration::from_millis(1)).await;

@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// A session with all roles that does not end.
-    pub(super) fn of_everybody(name: &str) -> Arc<Self> {
+    pub(super) fn unrestricted(name: &str) -> Arc<Self> {
         let principal = Principal {
             name: name.to_owned(),
             grants: Grants::everything(),

@@ -70,7 +70,7 @@ mod tests {
         let check = async || {
             checks.set(checks.get() + 1);
             tokio::task::yield_now().await;
-            Ok(Session::of_everybody("x"))
+            Ok(Session::unrestricted("x"))
         };
         let answers = join_all((0..9).map(|_| single_flight.join(KEY, check))).await;
         assert!(answers.iter().all(Result::is_ok));

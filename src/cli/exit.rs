@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn violations_and_reason_are_told() {
+    fn violations_and_reason_are_reported() {
         let mut details = ErrorDetails::new();
         details
             .set_error_info("INVALID_PIPELINE", "pipewright", [])

@@ -139,7 +139,7 @@ fn options_of_all_runner_commands_may_stand_before_the_command() {
     }
 }
 
-/// Errors have the form that was asked for, even where nothing else could be read.
+/// Errors have the requested format, even if the other arguments are not valid.
 #[test]
 fn the_form_is_known_of_arguments_that_are_wrong() {
     for (line, expected) in [

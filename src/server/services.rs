@@ -85,7 +85,8 @@ pub(super) async fn services(
     Ok((health, Gates { grpc, grpc_web }))
 }
 
-/// The services by name: the most frequently called ones bypass the router.
+/// The services by name. Those of the contract bypass tonic's router, as most calls are for
+/// them.
 struct Services {
     pipelines: PipelineServiceServer<Pipelines>,
     jobs: JobServiceServer<Jobs>,

@@ -1,4 +1,4 @@
-//! The file as people and commands write it.
+//! The file as users and commands write it.
 
 use std::{fs, os::unix::fs::PermissionsExt, thread, time::SystemTime};
 
@@ -41,7 +41,7 @@ fn a_file_of_all_kinds() {
 }
 
 #[test]
-fn all_mistakes_are_told_with_their_lines_and_no_hash() {
+fn all_errors_are_reported_with_their_lines_and_no_hash() {
     let weak = HASH.replace("m=19456", "m=16");
     let text = format!(
         r#"[[users]]
@@ -76,14 +76,14 @@ common_name = ""
 }
 
 #[test]
-fn what_is_no_toml_is_told_with_its_line_and_no_hash() {
+fn a_toml_syntax_error_is_reported_with_its_line_and_no_hash() {
     let told = entries(&format!("[[users]]\nname = \"ada\"\npassword = {HASH}\n")).unwrap_err();
     assert!(!told.to_string().contains("AAAA"), "{told}");
     insta::assert_snapshot!(told);
 }
 
 #[test]
-fn what_must_be_unique_is() {
+fn names_ids_and_subjects_are_unique() {
     let token = |name: &str| {
         let sha256 = "ab".repeat(32);
         format!("[[tokens]]\nname='{name}'\nid='x'\nsha256='{sha256}'\nroles={{'*'='viewer'}}\n")
@@ -141,7 +141,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn what_is_added_is_read_back() {
+fn added_entries_are_read_back() {
     let Place { file, .. } = place();
     let new = NewToken::random();
     let token = Token {
@@ -168,7 +168,7 @@ fn what_is_added_is_read_back() {
 }
 
 #[test]
-fn what_people_wrote_stays() {
+fn comments_and_formatting_are_preserved() {
     let Place { file, directory } = place();
     fs::create_dir(directory.path().join("made")).unwrap();
     let text = format!(
@@ -205,7 +205,7 @@ fn what_people_wrote_stays() {
 }
 
 #[test]
-fn what_cannot_be_changed_is_told_and_changes_nothing() {
+fn a_failed_change_is_reported_and_changes_nothing() {
     let Place { file, .. } = place();
     let add = |entry: Entry| file.change(|draft| draft.add(&entry));
     add(user("ada")).unwrap();
@@ -230,7 +230,7 @@ fn what_cannot_be_changed_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_others_reach_is_refused() {
+fn a_file_that_others_can_read_is_refused() {
     let Place { file, .. } = place();
     assert!(matches!(
         file.entries(),
@@ -256,7 +256,7 @@ fn a_file_that_others_reach_is_refused() {
 }
 
 #[test]
-fn changes_at_once_lose_none() {
+fn concurrent_changes_lose_none() {
     let Place { file, .. } = place();
     let names: Vec<_> = (0..16).map(|number| format!("user{number}")).collect();
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Who is let in, and as whom.
+//! Which callers are authenticated, and as which principals.
 
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 
@@ -70,14 +70,14 @@ async fn a_token_is_good_until_its_time_and_its_streams_end_then() {
 }
 
 #[tokio::test]
-async fn who_has_no_name_here_takes_the_way_of_a_wrong_password() {
+async fn unknown_names_are_checked_like_a_wrong_password() {
     let world = World::new(&user("ada", "correct horse"));
     let wrong = Err(AuthError::Invalid);
     assert_eq!(name(world.basic("ada", "guess").await), wrong);
     assert_eq!(world.runs(), 1);
     assert_eq!(name(world.basic("bob", "guess").await), wrong);
     assert_eq!(world.runs(), 2);
-    // And the hash of the work is one of those that exist.
+    // The decoy has the hash parameters of an existing user.
     let known = world.authenticator.logins().known.load_full();
     let work = |name| {
         let text = known.by_name(name).0.text();
@@ -85,7 +85,7 @@ async fn who_has_no_name_here_takes_the_way_of_a_wrong_password() {
     };
     assert_eq!(work("bob"), work("ada"));
     assert_eq!(work("bob"), "m=7168,t=1,p=1");
-    // Who is in no file at all does the usual work.
+    // Without any user, the decoy has the usual parameters.
     let empty = World::new("");
     assert_eq!(name(empty.basic("ada", "guess").await), wrong);
     assert_eq!(empty.runs(), 1);

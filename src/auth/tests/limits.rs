@@ -1,4 +1,4 @@
-//! Wrong credentials, many of them.
+//! Limits of wrong credentials.
 
 use tokio::time;
 
@@ -9,7 +9,7 @@ fn is_throttled(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_guesses_and_others_have_theirs() {
+async fn wrong_passwords_are_limited_per_address() {
     let (entry, text) = token("ci", "");
     let world = World::new(&(user("ada", "correct horse") + &user("bob", "other horse") + &entry));
     world.basic("ada", "correct horse").await.unwrap();
@@ -29,7 +29,7 @@ async fn an_address_has_so_many_guesses_and_others_have_theirs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_tokens_hold_back_wrong_tokens_only() {
+async fn wrong_tokens_throttle_wrong_tokens_only() {
     let (entry, text) = token("ci", "");
     let world = World::new(&(user("ada", "correct horse") + &entry));
     for _ in 0..3 {
@@ -44,7 +44,7 @@ async fn wrong_tokens_hold_back_wrong_tokens_only() {
 }
 
 #[tokio::test]
-async fn good_passwords_use_nothing_up() {
+async fn correct_passwords_do_not_count() {
     let names: Vec<_> = (0..8).map(|number| format!("user{number}")).collect();
     let text: String = names
         .iter()

@@ -1,4 +1,4 @@
-//! Callers by a credentials file, from the file to the session.
+//! Authentication by a credentials file, from the file to the session.
 
 mod callers;
 mod limits;
@@ -22,7 +22,7 @@ use super::*;
 
 type Answer = Result<Arc<Session>, AuthError>;
 
-/// An authenticator with its file, in a time of its own.
+/// An authenticator with its file and its own clock.
 struct World {
     authenticator: Arc<Authenticator>,
     path: PathBuf,
@@ -112,7 +112,7 @@ fn user(name: &str, password: &str) -> String {
     )
 }
 
-/// An entry, and the token that it is of.
+/// An entry, and its token.
 fn token(name: &str, more: &str) -> (String, String) {
     let new = NewToken::random();
     let (id, hash) = (&new.id, new.hash.text());

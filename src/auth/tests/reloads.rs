@@ -5,7 +5,7 @@ use tokio::time;
 use super::*;
 
 #[tokio::test]
-async fn what_changed_ends_and_what_did_not_goes_on() {
+async fn changed_sessions_end_and_unchanged_ones_continue() {
     let (ci, ci_text) = token("ci", "");
     let (old, old_text) = token("old", "");
     let ada = user("ada", "correct horse");
@@ -28,7 +28,7 @@ async fn what_changed_ends_and_what_did_not_goes_on() {
     let again = world.basic("ada", "another horse").await.unwrap();
     assert!(!again.ended.is_cancelled());
 
-    // Other roles are a change, too, and so is another time.
+    // Other roles or another expiry are a change, too.
     let ci = ci.replace("viewer", "admin");
     world.rewrite(&format!("{new}{ci}{ada}"));
     world.authenticator.reload().unwrap();
@@ -42,7 +42,7 @@ async fn what_changed_ends_and_what_did_not_goes_on() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_replaced_is_good_for_its_overlap() {
+async fn a_replaced_token_is_valid_for_its_overlap() {
     let (old, old_text) = token("ci", "");
     let world = World::new(&old);
     let session = world.bearer(&old_text).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_replaced_token_can_be_revoked_and_goes_with_the_next_rotation() {
     world.authenticator.reload().unwrap();
     assert!(second.ended.is_cancelled());
     assert_eq!(name(world.bearer(&third_text).await), known("ci"));
-    // Of other roles both are no longer what they were.
+    // A change of roles ends the sessions of both.
     let (_, fourth_text) = rotated(&world, Duration::from_secs(3600));
     world.authenticator.reload().unwrap();
     let (third, fourth) = (
@@ -110,7 +110,7 @@ async fn a_replaced_token_can_be_revoked_and_goes_with_the_next_rotation() {
     assert!(again.principal.grants.allow_in("shop", Role::Admin));
 }
 
-/// Replaces the token `ci` as the command does. Answers with what is kept of the new one, and
+/// Replaces the token `ci` as the command does. Returns the stored part of the new one, and
 /// its text.
 fn rotated(world: &World, overlap: Duration) -> (Token, String) {
     let new = NewToken::random();
@@ -135,7 +135,7 @@ fn rotated(world: &World, overlap: Duration) -> (Token, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_call_is_told_when_it_changes() {
+async fn changes_of_principals_are_notified() {
     let (ci, _) = token("ci", "expire_time = 2026-11-21T11:00:00Z\n");
     let world = World::new(&ci);
     let viewers = || world.authenticator.everywhere(Role::Viewer).unwrap();
@@ -157,9 +157,9 @@ async fn who_may_call_is_told_when_it_changes() {
     assert!(Authenticator::open().everywhere(Role::Admin).is_none());
 }
 
-/// A call may have found its caller just before the file was read again.
+/// A call may have looked up its caller just before a reload.
 #[tokio::test]
-async fn a_token_that_is_still_good_is_never_refused_in_between() {
+async fn a_valid_token_is_never_refused_during_a_reload() {
     let (ci, ci_text) = token("ci", "");
     let (old, old_text) = token("old", "");
     let world = World::new(&format!("{ci}{old}"));
@@ -173,7 +173,7 @@ async fn a_token_that_is_still_good_is_never_refused_in_between() {
 }
 
 #[tokio::test]
-async fn a_broken_file_leaves_everything_as_it_was() {
+async fn a_broken_file_changes_nothing() {
     let (ci, text) = token("ci", "");
     let world = World::new(&ci);
     let session = world.bearer(&text).await.unwrap();
@@ -201,7 +201,7 @@ async fn a_file_is_read_again_only_when_it_changed() {
     let before = logins.known.load_full();
     logins.refresh();
     assert!(Arc::ptr_eq(&before, &logins.known.load_full()));
-    // Of the same length, so that only its inode and its time tell.
+    // Of the same length, so that only inode and time differ.
     world.rewrite(&ci.replace("\"ci\"", "\"cd\""));
     logins.refresh();
     assert_eq!(name(world.bearer(&text).await), known("cd"));
@@ -230,7 +230,7 @@ async fn without_a_file_nothing_is_followed() {
     open.reload().unwrap();
 }
 
-/// A password that is being checked while its user is removed does not get in.
+/// A password whose user is removed during the check is refused.
 #[test]
 fn a_login_that_a_reload_overtakes_is_refused() {
     // One thread for passwords, so that this one waits until the file has changed.

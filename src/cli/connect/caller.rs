@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_told_without_telling_it() {
+    fn errors_of_credentials_do_not_contain_them() {
         for token in ["", "a b", "secret\n", "s\u{e9}cret"] {
             let error = Credentials::bearer(&token.into()).err().unwrap();
             assert!(!error.contains("cret"), "{error}");

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_service_said_is_told_by_field() {
+    fn details_of_the_service_are_reported_by_field() {
         let mut details = ErrorDetails::new();
         let metadata = HashMap::from([("etag".to_owned(), "a-2".to_owned())]);
         details

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_without_a_message_is_told_by_its_exit_code() {
+    fn a_failure_without_a_message_shows_its_exit_code() {
         let run = |stage: &str, attempt, exit_code| v1::StageRun {
             stage_name: stage.into(),
             attempt,

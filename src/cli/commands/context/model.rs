@@ -230,7 +230,7 @@ token_file = "token"
     }
 
     #[test]
-    fn mistakes_are_told_with_their_place_and_without_values() {
+    fn errors_are_reported_with_their_place_and_without_values() {
         let told: Vec<_> = [
             "curent = 'a'",
             "current = 1",
@@ -251,7 +251,7 @@ token_file = "token"
     }
 
     #[test]
-    fn a_name_that_is_not_there_is_told_with_the_nearest() {
+    fn an_unknown_name_is_reported_with_the_nearest() {
         let contexts = parse(ALL).unwrap();
         let error = |name| contexts.chosen(Some(name)).err().unwrap();
         assert_eq!(error("prd"), "unknown context `prd`; did you mean `prod`?");

@@ -92,7 +92,7 @@ fn what_get_prints_can_be_sent_back() {
         ..Default::default()
     };
     let file = parse(&json::pretty("Pipeline", &stored), "-").unwrap();
-    // It is the whole pipeline: a field that is missing was removed.
+    // The output is the whole pipeline: a missing field was removed.
     assert_eq!(file.mask(), ["*"]);
     let sent = v1::Pipeline::from(file);
     let unset = v1::Pipeline {
@@ -112,7 +112,7 @@ fn a_field_set_to_its_default_is_in_the_mask() {
     assert_eq!(file.mask(), ["parallel", "variables"]);
 }
 
-/// Of the secrets it has names alone, which are left out of what is sent.
+/// The output has only the names of secrets, which are not sent.
 #[test]
 fn secrets_can_be_given_and_are_not_read_back() {
     let file = parse("secret_variables: { TOKEN: hunter2-pass, PIN: 1234 }", "-").unwrap();
@@ -130,9 +130,9 @@ fn secrets_can_be_given_and_are_not_read_back() {
     assert_eq!(v1::Pipeline::from(file), v1::Pipeline::default());
 }
 
-/// Whatever is wrong with it, and wherever: no value is quoted.
+/// For all errors, wherever they are: no value is quoted.
 #[test]
-fn what_is_wrong_with_a_file_with_secrets_is_told_without_its_lines() {
+fn errors_in_a_file_with_secrets_do_not_quote_its_lines() {
     let refused = [
         "secret_variables:\n  TOKEN: hunter2-pass\nstage: []",
         "secretVariables: { TOKEN: [hunter2-pass] }",
@@ -191,7 +191,7 @@ fn refused_with_the_place_and_what_would_be_right() {
         .map(|text| format!("{text}\n-----\n{}\n", read(text)))
         .collect();
     let report = report.join("\n==========\n");
-    // Neither functions and types of the library nor of its language.
+    // Neither functions and types of the library nor Rust terms.
     for word in [
         "from_", "Option", "Options", "serde", "&str", "::", "struct", "policy;",
     ] {

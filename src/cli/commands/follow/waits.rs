@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waits_for_more_than_stages_is_told() {
+    fn only_waits_for_more_than_stages_are_shown() {
         let told = lines(&v1::Job {
             stage_runs: vec![
                 run("done", State::Succeeded, PendingReason::Unspecified),

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_not_told_to_strangers() {
+    fn credentials_are_not_sent_in_plaintext() {
         let connected = |server: &str, caller, allowed| {
             let target = Target {
                 server: server.parse().unwrap(),

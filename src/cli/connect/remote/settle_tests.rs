@@ -161,7 +161,7 @@ fn two_callers_at_one_place_are_refused() {
 }
 
 #[test]
-fn what_is_not_sent_is_told_where_it_is_missed() {
+fn credentials_that_are_not_sent_are_reported_if_none_replace_them() {
     let notice = |flags: &str, context: &str| {
         let settled = settle(
             given(flags),

@@ -26,7 +26,7 @@ use crate::{
 type Messages<T> = Vec<Result<T, Status>>;
 type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<Reply<T>, Status>> + Send>>;
 
-/// Plays one script a connection and notes from where it was asked to go on.
+/// Plays one script per connection, and records where each call resumed.
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<Played>>);
 
@@ -172,7 +172,7 @@ fn cursors(script: &Script) -> Vec<Option<i64>> {
 }
 
 #[tokio::test]
-async fn a_broken_watch_goes_on_without_gap_or_repeat() {
+async fn a_broken_watch_resumes_without_gap_or_repeat() {
     let (mut watch, script) = watch(vec![
         vec![
             snapshot(2),
@@ -260,7 +260,7 @@ async fn a_log_that_is_followed_ends_where_the_service_says_so() {
 }
 
 #[tokio::test]
-async fn a_broken_log_goes_on_at_its_byte_and_attempt() {
+async fn a_broken_log_resumes_at_its_byte_and_attempt() {
     let script = Script::default();
     script.0.lock().unwrap().logs = VecDeque::from([
         vec![chunk("one ", 4), Err(Status::unavailable("broken"))],

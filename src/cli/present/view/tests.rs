@@ -88,7 +88,7 @@ fn repeats_are_dropped() {
 }
 
 #[test]
-fn a_gap_is_told_and_the_cursor_stays_before_it() {
+fn a_gap_is_reported_and_the_cursor_stays_before_it() {
     let mut view = JobView::default();
     view.apply(snapshot(5));
     assert_eq!(view.apply(batch(vec![progressed(7)])), Progress::Gap);
@@ -101,7 +101,7 @@ fn a_gap_is_told_and_the_cursor_stays_before_it() {
 }
 
 #[test]
-fn heartbeats_that_are_level_say_nothing() {
+fn heartbeats_without_news_change_nothing() {
     let mut view = JobView::default();
     view.apply(snapshot(5));
     assert_eq!(view.apply(heartbeat(5)), Progress::Idle);
