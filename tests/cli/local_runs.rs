@@ -375,7 +375,7 @@ fn a_directory_that_cannot_be_used_is_no_unavailable_service() {
             let mut command = pipewright(arguments);
             command.arg("examples/hello.yaml").env("TMPDIR", temporary);
             let ran = crate::binary::Ran::of(command.output().unwrap());
-            assert_eq!(ran.code, Some(10), "{ran:?}");
+            assert_eq!(ran.code, Some(2), "{ran:?}");
             let told = format!("the temporary directory (TMPDIR) {}", temporary.display());
             assert!(ran.stderr.contains(&told), "{ran:?}");
         }
@@ -391,7 +391,7 @@ fn a_directory_that_cannot_be_used_is_no_unavailable_service() {
         .output()
         .unwrap();
     let ran = crate::binary::Ran::of(ran);
-    assert_eq!(ran.code, Some(10), "{ran:?}");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("current directory"), "{ran:?}");
 }
 

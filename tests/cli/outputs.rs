@@ -102,35 +102,6 @@ fn the_result_of_a_job_takes_precedence_over_its_output() {
 }
 
 #[test]
-fn unusable_directories_are_not_reported_as_an_unavailable_service() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("file");
-    fs::write(&file, "").unwrap();
-    let mut command = pipewright(&["run", "examples/hello.yaml"]);
-    let ran = Ran::of(command.env("TMPDIR", &file).output().unwrap());
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.stderr.contains("cannot use the "), "{ran:?}");
-
-    let gone = directory.path().join("gone");
-    let hello = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hello.yaml");
-    let mut command = Command::new("sh");
-    command
-        .args([
-            "-c",
-            "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" run \"$1\"",
-        ])
-        .args([env!("CARGO_BIN_EXE_pipewright"), hello])
-        .current_dir(directory.path());
-    let ran = Ran::of(command.output().unwrap());
-    assert!(!gone.exists());
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(
-        ran.stderr.contains("cannot run in this directory: "),
-        "{ran:?}"
-    );
-}
-
-#[test]
 fn a_token_that_cannot_be_shown_is_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let credentials = directory.path().join("credentials.toml");

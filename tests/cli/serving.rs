@@ -101,9 +101,8 @@ fn a_low_limit_of_open_files_is_reported() {
         };
     }
     let mut process = Running::start(&mut command);
-    process.until_stderr(
-        "the hard limit of open files (ulimit -Hn) is lower than max_connections needs",
-    );
+    process
+        .until_stderr("the limit of open files (ulimit -Hn) is lower than max_connections needs");
 }
 
 #[test]

@@ -134,8 +134,7 @@ fn is_of(refused: &Error, budget: Budget) -> bool {
 async fn update(world: &World, id: PipelineId, bytes: usize, n: usize) -> Result<(), Error> {
     let change = |pipeline: &Pipeline| {
         Ok(PipelineSpec {
-            git_repository: "https://example.com/app.git".to_owned(),
-            default_ref: n.to_string(),
+            annotations: [("number".to_owned(), n.to_string())].into(),
             ..large(&pipeline.spec.name, bytes)
         })
     };

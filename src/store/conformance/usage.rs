@@ -273,8 +273,7 @@ async fn step(store: &Tested, random: &mut StdRng) {
 fn revised(pipeline: &Pipeline, random: &mut impl Rng) -> Arc<Pipeline> {
     let value = random.next_u64().to_string();
     let mut spec = PipelineSpec {
-        git_repository: REPOSITORY.to_owned(),
-        default_ref: value.clone(),
+        annotations: label_map(&[("value", &value)]),
         ..pipeline.spec.clone()
     };
     if random.next_u32().is_multiple_of(2) {
@@ -298,8 +297,7 @@ pub(crate) async fn what_revisions_share_weighs_once(mut store: Tested) {
     add_job(&store, new_job(&p, 10, 0, at(1))).await;
     add_job(&store, new_job(&p, 11, 0, at(1))).await;
     let spec = PipelineSpec {
-        git_repository: REPOSITORY.to_owned(),
-        default_ref: "main".to_owned(),
+        annotations: label_map(&[("value", "other")]),
         ..p.spec.clone()
     };
     let second = Arc::new(p.revised(spec, at(2)).unwrap().unwrap());
