@@ -64,3 +64,8 @@ pub mod supervisor;
     reason = "internal: comments say why, not what a name says"
 )]
 pub mod telemetry;
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
+pub mod transport;

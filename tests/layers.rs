@@ -15,7 +15,7 @@ use std::{
 use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 
 /// What each module may name of the others.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &[]),
     ("telemetry", &["domain"]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("blobs", &["domain"]),
     ("supervisor", &[]),
     ("scratch", &["telemetry"]),
+    ("transport", &[]),
     (
         "engine",
         &["domain", "proto", "store", "blobs", "auth", "telemetry"],
@@ -38,6 +39,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "engine",
             "supervisor",
             "scratch",
+            "transport",
             "telemetry",
         ],
     ),
@@ -65,7 +67,15 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ),
     (
         "cli",
-        &["proto", "server", "runner", "auth", "config", "telemetry"],
+        &[
+            "proto",
+            "transport",
+            "server",
+            "runner",
+            "auth",
+            "config",
+            "telemetry",
+        ],
     ),
     ("fuzzing", &["api", "auth", "cli", "http", "runner"]),
 ];

@@ -2,7 +2,6 @@
 //! conversions destructure messages, so that a new field of the API does not compile until it
 //! is handled.
 
-mod checked_channel;
 mod code;
 mod codec;
 mod entries;
@@ -14,7 +13,6 @@ mod project;
 mod redacted;
 mod time;
 
-pub use checked_channel::CheckedChannel;
 pub use code::code_name;
 pub use codec::{Codec, Outgoing, Reply};
 pub use entries::{batch_message, pipeline_entry, pipelines_page, write_entry};

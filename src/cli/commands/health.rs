@@ -14,7 +14,7 @@ use crate::{
         exit::{Exit, Failure},
         present::{format::Format, json, out},
     },
-    proto::CheckedChannel,
+    transport::CheckedChannel,
 };
 
 /// Check whether the service is serving; the exit code is 0 if it is, otherwise 7

@@ -10,15 +10,12 @@ use crate::{
         connect::{backoff::Backoff, caller::Headers, connection::Connection, unreachable},
         exit::Failure,
     },
-    proto::{
-        CheckedChannel,
-        v1::{
-            admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
-            pipeline_service_client::PipelineServiceClient,
-            project_service_client::ProjectServiceClient,
-            runner_service_client::RunnerServiceClient,
-        },
+    proto::v1::{
+        admin_service_client::AdminServiceClient, job_service_client::JobServiceClient,
+        pipeline_service_client::PipelineServiceClient,
+        project_service_client::ProjectServiceClient, runner_service_client::RunnerServiceClient,
     },
+    transport::CheckedChannel,
 };
 
 /// Attempts of a call while the service is unavailable.

@@ -18,7 +18,6 @@ use tracing::{info, warn};
 use crate::{
     domain::{Outcome, RunnerId, SessionId},
     proto::{
-        CheckedChannel,
         lease::{
             Acquisition, acquired_from_proto, append_to_proto, appended_from_proto,
             completion_to_proto, deregistration_to_proto, registered_from_proto,
@@ -30,6 +29,7 @@ use crate::{
         Acquired, Appended, Completion, Directive, Lease, LeaseError, LeaseProof, LeaseRefusal,
         Leases, LogAppend, Registered, Registration, Renewed, Report, WorkRequest,
     },
+    transport::CheckedChannel,
 };
 
 /// How long an answer may take, beyond the time for which the service may delay it: when
