@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether it runs. More values may be added.
+// Whether a task is running. More values may be added.
 type Task_State int32
 
 const (
@@ -31,7 +31,7 @@ const (
 	Task_STATE_UNSPECIFIED Task_State = 0
 	// It waits for its next run.
 	Task_STATE_IDLE Task_State = 1
-	// A run has begun and not ended.
+	// A run is in progress.
 	Task_STATE_RUNNING Task_State = 2
 )
 
@@ -76,34 +76,35 @@ func (Task_State) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_admin_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// Work that the service does again and again without being called.
+// A background task: work that the service does periodically, without being called.
 type Task struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifies the task, such as `retention`.
+	// The name of the task, its identifier, such as `retention`.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What it is for, in a sentence.
+	// The purpose of the task, in one sentence.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// Longest pause between two runs; something to do starts one earlier.
+	// The longest pause between two runs. A task starts earlier if there is work to do.
 	Period *durationpb.Duration `protobuf:"bytes,3,opt,name=period,proto3" json:"period,omitempty"`
-	// Whether it runs.
+	// Whether the task is running.
 	State Task_State `protobuf:"varint,4,opt,name=state,proto3,enum=pipewright.v1.Task_State" json:"state,omitempty"`
-	// Runs that have ended, failed ones too.
+	// The number of runs that ended, failed ones included.
 	Runs int64 `protobuf:"varint,5,opt,name=runs,proto3" json:"runs,omitempty"`
-	// Runs that have failed.
+	// The number of runs that failed.
 	Failures int64 `protobuf:"varint,6,opt,name=failures,proto3" json:"failures,omitempty"`
-	// Runs that have failed since the last that did not.
+	// The number of failed runs since the last successful one.
 	ConsecutiveFailures int32 `protobuf:"varint,7,opt,name=consecutive_failures,json=consecutiveFailures,proto3" json:"consecutive_failures,omitempty"`
-	// Things that all runs dealt with, such as jobs that were deleted.
+	// The number of items that all runs processed, such as deleted jobs.
 	Items int64 `protobuf:"varint,8,opt,name=items,proto3" json:"items,omitempty"`
-	// When the last run began; unset before the first.
+	// The start of the last run; unset before the first.
 	LastStartTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_start_time,json=lastStartTime,proto3" json:"last_start_time,omitempty"`
-	// How long the last run that has ended took; unset before that.
+	// The duration of the last run that ended; unset before the first ends.
 	LastDuration *durationpb.Duration `protobuf:"bytes,10,opt,name=last_duration,json=lastDuration,proto3" json:"last_duration,omitempty"`
-	// When a run ended well last; unset before that.
+	// The end of the last successful run; unset before the first.
 	LastSuccessTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=last_success_time,json=lastSuccessTime,proto3" json:"last_success_time,omitempty"`
-	// What went wrong in the last run that has ended; empty if nothing did.
+	// The error of the last failed run, at most 512 bytes; empty if no run has failed. Kept
+	// after a successful run.
 	LastError string `protobuf:"bytes,12,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	// When the next run is due at the latest; unset while one runs.
+	// The latest time at which the next run starts; unset while a run is in progress.
 	NextRunTime   *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=next_run_time,json=nextRunTime,proto3" json:"next_run_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -233,9 +234,10 @@ func (x *Task) GetNextRunTime() *timestamppb.Timestamp {
 // Request of ListTasks.
 type ListTasksRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 50 when 0, coerced down to 1000; negative is refused.
+	// Optional. Maximum number of tasks to return: 50 when 0; values above 1000 are
+	// coerced to 1000; negative values are rejected.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty for the first page.
+	// Optional. `next_page_token` of the previous page; empty for the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -288,9 +290,9 @@ func (x *ListTasksRequest) GetPageToken() string {
 // Response of ListTasks.
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One page; may be shorter than asked for before the last one.
+	// One page. A page that is not the last may have fewer entries than requested.
 	Tasks []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	// Empty on the last page, and only there.
+	// Token of the next page. Empty on the last page and only there.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

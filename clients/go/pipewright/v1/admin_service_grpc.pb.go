@@ -26,10 +26,10 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows operators what the service does by itself.
+// Shows operators the background work of the service.
 type AdminServiceClient interface {
-	// Lists the background tasks of the process that answers, in the order of
-	// their names. Counts and times begin anew when the process does.
+	// Lists the background tasks of the process that responds, sorted by name. Counts and
+	// times are reset when the process restarts.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 }
 
@@ -55,10 +55,10 @@ func (c *adminServiceClient) ListTasks(ctx context.Context, in *ListTasksRequest
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
-// Shows operators what the service does by itself.
+// Shows operators the background work of the service.
 type AdminServiceServer interface {
-	// Lists the background tasks of the process that answers, in the order of
-	// their names. Counts and times begin anew when the process does.
+	// Lists the background tasks of the process that responds, sorted by name. Counts and
+	// times are reset when the process restarts.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }

@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Lifecycle. More values may be added, none of them terminal.
+// The state of a job. More values may be added, none of them terminal.
 type Job_State int32
 
 const (
@@ -32,14 +32,14 @@ const (
 	Job_STATE_QUEUED Job_State = 1
 	// At least one stage has started.
 	Job_STATE_RUNNING Job_State = 2
-	// A cancel was asked for; stages are still stopping. Ends as CANCELLED,
-	// whatever its stages still do.
+	// Cancellation was requested and stages are still stopping. The job ends in
+	// STATE_CANCELLED, whatever the outcome of these stages.
 	Job_STATE_CANCELLING Job_State = 3
-	// Terminal: every stage that had to run succeeded.
+	// Terminal. Every stage that had to run succeeded.
 	Job_STATE_SUCCEEDED Job_State = 4
-	// Terminal: a stage ended as failed.
+	// Terminal. A stage failed.
 	Job_STATE_FAILED Job_State = 5
-	// Terminal: cancelled, and every process of it is gone.
+	// Terminal. The job was cancelled, and none of its processes is left.
 	Job_STATE_CANCELLED Job_State = 6
 )
 
@@ -92,15 +92,15 @@ func (Job_State) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// Cause of a cancel. More values may be added.
+// The cause of a cancellation. More values may be added.
 type Cancellation_Cause int32
 
 const (
 	// Never sent.
 	Cancellation_CAUSE_UNSPECIFIED Cancellation_Cause = 0
-	// CancelJob.
+	// CancelJob was called.
 	Cancellation_CAUSE_REQUESTED Cancellation_Cause = 1
-	// A newer job of the pipeline replaced it.
+	// A newer job of the pipeline superseded it (CONCURRENCY_POLICY_CANCEL_RUNNING).
 	Cancellation_CAUSE_SUPERSEDED Cancellation_Cause = 2
 	// Its pipeline was deleted.
 	Cancellation_CAUSE_PIPELINE_DELETED Cancellation_Cause = 3
@@ -153,17 +153,17 @@ func (Cancellation_Cause) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{1, 0}
 }
 
-// Who or what asked. More values may be added.
+// The kind of trigger. More values may be added.
 type Trigger_Source int32
 
 const (
 	// Never sent.
 	Trigger_SOURCE_UNSPECIFIED Trigger_Source = 0
-	// TriggerPipeline.
+	// TriggerPipeline was called.
 	Trigger_SOURCE_API Trigger_Source = 1
-	// RetryJob.
+	// RetryJob was called.
 	Trigger_SOURCE_RETRY Trigger_Source = 2
-	// A webhook of a git host.
+	// A webhook of a Git host.
 	Trigger_SOURCE_WEBHOOK Trigger_Source = 3
 	// A schedule.
 	Trigger_SOURCE_SCHEDULE Trigger_Source = 4
@@ -214,25 +214,26 @@ func (Trigger_Source) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{2, 0}
 }
 
-// Lifecycle. More values may be added, none of them terminal.
+// The state of an attempt. More values may be added, none of them terminal.
 type StageRun_State int32
 
 const (
 	// Never sent.
 	StageRun_STATE_UNSPECIFIED StageRun_State = 0
-	// Waits for the stages that it needs.
+	// Waits for the stages that it needs, or for other jobs of the pipeline to end
+	// (CONCURRENCY_POLICY_QUEUE or CONCURRENCY_POLICY_CANCEL_RUNNING).
 	StageRun_STATE_PENDING StageRun_State = 1
-	// Ready; waits for a runner.
+	// Ready. Waits for a runner.
 	StageRun_STATE_QUEUED StageRun_State = 2
 	// A runner holds a live lease on it.
 	StageRun_STATE_RUNNING StageRun_State = 3
-	// Terminal.
+	// Terminal. The command exited with status 0.
 	StageRun_STATE_SUCCEEDED StageRun_State = 4
-	// Terminal.
+	// Terminal. `failure` has the reason.
 	StageRun_STATE_FAILED StageRun_State = 5
-	// Terminal.
+	// Terminal. The stage was stopped because the job was cancelled.
 	StageRun_STATE_CANCELLED StageRun_State = 6
-	// Terminal: never ran; `skip_reason` says why.
+	// Terminal. The stage never ran; `skip_reason` has the reason.
 	StageRun_STATE_SKIPPED StageRun_State = 7
 )
 
@@ -287,21 +288,24 @@ func (StageRun_State) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{3, 0}
 }
 
-// Why a stage has not started. More values may be added.
+// Why a stage has not started yet. More values may be added.
 type StageRun_PendingReason int32
 
 const (
-	// It is not waiting.
+	// It does not wait.
 	StageRun_PENDING_REASON_UNSPECIFIED StageRun_PendingReason = 0
-	// Stages that it needs are not over.
+	// Stages that it needs have not ended.
 	StageRun_PENDING_REASON_NEEDS StageRun_PendingReason = 1
-	// Another job of the pipeline is active and the policy is to queue.
+	// Other jobs of the pipeline are active, and its concurrency policy makes this job
+	// wait.
 	StageRun_PENDING_REASON_CONCURRENCY StageRun_PendingReason = 2
-	// No runner with the labels is connected.
+	// No runner that may take the stage is online with its labels. A draining runner may
+	// only take stages of jobs that it has begun. A stage that continues in a workspace
+	// of its job may only run on the runner that has the workspace.
 	StageRun_PENDING_REASON_NO_MATCHING_RUNNER StageRun_PendingReason = 3
-	// Every matching runner is busy.
+	// All matching runners are busy.
 	StageRun_PENDING_REASON_RUNNERS_BUSY StageRun_PendingReason = 4
-	// Runners with the labels are connected, but none of them can do what the stage does.
+	// Runners with the labels are online, but none of them supports the stage's action.
 	StageRun_PENDING_REASON_NO_CAPABLE_RUNNER StageRun_PendingReason = 5
 )
 
@@ -360,9 +364,9 @@ const (
 	StageRun_SKIP_REASON_UNSPECIFIED StageRun_SkipReason = 0
 	// A stage that it depends on failed.
 	StageRun_SKIP_REASON_NEEDS_FAILED StageRun_SkipReason = 1
-	// Its condition asked for a failure and there was none.
+	// Its condition is RUN_CONDITION_ON_FAILURE and no stage that it depends on failed.
 	StageRun_SKIP_REASON_CONDITION StageRun_SkipReason = 2
-	// The job was cancelled first.
+	// The job was cancelled before the stage started.
 	StageRun_SKIP_REASON_CANCELLED StageRun_SkipReason = 3
 )
 
@@ -409,21 +413,24 @@ func (StageRun_SkipReason) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{3, 2}
 }
 
-// Class of failure. More values may be added.
+// The class of a failure. More values may be added.
 type Failure_Reason int32
 
 const (
 	// Never sent.
 	Failure_REASON_UNSPECIFIED Failure_Reason = 0
-	// The command exited with another status than 0, or by a signal.
+	// The command exited with a status other than 0, or was terminated by a signal.
 	Failure_REASON_COMMAND_FAILED Failure_Reason = 1
-	// The stage's timeout passed.
+	// The stage exceeded its timeout.
 	Failure_REASON_TIMED_OUT Failure_Reason = 2
 	// The source could not be checked out.
 	Failure_REASON_CHECKOUT_FAILED Failure_Reason = 3
-	// The runner stopped renewing its lease.
+	// The runner stopped renewing its lease, or the workspace of earlier stages is gone
+	// with its runner. A stage whose runner is lost is attempted once more, unless it is
+	// a TYPE_DEPLOY stage, continues in the lost workspace, or its job is being
+	// cancelled.
 	Failure_REASON_RUNNER_LOST Failure_Reason = 4
-	// The runner could not start the command.
+	// The runner could not start the command, or stopped it without being asked to.
 	Failure_REASON_RUNNER_ERROR Failure_Reason = 5
 )
 
@@ -471,55 +478,60 @@ func (x Failure_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Failure_Reason.Descriptor instead.
 func (Failure_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{4, 0}
+	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{5, 0}
 }
 
-// One execution of one revision of a pipeline. Immutable once terminal.
+// A job: one execution of one revision of a pipeline. Immutable once it is in a terminal
+// state. TriggerPipeline and RetryJob create jobs; clients set none of the fields.
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7.
+	// The ID of the job, a UUIDv7.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The pipeline that it runs.
+	// The ID of the pipeline.
 	PipelineId string `protobuf:"bytes,2,opt,name=pipeline_id,json=pipelineId,proto3" json:"pipeline_id,omitempty"`
-	// The revision that it runs.
+	// The revision of the pipeline that the job runs.
 	PipelineRevision int64 `protobuf:"varint,3,opt,name=pipeline_revision,json=pipelineRevision,proto3" json:"pipeline_revision,omitempty"`
-	// The pipeline's project.
+	// The name of the pipeline's project.
 	Project string `protobuf:"bytes,4,opt,name=project,proto3" json:"project,omitempty"`
-	// Where it is in its life.
+	// The current state.
 	State Job_State `protobuf:"varint,5,opt,name=state,proto3,enum=pipewright.v1.Job_State" json:"state,omitempty"`
-	// Share of the work that is over, 0 to 100; never falls; 100 only on success.
+	// Completed share of the work, 0 to 100. Never decreases. 100 only in STATE_SUCCEEDED: a
+	// job that did not succeed keeps the share that its stages had completed.
 	ProgressPercent int32 `protobuf:"varint,6,opt,name=progress_percent,json=progressPercent,proto3" json:"progress_percent,omitempty"`
-	// One per stage and attempt, in pipeline order. Left out of ListJobs.
+	// One entry per stage and attempt, in pipeline order. Empty in ListJobs.
 	StageRuns []*StageRun `protobuf:"bytes,7,rep,name=stage_runs,json=stageRuns,proto3" json:"stage_runs,omitempty"`
-	// Ref asked for.
+	// The ref that was requested, or the pipeline's `default_ref` if none was; empty for
+	// the remote's HEAD.
 	GitRef string `protobuf:"bytes,8,opt,name=git_ref,json=gitRef,proto3" json:"git_ref,omitempty"`
-	// Commit that was checked out; empty until the first checkout.
+	// The ID of the commit that was checked out; empty until the first checkout. A retry
+	// starts with the commit of the retried job.
 	CommitId string `protobuf:"bytes,9,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
-	// Why it was started.
+	// What started the job.
 	Trigger *Trigger `protobuf:"bytes,10,opt,name=trigger,proto3" json:"trigger,omitempty"`
-	// Set by RetryJob: the job that this one repeats.
+	// Set by RetryJob: the ID of the job that this one retries.
 	RetriedJobId string `protobuf:"bytes,11,opt,name=retried_job_id,json=retriedJobId,proto3" json:"retried_job_id,omitempty"`
-	// Set on STATE_FAILED: the first stage failure that no later attempt mended.
+	// Set in STATE_FAILED: the first failure of a stage. An attempt that was followed by
+	// another attempt at the same stage does not count.
 	Failure *Failure `protobuf:"bytes,12,opt,name=failure,proto3" json:"failure,omitempty"`
-	// Variables of the trigger.
+	// The variables of the trigger.
 	Variables map[string]string `protobuf:"bytes,13,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Priority of the trigger.
+	// The priority of the trigger.
 	Priority int32 `protobuf:"varint,14,opt,name=priority,proto3" json:"priority,omitempty"`
-	// When it was triggered.
+	// The time at which the job was triggered.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When its first stage started.
+	// The time at which the first stage started; unset before.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When it became terminal.
+	// The time at which the job entered a terminal state; unset before.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Sequence of its newest event: what this message covers.
+	// The sequence number of the newest event that this message reflects.
 	LastSequence int64 `protobuf:"varint,18,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
-	// Why it is being or was cancelled.
+	// Set once cancellation was requested: why the job is being or was cancelled.
 	Cancellation *Cancellation `protobuf:"bytes,19,opt,name=cancellation,proto3" json:"cancellation,omitempty"`
-	// Name of the pipeline when the job was started.
+	// The name of the pipeline in the revision that the job runs.
 	PipelineName string `protobuf:"bytes,20,opt,name=pipeline_name,json=pipelineName,proto3" json:"pipeline_name,omitempty"`
-	// 1 for the pipeline's first job, for people.
+	// The number of the job within its pipeline, for people: 1 for the first job.
 	Number int64 `protobuf:"varint,21,opt,name=number,proto3" json:"number,omitempty"`
-	// Names of the secret variables of the trigger, sorted.
+	// The names of the secret variables of the trigger, sorted.
 	SecretVariableNames []string `protobuf:"bytes,22,rep,name=secret_variable_names,json=secretVariableNames,proto3" json:"secret_variable_names,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -712,13 +724,14 @@ func (x *Job) GetSecretVariableNames() []string {
 // Why a job was cancelled.
 type Cancellation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Cause of the cancel.
+	// The cause of the cancellation.
 	Cause Cancellation_Cause `protobuf:"varint,1,opt,name=cause,proto3,enum=pipewright.v1.Cancellation_Cause" json:"cause,omitempty"`
-	// What the caller gave as its reason.
+	// The `reason` of CancelJobRequest; empty for other causes.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Who asked.
+	// The name of the principal whose call cancelled the job; empty for
+	// CAUSE_SERVER_STOPPED.
 	Principal string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
-	// Set on CAUSE_SUPERSEDED.
+	// Set for CAUSE_SUPERSEDED: the ID of the newer job.
 	SupersedingJobId string `protobuf:"bytes,4,opt,name=superseding_job_id,json=supersedingJobId,proto3" json:"superseding_job_id,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -782,12 +795,12 @@ func (x *Cancellation) GetSupersedingJobId() string {
 	return ""
 }
 
-// Why a job was started.
+// What started a job.
 type Trigger struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who or what asked.
+	// The kind of trigger.
 	Source Trigger_Source `protobuf:"varint,1,opt,name=source,proto3,enum=pipewright.v1.Trigger_Source" json:"source,omitempty"`
-	// Name of the principal that asked.
+	// The name of the principal that started the job.
 	Principal     string `protobuf:"bytes,2,opt,name=principal,proto3" json:"principal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -837,43 +850,48 @@ func (x *Trigger) GetPrincipal() string {
 	return ""
 }
 
-// One attempt at one stage; known within its job by `stage_name` and `attempt`.
+// One attempt at one stage, identified within its job by `stage_name` and `attempt`.
 //
-// `pending_reason` and `log_size_bytes` are views of the moment: GetJob and
-// snapshots set them, events leave them unset, but for the final log size.
+// `pending_reason`, `log_size_bytes` and `log_loss` are computed when the job is read. GetJob
+// and snapshots set them. Events leave them unset, except for the final log size and loss.
 type StageRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage.
+	// The name of the stage.
 	StageName string `protobuf:"bytes,1,opt,name=stage_name,json=stageName,proto3" json:"stage_name,omitempty"`
-	// 1 for the first attempt.
+	// The number of the attempt: 1 for the first.
 	Attempt int32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// Type of the stage.
+	// The type of the stage.
 	Type Stage_Type `protobuf:"varint,3,opt,name=type,proto3,enum=pipewright.v1.Stage_Type" json:"type,omitempty"`
-	// Where it is in its life.
+	// The current state.
 	State StageRun_State `protobuf:"varint,4,opt,name=state,proto3,enum=pipewright.v1.StageRun_State" json:"state,omitempty"`
-	// As the runner reports it, 0 to 100; never falls within an attempt.
+	// Progress as reported by the runner, 0 to 100. Never decreases within an attempt. 100
+	// in STATE_SUCCEEDED.
 	ProgressPercent int32 `protobuf:"varint,5,opt,name=progress_percent,json=progressPercent,proto3" json:"progress_percent,omitempty"`
-	// Set when the command ended by itself.
+	// The exit status of the command. Set only if the command exited by itself.
 	ExitCode *int32 `protobuf:"varint,6,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
-	// Set on STATE_FAILED.
+	// Set in STATE_FAILED.
 	Failure *Failure `protobuf:"bytes,7,opt,name=failure,proto3" json:"failure,omitempty"`
-	// Set while it waits; worked out when it is read.
+	// Set while the stage waits. Computed when the job is read.
 	PendingReason StageRun_PendingReason `protobuf:"varint,8,opt,name=pending_reason,json=pendingReason,proto3,enum=pipewright.v1.StageRun_PendingReason" json:"pending_reason,omitempty"`
-	// Set on STATE_SKIPPED.
+	// Set in STATE_SKIPPED.
 	SkipReason StageRun_SkipReason `protobuf:"varint,9,opt,name=skip_reason,json=skipReason,proto3,enum=pipewright.v1.StageRun_SkipReason" json:"skip_reason,omitempty"`
-	// Runner that holds or held it.
+	// The ID of the runner that runs or ran the stage.
 	RunnerId string `protobuf:"bytes,10,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
-	// Bytes of log that are committed.
+	// Committed size of the log in bytes.
 	LogSizeBytes int64 `protobuf:"varint,11,opt,name=log_size_bytes,json=logSizeBytes,proto3" json:"log_size_bytes,omitempty"`
-	// When a runner took it.
+	// The time at which a runner took the stage.
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// When it became terminal.
+	// The time at which the attempt entered a terminal state.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// Set by a retry of failed stages: the stage succeeded in this earlier job,
-	// was not run again, and its log is served from there.
+	// Set by a retry with SCOPE_FAILED_STAGES: the ID of the earlier job in which the
+	// stage succeeded. The stage was not run again, and its log is served from that job.
 	CarriedFromJobId string `protobuf:"bytes,14,opt,name=carried_from_job_id,json=carriedFromJobId,proto3" json:"carried_from_job_id,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Set if bytes of the log are missing: how many, and why. ReadStageLog returns a gap in
+	// their place. A log that expires later does not change it. Computed when the job is read,
+	// until the attempt ends.
+	LogLoss       *LogLoss `protobuf:"bytes,15,opt,name=log_loss,json=logLoss,proto3" json:"log_loss,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StageRun) Reset() {
@@ -1004,14 +1022,85 @@ func (x *StageRun) GetCarriedFromJobId() string {
 	return ""
 }
 
-// Why a stage or a job failed. A failed build is data, never a gRPC error.
+func (x *StageRun) GetLogLoss() *LogLoss {
+	if x != nil {
+		return x.LogLoss
+	}
+	return nil
+}
+
+// The bytes that are missing from the log of a stage, by the reason of their gaps.
+type LogLoss struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes removed because the log exceeded its size limit (REASON_SIZE_LIMIT).
+	SizeLimitBytes int64 `protobuf:"varint,1,opt,name=size_limit_bytes,json=sizeLimitBytes,proto3" json:"size_limit_bytes,omitempty"`
+	// Bytes that the runner dropped or gave up sending (REASON_RUNNER_DROPPED).
+	RunnerDroppedBytes int64 `protobuf:"varint,2,opt,name=runner_dropped_bytes,json=runnerDroppedBytes,proto3" json:"runner_dropped_bytes,omitempty"`
+	// Bytes that the server could not store (REASON_NOT_STORED).
+	NotStoredBytes int64 `protobuf:"varint,3,opt,name=not_stored_bytes,json=notStoredBytes,proto3" json:"not_stored_bytes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LogLoss) Reset() {
+	*x = LogLoss{}
+	mi := &file_pipewright_v1_job_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogLoss) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogLoss) ProtoMessage() {}
+
+func (x *LogLoss) ProtoReflect() protoreflect.Message {
+	mi := &file_pipewright_v1_job_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogLoss.ProtoReflect.Descriptor instead.
+func (*LogLoss) Descriptor() ([]byte, []int) {
+	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *LogLoss) GetSizeLimitBytes() int64 {
+	if x != nil {
+		return x.SizeLimitBytes
+	}
+	return 0
+}
+
+func (x *LogLoss) GetRunnerDroppedBytes() int64 {
+	if x != nil {
+		return x.RunnerDroppedBytes
+	}
+	return 0
+}
+
+func (x *LogLoss) GetNotStoredBytes() int64 {
+	if x != nil {
+		return x.NotStoredBytes
+	}
+	return 0
+}
+
+// Why a stage or a job failed. A failed build is data and never a gRPC error.
 type Failure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Class of failure.
+	// The class of the failure.
 	Reason Failure_Reason `protobuf:"varint,1,opt,name=reason,proto3,enum=pipewright.v1.Failure_Reason" json:"reason,omitempty"`
-	// For people: what happened, and what to do; at most 2 KiB.
+	// A message for people: what happened and what to do. At most 2 KiB.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// The stage that failed; empty where no stage did.
+	// The name of the stage that failed; empty if no stage failed.
 	StageName     string `protobuf:"bytes,3,opt,name=stage_name,json=stageName,proto3" json:"stage_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1019,7 +1108,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_pipewright_v1_job_proto_msgTypes[4]
+	mi := &file_pipewright_v1_job_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1031,7 +1120,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_pipewright_v1_job_proto_msgTypes[4]
+	mi := &file_pipewright_v1_job_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1044,7 +1133,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{4}
+	return file_pipewright_v1_job_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Failure) GetReason() Failure_Reason {
@@ -1132,7 +1221,7 @@ const file_pipewright_v1_job_proto_rawDesc = "" +
 	"SOURCE_API\x10\x01\x12\x10\n" +
 	"\fSOURCE_RETRY\x10\x02\x12\x12\n" +
 	"\x0eSOURCE_WEBHOOK\x10\x03\x12\x13\n" +
-	"\x0fSOURCE_SCHEDULE\x10\x04\"\xac\t\n" +
+	"\x0fSOURCE_SCHEDULE\x10\x04\"\xdf\t\n" +
 	"\bStageRun\x12\x1d\n" +
 	"\n" +
 	"stage_name\x18\x01 \x01(\tR\tstageName\x12\x18\n" +
@@ -1151,7 +1240,8 @@ const file_pipewright_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"start_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12-\n" +
-	"\x13carried_from_job_id\x18\x0e \x01(\tR\x10carriedFromJobId\"\xa5\x01\n" +
+	"\x13carried_from_job_id\x18\x0e \x01(\tR\x10carriedFromJobId\x121\n" +
+	"\blog_loss\x18\x0f \x01(\v2\x16.pipewright.v1.LogLossR\alogLoss\"\xa5\x01\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_PENDING\x10\x01\x12\x10\n" +
@@ -1175,7 +1265,11 @@ const file_pipewright_v1_job_proto_rawDesc = "" +
 	"\x15SKIP_REASON_CONDITION\x10\x02\x12\x19\n" +
 	"\x15SKIP_REASON_CANCELLED\x10\x03B\f\n" +
 	"\n" +
-	"_exit_code\"\x9a\x02\n" +
+	"_exit_code\"\x8f\x01\n" +
+	"\aLogLoss\x12(\n" +
+	"\x10size_limit_bytes\x18\x01 \x01(\x03R\x0esizeLimitBytes\x120\n" +
+	"\x14runner_dropped_bytes\x18\x02 \x01(\x03R\x12runnerDroppedBytes\x12(\n" +
+	"\x10not_stored_bytes\x18\x03 \x01(\x03R\x0enotStoredBytes\"\x9a\x02\n" +
 	"\aFailure\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.pipewright.v1.Failure.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -1203,7 +1297,7 @@ func file_pipewright_v1_job_proto_rawDescGZIP() []byte {
 }
 
 var file_pipewright_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_pipewright_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_pipewright_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_pipewright_v1_job_proto_goTypes = []any{
 	(Job_State)(0),                // 0: pipewright.v1.Job.State
 	(Cancellation_Cause)(0),       // 1: pipewright.v1.Cancellation.Cause
@@ -1216,36 +1310,38 @@ var file_pipewright_v1_job_proto_goTypes = []any{
 	(*Cancellation)(nil),          // 8: pipewright.v1.Cancellation
 	(*Trigger)(nil),               // 9: pipewright.v1.Trigger
 	(*StageRun)(nil),              // 10: pipewright.v1.StageRun
-	(*Failure)(nil),               // 11: pipewright.v1.Failure
-	nil,                           // 12: pipewright.v1.Job.VariablesEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(Stage_Type)(0),               // 14: pipewright.v1.Stage.Type
+	(*LogLoss)(nil),               // 11: pipewright.v1.LogLoss
+	(*Failure)(nil),               // 12: pipewright.v1.Failure
+	nil,                           // 13: pipewright.v1.Job.VariablesEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(Stage_Type)(0),               // 15: pipewright.v1.Stage.Type
 }
 var file_pipewright_v1_job_proto_depIdxs = []int32{
 	0,  // 0: pipewright.v1.Job.state:type_name -> pipewright.v1.Job.State
 	10, // 1: pipewright.v1.Job.stage_runs:type_name -> pipewright.v1.StageRun
 	9,  // 2: pipewright.v1.Job.trigger:type_name -> pipewright.v1.Trigger
-	11, // 3: pipewright.v1.Job.failure:type_name -> pipewright.v1.Failure
-	12, // 4: pipewright.v1.Job.variables:type_name -> pipewright.v1.Job.VariablesEntry
-	13, // 5: pipewright.v1.Job.create_time:type_name -> google.protobuf.Timestamp
-	13, // 6: pipewright.v1.Job.start_time:type_name -> google.protobuf.Timestamp
-	13, // 7: pipewright.v1.Job.end_time:type_name -> google.protobuf.Timestamp
+	12, // 3: pipewright.v1.Job.failure:type_name -> pipewright.v1.Failure
+	13, // 4: pipewright.v1.Job.variables:type_name -> pipewright.v1.Job.VariablesEntry
+	14, // 5: pipewright.v1.Job.create_time:type_name -> google.protobuf.Timestamp
+	14, // 6: pipewright.v1.Job.start_time:type_name -> google.protobuf.Timestamp
+	14, // 7: pipewright.v1.Job.end_time:type_name -> google.protobuf.Timestamp
 	8,  // 8: pipewright.v1.Job.cancellation:type_name -> pipewright.v1.Cancellation
 	1,  // 9: pipewright.v1.Cancellation.cause:type_name -> pipewright.v1.Cancellation.Cause
 	2,  // 10: pipewright.v1.Trigger.source:type_name -> pipewright.v1.Trigger.Source
-	14, // 11: pipewright.v1.StageRun.type:type_name -> pipewright.v1.Stage.Type
+	15, // 11: pipewright.v1.StageRun.type:type_name -> pipewright.v1.Stage.Type
 	3,  // 12: pipewright.v1.StageRun.state:type_name -> pipewright.v1.StageRun.State
-	11, // 13: pipewright.v1.StageRun.failure:type_name -> pipewright.v1.Failure
+	12, // 13: pipewright.v1.StageRun.failure:type_name -> pipewright.v1.Failure
 	4,  // 14: pipewright.v1.StageRun.pending_reason:type_name -> pipewright.v1.StageRun.PendingReason
 	5,  // 15: pipewright.v1.StageRun.skip_reason:type_name -> pipewright.v1.StageRun.SkipReason
-	13, // 16: pipewright.v1.StageRun.start_time:type_name -> google.protobuf.Timestamp
-	13, // 17: pipewright.v1.StageRun.end_time:type_name -> google.protobuf.Timestamp
-	6,  // 18: pipewright.v1.Failure.reason:type_name -> pipewright.v1.Failure.Reason
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	14, // 16: pipewright.v1.StageRun.start_time:type_name -> google.protobuf.Timestamp
+	14, // 17: pipewright.v1.StageRun.end_time:type_name -> google.protobuf.Timestamp
+	11, // 18: pipewright.v1.StageRun.log_loss:type_name -> pipewright.v1.LogLoss
+	6,  // 19: pipewright.v1.Failure.reason:type_name -> pipewright.v1.Failure.Reason
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_pipewright_v1_job_proto_init() }
@@ -1261,7 +1357,7 @@ func file_pipewright_v1_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pipewright_v1_job_proto_rawDesc), len(file_pipewright_v1_job_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,11 +29,11 @@ type JobSnapshot_Reason int32
 const (
 	// Never sent.
 	JobSnapshot_REASON_UNSPECIFIED JobSnapshot_Reason = 0
-	// The request asked for none to be left out.
+	// The request has no `last_seen_sequence`.
 	JobSnapshot_REASON_INITIAL JobSnapshot_Reason = 1
-	// The events asked for are no longer kept.
+	// The requested events are no longer retained.
 	JobSnapshot_REASON_HISTORY_TRIMMED JobSnapshot_Reason = 2
-	// The sequence asked for is ahead of the job.
+	// The requested sequence is ahead of the job.
 	JobSnapshot_REASON_SEQUENCE_AHEAD JobSnapshot_Reason = 3
 )
 
@@ -80,20 +80,24 @@ func (JobSnapshot_Reason) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_service_proto_rawDescGZIP(), []int{6, 0}
 }
 
-// Why. More values may be added.
+// Why bytes are missing. More values may be added.
 type LogGap_Reason int32
 
 const (
 	// Never sent.
 	LogGap_REASON_UNSPECIFIED LogGap_Reason = 0
-	// The log grew past its limit: its head and its tail are kept.
+	// The log exceeded its size limit. Its head and its tail are kept.
 	LogGap_REASON_SIZE_LIMIT LogGap_Reason = 1
 	// The log expired.
 	LogGap_REASON_EXPIRED LogGap_Reason = 2
-	// The runner was lost before it had sent these bytes.
+	// The runner was lost before it sent these bytes.
 	LogGap_REASON_RUNNER_LOST LogGap_Reason = 3
-	// The runner could not keep these bytes until they were taken.
+	// The runner could not buffer these bytes until the server accepted them, or gave up
+	// sending them.
 	LogGap_REASON_RUNNER_DROPPED LogGap_Reason = 4
+	// The server could not store these bytes, or lost them: the disk of its log directory
+	// was full or failed, or the directory was removed.
+	LogGap_REASON_NOT_STORED LogGap_Reason = 5
 )
 
 // Enum value maps for LogGap_Reason.
@@ -104,6 +108,7 @@ var (
 		2: "REASON_EXPIRED",
 		3: "REASON_RUNNER_LOST",
 		4: "REASON_RUNNER_DROPPED",
+		5: "REASON_NOT_STORED",
 	}
 	LogGap_Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":    0,
@@ -111,6 +116,7 @@ var (
 		"REASON_EXPIRED":        2,
 		"REASON_RUNNER_LOST":    3,
 		"REASON_RUNNER_DROPPED": 4,
+		"REASON_NOT_STORED":     5,
 	}
 )
 
@@ -147,10 +153,10 @@ type RetryJobRequest_Scope int32
 const (
 	// Treated as SCOPE_ALL_STAGES.
 	RetryJobRequest_SCOPE_UNSPECIFIED RetryJobRequest_Scope = 0
-	// All of them.
+	// All stages.
 	RetryJobRequest_SCOPE_ALL_STAGES RetryJobRequest_Scope = 1
-	// Those that did not succeed, and all that depend on one of those. A stage
-	// that was skipped by its own condition is as it should be and is carried over.
+	// Stages that did not succeed, and all stages that depend on one of them. A stage
+	// skipped with SKIP_REASON_CONDITION counts as successful and is carried over.
 	RetryJobRequest_SCOPE_FAILED_STAGES RetryJobRequest_Scope = 2
 )
 
@@ -198,7 +204,7 @@ func (RetryJobRequest_Scope) EnumDescriptor() ([]byte, []int) {
 // Request of GetJob.
 type GetJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the job.
 	JobId         string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -290,15 +296,18 @@ func (x *GetJobResponse) GetJob() *Job {
 // Request of ListJobs.
 type ListJobsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 50 when 0, coerced down to 1000; negative is refused.
+	// Optional. Maximum number of jobs to return: 50 when 0; values above 1000 are coerced
+	// to 1000; negative values are rejected.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before, with the same filters; empty for the first page.
+	// Optional. `next_page_token` of the previous page; empty for the first page. The
+	// filters must be those of the previous request, else the call fails with
+	// INVALID_ARGUMENT, reason PAGE_TOKEN_MISMATCH.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only this project.
+	// Optional. Filter: only jobs of this project.
 	Project string `protobuf:"bytes,3,opt,name=project,proto3" json:"project,omitempty"`
-	// Only this pipeline.
+	// Optional. Filter: only jobs of this pipeline.
 	PipelineId string `protobuf:"bytes,4,opt,name=pipeline_id,json=pipelineId,proto3" json:"pipeline_id,omitempty"`
-	// Only these states; all when empty.
+	// Optional. Filter: only jobs in one of these states; all states when empty.
 	States        []Job_State `protobuf:"varint,5,rep,packed,name=states,proto3,enum=pipewright.v1.Job_State" json:"states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -372,9 +381,9 @@ func (x *ListJobsRequest) GetStates() []Job_State {
 // Response of ListJobs.
 type ListJobsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One page; may be shorter than asked for before the last one.
+	// One page. A page that is not the last may have fewer entries than requested.
 	Jobs []*Job `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
-	// Empty on the last page, and only there.
+	// Token of the next page. Empty on the last page and only there.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -427,11 +436,13 @@ func (x *ListJobsResponse) GetNextPageToken() string {
 // Request of WatchJob.
 type WatchJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the job.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Sequence of the last event already seen. Unset: start with a snapshot.
+	// Optional. The sequence of the last event that the client has seen; 0 for none. If
+	// unset, the stream starts with a snapshot. Must not be negative.
 	LastSeenSequence *int64 `protobuf:"varint,2,opt,name=last_seen_sequence,json=lastSeenSequence,proto3,oneof" json:"last_seen_sequence,omitempty"`
-	// Silence after which a heartbeat is sent: 15 s when unset, 1 s to 60 s.
+	// Optional. Time without a message after which the server sends a heartbeat: 1 s to 60
+	// s; 15 s when unset.
 	HeartbeatInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=heartbeat_interval,json=heartbeatInterval,proto3" json:"heartbeat_interval,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -491,7 +502,7 @@ func (x *WatchJobRequest) GetHeartbeatInterval() *durationpb.Duration {
 // One message of WatchJob.
 type WatchJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it carries. Ignore a payload that you do not know.
+	// The content of the message. Ignore an unknown payload.
 	//
 	// Types that are valid to be assigned to Payload:
 	//
@@ -572,17 +583,17 @@ type isWatchJobResponse_Payload interface {
 }
 
 type WatchJobResponse_Snapshot struct {
-	// The whole job; replaces what is known.
+	// The whole job. It replaces what the client knows.
 	Snapshot *JobSnapshot `protobuf:"bytes,1,opt,name=snapshot,proto3,oneof"`
 }
 
 type WatchJobResponse_Events struct {
-	// Events in order; a reader that fell behind gets longer batches.
+	// Events in order. A slow consumer gets larger batches.
 	Events *JobEventBatch `protobuf:"bytes,2,opt,name=events,proto3,oneof"`
 }
 
 type WatchJobResponse_Heartbeat struct {
-	// Nothing happened.
+	// There is no new event.
 	Heartbeat *JobHeartbeat `protobuf:"bytes,3,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -597,7 +608,7 @@ type JobSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job.
 	Job *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
-	// Why it was sent.
+	// Why the snapshot was sent.
 	Reason        JobSnapshot_Reason `protobuf:"varint,2,opt,name=reason,proto3,enum=pipewright.v1.JobSnapshot_Reason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -647,10 +658,10 @@ func (x *JobSnapshot) GetReason() JobSnapshot_Reason {
 	return JobSnapshot_REASON_UNSPECIFIED
 }
 
-// Consecutive events.
+// A batch of consecutive events.
 type JobEventBatch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At least one; sequences go up by one.
+	// At least one event. Sequences increase by one.
 	Events        []*JobEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -696,13 +707,13 @@ func (x *JobEventBatch) GetEvents() []*JobEvent {
 // One change of a job.
 type JobEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// 1 for the first event of the job.
+	// The sequence number of the event: 1 for the first event of the job.
 	Sequence int64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
-	// When it happened.
+	// The time of the change.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
-	// The job's progress after it.
+	// The progress of the job after the change, 0 to 100.
 	ProgressPercent int32 `protobuf:"varint,3,opt,name=progress_percent,json=progressPercent,proto3" json:"progress_percent,omitempty"`
-	// What changed. Ignore a change that you do not know, but count its sequence.
+	// What changed. Ignore an unknown change, but count its sequence as seen.
 	//
 	// Types that are valid to be assigned to Change:
 	//
@@ -824,7 +835,7 @@ type isJobEvent_Change interface {
 }
 
 type JobEvent_JobCreated struct {
-	// The job was made. Always event 1.
+	// The job was created. Always event 1.
 	JobCreated *JobCreated `protobuf:"bytes,4,opt,name=job_created,json=jobCreated,proto3,oneof"`
 }
 
@@ -834,17 +845,17 @@ type JobEvent_JobChanged struct {
 }
 
 type JobEvent_StageRunChanged struct {
-	// A stage run, given whole.
+	// A stage run changed. The event has the whole stage run.
 	StageRunChanged *StageRunChanged `protobuf:"bytes,6,opt,name=stage_run_changed,json=stageRunChanged,proto3,oneof"`
 }
 
 type JobEvent_StageProgressed struct {
-	// A stage run's progress; at most one event per whole percent.
+	// The progress of a stage run changed. At most one event per whole percent.
 	StageProgressed *StageProgressed `protobuf:"bytes,7,opt,name=stage_progressed,json=stageProgressed,proto3,oneof"`
 }
 
 type JobEvent_JobEnded struct {
-	// The job is over. Always the last event.
+	// The job ended. Always the last event.
 	JobEnded *JobEnded `protobuf:"bytes,8,opt,name=job_ended,json=jobEnded,proto3,oneof"`
 }
 
@@ -858,10 +869,10 @@ func (*JobEvent_StageProgressed) isJobEvent_Change() {}
 
 func (*JobEvent_JobEnded) isJobEvent_Change() {}
 
-// The job was made.
+// Event: the job was created.
 type JobCreated struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job, whole.
+	// The whole job.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -904,7 +915,7 @@ func (x *JobCreated) GetJob() *Job {
 	return nil
 }
 
-// The job itself changed.
+// Event: the job itself changed.
 type JobChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The job after the change, without its stage runs.
@@ -950,7 +961,7 @@ func (x *JobChanged) GetJob() *Job {
 	return nil
 }
 
-// A stage run changed.
+// Event: a stage run changed.
 type StageRunChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The stage run after the change.
@@ -996,14 +1007,14 @@ func (x *StageRunChanged) GetStageRun() *StageRun {
 	return nil
 }
 
-// A running stage moved on.
+// Event: a running stage made progress.
 type StageProgressed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which stage.
+	// The name of the stage.
 	StageName string `protobuf:"bytes,1,opt,name=stage_name,json=stageName,proto3" json:"stage_name,omitempty"`
-	// Which attempt at it.
+	// The number of the attempt.
 	Attempt int32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// 0 to 100.
+	// The progress of the attempt, 0 to 100.
 	ProgressPercent int32 `protobuf:"varint,3,opt,name=progress_percent,json=progressPercent,proto3" json:"progress_percent,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1060,10 +1071,10 @@ func (x *StageProgressed) GetProgressPercent() int32 {
 	return 0
 }
 
-// The job is over.
+// Event: the job ended.
 type JobEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job, whole and final.
+	// The whole job in its final state.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1106,10 +1117,10 @@ func (x *JobEnded) GetJob() *Job {
 	return nil
 }
 
-// Nothing happened for a while.
+// A heartbeat: there was no event for a while.
 type JobHeartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Every event up to this sequence was sent.
+	// All events up to this sequence have been sent.
 	LastSequence  int64 `protobuf:"varint,1,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1155,17 +1166,20 @@ func (x *JobHeartbeat) GetLastSequence() int64 {
 // Request of ReadStageLog.
 type ReadStageLogRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the job.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Required. The stage need not have started.
+	// Required. The name of the stage, 1 to 64 characters. The stage need not have
+	// started.
 	StageName string `protobuf:"bytes,2,opt,name=stage_name,json=stageName,proto3" json:"stage_name,omitempty"`
-	// Attempt at the stage; the newest when 0.
+	// Optional. The attempt at the stage; the newest when 0. Must not be negative.
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// First byte wanted; a negative number counts from the end.
+	// Optional. The offset of the first byte to read. A negative offset counts from the
+	// current end of the log; one that is before the start of the log reads from 0.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Stop after this many bytes; no limit when 0.
+	// Optional. The stream ends after this many bytes; no limit when 0. Gaps do not count.
+	// Must not be negative.
 	LimitBytes int64 `protobuf:"varint,5,opt,name=limit_bytes,json=limitBytes,proto3" json:"limit_bytes,omitempty"`
-	// Wait for more until the stage is over.
+	// Optional. If true, waits for more bytes until the attempt has ended.
 	Follow        bool `protobuf:"varint,6,opt,name=follow,proto3" json:"follow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1246,9 +1260,9 @@ func (x *ReadStageLogRequest) GetFollow() bool {
 // One message of ReadStageLog.
 type ReadStageLogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where to resume: the byte after what was sent.
+	// The offset to resume at: that of the byte after those sent.
 	NextOffset int64 `protobuf:"varint,1,opt,name=next_offset,json=nextOffset,proto3" json:"next_offset,omitempty"`
-	// What it carries. Ignore a payload that you do not know.
+	// The content of the message. Ignore an unknown payload.
 	//
 	// Types that are valid to be assigned to Payload:
 	//
@@ -1257,7 +1271,7 @@ type ReadStageLogResponse struct {
 	//	*ReadStageLogResponse_Heartbeat
 	//	*ReadStageLogResponse_End
 	Payload isReadStageLogResponse_Payload `protobuf_oneof:"payload"`
-	// The attempt that this log is of; the same in every message of a stream.
+	// The attempt whose log this is; the same in every message of a stream.
 	Attempt       int32 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1360,12 +1374,13 @@ type ReadStageLogResponse_Chunk struct {
 }
 
 type ReadStageLogResponse_Gap struct {
-	// Bytes that are not kept.
+	// A range of bytes that is not available.
 	Gap *LogGap `protobuf:"bytes,3,opt,name=gap,proto3,oneof"`
 }
 
 type ReadStageLogResponse_Heartbeat struct {
-	// Follows what was there at the start, and then every 15 s of silence.
+	// Sent only with `follow`: after the bytes that existed at the start, and then after
+	// every 15 s without a message.
 	Heartbeat *LogHeartbeat `protobuf:"bytes,4,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -1382,12 +1397,12 @@ func (*ReadStageLogResponse_Heartbeat) isReadStageLogResponse_Payload() {}
 
 func (*ReadStageLogResponse_End) isReadStageLogResponse_Payload() {}
 
-// Bytes of a log. Standard output and standard error as the command wrote them.
+// Bytes of a log: standard output and standard error as the command wrote them.
 type LogChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Offset of the first byte.
+	// The offset of the first byte.
 	Offset int64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
-	// 1 byte to 64 KiB; any bytes, not only UTF-8; never cut for lines.
+	// 1 byte to 64 KiB. Arbitrary bytes, not necessarily UTF-8, not split at line ends.
 	Data          []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1437,14 +1452,14 @@ func (x *LogChunk) GetData() []byte {
 	return nil
 }
 
-// A range of a log that is not kept.
+// A range of a log that is not available.
 type LogGap struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// First byte missing.
+	// The offset of the first missing byte.
 	StartOffset int64 `protobuf:"varint,1,opt,name=start_offset,json=startOffset,proto3" json:"start_offset,omitempty"`
-	// First byte after the gap.
+	// The offset of the first byte after the gap.
 	EndOffset int64 `protobuf:"varint,2,opt,name=end_offset,json=endOffset,proto3" json:"end_offset,omitempty"`
-	// Why.
+	// Why the bytes are missing.
 	Reason        LogGap_Reason `protobuf:"varint,3,opt,name=reason,proto3,enum=pipewright.v1.LogGap_Reason" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1501,7 +1516,7 @@ func (x *LogGap) GetReason() LogGap_Reason {
 	return LogGap_REASON_UNSPECIFIED
 }
 
-// Nothing was written for a while.
+// A heartbeat: nothing was written to the log for a while.
 type LogHeartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1538,10 +1553,10 @@ func (*LogHeartbeat) Descriptor() ([]byte, []int) {
 	return file_pipewright_v1_job_service_proto_rawDescGZIP(), []int{19}
 }
 
-// The log is complete.
+// The end of a complete log.
 type LogEnd struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its size.
+	// The size of the log in bytes.
 	SizeBytes     int64 `protobuf:"varint,1,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1587,9 +1602,10 @@ func (x *LogEnd) GetSizeBytes() int64 {
 // Request of CancelJob.
 type CancelJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the job.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// For people, at most 512 characters.
+	// Optional. The reason, for people: at most 512 characters, no control characters
+	// except line feeds and tabs, no invisible characters.
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1642,7 +1658,7 @@ func (x *CancelJobRequest) GetReason() string {
 // Response of CancelJob.
 type CancelJobResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job, CANCELLING or CANCELLED.
+	// The job, in STATE_CANCELLING or STATE_CANCELLED.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1688,11 +1704,11 @@ func (x *CancelJobResponse) GetJob() *Job {
 // Request of RetryJob.
 type RetryJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required: a terminal job.
+	// Required. The ID of the job to retry. It must be in a terminal state.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// Which stages run again.
+	// Optional. Which stages run again.
 	Scope RetryJobRequest_Scope `protobuf:"varint,2,opt,name=scope,proto3,enum=pipewright.v1.RetryJobRequest_Scope" json:"scope,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1884,18 +1900,19 @@ const file_pipewright_v1_job_service_proto_rawDesc = "" +
 	"\apayload\"6\n" +
 	"\bLogChunk\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x80\x02\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\x98\x02\n" +
 	"\x06LogGap\x12!\n" +
 	"\fstart_offset\x18\x01 \x01(\x03R\vstartOffset\x12\x1d\n" +
 	"\n" +
 	"end_offset\x18\x02 \x01(\x03R\tendOffset\x124\n" +
-	"\x06reason\x18\x03 \x01(\x0e2\x1c.pipewright.v1.LogGap.ReasonR\x06reason\"~\n" +
+	"\x06reason\x18\x03 \x01(\x0e2\x1c.pipewright.v1.LogGap.ReasonR\x06reason\"\x95\x01\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11REASON_SIZE_LIMIT\x10\x01\x12\x12\n" +
 	"\x0eREASON_EXPIRED\x10\x02\x12\x16\n" +
 	"\x12REASON_RUNNER_LOST\x10\x03\x12\x19\n" +
-	"\x15REASON_RUNNER_DROPPED\x10\x04\"\x0e\n" +
+	"\x15REASON_RUNNER_DROPPED\x10\x04\x12\x15\n" +
+	"\x11REASON_NOT_STORED\x10\x05\"\x0e\n" +
 	"\fLogHeartbeat\"'\n" +
 	"\x06LogEnd\x12\x1d\n" +
 	"\n" +

@@ -30,13 +30,13 @@ type ConcurrencyPolicy int32
 const (
 	// Treated as CONCURRENCY_POLICY_ALLOW.
 	ConcurrencyPolicy_CONCURRENCY_POLICY_UNSPECIFIED ConcurrencyPolicy = 0
-	// Jobs of the pipeline run side by side.
+	// Jobs of the pipeline run concurrently.
 	ConcurrencyPolicy_CONCURRENCY_POLICY_ALLOW ConcurrencyPolicy = 1
-	// The new job waits until the active ones have ended, in order of creation;
-	// priority does not reorder them.
+	// The new job waits until all active jobs have ended. Waiting jobs start in order of
+	// creation; priority does not reorder them.
 	ConcurrencyPolicy_CONCURRENCY_POLICY_QUEUE ConcurrencyPolicy = 2
-	// All active jobs are cancelled as superseded; the new one starts once they
-	// have ended.
+	// All active jobs are cancelled as superseded. The new job starts after they have
+	// ended.
 	ConcurrencyPolicy_CONCURRENCY_POLICY_CANCEL_RUNNING ConcurrencyPolicy = 3
 )
 
@@ -83,9 +83,9 @@ func (ConcurrencyPolicy) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_pipeline_proto_rawDescGZIP(), []int{0}
 }
 
-// When a stage runs, given how the stages that it depends on ended: those that
-// it needs, those that these need, and so on. A stage ended as its last attempt
-// did. More values may be added.
+// When a stage runs, depending on how the stages it depends on ended: those in its
+// `needs`, those that these need, and so on. The last attempt at a stage determines how
+// it ended. More values may be added.
 type RunCondition int32
 
 const (
@@ -93,9 +93,9 @@ const (
 	RunCondition_RUN_CONDITION_UNSPECIFIED RunCondition = 0
 	// None of them failed.
 	RunCondition_RUN_CONDITION_ON_SUCCESS RunCondition = 1
-	// At least one of them failed. Refused on a stage that depends on none.
+	// At least one of them failed. Rejected for a stage that depends on no other.
 	RunCondition_RUN_CONDITION_ON_FAILURE RunCondition = 2
-	// All of them are over, however they ended.
+	// All of them have ended, in whatever state.
 	RunCondition_RUN_CONDITION_ALWAYS RunCondition = 3
 )
 
@@ -142,7 +142,7 @@ func (RunCondition) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_pipeline_proto_rawDescGZIP(), []int{1}
 }
 
-// What a stage is for. More values may be added.
+// The purpose of a stage. More values may be added.
 type Stage_Type int32
 
 const (
@@ -150,9 +150,10 @@ const (
 	Stage_TYPE_UNSPECIFIED Stage_Type = 0
 	// Runs a command, such as a test suite.
 	Stage_TYPE_RUN Stage_Type = 1
-	// Makes something that can be deployed.
+	// Builds an artifact that can be deployed.
 	Stage_TYPE_BUILD Stage_Type = 2
-	// Puts something where its users are. Never retried by itself.
+	// Deploys an artifact. Never retried automatically. To trigger or retry a job with
+	// such a stage requires the role `deployer` in the project.
 	Stage_TYPE_DEPLOY Stage_Type = 3
 )
 
@@ -199,60 +200,73 @@ func (Stage_Type) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_pipeline_proto_rawDescGZIP(), []int{1, 0}
 }
 
-// A pipeline: an ordered set of stages that run as one job each time the
-// pipeline is triggered.
+// A pipeline: an ordered list of stages. Each trigger runs them as one job.
 //
-// Every accepted change makes a new immutable revision; a job pins the
-// revision that it runs. A pipeline encodes to at most 1 MiB.
+// Every change creates a new immutable revision. A job is pinned to the revision
+// that it runs. The fields that clients set encode to at most 1 MiB, without the
+// values of secret variables.
 type Pipeline struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7, chosen by the server. Output only: a value sent by a client is ignored.
+	// Identifier. A UUIDv7, assigned by the server. Ignored by CreatePipeline; required
+	// by UpdatePipeline.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The project that owns the pipeline and scopes who may see it.
-	// Slug `[a-z][a-z0-9-]{0,62}`; "default" when empty. Immutable.
+	// Immutable. The name of the project that owns the pipeline and determines who may
+	// access it. A slug that matches `[a-z][a-z0-9-]{0,62}` and is not a UUID; `default`
+	// when empty.
 	Project string `protobuf:"bytes,2,opt,name=project,proto3" json:"project,omitempty"`
-	// Name shown to people, unique within the project, 1 to 128 characters,
-	// no control characters, no leading or trailing white space.
+	// Required. The name shown to people, unique within the project: 1 to 128
+	// characters, no control characters or invisible characters (Unicode format
+	// characters, such as bidirectional controls and zero-width characters), no leading or
+	// trailing white space. Not a UUID, because clients accept the name in place of the ID.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// Repository checked out into the workspace before the first stage.
-	// `https://`, `http://` or `ssh://` URL, or `user@host:path`; empty for a
-	// pipeline that needs no source. Other schemes are refused.
+	// Optional. The repository that is checked out into the workspace before the first
+	// stage; empty for a pipeline that needs no source. An `https://`, `http://` or
+	// `ssh://` URL, or `user@host:path`: at most 2048 bytes, without white space or
+	// invisible characters. Other schemes are rejected. So that it holds no credentials, an
+	// `https://` or `http://` URL has no user information, an `ssh://` URL has a user name
+	// at most, and no URL has a query or a fragment.
 	GitRepository string `protobuf:"bytes,4,opt,name=git_repository,json=gitRepository,proto3" json:"git_repository,omitempty"`
-	// Ref checked out when a trigger names none; the remote's HEAD when empty.
+	// Optional. The ref that is checked out if a trigger names none; the remote's HEAD
+	// when empty. At most 1024 bytes. Must be empty if `git_repository` is.
 	DefaultRef string `protobuf:"bytes,5,opt,name=default_ref,json=defaultRef,proto3" json:"default_ref,omitempty"`
-	// 1 to 200 stages; names are unique within the pipeline.
+	// Required. 1 to 200 stages; their names are unique within the pipeline.
 	Stages []*Stage `protobuf:"bytes,6,rep,name=stages,proto3" json:"stages,omitempty"`
-	// False (default): each stage without `needs` waits for the one before it.
-	// True: stages without `needs` start at once.
+	// Optional. False (default): a stage without `needs` waits for the stage before it.
+	// True: stages without `needs` start immediately.
 	Parallel bool `protobuf:"varint,7,opt,name=parallel,proto3" json:"parallel,omitempty"`
-	// Environment variables of every stage's command, at most 256 of 32 KiB each.
-	// Names match `[A-Za-z_][A-Za-z0-9_]*`; `CI` and `PIPEWRIGHT_*` are refused.
+	// Optional. Environment variables for the command of every stage: at most 256, each
+	// value at most 32 KiB and without NUL bytes. Names match `[A-Za-z_][A-Za-z0-9_]*`
+	// and have at most 32 KiB; `CI` and `PIPEWRIGHT_*` are reserved and rejected.
 	Variables map[string]string `protobuf:"bytes,8,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// What a trigger or a retry does while another job of this pipeline is active,
-	// that is, not terminal. The newest revision's policy applies.
+	// Optional. What a trigger or a retry does while another job of this pipeline is
+	// active, that is, not in a terminal state. The policy of the newest revision applies.
 	ConcurrencyPolicy ConcurrencyPolicy `protobuf:"varint,9,opt,name=concurrency_policy,json=concurrencyPolicy,proto3,enum=pipewright.v1.ConcurrencyPolicy" json:"concurrency_policy,omitempty"`
-	// Free-form client data, at most 16 KiB in all; never interpreted.
+	// Optional. Arbitrary client data that the service never interprets. Keys and values
+	// have at most 16 KiB in total.
 	Annotations map[string]string `protobuf:"bytes,10,rep,name=annotations,proto3" json:"annotations,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// 1 for a new pipeline; goes up by one with every change. Output only.
+	// Output only. 1 for a new pipeline; incremented by one with every change.
 	Revision int64 `protobuf:"varint,11,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Changes with every change; send it back to update only what you have read.
+	// Optional. Opaque version of the pipeline; every change assigns a new one. Send it
+	// back in UpdatePipeline or DeletePipeline for optimistic concurrency control.
 	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Output only.
+	// Output only. The time at which the pipeline was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Output only.
+	// Output only. The time at which this revision was created.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Principal that created the pipeline. Output only.
+	// Output only. The name of the principal that created the pipeline.
 	Creator string `protobuf:"bytes,15,opt,name=creator,proto3" json:"creator,omitempty"`
-	// Write-only: never returned, logged or part of an event; masked in the logs
-	// of stages, within the limits that docs/SECURITY.md tells. More environment
-	// variables of every stage's command: names follow the same rules, none is in
-	// `variables` too, and all together have at most 64 KiB.
+	// Input only. Environment variables with secret values, for the command of every
+	// stage. The values are never returned, logged or included in events. They are masked
+	// in stage logs, within the limits described in docs/SECURITY.md. Names and values
+	// follow the rules of `variables`, and no name may be in `variables` as well. All
+	// names and values together have at most 64 KiB.
 	//
-	// An update merges them, whatever its mask: an entry sets the value of its
-	// name, an entry with an empty value removes the name, and names without an
-	// entry stay. So a pipeline that was read and is written back keeps them.
+	// UpdatePipeline merges this field instead of replacing it, also with the mask `*`.
+	// An entry sets the value of its name, an entry with an empty value removes the name,
+	// and names without an entry are unchanged. A pipeline that is read and written back
+	// therefore keeps its secret variables.
 	SecretVariables map[string]string `protobuf:"bytes,16,rep,name=secret_variables,json=secretVariables,proto3" json:"secret_variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Names of the secret variables that there are, sorted. Output only.
+	// Output only. The names of the secret variables that are set, sorted.
 	SecretVariableNames []string `protobuf:"bytes,17,rep,name=secret_variable_names,json=secretVariableNames,proto3" json:"secret_variable_names,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -410,30 +424,36 @@ func (x *Pipeline) GetSecretVariableNames() []string {
 // One step of a pipeline.
 type Stage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unique within the pipeline, 1 to 64 characters; does not start with a digit;
-	// no control characters, no leading or trailing white space.
+	// Required. The name of the stage, unique within the pipeline: 1 to 64 characters, no
+	// leading digit, no control characters or invisible characters, no leading or trailing
+	// white space.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// What the stage is for.
+	// Optional. The purpose of the stage.
 	Type Stage_Type `protobuf:"varint,2,opt,name=type,proto3,enum=pipewright.v1.Stage_Type" json:"type,omitempty"`
-	// What the stage does. More kinds may be added.
+	// Required. What the stage does. More kinds may be added.
 	//
 	// Types that are valid to be assigned to Action:
 	//
 	//	*Stage_Command
 	Action isStage_Action `protobuf_oneof:"action"`
-	// Wall-clock limit of one attempt, checkout included, 1 s to 24 h; 600 s when unset.
+	// Optional. Wall-clock limit of one attempt, including the checkout: 1 s to 24 h;
+	// 600 s when unset.
 	Timeout *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// Names of the stages that must be over before this one starts. Replaces
-	// the implicit order of a sequential pipeline. Cycles are refused.
+	// Optional. The names of the stages that must have ended before this one starts: at
+	// most 200, each once. Replaces the implicit order of a sequential pipeline. Unknown
+	// names and cycles are rejected.
 	Needs []string `protobuf:"bytes,5,rep,name=needs,proto3" json:"needs,omitempty"`
-	// When the stage runs, given how the stages that it depends on ended.
+	// Optional. When the stage runs, depending on how the stages it depends on ended.
 	RunCondition RunCondition `protobuf:"varint,6,opt,name=run_condition,json=runCondition,proto3,enum=pipewright.v1.RunCondition" json:"run_condition,omitempty"`
-	// Added to the pipeline's variables; wins over them, secret ones too. The same
-	// rules and bounds hold.
+	// Optional. Environment variables in addition to those of the pipeline. They override
+	// the pipeline's, secret ones included. The same rules and bounds apply.
 	Variables map[string]string `protobuf:"bytes,7,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Labels that a runner must have, all of them, to be given the stage.
+	// Optional. Labels that a runner must have, all of them, to be assigned the stage: at
+	// most 64. Keys and values have 1 to 63 characters from `A-Z`, `a-z`, `0-9`, `.`,
+	// `_`, `/` and `-`; a value may be empty.
 	RunnerLabels map[string]string `protobuf:"bytes,8,rep,name=runner_labels,json=runnerLabels,proto3" json:"runner_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Directory relative to the workspace in which the command starts.
+	// Optional. The directory in which the command starts, relative to the workspace; the
+	// workspace itself when empty. At most 1024 bytes, no `..`, no control characters.
 	WorkingDirectory string `protobuf:"bytes,9,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -546,7 +566,7 @@ type isStage_Action interface {
 }
 
 type Stage_Command struct {
-	// Script handed to `/bin/sh -e`, 1 byte to 64 KiB.
+	// A script for `/bin/sh -e`: 1 byte to 64 KiB, without NUL bytes.
 	Command string `protobuf:"bytes,3,opt,name=command,proto3,oneof"`
 }
 

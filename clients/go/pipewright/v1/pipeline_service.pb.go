@@ -25,15 +25,19 @@ const (
 // Request of CreatePipeline.
 type CreatePipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The pipeline to create.
 	Pipeline *Pipeline `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
-	// UUID that makes a retry safe: for at least 1 h, while the server keeps its
-	// store, the same id with the same request of the same principal to the same
-	// method gets the first OK answer again; with another request it is refused
-	// with INVALID_ARGUMENT, reason REQUEST_ID_REUSED.
+	// Optional. Idempotency key, a UUID that makes retries safe. For at least 1 h, as long
+	// as the server keeps its store, an identical request of the same principal to the
+	// same method with this key returns the first OK response again. A different request
+	// with the same key fails with INVALID_ARGUMENT, reason REQUEST_ID_REUSED. The server
+	// stores a reference to what the response shows, and not a copy. If that is gone, because
+	// the pipeline was deleted or the revision or job evicted, the repeated call has no
+	// effect and fails with NOT_FOUND.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Check everything, permissions too, and change nothing: `id`, `etag` and the
-	// times of the answer stay unset, and `request_id` is neither read nor kept.
+	// Optional. If true, the server validates the request, permissions included, and
+	// changes nothing. `id`, `etag`, `create_time` and `update_time` of the response are
+	// unset. `request_id` is neither read nor stored.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -139,9 +143,9 @@ func (x *CreatePipelineResponse) GetPipeline() *Pipeline {
 // Request of GetPipeline.
 type GetPipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the pipeline.
 	PipelineId string `protobuf:"bytes,1,opt,name=pipeline_id,json=pipelineId,proto3" json:"pipeline_id,omitempty"`
-	// Revision wanted; the newest when 0.
+	// Optional. The revision to get; the newest when 0. Must not be negative.
 	Revision      int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -240,15 +244,18 @@ func (x *GetPipelineResponse) GetPipeline() *Pipeline {
 // Request of ListPipelines.
 type ListPipelinesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 50 when 0, coerced down to 1000; negative is refused.
+	// Optional. Maximum number of pipelines to return: 50 when 0; values above 1000 are
+	// coerced to 1000; negative values are rejected.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before, with the same filters; empty for the first page.
+	// Optional. `next_page_token` of the previous page; empty for the first page. The
+	// filters must be those of the previous request, else the call fails with
+	// INVALID_ARGUMENT, reason PAGE_TOKEN_MISMATCH.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only this project.
+	// Optional. Filter: only pipelines of this project.
 	Project string `protobuf:"bytes,3,opt,name=project,proto3" json:"project,omitempty"`
-	// Only the pipeline of exactly this name.
+	// Optional. Filter: only pipelines with exactly this name.
 	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	// Only pipelines of this repository.
+	// Optional. Filter: only pipelines with exactly this `git_repository`.
 	GitRepository string `protobuf:"bytes,5,opt,name=git_repository,json=gitRepository,proto3" json:"git_repository,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -322,9 +329,9 @@ func (x *ListPipelinesRequest) GetGitRepository() string {
 // Response of ListPipelines.
 type ListPipelinesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One page; may be shorter than asked for before the last one.
+	// One page. A page that is not the last may have fewer entries than requested.
 	Pipelines []*Pipeline `protobuf:"bytes,1,rep,name=pipelines,proto3" json:"pipelines,omitempty"`
-	// Empty on the last page, and only there.
+	// Token of the next page. Empty on the last page and only there.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -377,18 +384,21 @@ func (x *ListPipelinesResponse) GetNextPageToken() string {
 // Request of UpdatePipeline.
 type UpdatePipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required: `id`, the fields to change, and `etag` to guard against a
-	// change made in between.
+	// Required. The pipeline to update: `id` and the fields to change. If `etag` is set,
+	// the update fails with ABORTED unless it is the current one.
 	Pipeline *Pipeline `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
-	// Top-level fields to change; all populated ones when unset; `*` replaces
-	// every field that GetPipeline returns. A path that is unknown, immutable or
-	// output-only is refused; without paths such fields are ignored. An update
-	// that changes nothing makes no revision. `secret_variables` is merged, not
-	// replaced.
+	// Optional. The top-level fields to update. If unset or empty, all populated fields
+	// are updated, and immutable and output-only fields are ignored. `*`, as the only
+	// path, replaces every field that clients can set. Unknown, immutable and output-only
+	// paths are rejected, and so are more than 20 paths and, with `*`, another `project`.
+	// `secret_variables` is merged, not replaced. An update that changes nothing creates
+	// no revision.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check everything and change nothing.
+	// Optional. If true, the server validates the request, permissions included, and
+	// changes nothing. `etag` and `update_time` of the response are unset. `request_id` is
+	// neither read nor stored.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -501,13 +511,14 @@ func (x *UpdatePipelineResponse) GetPipeline() *Pipeline {
 // Request of DeletePipeline.
 type DeletePipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the pipeline.
 	PipelineId string `protobuf:"bytes,1,opt,name=pipeline_id,json=pipelineId,proto3" json:"pipeline_id,omitempty"`
-	// Delete only if this is still the pipeline's etag.
+	// Optional. If set, the pipeline is deleted only if this is its current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Cancel its active jobs too; the call does not wait for their end.
+	// Optional. If true, active jobs are cancelled. The call does not wait until they have
+	// ended.
 	Force bool `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -611,24 +622,32 @@ func (*DeletePipelineResponse) Descriptor() ([]byte, []int) {
 // Request of TriggerPipeline.
 type TriggerPipelineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the pipeline.
 	PipelineId string `protobuf:"bytes,1,opt,name=pipeline_id,json=pipelineId,proto3" json:"pipeline_id,omitempty"`
-	// Revision to run; the newest when 0.
+	// Optional. The revision to run; the newest when 0. Must not be negative.
 	Revision int64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Branch, tag or full commit id to check out; the pipeline's default when empty.
+	// Optional. The branch, tag or full commit ID to check out, at most 1024 bytes; the
+	// pipeline's `default_ref` when empty. Rejected if the revision has no
+	// `git_repository`.
 	GitRef string `protobuf:"bytes,3,opt,name=git_ref,json=gitRef,proto3" json:"git_ref,omitempty"`
-	// Added to the pipeline's and the stages' variables; wins over both, secret
-	// ones too. The same rules and bounds hold, and at most 64 KiB in all.
+	// Optional. Environment variables in addition to those of the pipeline and its stages.
+	// They override both, secret ones included. The rules and bounds of
+	// `Pipeline.variables` apply. All names and values, with those of `secret_variables`,
+	// have at most 64 KiB in total.
 	Variables map[string]string `protobuf:"bytes,4,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Higher runs earlier, -100 to 100; waiting raises a job's claim, so none starves.
+	// Optional. -100 to 100; stages of jobs with a higher priority run earlier. To prevent
+	// starvation, every 10 s of waiting count as one step of priority.
 	Priority int32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest.
 	RequestId string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Check everything and start nothing.
+	// Optional. If true, the server validates the request, permissions included, and
+	// starts nothing. `id` and `create_time` of the response are unset. `request_id` is
+	// neither read nor stored.
 	ValidateOnly bool `protobuf:"varint,7,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// Write-only: never returned, logged or part of an event; masked in the logs
-	// of stages, within the limits that docs/SECURITY.md tells. As `variables`,
-	// whose limit they share; a name is in one of both. A retry has them too.
+	// Input only. Environment variables with secret values. The values are never returned,
+	// logged or included in events. They are masked in stage logs, within the limits
+	// described in docs/SECURITY.md. The rules of `variables` apply and the limit of 64
+	// KiB is shared. No name may be in both. A retry of the job uses them as well.
 	SecretVariables map[string]string `protobuf:"bytes,8,rep,name=secret_variables,json=secretVariables,proto3" json:"secret_variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -723,7 +742,7 @@ func (x *TriggerPipelineRequest) GetSecretVariables() map[string]string {
 // Response of TriggerPipeline.
 type TriggerPipelineResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job, QUEUED.
+	// The new job, in STATE_QUEUED.
 	Job           *Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -31,20 +31,36 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Keeps pipelines and starts jobs of them.
+// Manages pipelines and starts their jobs.
+//
+// A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+// PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+// reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+// MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+// project or the caller, and evicting ended jobs and old revisions is not enough.
 type PipelineServiceClient interface {
-	// Creates a pipeline. ALREADY_EXISTS when the project has one of that name.
+	// Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+	// ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+	// name.
 	CreatePipeline(ctx context.Context, in *CreatePipelineRequest, opts ...grpc.CallOption) (*CreatePipelineResponse, error)
-	// Gets a pipeline as it is, or as it was at a revision.
+	// Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+	// REVISION_NOT_FOUND, if the pipeline has no such revision.
 	GetPipeline(ctx context.Context, in *GetPipelineRequest, opts ...grpc.CallOption) (*GetPipelineResponse, error)
-	// Lists pipelines, newest first.
+	// Lists pipelines, newest first. Pipelines that the caller cannot see are omitted.
 	ListPipelines(ctx context.Context, in *ListPipelinesRequest, opts ...grpc.CallOption) (*ListPipelinesResponse, error)
-	// Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's.
+	// Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+	// request is not the current one, and with ALREADY_EXISTS, reason
+	// PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
 	UpdatePipeline(ctx context.Context, in *UpdatePipelineRequest, opts ...grpc.CallOption) (*UpdatePipelineResponse, error)
-	// Deletes a pipeline; its jobs stay readable until they expire.
-	// FAILED_PRECONDITION while a job is active, unless forced.
+	// Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+	// FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+	// `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+	// request is not the current one.
 	DeletePipeline(ctx context.Context, in *DeletePipelineRequest, opts ...grpc.CallOption) (*DeletePipelineResponse, error)
-	// Starts a job and returns at once, before any stage has run.
+	// Starts a job. Returns immediately, before any stage has run. Requires the role
+	// `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+	// RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+	// MEMORY_BUDGET_EXCEEDED, if a limit is reached.
 	TriggerPipeline(ctx context.Context, in *TriggerPipelineRequest, opts ...grpc.CallOption) (*TriggerPipelineResponse, error)
 }
 
@@ -120,20 +136,36 @@ func (c *pipelineServiceClient) TriggerPipeline(ctx context.Context, in *Trigger
 // All implementations must embed UnimplementedPipelineServiceServer
 // for forward compatibility.
 //
-// Keeps pipelines and starts jobs of them.
+// Manages pipelines and starts their jobs.
+//
+// A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+// PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+// reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+// MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+// project or the caller, and evicting ended jobs and old revisions is not enough.
 type PipelineServiceServer interface {
-	// Creates a pipeline. ALREADY_EXISTS when the project has one of that name.
+	// Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+	// ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+	// name.
 	CreatePipeline(context.Context, *CreatePipelineRequest) (*CreatePipelineResponse, error)
-	// Gets a pipeline as it is, or as it was at a revision.
+	// Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+	// REVISION_NOT_FOUND, if the pipeline has no such revision.
 	GetPipeline(context.Context, *GetPipelineRequest) (*GetPipelineResponse, error)
-	// Lists pipelines, newest first.
+	// Lists pipelines, newest first. Pipelines that the caller cannot see are omitted.
 	ListPipelines(context.Context, *ListPipelinesRequest) (*ListPipelinesResponse, error)
-	// Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's.
+	// Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+	// request is not the current one, and with ALREADY_EXISTS, reason
+	// PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
 	UpdatePipeline(context.Context, *UpdatePipelineRequest) (*UpdatePipelineResponse, error)
-	// Deletes a pipeline; its jobs stay readable until they expire.
-	// FAILED_PRECONDITION while a job is active, unless forced.
+	// Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+	// FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+	// `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+	// request is not the current one.
 	DeletePipeline(context.Context, *DeletePipelineRequest) (*DeletePipelineResponse, error)
-	// Starts a job and returns at once, before any stage has run.
+	// Starts a job. Returns immediately, before any stage has run. Requires the role
+	// `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+	// RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+	// MEMORY_BUDGET_EXCEEDED, if a limit is reached.
 	TriggerPipeline(context.Context, *TriggerPipelineRequest) (*TriggerPipelineResponse, error)
 	mustEmbedUnimplementedPipelineServiceServer()
 }

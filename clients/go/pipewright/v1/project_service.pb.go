@@ -23,24 +23,28 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What owns pipelines and scopes who may see them. The project "default" is
-// there from the start.
+// A project: owns pipelines and determines who may access them. The project `default`
+// always exists.
 type Project struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifies the project: a slug `[a-z][a-z0-9-]{0,62}`. Immutable.
+	// Required. Immutable. The name of the project, its identifier: a slug that matches
+	// `[a-z][a-z0-9-]{0,62}` and is not a UUID.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// For people, at most 1,024 characters.
+	// Optional. Description for people: at most 1,024 characters, no control characters
+	// except line feeds and tabs, no invisible characters.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
-	// Free-form client data, at most 16 KiB in all; never interpreted.
+	// Optional. Arbitrary client data that the service never interprets. Keys and values
+	// have at most 16 KiB in total.
 	Annotations map[string]string `protobuf:"bytes,3,rep,name=annotations,proto3" json:"annotations,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Changes with every change; send it back to update only what you have read.
+	// Optional. Opaque version of the project; every change assigns a new one. Send it
+	// back in UpdateProject or DeleteProject for optimistic concurrency control.
 	Etag string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
-	// Output only.
+	// Output only. The time at which the project was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// Output only.
+	// Output only. The time of the last change.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// Principal that created the project, or the first pipeline in it. Empty for
-	// "default". Output only.
+	// Output only. The name of the principal that created the project, or the first
+	// pipeline in it. Empty for `default`.
 	Creator       string `protobuf:"bytes,7,opt,name=creator,proto3" json:"creator,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -128,12 +132,14 @@ func (x *Project) GetCreator() string {
 // Request of CreateProject.
 type CreateProjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required, with a `name`.
+	// Required. The project to create; its `name` is required.
 	Project *Project `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest, except that a repeated call
+	// returns the project in its current state.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// Check everything, permissions too, and change nothing: `etag` and the times
-	// of the answer stay unset, and `request_id` is neither read nor kept.
+	// Optional. If true, the server validates the request, permissions included, and
+	// changes nothing. `etag`, `create_time` and `update_time` of the response are unset.
+	// `request_id` is neither read nor stored.
 	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -239,7 +245,7 @@ func (x *CreateProjectResponse) GetProject() *Project {
 // Request of GetProject.
 type GetProjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The name of the project.
 	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -331,9 +337,10 @@ func (x *GetProjectResponse) GetProject() *Project {
 // Request of ListProjects.
 type ListProjectsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 50 when 0, coerced down to 1000; negative is refused.
+	// Optional. Maximum number of projects to return: 50 when 0; values above 1000 are
+	// coerced to 1000; negative values are rejected.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty for the first page.
+	// Optional. `next_page_token` of the previous page; empty for the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -386,9 +393,9 @@ func (x *ListProjectsRequest) GetPageToken() string {
 // Response of ListProjects.
 type ListProjectsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One page; may be shorter than asked for before the last one.
+	// One page. A page that is not the last may have fewer entries than requested.
 	Projects []*Project `protobuf:"bytes,1,rep,name=projects,proto3" json:"projects,omitempty"`
-	// Empty on the last page, and only there.
+	// Token of the next page. Empty on the last page and only there.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -441,18 +448,21 @@ func (x *ListProjectsResponse) GetNextPageToken() string {
 // Request of UpdateProject.
 type UpdateProjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required: `name`, the fields to change, and `etag` to guard against a
-	// change made in between.
+	// Required. The project to update: `name` and the fields to change. If `etag` is set,
+	// the update fails with ABORTED unless it is the current one.
 	Project *Project `protobuf:"bytes,1,opt,name=project,proto3" json:"project,omitempty"`
-	// Fields to change; all populated ones when unset; `*` replaces every field
-	// that can be changed. A path that is unknown, immutable or output-only is
-	// refused; without paths such fields are ignored. An update that changes
-	// nothing leaves the etag as it is.
+	// Optional. The fields to update. If unset or empty, all populated fields are updated,
+	// and immutable and output-only fields are ignored. `*`, as the only path, replaces
+	// every field that can be changed. Unknown, immutable and output-only paths are
+	// rejected, and so are more than 20 paths. An update that changes nothing keeps the
+	// etag.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	// Check everything and change nothing: `etag` and `update_time` of the answer
-	// stay unset, and `request_id` is neither read nor kept.
+	// Optional. If true, the server validates the request, permissions included, and
+	// changes nothing. `etag` and `update_time` of the response are unset. `request_id` is
+	// neither read nor stored.
 	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest, except that a repeated call
+	// returns the project in its current state.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -565,11 +575,11 @@ func (x *UpdateProjectResponse) GetProject() *Project {
 // Request of DeleteProject.
 type DeleteProjectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The name of the project.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Delete only if this is still the project's etag.
+	// Optional. If set, the project is deleted only if this is its current etag.
 	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	// As in CreatePipelineRequest.
+	// Optional. Idempotency key, as in CreatePipelineRequest.
 	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -30,19 +30,27 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Keeps projects. A pipeline that names a project which is not there makes it,
-// so creating one is only needed to describe it.
+// Manages projects. CreatePipeline creates a project that does not exist yet, so
+// CreateProject is only needed to set a description or annotations.
+//
+// A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+// if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+// MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
 type ProjectServiceClient interface {
-	// Creates a project. ALREADY_EXISTS when there is one of that name.
+	// Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+	// that name exists.
 	CreateProject(ctx context.Context, in *CreateProjectRequest, opts ...grpc.CallOption) (*CreateProjectResponse, error)
 	// Gets a project.
 	GetProject(ctx context.Context, in *GetProjectRequest, opts ...grpc.CallOption) (*GetProjectResponse, error)
-	// Lists projects that the caller has a role in, in the order of their names.
+	// Lists the projects in which the caller is at least a `viewer`, sorted by name.
 	ListProjects(ctx context.Context, in *ListProjectsRequest, opts ...grpc.CallOption) (*ListProjectsResponse, error)
-	// Changes a project. ABORTED when the etag sent is no longer the project's.
+	// Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+	// request is not the current one.
 	UpdateProject(ctx context.Context, in *UpdateProjectRequest, opts ...grpc.CallOption) (*UpdateProjectResponse, error)
-	// Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-	// (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+	// Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+	// while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+	// `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+	// the current one.
 	DeleteProject(ctx context.Context, in *DeleteProjectRequest, opts ...grpc.CallOption) (*DeleteProjectResponse, error)
 }
 
@@ -108,19 +116,27 @@ func (c *projectServiceClient) DeleteProject(ctx context.Context, in *DeleteProj
 // All implementations must embed UnimplementedProjectServiceServer
 // for forward compatibility.
 //
-// Keeps projects. A pipeline that names a project which is not there makes it,
-// so creating one is only needed to describe it.
+// Manages projects. CreatePipeline creates a project that does not exist yet, so
+// CreateProject is only needed to set a description or annotations.
+//
+// A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+// if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+// MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
 type ProjectServiceServer interface {
-	// Creates a project. ALREADY_EXISTS when there is one of that name.
+	// Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+	// that name exists.
 	CreateProject(context.Context, *CreateProjectRequest) (*CreateProjectResponse, error)
 	// Gets a project.
 	GetProject(context.Context, *GetProjectRequest) (*GetProjectResponse, error)
-	// Lists projects that the caller has a role in, in the order of their names.
+	// Lists the projects in which the caller is at least a `viewer`, sorted by name.
 	ListProjects(context.Context, *ListProjectsRequest) (*ListProjectsResponse, error)
-	// Changes a project. ABORTED when the etag sent is no longer the project's.
+	// Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+	// request is not the current one.
 	UpdateProject(context.Context, *UpdateProjectRequest) (*UpdateProjectResponse, error)
-	// Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-	// (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+	// Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+	// while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+	// `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+	// the current one.
 	DeleteProject(context.Context, *DeleteProjectRequest) (*DeleteProjectResponse, error)
 	mustEmbedUnimplementedProjectServiceServer()
 }

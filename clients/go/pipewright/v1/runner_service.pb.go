@@ -22,15 +22,16 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether it is there.
+// Whether a runner is connected.
 type Runner_State int32
 
 const (
 	// Never sent.
 	Runner_STATE_UNSPECIFIED Runner_State = 0
-	// It was heard of within the life of a lease.
+	// It was seen within the lifetime of a lease, which is 30 s by default.
 	Runner_STATE_ONLINE Runner_State = 1
-	// It went silent; its leases are void.
+	// It has gone silent, or it has deregistered, or its credentials were revoked or
+	// have expired. A lease that it still holds is void when it expires.
 	Runner_STATE_OFFLINE Runner_State = 2
 )
 
@@ -75,30 +76,30 @@ func (Runner_State) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_v1_runner_service_proto_rawDescGZIP(), []int{0, 0}
 }
 
-// A process that runs stages.
+// A runner: a process that runs stages.
 type Runner struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7.
+	// The ID of the runner, a UUIDv7.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// For people; need not be unique.
+	// The name shown to people. Need not be unique.
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What it offers, such as os=linux.
+	// The labels of the runner, such as `os=linux`.
 	Labels map[string]string `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Stages that it runs at once.
+	// The number of stages that the runner runs concurrently.
 	Capacity int32 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	// Version of its program.
+	// The version of the runner's program.
 	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
-	// Whether it is there.
+	// Whether the runner is connected.
 	State Runner_State `protobuf:"varint,6,opt,name=state,proto3,enum=pipewright.v1.Runner_State" json:"state,omitempty"`
-	// It is given no new jobs.
+	// True if the runner is assigned no new jobs.
 	Draining bool `protobuf:"varint,7,opt,name=draining,proto3" json:"draining,omitempty"`
-	// What it runs, in the order in which it took it.
+	// The stages that it runs, in the order in which it took them.
 	Stages []*Runner_RunningStage `protobuf:"bytes,8,rep,name=stages,proto3" json:"stages,omitempty"`
-	// When its process registered.
+	// The time at which the runner's process registered.
 	RegisterTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=register_time,json=registerTime,proto3" json:"register_time,omitempty"`
-	// When it was heard of last.
+	// The time at which the runner was last seen.
 	LastSeenTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_seen_time,json=lastSeenTime,proto3" json:"last_seen_time,omitempty"`
-	// Names of the stage actions that it can do, such as `command`.
+	// The names of the stage actions that the runner supports, such as `command`.
 	Actions       []string `protobuf:"bytes,11,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -214,7 +215,7 @@ func (x *Runner) GetActions() []string {
 // Request of GetRunner.
 type GetRunnerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the runner.
 	RunnerId      string `protobuf:"bytes,1,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -306,9 +307,10 @@ func (x *GetRunnerResponse) GetRunner() *Runner {
 // Request of ListRunners.
 type ListRunnersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// At most this many, 50 when 0, coerced down to 1000; negative is refused.
+	// Optional. Maximum number of runners to return: 50 when 0; values above 1000 are
+	// coerced to 1000; negative values are rejected.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// From the page before; empty for the first page.
+	// Optional. `next_page_token` of the previous page; empty for the first page.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -361,9 +363,9 @@ func (x *ListRunnersRequest) GetPageToken() string {
 // Response of ListRunners.
 type ListRunnersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One page; may be shorter than asked for before the last one.
+	// One page. A page that is not the last may have fewer entries than requested.
 	Runners []*Runner `protobuf:"bytes,1,rep,name=runners,proto3" json:"runners,omitempty"`
-	// Empty on the last page, and only there.
+	// Token of the next page. Empty on the last page and only there.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -416,7 +418,7 @@ func (x *ListRunnersResponse) GetNextPageToken() string {
 // Request of DrainRunner.
 type DrainRunnerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the runner.
 	RunnerId      string `protobuf:"bytes,1,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -462,7 +464,7 @@ func (x *DrainRunnerRequest) GetRunnerId() string {
 // Response of DrainRunner.
 type DrainRunnerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The runner, which may still run stages.
+	// The runner. It may still run stages.
 	Runner        *Runner `protobuf:"bytes,1,opt,name=runner,proto3" json:"runner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -508,7 +510,7 @@ func (x *DrainRunnerResponse) GetRunner() *Runner {
 // Request of ResumeRunner.
 type ResumeRunnerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the runner.
 	RunnerId      string `protobuf:"bytes,1,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -597,16 +599,16 @@ func (x *ResumeRunnerResponse) GetRunner() *Runner {
 	return nil
 }
 
-// A stage that a runner holds a lease on.
+// A stage on which a runner holds a lease.
 type Runner_RunningStage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The ID of the job.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The stage's name.
+	// The name of the stage.
 	StageName string `protobuf:"bytes,2,opt,name=stage_name,json=stageName,proto3" json:"stage_name,omitempty"`
-	// Attempt at the stage, from 1.
+	// The number of the attempt, from 1.
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// When the runner took it.
+	// The time at which the runner took the stage.
 	StartTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -29,19 +29,21 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Shows the runners, and takes them out of service. How a runner gets its work is
+// Lists runners and drains them. Runners get their work from
 // pipewright.runner.v1.LeaseService.
+//
+// An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
 type RunnerServiceClient interface {
-	// Gets a runner with the stages that it runs.
+	// Gets a runner and the stages that it runs.
 	GetRunner(ctx context.Context, in *GetRunnerRequest, opts ...grpc.CallOption) (*GetRunnerResponse, error)
-	// Lists runners, those that came first first. One that went away is listed for
-	// an hour.
+	// Lists runners in order of their first registration. A runner that went offline is
+	// listed for one hour.
 	ListRunners(ctx context.Context, in *ListRunnersRequest, opts ...grpc.CallOption) (*ListRunnersResponse, error)
-	// Gives a runner no new jobs. Those that it has begun go on to their end, because
-	// their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-	// the runner's process starts anew. Repeating it is fine.
+	// Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+	// because only this runner has their workspaces. Draining ends with ResumeRunner or
+	// when the runner's process restarts. Idempotent.
 	DrainRunner(ctx context.Context, in *DrainRunnerRequest, opts ...grpc.CallOption) (*DrainRunnerResponse, error)
-	// Gives a drained runner new jobs again. Repeating it is fine.
+	// Assigns new jobs to a drained runner again. Idempotent.
 	ResumeRunner(ctx context.Context, in *ResumeRunnerRequest, opts ...grpc.CallOption) (*ResumeRunnerResponse, error)
 }
 
@@ -97,19 +99,21 @@ func (c *runnerServiceClient) ResumeRunner(ctx context.Context, in *ResumeRunner
 // All implementations must embed UnimplementedRunnerServiceServer
 // for forward compatibility.
 //
-// Shows the runners, and takes them out of service. How a runner gets its work is
+// Lists runners and drains them. Runners get their work from
 // pipewright.runner.v1.LeaseService.
+//
+// An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
 type RunnerServiceServer interface {
-	// Gets a runner with the stages that it runs.
+	// Gets a runner and the stages that it runs.
 	GetRunner(context.Context, *GetRunnerRequest) (*GetRunnerResponse, error)
-	// Lists runners, those that came first first. One that went away is listed for
-	// an hour.
+	// Lists runners in order of their first registration. A runner that went offline is
+	// listed for one hour.
 	ListRunners(context.Context, *ListRunnersRequest) (*ListRunnersResponse, error)
-	// Gives a runner no new jobs. Those that it has begun go on to their end, because
-	// their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-	// the runner's process starts anew. Repeating it is fine.
+	// Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+	// because only this runner has their workspaces. Draining ends with ResumeRunner or
+	// when the runner's process restarts. Idempotent.
 	DrainRunner(context.Context, *DrainRunnerRequest) (*DrainRunnerResponse, error)
-	// Gives a drained runner new jobs again. Repeating it is fine.
+	// Assigns new jobs to a drained runner again. Idempotent.
 	ResumeRunner(context.Context, *ResumeRunnerRequest) (*ResumeRunnerResponse, error)
 	mustEmbedUnimplementedRunnerServiceServer()
 }

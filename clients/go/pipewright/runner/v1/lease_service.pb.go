@@ -22,16 +22,16 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What the server wants of the runner. More values may be added; treat an
-// unknown one as DIRECTIVE_CONTINUE.
+// What the server wants the runner to do. More values may be added. Treat an unknown
+// value as DIRECTIVE_CONTINUE.
 type Directive int32
 
 const (
 	// Treated as DIRECTIVE_CONTINUE.
 	Directive_DIRECTIVE_UNSPECIFIED Directive = 0
-	// Go on.
+	// Continue.
 	Directive_DIRECTIVE_CONTINUE Directive = 1
-	// Stop the stage, then complete the lease as OUTCOME_CANCELLED.
+	// Stop the stage, then complete the lease with OUTCOME_CANCELLED.
 	Directive_DIRECTIVE_CANCEL Directive = 2
 )
 
@@ -76,26 +76,29 @@ func (Directive) EnumDescriptor() ([]byte, []int) {
 	return file_pipewright_runner_v1_lease_service_proto_rawDescGZIP(), []int{0}
 }
 
-// How a stage ended. More values may be added; an unknown one is taken as
+// How a stage ended. More values may be added. An unknown value is treated as
 // OUTCOME_RUNNER_ERROR.
 type Outcome int32
 
 const (
-	// Refused.
+	// Rejected with INVALID_ARGUMENT.
 	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
-	// Exit status 0.
+	// The command exited with status 0.
 	Outcome_OUTCOME_SUCCEEDED Outcome = 1
-	// Another exit status, or a signal.
+	// The command exited with another status, or was terminated by a signal.
 	Outcome_OUTCOME_COMMAND_FAILED Outcome = 2
-	// Killed at its timeout.
+	// The stage was killed at its timeout.
 	Outcome_OUTCOME_TIMED_OUT Outcome = 3
-	// Killed at the server's word; no process of it is left.
+	// The stage was killed because of DIRECTIVE_CANCEL, and none of its processes is left.
+	// Treated as OUTCOME_RUNNER_ERROR if the job is not being cancelled.
 	Outcome_OUTCOME_CANCELLED Outcome = 4
 	// The source could not be checked out.
 	Outcome_OUTCOME_CHECKOUT_FAILED Outcome = 5
 	// The command could not be started.
 	Outcome_OUTCOME_RUNNER_ERROR Outcome = 6
-	// Not started: give it to another runner.
+	// The stage was not started and is given to another runner. Treated as
+	// OUTCOME_RUNNER_ERROR if log bytes were appended, or if the stage was returned five
+	// times before.
 	Outcome_OUTCOME_RETURNED Outcome = 7
 )
 
@@ -153,21 +156,27 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 // Request of RegisterRunner.
 type RegisterRunnerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// For people, at most 128 characters.
+	// Optional. The name shown to people: at most 128 characters, no control characters or
+	// invisible characters, no leading or trailing white space. Not a UUID, because clients
+	// accept the name in place of the ID.
 	DisplayName string `protobuf:"bytes,1,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What the runner offers, such as os=linux; at most 64, by the rules of a
-	// stage's `runner_labels`.
+	// Optional. The labels of the runner, such as `os=linux`: at most 64, by the rules of
+	// a stage's `runner_labels`.
 	Labels map[string]string `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Stages that it runs at once, 1 to 10,000.
+	// Required. The number of stages that the runner runs concurrently, 1 to 10,000.
 	Capacity int32 `protobuf:"varint,3,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	// Version of the runner's program, at most 64 characters.
+	// Optional. The version of the runner's program: at most 64 characters, no control
+	// characters, no leading or trailing white space.
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
-	// Required: UUID of this process; leases of the runner's earlier session are void.
+	// Required. A UUID that identifies this process. A new session voids the leases of the
+	// runner's earlier session.
 	SessionId string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Id kept from an earlier registration; empty for a new runner.
+	// Optional. The ID from an earlier registration; empty for a new runner. An ID that is
+	// unknown, or that another principal registered, is replaced by a new one.
 	RunnerId string `protobuf:"bytes,6,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
-	// What the runner can do, at most 64 names of stage actions: `command`. Names that the
-	// service does not know are ignored. Empty: `command` alone.
+	// Optional. The names of the stage actions that the runner supports, such as
+	// `command`: at most 64. Unknown names are ignored. If empty, the runner supports only
+	// `command`.
 	Actions       []string `protobuf:"bytes,7,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -255,11 +264,11 @@ func (x *RegisterRunnerRequest) GetActions() []string {
 // Response of RegisterRunner.
 type RegisterRunnerResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7.
+	// The ID of the runner, a UUIDv7.
 	RunnerId string `protobuf:"bytes,1,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
-	// Lifetime of a lease; renew every third of it.
+	// The lifetime of a lease. Renew a lease after every third of it.
 	LeaseTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=lease_ttl,json=leaseTtl,proto3" json:"lease_ttl,omitempty"`
-	// Most bytes that one AppendLog may carry.
+	// The maximum number of bytes in one AppendLog.
 	MaxLogChunkBytes int32 `protobuf:"varint,3,opt,name=max_log_chunk_bytes,json=maxLogChunkBytes,proto3" json:"max_log_chunk_bytes,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -319,18 +328,18 @@ func (x *RegisterRunnerResponse) GetMaxLogChunkBytes() int32 {
 // Request of AcquireLease.
 type AcquireLeaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the runner.
 	RunnerId string `protobuf:"bytes,1,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
-	// Required.
+	// Required. The session that was registered.
 	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// Required: UUID of this attempt to get work.
+	// Required. A UUID that identifies this attempt to get work.
 	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// How long to wait for work; coerced down to 50 s.
+	// Optional. How long to wait for work; values above 50 s are coerced to 50 s.
 	MaxWait *durationpb.Duration `protobuf:"bytes,4,opt,name=max_wait,json=maxWait,proto3" json:"max_wait,omitempty"`
-	// Jobs of which the runner holds a workspace, at most 10,000.
+	// Optional. The IDs of the jobs of which the runner has a workspace: at most 10,000.
 	HeldJobIds []string `protobuf:"bytes,5,rep,name=held_job_ids,json=heldJobIds,proto3" json:"held_job_ids,omitempty"`
-	// The runner is about to end: it takes only stages of jobs that it has begun, whose
-	// workspaces it has, and is listed as draining from now on.
+	// Optional. True if the runner is about to exit. From now on it is listed as draining
+	// and gets only stages of jobs that it has begun and whose workspaces it has.
 	Leaving       bool `protobuf:"varint,6,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -411,10 +420,11 @@ func (x *AcquireLeaseRequest) GetLeaving() bool {
 // Response of AcquireLease.
 type AcquireLeaseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Unset: no work within `max_wait`.
+	// The lease; unset if there was no work within `max_wait`, or if `ended_job_ids` is
+	// not empty.
 	Lease *Lease `protobuf:"bytes,1,opt,name=lease,proto3" json:"lease,omitempty"`
-	// Those of `held_job_ids` that are over, or were given to others: remove their
-	// workspaces, then ask again.
+	// Those of `held_job_ids` that have ended or were given to other runners. Remove their
+	// workspaces, then call again.
 	EndedJobIds   []string `protobuf:"bytes,2,rep,name=ended_job_ids,json=endedJobIds,proto3" json:"ended_job_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -464,17 +474,17 @@ func (x *AcquireLeaseResponse) GetEndedJobIds() []string {
 	return nil
 }
 
-// The right to run one stage run until the lease ends.
+// A lease: the right to run one stage run until the lease ends.
 type Lease struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// UUIDv7.
+	// The ID of the lease, a UUIDv7.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Goes up with every lease that the service hands out, also across restarts;
-	// in the command's environment as PIPEWRIGHT_FENCING_TOKEN, for targets that
-	// can refuse a stale writer.
+	// Increases with every lease that the service issues, also across restarts. The
+	// environment of the command has it as PIPEWRIGHT_FENCING_TOKEN, for targets that can
+	// reject a stale writer.
 	FencingToken int64 `protobuf:"varint,2,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
-	// Time left to confirm it, counted from when the runner sent the request: the
-	// server adds the time for which it held the call.
+	// The time left to confirm the lease, measured from when the runner sent the request:
+	// the server adds the time for which it held the call.
 	Ttl *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// What to run.
 	Work          *StageWork `protobuf:"bytes,4,opt,name=work,proto3" json:"work,omitempty"`
@@ -540,42 +550,44 @@ func (x *Lease) GetWork() *StageWork {
 	return nil
 }
 
-// What to run.
+// What a runner has to run.
 type StageWork struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The job.
+	// The ID of the job.
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
-	// The stage's name.
+	// The name of the stage.
 	StageName string `protobuf:"bytes,2,opt,name=stage_name,json=stageName,proto3" json:"stage_name,omitempty"`
-	// Attempt at the stage, from 1.
+	// The number of the attempt, from 1.
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// What to do. A runner that does not know the action completes the lease as
+	// What to do. A runner that does not know the action completes the lease with
 	// OUTCOME_RETURNED.
 	//
 	// Types that are valid to be assigned to Action:
 	//
 	//	*StageWork_Command
 	Action isStageWork_Action `protobuf_oneof:"action"`
-	// Wall-clock limit.
+	// The wall-clock limit of the attempt, including the checkout.
 	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// Repository to check out; empty for none.
+	// The repository to check out; empty for none.
 	GitRepository string `protobuf:"bytes,6,opt,name=git_repository,json=gitRepository,proto3" json:"git_repository,omitempty"`
-	// Ref to check out when `commit_id` is empty.
+	// The ref to check out if `commit_id` is empty; the remote's HEAD when empty.
 	GitRef string `protobuf:"bytes,7,opt,name=git_ref,json=gitRef,proto3" json:"git_ref,omitempty"`
-	// Commit to check out: what an earlier stage of the job resolved.
+	// The commit to check out, as resolved by an earlier stage of the job; empty if none
+	// was resolved yet.
 	CommitId string `protobuf:"bytes,8,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
-	// Environment of the command, PIPEWRIGHT_* included but for COMMIT_ID and
-	// PROGRESS, which the runner adds.
+	// The environment variables of the command, including PIPEWRIGHT_* except
+	// PIPEWRIGHT_COMMIT_ID and PIPEWRIGHT_PROGRESS, which the runner adds.
 	Variables map[string]string `protobuf:"bytes,9,rep,name=variables,proto3" json:"variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Directory relative to the workspace in which the command starts.
+	// The directory in which the command starts, relative to the workspace; the workspace
+	// itself when empty.
 	WorkingDirectory string `protobuf:"bytes,10,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
-	// Time between the polite and the sure kill.
+	// The time between SIGTERM and SIGKILL when the stage is stopped.
 	KillGrace *durationpb.Duration `protobuf:"bytes,11,opt,name=kill_grace,json=killGrace,proto3" json:"kill_grace,omitempty"`
-	// An earlier stage of the job ran in this runner's workspace of the job; if the
-	// runner no longer has it, it completes the lease as OUTCOME_RETURNED.
+	// True if an earlier stage of the job ran in this runner's workspace of the job. If the
+	// runner no longer has the workspace, it completes the lease with OUTCOME_RETURNED.
 	WorkspaceExists bool `protobuf:"varint,12,opt,name=workspace_exists,json=workspaceExists,proto3" json:"workspace_exists,omitempty"`
-	// More environment of the command; the runner masks these values in the log
-	// before it counts offsets, and keeps them out of everything else.
+	// Further environment variables of the command. The runner masks their values in the
+	// log before it counts offsets, and keeps them out of everything else.
 	SecretVariables map[string]string `protobuf:"bytes,13,rep,name=secret_variables,json=secretVariables,proto3" json:"secret_variables,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -716,18 +728,18 @@ type isStageWork_Action interface {
 }
 
 type StageWork_Command struct {
-	// Script for `/bin/sh -e`.
+	// A script for `/bin/sh -e`.
 	Command string `protobuf:"bytes,4,opt,name=command,proto3,oneof"`
 }
 
 func (*StageWork_Command) isStageWork_Action() {}
 
-// What every write of a runner carries.
+// The proof that a runner holds a lease. Every write of a runner carries it.
 type LeaseProof struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The ID of the lease.
 	LeaseId string `protobuf:"bytes,1,opt,name=lease_id,json=leaseId,proto3" json:"lease_id,omitempty"`
-	// Required.
+	// Required. The fencing token of the lease; positive.
 	FencingToken  int64 `protobuf:"varint,2,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -780,16 +792,16 @@ func (x *LeaseProof) GetFencingToken() int64 {
 // Request of RenewLease.
 type RenewLeaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The proof of the lease.
 	Proof *LeaseProof `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
-	// Progress of the stage, 0 to 100.
+	// Optional. The progress of the stage, 0 to 100.
 	ProgressPercent *int32 `protobuf:"varint,2,opt,name=progress_percent,json=progressPercent,proto3,oneof" json:"progress_percent,omitempty"`
-	// Commit that was checked out, once known: 40 or 64 hex digits.
+	// Optional. The commit that was checked out, once known: 40 or 64 hex digits.
 	CommitId string `protobuf:"bytes,3,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
-	// How long the answer may be held back; coerced down to a third of the lease's
-	// life.
+	// Optional. How long the response may be held; coerced to at most a third of the
+	// lease's lifetime.
 	MaxWait *durationpb.Duration `protobuf:"bytes,4,opt,name=max_wait,json=maxWait,proto3" json:"max_wait,omitempty"`
-	// Directive that the runner already knows.
+	// Optional. The directive that the runner already knows.
 	KnownDirective Directive `protobuf:"varint,5,opt,name=known_directive,json=knownDirective,proto3,enum=pipewright.runner.v1.Directive" json:"known_directive,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -863,13 +875,13 @@ func (x *RenewLeaseRequest) GetKnownDirective() Directive {
 // Response of RenewLease.
 type RenewLeaseResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Life of the lease, counted from when the runner sent the request, however long
-	// the answer was held back.
+	// The lifetime of the lease, measured from when the runner sent the request, however
+	// long the response was held.
 	Ttl *durationpb.Duration `protobuf:"bytes,1,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// What to do.
 	Directive Directive `protobuf:"varint,2,opt,name=directive,proto3,enum=pipewright.runner.v1.Directive" json:"directive,omitempty"`
-	// The job's commit, once a runner has reported one; the first report wins.
-	// Check this one out.
+	// The commit of the job, once a runner has reported one. The first report wins. Check
+	// out this commit.
 	CommitId      string `protobuf:"bytes,3,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -929,13 +941,15 @@ func (x *RenewLeaseResponse) GetCommitId() string {
 // Request of AppendLog.
 type AppendLogRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The proof of the lease.
 	Proof *LeaseProof `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
-	// Offset of the first byte.
+	// The offset of the first byte of `data`. Must not be negative; `data` must end at
+	// 9,007,199,254,740,992 (2^53) or before.
 	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	// The bytes, at most 256 KiB; may be empty.
+	// The bytes to append: at most 256 KiB; may be empty.
 	Data []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	// Bytes just before `offset` that the runner had to drop; they become a gap.
+	// Optional. The number of bytes directly before `offset` that the runner had to drop;
+	// at most `offset`. They become a gap.
 	DroppedBytes  int64 `protobuf:"varint,4,opt,name=dropped_bytes,json=droppedBytes,proto3" json:"dropped_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1002,7 +1016,7 @@ func (x *AppendLogRequest) GetDroppedBytes() int64 {
 // Response of AppendLog.
 type AppendLogResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Everything below is stored.
+	// All bytes below this offset are stored, or known to be missing.
 	CommittedOffset int64 `protobuf:"varint,1,opt,name=committed_offset,json=committedOffset,proto3" json:"committed_offset,omitempty"`
 	// What to do.
 	Directive     Directive `protobuf:"varint,2,opt,name=directive,proto3,enum=pipewright.runner.v1.Directive" json:"directive,omitempty"`
@@ -1057,20 +1071,22 @@ func (x *AppendLogResponse) GetDirective() Directive {
 // Request of CompleteLease.
 type CompleteLeaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Required. The proof of the lease.
 	Proof *LeaseProof `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
-	// Required.
+	// Required. How the stage ended.
 	Outcome Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=pipewright.runner.v1.Outcome" json:"outcome,omitempty"`
-	// Set when the command ended by itself.
+	// Optional. The exit status of the command, 0 to 255. Set only if the command exited by
+	// itself.
 	ExitCode *int32 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
-	// For people; cut to 2 KiB.
+	// Optional. A message for people; truncated to 2 KiB.
 	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
-	// Size of the whole log; must equal the committed offset, unless
-	// `log_incomplete` is set.
+	// The size of the whole log in bytes, at most 9,007,199,254,740,992 (2^53). Must equal
+	// the committed offset, unless `log_incomplete` is set: then the bytes from the committed
+	// offset on become a gap.
 	LogSizeBytes int64 `protobuf:"varint,5,opt,name=log_size_bytes,json=logSizeBytes,proto3" json:"log_size_bytes,omitempty"`
-	// The runner gave up sending the rest of the log.
+	// Optional. True if the runner gave up sending the rest of the log.
 	LogIncomplete bool `protobuf:"varint,6,opt,name=log_incomplete,json=logIncomplete,proto3" json:"log_incomplete,omitempty"`
-	// Commit that was checked out.
+	// Optional. The commit that was checked out: 40 or 64 hex digits.
 	CommitId      string `protobuf:"bytes,7,opt,name=commit_id,json=commitId,proto3" json:"commit_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1192,6 +1208,98 @@ func (*CompleteLeaseResponse) Descriptor() ([]byte, []int) {
 	return file_pipewright_runner_v1_lease_service_proto_rawDescGZIP(), []int{12}
 }
 
+// Request of DeregisterRunner.
+type DeregisterRunnerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The ID of the runner.
+	RunnerId string `protobuf:"bytes,1,opt,name=runner_id,json=runnerId,proto3" json:"runner_id,omitempty"`
+	// Required. The session that was registered.
+	SessionId     string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeregisterRunnerRequest) Reset() {
+	*x = DeregisterRunnerRequest{}
+	mi := &file_pipewright_runner_v1_lease_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeregisterRunnerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeregisterRunnerRequest) ProtoMessage() {}
+
+func (x *DeregisterRunnerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pipewright_runner_v1_lease_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeregisterRunnerRequest.ProtoReflect.Descriptor instead.
+func (*DeregisterRunnerRequest) Descriptor() ([]byte, []int) {
+	return file_pipewright_runner_v1_lease_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeregisterRunnerRequest) GetRunnerId() string {
+	if x != nil {
+		return x.RunnerId
+	}
+	return ""
+}
+
+func (x *DeregisterRunnerRequest) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+// Response of DeregisterRunner.
+type DeregisterRunnerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeregisterRunnerResponse) Reset() {
+	*x = DeregisterRunnerResponse{}
+	mi := &file_pipewright_runner_v1_lease_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeregisterRunnerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeregisterRunnerResponse) ProtoMessage() {}
+
+func (x *DeregisterRunnerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pipewright_runner_v1_lease_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeregisterRunnerResponse.ProtoReflect.Descriptor instead.
+func (*DeregisterRunnerResponse) Descriptor() ([]byte, []int) {
+	return file_pipewright_runner_v1_lease_service_proto_rawDescGZIP(), []int{14}
+}
+
 var File_pipewright_runner_v1_lease_service_proto protoreflect.FileDescriptor
 
 const file_pipewright_runner_v1_lease_service_proto_rawDesc = "" +
@@ -1288,7 +1396,12 @@ const file_pipewright_runner_v1_lease_service_proto_rawDesc = "" +
 	"\tcommit_id\x18\a \x01(\tR\bcommitIdB\f\n" +
 	"\n" +
 	"_exit_code\"\x17\n" +
-	"\x15CompleteLeaseResponse*T\n" +
+	"\x15CompleteLeaseResponse\"U\n" +
+	"\x17DeregisterRunnerRequest\x12\x1b\n" +
+	"\trunner_id\x18\x01 \x01(\tR\brunnerId\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\tR\tsessionId\"\x1a\n" +
+	"\x18DeregisterRunnerResponse*T\n" +
 	"\tDirective\x12\x19\n" +
 	"\x15DIRECTIVE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12DIRECTIVE_CONTINUE\x10\x01\x12\x14\n" +
@@ -1301,14 +1414,15 @@ const file_pipewright_runner_v1_lease_service_proto_rawDesc = "" +
 	"\x11OUTCOME_CANCELLED\x10\x04\x12\x1b\n" +
 	"\x17OUTCOME_CHECKOUT_FAILED\x10\x05\x12\x18\n" +
 	"\x14OUTCOME_RUNNER_ERROR\x10\x06\x12\x14\n" +
-	"\x10OUTCOME_RETURNED\x10\a2\x8b\x04\n" +
+	"\x10OUTCOME_RETURNED\x10\a2\xfe\x04\n" +
 	"\fLeaseService\x12k\n" +
 	"\x0eRegisterRunner\x12+.pipewright.runner.v1.RegisterRunnerRequest\x1a,.pipewright.runner.v1.RegisterRunnerResponse\x12e\n" +
 	"\fAcquireLease\x12).pipewright.runner.v1.AcquireLeaseRequest\x1a*.pipewright.runner.v1.AcquireLeaseResponse\x12_\n" +
 	"\n" +
 	"RenewLease\x12'.pipewright.runner.v1.RenewLeaseRequest\x1a(.pipewright.runner.v1.RenewLeaseResponse\x12\\\n" +
 	"\tAppendLog\x12&.pipewright.runner.v1.AppendLogRequest\x1a'.pipewright.runner.v1.AppendLogResponse\x12h\n" +
-	"\rCompleteLease\x12*.pipewright.runner.v1.CompleteLeaseRequest\x1a+.pipewright.runner.v1.CompleteLeaseResponseBf\n" +
+	"\rCompleteLease\x12*.pipewright.runner.v1.CompleteLeaseRequest\x1a+.pipewright.runner.v1.CompleteLeaseResponse\x12q\n" +
+	"\x10DeregisterRunner\x12-.pipewright.runner.v1.DeregisterRunnerRequest\x1a..pipewright.runner.v1.DeregisterRunnerResponseBf\n" +
 	"\x17io.pipewright.runner.v1P\x01ZIgithub.com/pipewright/pipewright/clients/go/pipewright/runner/v1;runnerv1b\x06proto3"
 
 var (
@@ -1324,43 +1438,45 @@ func file_pipewright_runner_v1_lease_service_proto_rawDescGZIP() []byte {
 }
 
 var file_pipewright_runner_v1_lease_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pipewright_runner_v1_lease_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_pipewright_runner_v1_lease_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_pipewright_runner_v1_lease_service_proto_goTypes = []any{
-	(Directive)(0),                 // 0: pipewright.runner.v1.Directive
-	(Outcome)(0),                   // 1: pipewright.runner.v1.Outcome
-	(*RegisterRunnerRequest)(nil),  // 2: pipewright.runner.v1.RegisterRunnerRequest
-	(*RegisterRunnerResponse)(nil), // 3: pipewright.runner.v1.RegisterRunnerResponse
-	(*AcquireLeaseRequest)(nil),    // 4: pipewright.runner.v1.AcquireLeaseRequest
-	(*AcquireLeaseResponse)(nil),   // 5: pipewright.runner.v1.AcquireLeaseResponse
-	(*Lease)(nil),                  // 6: pipewright.runner.v1.Lease
-	(*StageWork)(nil),              // 7: pipewright.runner.v1.StageWork
-	(*LeaseProof)(nil),             // 8: pipewright.runner.v1.LeaseProof
-	(*RenewLeaseRequest)(nil),      // 9: pipewright.runner.v1.RenewLeaseRequest
-	(*RenewLeaseResponse)(nil),     // 10: pipewright.runner.v1.RenewLeaseResponse
-	(*AppendLogRequest)(nil),       // 11: pipewright.runner.v1.AppendLogRequest
-	(*AppendLogResponse)(nil),      // 12: pipewright.runner.v1.AppendLogResponse
-	(*CompleteLeaseRequest)(nil),   // 13: pipewright.runner.v1.CompleteLeaseRequest
-	(*CompleteLeaseResponse)(nil),  // 14: pipewright.runner.v1.CompleteLeaseResponse
-	nil,                            // 15: pipewright.runner.v1.RegisterRunnerRequest.LabelsEntry
-	nil,                            // 16: pipewright.runner.v1.StageWork.VariablesEntry
-	nil,                            // 17: pipewright.runner.v1.StageWork.SecretVariablesEntry
-	(*durationpb.Duration)(nil),    // 18: google.protobuf.Duration
+	(Directive)(0),                   // 0: pipewright.runner.v1.Directive
+	(Outcome)(0),                     // 1: pipewright.runner.v1.Outcome
+	(*RegisterRunnerRequest)(nil),    // 2: pipewright.runner.v1.RegisterRunnerRequest
+	(*RegisterRunnerResponse)(nil),   // 3: pipewright.runner.v1.RegisterRunnerResponse
+	(*AcquireLeaseRequest)(nil),      // 4: pipewright.runner.v1.AcquireLeaseRequest
+	(*AcquireLeaseResponse)(nil),     // 5: pipewright.runner.v1.AcquireLeaseResponse
+	(*Lease)(nil),                    // 6: pipewright.runner.v1.Lease
+	(*StageWork)(nil),                // 7: pipewright.runner.v1.StageWork
+	(*LeaseProof)(nil),               // 8: pipewright.runner.v1.LeaseProof
+	(*RenewLeaseRequest)(nil),        // 9: pipewright.runner.v1.RenewLeaseRequest
+	(*RenewLeaseResponse)(nil),       // 10: pipewright.runner.v1.RenewLeaseResponse
+	(*AppendLogRequest)(nil),         // 11: pipewright.runner.v1.AppendLogRequest
+	(*AppendLogResponse)(nil),        // 12: pipewright.runner.v1.AppendLogResponse
+	(*CompleteLeaseRequest)(nil),     // 13: pipewright.runner.v1.CompleteLeaseRequest
+	(*CompleteLeaseResponse)(nil),    // 14: pipewright.runner.v1.CompleteLeaseResponse
+	(*DeregisterRunnerRequest)(nil),  // 15: pipewright.runner.v1.DeregisterRunnerRequest
+	(*DeregisterRunnerResponse)(nil), // 16: pipewright.runner.v1.DeregisterRunnerResponse
+	nil,                              // 17: pipewright.runner.v1.RegisterRunnerRequest.LabelsEntry
+	nil,                              // 18: pipewright.runner.v1.StageWork.VariablesEntry
+	nil,                              // 19: pipewright.runner.v1.StageWork.SecretVariablesEntry
+	(*durationpb.Duration)(nil),      // 20: google.protobuf.Duration
 }
 var file_pipewright_runner_v1_lease_service_proto_depIdxs = []int32{
-	15, // 0: pipewright.runner.v1.RegisterRunnerRequest.labels:type_name -> pipewright.runner.v1.RegisterRunnerRequest.LabelsEntry
-	18, // 1: pipewright.runner.v1.RegisterRunnerResponse.lease_ttl:type_name -> google.protobuf.Duration
-	18, // 2: pipewright.runner.v1.AcquireLeaseRequest.max_wait:type_name -> google.protobuf.Duration
+	17, // 0: pipewright.runner.v1.RegisterRunnerRequest.labels:type_name -> pipewright.runner.v1.RegisterRunnerRequest.LabelsEntry
+	20, // 1: pipewright.runner.v1.RegisterRunnerResponse.lease_ttl:type_name -> google.protobuf.Duration
+	20, // 2: pipewright.runner.v1.AcquireLeaseRequest.max_wait:type_name -> google.protobuf.Duration
 	6,  // 3: pipewright.runner.v1.AcquireLeaseResponse.lease:type_name -> pipewright.runner.v1.Lease
-	18, // 4: pipewright.runner.v1.Lease.ttl:type_name -> google.protobuf.Duration
+	20, // 4: pipewright.runner.v1.Lease.ttl:type_name -> google.protobuf.Duration
 	7,  // 5: pipewright.runner.v1.Lease.work:type_name -> pipewright.runner.v1.StageWork
-	18, // 6: pipewright.runner.v1.StageWork.timeout:type_name -> google.protobuf.Duration
-	16, // 7: pipewright.runner.v1.StageWork.variables:type_name -> pipewright.runner.v1.StageWork.VariablesEntry
-	18, // 8: pipewright.runner.v1.StageWork.kill_grace:type_name -> google.protobuf.Duration
-	17, // 9: pipewright.runner.v1.StageWork.secret_variables:type_name -> pipewright.runner.v1.StageWork.SecretVariablesEntry
+	20, // 6: pipewright.runner.v1.StageWork.timeout:type_name -> google.protobuf.Duration
+	18, // 7: pipewright.runner.v1.StageWork.variables:type_name -> pipewright.runner.v1.StageWork.VariablesEntry
+	20, // 8: pipewright.runner.v1.StageWork.kill_grace:type_name -> google.protobuf.Duration
+	19, // 9: pipewright.runner.v1.StageWork.secret_variables:type_name -> pipewright.runner.v1.StageWork.SecretVariablesEntry
 	8,  // 10: pipewright.runner.v1.RenewLeaseRequest.proof:type_name -> pipewright.runner.v1.LeaseProof
-	18, // 11: pipewright.runner.v1.RenewLeaseRequest.max_wait:type_name -> google.protobuf.Duration
+	20, // 11: pipewright.runner.v1.RenewLeaseRequest.max_wait:type_name -> google.protobuf.Duration
 	0,  // 12: pipewright.runner.v1.RenewLeaseRequest.known_directive:type_name -> pipewright.runner.v1.Directive
-	18, // 13: pipewright.runner.v1.RenewLeaseResponse.ttl:type_name -> google.protobuf.Duration
+	20, // 13: pipewright.runner.v1.RenewLeaseResponse.ttl:type_name -> google.protobuf.Duration
 	0,  // 14: pipewright.runner.v1.RenewLeaseResponse.directive:type_name -> pipewright.runner.v1.Directive
 	8,  // 15: pipewright.runner.v1.AppendLogRequest.proof:type_name -> pipewright.runner.v1.LeaseProof
 	0,  // 16: pipewright.runner.v1.AppendLogResponse.directive:type_name -> pipewright.runner.v1.Directive
@@ -1371,13 +1487,15 @@ var file_pipewright_runner_v1_lease_service_proto_depIdxs = []int32{
 	9,  // 21: pipewright.runner.v1.LeaseService.RenewLease:input_type -> pipewright.runner.v1.RenewLeaseRequest
 	11, // 22: pipewright.runner.v1.LeaseService.AppendLog:input_type -> pipewright.runner.v1.AppendLogRequest
 	13, // 23: pipewright.runner.v1.LeaseService.CompleteLease:input_type -> pipewright.runner.v1.CompleteLeaseRequest
-	3,  // 24: pipewright.runner.v1.LeaseService.RegisterRunner:output_type -> pipewright.runner.v1.RegisterRunnerResponse
-	5,  // 25: pipewright.runner.v1.LeaseService.AcquireLease:output_type -> pipewright.runner.v1.AcquireLeaseResponse
-	10, // 26: pipewright.runner.v1.LeaseService.RenewLease:output_type -> pipewright.runner.v1.RenewLeaseResponse
-	12, // 27: pipewright.runner.v1.LeaseService.AppendLog:output_type -> pipewright.runner.v1.AppendLogResponse
-	14, // 28: pipewright.runner.v1.LeaseService.CompleteLease:output_type -> pipewright.runner.v1.CompleteLeaseResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
+	15, // 24: pipewright.runner.v1.LeaseService.DeregisterRunner:input_type -> pipewright.runner.v1.DeregisterRunnerRequest
+	3,  // 25: pipewright.runner.v1.LeaseService.RegisterRunner:output_type -> pipewright.runner.v1.RegisterRunnerResponse
+	5,  // 26: pipewright.runner.v1.LeaseService.AcquireLease:output_type -> pipewright.runner.v1.AcquireLeaseResponse
+	10, // 27: pipewright.runner.v1.LeaseService.RenewLease:output_type -> pipewright.runner.v1.RenewLeaseResponse
+	12, // 28: pipewright.runner.v1.LeaseService.AppendLog:output_type -> pipewright.runner.v1.AppendLogResponse
+	14, // 29: pipewright.runner.v1.LeaseService.CompleteLease:output_type -> pipewright.runner.v1.CompleteLeaseResponse
+	16, // 30: pipewright.runner.v1.LeaseService.DeregisterRunner:output_type -> pipewright.runner.v1.DeregisterRunnerResponse
+	25, // [25:31] is the sub-list for method output_type
+	19, // [19:25] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
 	19, // [19:19] is the sub-list for extension extendee
 	0,  // [0:19] is the sub-list for field type_name
@@ -1399,7 +1517,7 @@ func file_pipewright_runner_v1_lease_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pipewright_runner_v1_lease_service_proto_rawDesc), len(file_pipewright_runner_v1_lease_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,53 +19,71 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LeaseService_RegisterRunner_FullMethodName = "/pipewright.runner.v1.LeaseService/RegisterRunner"
-	LeaseService_AcquireLease_FullMethodName   = "/pipewright.runner.v1.LeaseService/AcquireLease"
-	LeaseService_RenewLease_FullMethodName     = "/pipewright.runner.v1.LeaseService/RenewLease"
-	LeaseService_AppendLog_FullMethodName      = "/pipewright.runner.v1.LeaseService/AppendLog"
-	LeaseService_CompleteLease_FullMethodName  = "/pipewright.runner.v1.LeaseService/CompleteLease"
+	LeaseService_RegisterRunner_FullMethodName   = "/pipewright.runner.v1.LeaseService/RegisterRunner"
+	LeaseService_AcquireLease_FullMethodName     = "/pipewright.runner.v1.LeaseService/AcquireLease"
+	LeaseService_RenewLease_FullMethodName       = "/pipewright.runner.v1.LeaseService/RenewLease"
+	LeaseService_AppendLog_FullMethodName        = "/pipewright.runner.v1.LeaseService/AppendLog"
+	LeaseService_CompleteLease_FullMethodName    = "/pipewright.runner.v1.LeaseService/CompleteLease"
+	LeaseService_DeregisterRunner_FullMethodName = "/pipewright.runner.v1.LeaseService/DeregisterRunner"
 )
 
 // LeaseServiceClient is the client API for LeaseService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Hands stages to runners under leases. Unary calls only, so that a runner can
-// be written in any language and sits behind any proxy.
+// Dispatches stages to runners under leases. All methods are unary, so that a runner can
+// be written in any language and works behind any proxy.
 //
-// A lease is the only sign of life: a stage runs while its lease is renewed.
-// Every write of a runner carries the lease and its fencing token; a write
-// under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-// the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-// try again.
+// A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+// Every write of a runner carries the lease ID and its fencing token. A write with an
+// older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+// LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+// kills the stage and does not retry the call.
 //
-// Time is counted on monotonic clocks. The server counts a lease's life from
-// when it received the call that renewed it, and holding the answer back does not
-// lengthen it; the runner counts from when it sent the call. A runner that could
-// not renew kills the stage, at once and without grace, before the lease's life
-// is over.
+// A runner, its sessions and its leases belong to the principal that registered it.
+// Calls of other principals are answered as if they did not exist, whatever IDs and
+// fencing tokens they present.
+//
+// Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+// lease from the time at which it received the renewing call; holding the response does
+// not extend it. The runner measures it from the time at which it sent the call. A
+// runner that could not renew a lease kills the stage before the lifetime ends,
+// immediately and without a grace period.
 type LeaseServiceClient interface {
-	// Announces a runner process. The same `session_id` gets the same answer.
+	// Registers a runner process. A repeated call with the same `session_id` returns the
+	// same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+	// is reached.
 	RegisterRunner(ctx context.Context, in *RegisterRunnerRequest, opts ...grpc.CallOption) (*RegisterRunnerResponse, error)
-	// Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-	// lease lives, the same `request_id` gets it again, so a lost answer loses
-	// nothing. NOT_FOUND means: register again.
+	// Waits for a stage to run. OK without a lease means that there is no work yet: call
+	// again. While a lease is live, a call with the same `request_id` returns it again, so
+	// that nothing is lost with a response. Fails with NOT_FOUND, reason
+	// RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
 	AcquireLease(ctx context.Context, in *AcquireLeaseRequest, opts ...grpc.CallOption) (*AcquireLeaseResponse, error)
-	// Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-	// call is held for up to `max_wait` and answers early when the directive
-	// changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-	// before its OK, and a lease not confirmed within half of its life, 15 s unless
-	// the server is set otherwise, goes to another runner without counting as an
+	// Confirms and renews a lease, reports progress, and receives cancellation. The call
+	// is held for up to `max_wait` and returns early when the directive changes. The first
+	// call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+	// that call has returned OK. A lease that is not confirmed within half of its
+	// lifetime, by default 15 s, is given to another runner and does not count as an
 	// attempt.
 	RenewLease(ctx context.Context, in *RenewLeaseRequest, opts ...grpc.CallOption) (*RenewLeaseResponse, error)
-	// Appends to the stage's log. `offset` is the offset of the first byte of
-	// `data`. Bytes below the committed offset are taken as sent again and
-	// acknowledged. A hole that `dropped_bytes` does not explain is refused with
-	// OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+	// Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+	// `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+	// Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+	// LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+	// server cannot store, because the disk is full for example, are acknowledged as well and
+	// become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+	// LEASE_LOST.
 	AppendLog(ctx context.Context, in *AppendLogRequest, opts ...grpc.CallOption) (*AppendLogResponse, error)
-	// Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-	// log is not complete.
+	// Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+	// of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+	// complete; the metadata of the ErrorInfo has the `committed_offset`.
 	CompleteLease(ctx context.Context, in *CompleteLeaseRequest, opts ...grpc.CallOption) (*CompleteLeaseResponse, error)
+	// Reports that a runner process exits, after its last stage was completed: the runner
+	// is offline immediately, and its workspaces are lost. Leases that it did not confirm
+	// are void; a confirmed one stays until it expires. Idempotent. A later call of the
+	// session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+	// if the server does not know the session.
+	DeregisterRunner(ctx context.Context, in *DeregisterRunnerRequest, opts ...grpc.CallOption) (*DeregisterRunnerResponse, error)
 }
 
 type leaseServiceClient struct {
@@ -126,46 +144,73 @@ func (c *leaseServiceClient) CompleteLease(ctx context.Context, in *CompleteLeas
 	return out, nil
 }
 
+func (c *leaseServiceClient) DeregisterRunner(ctx context.Context, in *DeregisterRunnerRequest, opts ...grpc.CallOption) (*DeregisterRunnerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeregisterRunnerResponse)
+	err := c.cc.Invoke(ctx, LeaseService_DeregisterRunner_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LeaseServiceServer is the server API for LeaseService service.
 // All implementations must embed UnimplementedLeaseServiceServer
 // for forward compatibility.
 //
-// Hands stages to runners under leases. Unary calls only, so that a runner can
-// be written in any language and sits behind any proxy.
+// Dispatches stages to runners under leases. All methods are unary, so that a runner can
+// be written in any language and works behind any proxy.
 //
-// A lease is the only sign of life: a stage runs while its lease is renewed.
-// Every write of a runner carries the lease and its fencing token; a write
-// under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-// the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-// try again.
+// A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+// Every write of a runner carries the lease ID and its fencing token. A write with an
+// older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+// LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+// kills the stage and does not retry the call.
 //
-// Time is counted on monotonic clocks. The server counts a lease's life from
-// when it received the call that renewed it, and holding the answer back does not
-// lengthen it; the runner counts from when it sent the call. A runner that could
-// not renew kills the stage, at once and without grace, before the lease's life
-// is over.
+// A runner, its sessions and its leases belong to the principal that registered it.
+// Calls of other principals are answered as if they did not exist, whatever IDs and
+// fencing tokens they present.
+//
+// Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+// lease from the time at which it received the renewing call; holding the response does
+// not extend it. The runner measures it from the time at which it sent the call. A
+// runner that could not renew a lease kills the stage before the lifetime ends,
+// immediately and without a grace period.
 type LeaseServiceServer interface {
-	// Announces a runner process. The same `session_id` gets the same answer.
+	// Registers a runner process. A repeated call with the same `session_id` returns the
+	// same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+	// is reached.
 	RegisterRunner(context.Context, *RegisterRunnerRequest) (*RegisterRunnerResponse, error)
-	// Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-	// lease lives, the same `request_id` gets it again, so a lost answer loses
-	// nothing. NOT_FOUND means: register again.
+	// Waits for a stage to run. OK without a lease means that there is no work yet: call
+	// again. While a lease is live, a call with the same `request_id` returns it again, so
+	// that nothing is lost with a response. Fails with NOT_FOUND, reason
+	// RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
 	AcquireLease(context.Context, *AcquireLeaseRequest) (*AcquireLeaseResponse, error)
-	// Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-	// call is held for up to `max_wait` and answers early when the directive
-	// changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-	// before its OK, and a lease not confirmed within half of its life, 15 s unless
-	// the server is set otherwise, goes to another runner without counting as an
+	// Confirms and renews a lease, reports progress, and receives cancellation. The call
+	// is held for up to `max_wait` and returns early when the directive changes. The first
+	// call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+	// that call has returned OK. A lease that is not confirmed within half of its
+	// lifetime, by default 15 s, is given to another runner and does not count as an
 	// attempt.
 	RenewLease(context.Context, *RenewLeaseRequest) (*RenewLeaseResponse, error)
-	// Appends to the stage's log. `offset` is the offset of the first byte of
-	// `data`. Bytes below the committed offset are taken as sent again and
-	// acknowledged. A hole that `dropped_bytes` does not explain is refused with
-	// OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+	// Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+	// `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+	// Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+	// LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+	// server cannot store, because the disk is full for example, are acknowledged as well and
+	// become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+	// LEASE_LOST.
 	AppendLog(context.Context, *AppendLogRequest) (*AppendLogResponse, error)
-	// Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-	// log is not complete.
+	// Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+	// of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+	// complete; the metadata of the ErrorInfo has the `committed_offset`.
 	CompleteLease(context.Context, *CompleteLeaseRequest) (*CompleteLeaseResponse, error)
+	// Reports that a runner process exits, after its last stage was completed: the runner
+	// is offline immediately, and its workspaces are lost. Leases that it did not confirm
+	// are void; a confirmed one stays until it expires. Idempotent. A later call of the
+	// session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+	// if the server does not know the session.
+	DeregisterRunner(context.Context, *DeregisterRunnerRequest) (*DeregisterRunnerResponse, error)
 	mustEmbedUnimplementedLeaseServiceServer()
 }
 
@@ -190,6 +235,9 @@ func (UnimplementedLeaseServiceServer) AppendLog(context.Context, *AppendLogRequ
 }
 func (UnimplementedLeaseServiceServer) CompleteLease(context.Context, *CompleteLeaseRequest) (*CompleteLeaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompleteLease not implemented")
+}
+func (UnimplementedLeaseServiceServer) DeregisterRunner(context.Context, *DeregisterRunnerRequest) (*DeregisterRunnerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeregisterRunner not implemented")
 }
 func (UnimplementedLeaseServiceServer) mustEmbedUnimplementedLeaseServiceServer() {}
 func (UnimplementedLeaseServiceServer) testEmbeddedByValue()                      {}
@@ -302,6 +350,24 @@ func _LeaseService_CompleteLease_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LeaseService_DeregisterRunner_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeregisterRunnerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LeaseServiceServer).DeregisterRunner(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LeaseService_DeregisterRunner_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LeaseServiceServer).DeregisterRunner(ctx, req.(*DeregisterRunnerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LeaseService_ServiceDesc is the grpc.ServiceDesc for LeaseService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -328,6 +394,10 @@ var LeaseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CompleteLease",
 			Handler:    _LeaseService_CompleteLease_Handler,
+		},
+		{
+			MethodName: "DeregisterRunner",
+			Handler:    _LeaseService_DeregisterRunner_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

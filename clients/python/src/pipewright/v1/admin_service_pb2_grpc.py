@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Shows operators what the service does by itself.
+    """Shows operators the background work of the service.
     """
 
     def __init__(self, channel):
@@ -43,12 +43,12 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Shows operators what the service does by itself.
+    """Shows operators the background work of the service.
     """
 
     def ListTasks(self, request, context):
-        """Lists the background tasks of the process that answers, in the order of
-        their names. Counts and times begin anew when the process does.
+        """Lists the background tasks of the process that responds, sorted by name. Counts and
+        times are reset when the process restarts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,7 +71,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Shows operators what the service does by itself.
+    """Shows operators the background work of the service.
     """
 
     @staticmethod

@@ -27,29 +27,29 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Shows operators what the service does by itself."""
+    """Shows operators the background work of the service."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     ListTasks: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListTasksRequest, _admin_service_pb2.ListTasksResponse]
-    """Lists the background tasks of the process that answers, in the order of
-    their names. Counts and times begin anew when the process does.
+    """Lists the background tasks of the process that responds, sorted by name. Counts and
+    times are reset when the process restarts.
     """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Shows operators what the service does by itself."""
+    """Shows operators the background work of the service."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListTasks: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListTasksRequest, _admin_service_pb2.ListTasksResponse]  # type: ignore[assignment]
-    """Lists the background tasks of the process that answers, in the order of
-    their names. Counts and times begin anew when the process does.
+    """Lists the background tasks of the process that responds, sorted by name. Counts and
+    times are reset when the process restarts.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows operators what the service does by itself."""
+    """Shows operators the background work of the service."""
 
     @_abc_1.abstractmethod
     def ListTasks(
@@ -57,8 +57,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListTasksResponse, _abc.Awaitable[_admin_service_pb2.ListTasksResponse]]:
-        """Lists the background tasks of the process that answers, in the order of
-        their names. Counts and times begin anew when the process does.
+        """Lists the background tasks of the process that responds, sorted by name. Counts and
+        times are reset when the process restarts.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

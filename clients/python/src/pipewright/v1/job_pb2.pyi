@@ -127,7 +127,7 @@ class Trigger(_message.Message):
     def __init__(self, source: _Optional[_Union[Trigger.Source, str]] = ..., principal: _Optional[str] = ...) -> None: ...
 
 class StageRun(_message.Message):
-    __slots__ = ("stage_name", "attempt", "type", "state", "progress_percent", "exit_code", "failure", "pending_reason", "skip_reason", "runner_id", "log_size_bytes", "start_time", "end_time", "carried_from_job_id")
+    __slots__ = ("stage_name", "attempt", "type", "state", "progress_percent", "exit_code", "failure", "pending_reason", "skip_reason", "runner_id", "log_size_bytes", "start_time", "end_time", "carried_from_job_id", "log_loss")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[StageRun.State]
@@ -184,6 +184,7 @@ class StageRun(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     CARRIED_FROM_JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
     stage_name: str
     attempt: int
     type: _pipeline_pb2.Stage.Type
@@ -198,7 +199,18 @@ class StageRun(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     carried_from_job_id: str
-    def __init__(self, stage_name: _Optional[str] = ..., attempt: _Optional[int] = ..., type: _Optional[_Union[_pipeline_pb2.Stage.Type, str]] = ..., state: _Optional[_Union[StageRun.State, str]] = ..., progress_percent: _Optional[int] = ..., exit_code: _Optional[int] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., pending_reason: _Optional[_Union[StageRun.PendingReason, str]] = ..., skip_reason: _Optional[_Union[StageRun.SkipReason, str]] = ..., runner_id: _Optional[str] = ..., log_size_bytes: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., carried_from_job_id: _Optional[str] = ...) -> None: ...
+    log_loss: LogLoss
+    def __init__(self, stage_name: _Optional[str] = ..., attempt: _Optional[int] = ..., type: _Optional[_Union[_pipeline_pb2.Stage.Type, str]] = ..., state: _Optional[_Union[StageRun.State, str]] = ..., progress_percent: _Optional[int] = ..., exit_code: _Optional[int] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., pending_reason: _Optional[_Union[StageRun.PendingReason, str]] = ..., skip_reason: _Optional[_Union[StageRun.SkipReason, str]] = ..., runner_id: _Optional[str] = ..., log_size_bytes: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., carried_from_job_id: _Optional[str] = ..., log_loss: _Optional[_Union[LogLoss, _Mapping]] = ...) -> None: ...
+
+class LogLoss(_message.Message):
+    __slots__ = ("size_limit_bytes", "runner_dropped_bytes", "not_stored_bytes")
+    SIZE_LIMIT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RUNNER_DROPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NOT_STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    size_limit_bytes: int
+    runner_dropped_bytes: int
+    not_stored_bytes: int
+    def __init__(self, size_limit_bytes: _Optional[int] = ..., runner_dropped_bytes: _Optional[int] = ..., not_stored_bytes: _Optional[int] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("reason", "message", "stage_name")

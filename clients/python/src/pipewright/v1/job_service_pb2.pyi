@@ -199,11 +199,13 @@ class LogGap(_message.Message):
         REASON_EXPIRED: _ClassVar[LogGap.Reason]
         REASON_RUNNER_LOST: _ClassVar[LogGap.Reason]
         REASON_RUNNER_DROPPED: _ClassVar[LogGap.Reason]
+        REASON_NOT_STORED: _ClassVar[LogGap.Reason]
     REASON_UNSPECIFIED: LogGap.Reason
     REASON_SIZE_LIMIT: LogGap.Reason
     REASON_EXPIRED: LogGap.Reason
     REASON_RUNNER_LOST: LogGap.Reason
     REASON_RUNNER_DROPPED: LogGap.Reason
+    REASON_NOT_STORED: LogGap.Reason
     START_OFFSET_FIELD_NUMBER: _ClassVar[int]
     END_OFFSET_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]

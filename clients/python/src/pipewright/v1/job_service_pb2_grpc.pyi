@@ -27,7 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class JobServiceStub:
-    """Follows and steers jobs."""
+    """Reads, watches, cancels and retries jobs.
+
+    A job in a project that the caller cannot see returns NOT_FOUND, reason
+    JOB_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT, reason
+    INVALID_FIELDS.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,100 +41,134 @@ class JobServiceStub:
     GetJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]
     """Gets a job with its stage runs."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]
-    """Lists jobs without their stage runs, newest first."""
+    """Lists jobs without their stage runs, newest first. Jobs that the caller cannot see
+    are omitted.
+    """
     WatchJob: _grpc.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]
-    """Streams a job's progress, from any point of its past until it ends.
+    """Streams the progress of a job, from any point in its history until it ends.
 
-    1. Every change of a job is an event, numbered 1, 2, 3, ... without gaps;
-       event 1 is JobCreated. Folded in order, events give the job.
-    2. Without `last_seen_sequence` the first message is a snapshot of the job
-       as of sequence S, then come events S+1, S+2, ... With it come events
-       from `last_seen_sequence` + 1 on, 0 for all of them. Where those are no
-       longer kept, or the number is ahead of the job, a snapshot says so.
-    3. A heartbeat follows the backlog, and then every silent interval. After
-       three missed ones a client reconnects.
-    4. JobEnded is the last event of a job; then the stream ends with OK. OK
-       means: the client has received, here or before, JobEnded or a snapshot
-       of the ended job.
-    5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and
-       UNIMPLEMENTED are final. Any other end can be resumed with the sequence
-       of the last event seen. An open stream keeps its job from expiring.
-    6. A slow reader slows nobody, loses nothing and is never dropped for it.
+    1. Every change of a job is an event. Events have the sequence numbers 1, 2, 3, ...
+       without gaps. Event 1 is JobCreated. Applied in order, the events yield the job.
+    2. Without `last_seen_sequence`, the first message is a snapshot of the job as of
+       sequence S, followed by the events S+1, S+2, ... With it, the stream starts with
+       event `last_seen_sequence` + 1; 0 requests all events. If these events are no
+       longer retained, or the number is ahead of the job, a snapshot is sent first and
+       its `reason` says so.
+    3. The server sends a heartbeat after the backlog, and then whenever no message was
+       sent for `heartbeat_interval`. A client that misses three heartbeats reconnects.
+    4. JobEnded is the last event of a job. The stream then ends with OK. OK means that
+       the client has received JobEnded or a snapshot of the ended job, on this stream
+       or before.
+    5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and UNIMPLEMENTED
+       are final. After any other error, resume with the sequence of the last event
+       seen. An open stream keeps its job from expiring.
+    6. Backpressure: a slow consumer does not block others, misses no events, and is not
+       disconnected for being slow.
 
-    To resume without gap or repeat: on a snapshot replace what is known; on an
-    event drop it if its sequence is not above the last, apply it if it is the
-    next, reconnect if it is further.
+    To resume without gaps or duplicates: On a snapshot, replace the known job. Ignore
+    an event whose sequence is not greater than the last one seen. Apply an event whose
+    sequence is the next one. Reconnect if the sequence of an event is greater than
+    that.
     """
     ReadStageLog: _grpc.UnaryStreamMultiCallable[_job_service_pb2.ReadStageLogRequest, _job_service_pb2.ReadStageLogResponse]
-    """Streams the log of one attempt at a stage by byte offset, from any point, to
-    its present end or, following, until the attempt is over. Resume with the
-    `attempt` and `next_offset` of the last message. LogEnd comes whenever the
-    end of a complete log is reached. An offset past the end is OUT_OF_RANGE.
+    """Streams the log of one attempt at a stage by byte offset. The stream starts at any
+    offset. It ends at the current end of the log or, with `follow`, when the attempt
+    has ended. To resume, send the `attempt` and `next_offset` of the last message.
+    LogEnd is sent whenever the end of a complete log is reached. Fails with
+    OUT_OF_RANGE, reason OFFSET_PAST_END, if the offset is past the end of the log, and
+    with NOT_FOUND, reason STAGE_NOT_FOUND, if the job has no such stage or attempt.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]
-    """Asks for a job to stop. Its processes are told to end, then killed; the job
-    is CANCELLED once they are gone. OK on a job that is CANCELLING or CANCELLED;
-    FAILED_PRECONDITION, reason JOB_ENDED, on one that ended otherwise.
+    """Requests the cancellation of a job. Its processes get SIGTERM and, after a grace
+    period, SIGKILL. The job enters STATE_CANCELLED when they are gone. Returns OK for a
+    job in STATE_CANCELLING or STATE_CANCELLED. Fails with FAILED_PRECONDITION, reason
+    JOB_ENDED, for a job in any other terminal state. Requires the role `deployer` in the
+    project if the job has a TYPE_DEPLOY stage.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]
-    """Starts a new job with the revision, ref, commit and variables of an ended
-    one, in a fresh workspace, under the pipeline's concurrency policy.
-    FAILED_PRECONDITION when the job has not ended, its pipeline is deleted, or
-    no stage is left to run.
+    """Retries an ended job as a new job. The new job has the same revision, ref, commit,
+    variables and priority, a fresh workspace, and is subject to the pipeline's
+    concurrency policy and limits. Requires the role `deployer` in the project if the
+    pipeline has a TYPE_DEPLOY stage. Fails with FAILED_PRECONDITION if the job has not
+    ended (reason JOB_NOT_ENDED), its pipeline was deleted (PIPELINE_DELETED), or no
+    stage is left to run (NO_STAGE_TO_RUN); and with RESOURCE_EXHAUSTED, reason
+    TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or MEMORY_BUDGET_EXCEEDED, if a limit is reached.
     """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
-    """Follows and steers jobs."""
+    """Reads, watches, cancels and retries jobs.
+
+    A job in a project that the caller cannot see returns NOT_FOUND, reason
+    JOB_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT, reason
+    INVALID_FIELDS.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.GetJobRequest, _job_service_pb2.GetJobResponse]  # type: ignore[assignment]
     """Gets a job with its stage runs."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_job_service_pb2.ListJobsRequest, _job_service_pb2.ListJobsResponse]  # type: ignore[assignment]
-    """Lists jobs without their stage runs, newest first."""
+    """Lists jobs without their stage runs, newest first. Jobs that the caller cannot see
+    are omitted.
+    """
     WatchJob: _aio.UnaryStreamMultiCallable[_job_service_pb2.WatchJobRequest, _job_service_pb2.WatchJobResponse]  # type: ignore[assignment]
-    """Streams a job's progress, from any point of its past until it ends.
+    """Streams the progress of a job, from any point in its history until it ends.
 
-    1. Every change of a job is an event, numbered 1, 2, 3, ... without gaps;
-       event 1 is JobCreated. Folded in order, events give the job.
-    2. Without `last_seen_sequence` the first message is a snapshot of the job
-       as of sequence S, then come events S+1, S+2, ... With it come events
-       from `last_seen_sequence` + 1 on, 0 for all of them. Where those are no
-       longer kept, or the number is ahead of the job, a snapshot says so.
-    3. A heartbeat follows the backlog, and then every silent interval. After
-       three missed ones a client reconnects.
-    4. JobEnded is the last event of a job; then the stream ends with OK. OK
-       means: the client has received, here or before, JobEnded or a snapshot
-       of the ended job.
-    5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and
-       UNIMPLEMENTED are final. Any other end can be resumed with the sequence
-       of the last event seen. An open stream keeps its job from expiring.
-    6. A slow reader slows nobody, loses nothing and is never dropped for it.
+    1. Every change of a job is an event. Events have the sequence numbers 1, 2, 3, ...
+       without gaps. Event 1 is JobCreated. Applied in order, the events yield the job.
+    2. Without `last_seen_sequence`, the first message is a snapshot of the job as of
+       sequence S, followed by the events S+1, S+2, ... With it, the stream starts with
+       event `last_seen_sequence` + 1; 0 requests all events. If these events are no
+       longer retained, or the number is ahead of the job, a snapshot is sent first and
+       its `reason` says so.
+    3. The server sends a heartbeat after the backlog, and then whenever no message was
+       sent for `heartbeat_interval`. A client that misses three heartbeats reconnects.
+    4. JobEnded is the last event of a job. The stream then ends with OK. OK means that
+       the client has received JobEnded or a snapshot of the ended job, on this stream
+       or before.
+    5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and UNIMPLEMENTED
+       are final. After any other error, resume with the sequence of the last event
+       seen. An open stream keeps its job from expiring.
+    6. Backpressure: a slow consumer does not block others, misses no events, and is not
+       disconnected for being slow.
 
-    To resume without gap or repeat: on a snapshot replace what is known; on an
-    event drop it if its sequence is not above the last, apply it if it is the
-    next, reconnect if it is further.
+    To resume without gaps or duplicates: On a snapshot, replace the known job. Ignore
+    an event whose sequence is not greater than the last one seen. Apply an event whose
+    sequence is the next one. Reconnect if the sequence of an event is greater than
+    that.
     """
     ReadStageLog: _aio.UnaryStreamMultiCallable[_job_service_pb2.ReadStageLogRequest, _job_service_pb2.ReadStageLogResponse]  # type: ignore[assignment]
-    """Streams the log of one attempt at a stage by byte offset, from any point, to
-    its present end or, following, until the attempt is over. Resume with the
-    `attempt` and `next_offset` of the last message. LogEnd comes whenever the
-    end of a complete log is reached. An offset past the end is OUT_OF_RANGE.
+    """Streams the log of one attempt at a stage by byte offset. The stream starts at any
+    offset. It ends at the current end of the log or, with `follow`, when the attempt
+    has ended. To resume, send the `attempt` and `next_offset` of the last message.
+    LogEnd is sent whenever the end of a complete log is reached. Fails with
+    OUT_OF_RANGE, reason OFFSET_PAST_END, if the offset is past the end of the log, and
+    with NOT_FOUND, reason STAGE_NOT_FOUND, if the job has no such stage or attempt.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.CancelJobRequest, _job_service_pb2.CancelJobResponse]  # type: ignore[assignment]
-    """Asks for a job to stop. Its processes are told to end, then killed; the job
-    is CANCELLED once they are gone. OK on a job that is CANCELLING or CANCELLED;
-    FAILED_PRECONDITION, reason JOB_ENDED, on one that ended otherwise.
+    """Requests the cancellation of a job. Its processes get SIGTERM and, after a grace
+    period, SIGKILL. The job enters STATE_CANCELLED when they are gone. Returns OK for a
+    job in STATE_CANCELLING or STATE_CANCELLED. Fails with FAILED_PRECONDITION, reason
+    JOB_ENDED, for a job in any other terminal state. Requires the role `deployer` in the
+    project if the job has a TYPE_DEPLOY stage.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_job_service_pb2.RetryJobRequest, _job_service_pb2.RetryJobResponse]  # type: ignore[assignment]
-    """Starts a new job with the revision, ref, commit and variables of an ended
-    one, in a fresh workspace, under the pipeline's concurrency policy.
-    FAILED_PRECONDITION when the job has not ended, its pipeline is deleted, or
-    no stage is left to run.
+    """Retries an ended job as a new job. The new job has the same revision, ref, commit,
+    variables and priority, a fresh workspace, and is subject to the pipeline's
+    concurrency policy and limits. Requires the role `deployer` in the project if the
+    pipeline has a TYPE_DEPLOY stage. Fails with FAILED_PRECONDITION if the job has not
+    ended (reason JOB_NOT_ENDED), its pipeline was deleted (PIPELINE_DELETED), or no
+    stage is left to run (NO_STAGE_TO_RUN); and with RESOURCE_EXHAUSTED, reason
+    TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or MEMORY_BUDGET_EXCEEDED, if a limit is reached.
     """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Follows and steers jobs."""
+    """Reads, watches, cancels and retries jobs.
+
+    A job in a project that the caller cannot see returns NOT_FOUND, reason
+    JOB_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT, reason
+    INVALID_FIELDS.
+    """
 
     @_abc_1.abstractmethod
     def GetJob(
@@ -145,7 +184,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.ListJobsResponse, _abc.Awaitable[_job_service_pb2.ListJobsResponse]]:
-        """Lists jobs without their stage runs, newest first."""
+        """Lists jobs without their stage runs, newest first. Jobs that the caller cannot see
+        are omitted.
+        """
 
     @_abc_1.abstractmethod
     def WatchJob(
@@ -153,27 +194,30 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.WatchJobResponse], _abc.AsyncIterator[_job_service_pb2.WatchJobResponse]]:
-        """Streams a job's progress, from any point of its past until it ends.
+        """Streams the progress of a job, from any point in its history until it ends.
 
-        1. Every change of a job is an event, numbered 1, 2, 3, ... without gaps;
-           event 1 is JobCreated. Folded in order, events give the job.
-        2. Without `last_seen_sequence` the first message is a snapshot of the job
-           as of sequence S, then come events S+1, S+2, ... With it come events
-           from `last_seen_sequence` + 1 on, 0 for all of them. Where those are no
-           longer kept, or the number is ahead of the job, a snapshot says so.
-        3. A heartbeat follows the backlog, and then every silent interval. After
-           three missed ones a client reconnects.
-        4. JobEnded is the last event of a job; then the stream ends with OK. OK
-           means: the client has received, here or before, JobEnded or a snapshot
-           of the ended job.
-        5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and
-           UNIMPLEMENTED are final. Any other end can be resumed with the sequence
-           of the last event seen. An open stream keeps its job from expiring.
-        6. A slow reader slows nobody, loses nothing and is never dropped for it.
+        1. Every change of a job is an event. Events have the sequence numbers 1, 2, 3, ...
+           without gaps. Event 1 is JobCreated. Applied in order, the events yield the job.
+        2. Without `last_seen_sequence`, the first message is a snapshot of the job as of
+           sequence S, followed by the events S+1, S+2, ... With it, the stream starts with
+           event `last_seen_sequence` + 1; 0 requests all events. If these events are no
+           longer retained, or the number is ahead of the job, a snapshot is sent first and
+           its `reason` says so.
+        3. The server sends a heartbeat after the backlog, and then whenever no message was
+           sent for `heartbeat_interval`. A client that misses three heartbeats reconnects.
+        4. JobEnded is the last event of a job. The stream then ends with OK. OK means that
+           the client has received JobEnded or a snapshot of the ended job, on this stream
+           or before.
+        5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and UNIMPLEMENTED
+           are final. After any other error, resume with the sequence of the last event
+           seen. An open stream keeps its job from expiring.
+        6. Backpressure: a slow consumer does not block others, misses no events, and is not
+           disconnected for being slow.
 
-        To resume without gap or repeat: on a snapshot replace what is known; on an
-        event drop it if its sequence is not above the last, apply it if it is the
-        next, reconnect if it is further.
+        To resume without gaps or duplicates: On a snapshot, replace the known job. Ignore
+        an event whose sequence is not greater than the last one seen. Apply an event whose
+        sequence is the next one. Reconnect if the sequence of an event is greater than
+        that.
         """
 
     @_abc_1.abstractmethod
@@ -182,10 +226,12 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.ReadStageLogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_job_service_pb2.ReadStageLogResponse], _abc.AsyncIterator[_job_service_pb2.ReadStageLogResponse]]:
-        """Streams the log of one attempt at a stage by byte offset, from any point, to
-        its present end or, following, until the attempt is over. Resume with the
-        `attempt` and `next_offset` of the last message. LogEnd comes whenever the
-        end of a complete log is reached. An offset past the end is OUT_OF_RANGE.
+        """Streams the log of one attempt at a stage by byte offset. The stream starts at any
+        offset. It ends at the current end of the log or, with `follow`, when the attempt
+        has ended. To resume, send the `attempt` and `next_offset` of the last message.
+        LogEnd is sent whenever the end of a complete log is reached. Fails with
+        OUT_OF_RANGE, reason OFFSET_PAST_END, if the offset is past the end of the log, and
+        with NOT_FOUND, reason STAGE_NOT_FOUND, if the job has no such stage or attempt.
         """
 
     @_abc_1.abstractmethod
@@ -194,9 +240,11 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.CancelJobResponse, _abc.Awaitable[_job_service_pb2.CancelJobResponse]]:
-        """Asks for a job to stop. Its processes are told to end, then killed; the job
-        is CANCELLED once they are gone. OK on a job that is CANCELLING or CANCELLED;
-        FAILED_PRECONDITION, reason JOB_ENDED, on one that ended otherwise.
+        """Requests the cancellation of a job. Its processes get SIGTERM and, after a grace
+        period, SIGKILL. The job enters STATE_CANCELLED when they are gone. Returns OK for a
+        job in STATE_CANCELLING or STATE_CANCELLED. Fails with FAILED_PRECONDITION, reason
+        JOB_ENDED, for a job in any other terminal state. Requires the role `deployer` in the
+        project if the job has a TYPE_DEPLOY stage.
         """
 
     @_abc_1.abstractmethod
@@ -205,10 +253,13 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _job_service_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_job_service_pb2.RetryJobResponse, _abc.Awaitable[_job_service_pb2.RetryJobResponse]]:
-        """Starts a new job with the revision, ref, commit and variables of an ended
-        one, in a fresh workspace, under the pipeline's concurrency policy.
-        FAILED_PRECONDITION when the job has not ended, its pipeline is deleted, or
-        no stage is left to run.
+        """Retries an ended job as a new job. The new job has the same revision, ref, commit,
+        variables and priority, a fresh workspace, and is subject to the pipeline's
+        concurrency policy and limits. Requires the role `deployer` in the project if the
+        pipeline has a TYPE_DEPLOY stage. Fails with FAILED_PRECONDITION if the job has not
+        ended (reason JOB_NOT_ENDED), its pipeline was deleted (PIPELINE_DELETED), or no
+        stage is left to run (NO_STAGE_TO_RUN); and with RESOURCE_EXHAUSTED, reason
+        TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or MEMORY_BUDGET_EXCEEDED, if a limit is reached.
         """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,13 @@ if _version_not_supported:
 
 
 class PipelineServiceStub:
-    """Keeps pipelines and starts jobs of them.
+    """Manages pipelines and starts their jobs.
+
+    A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+    PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+    reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+    project or the caller, and evicting ended jobs and old revisions is not enough.
     """
 
     def __init__(self, channel):
@@ -68,47 +74,63 @@ class PipelineServiceStub:
 
 
 class PipelineServiceServicer:
-    """Keeps pipelines and starts jobs of them.
+    """Manages pipelines and starts their jobs.
+
+    A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+    PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+    reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+    project or the caller, and evicting ended jobs and old revisions is not enough.
     """
 
     def CreatePipeline(self, request, context):
-        """Creates a pipeline. ALREADY_EXISTS when the project has one of that name.
+        """Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+        ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+        name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPipeline(self, request, context):
-        """Gets a pipeline as it is, or as it was at a revision.
+        """Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+        REVISION_NOT_FOUND, if the pipeline has no such revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPipelines(self, request, context):
-        """Lists pipelines, newest first.
+        """Lists pipelines, newest first. Pipelines that the caller cannot see are omitted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePipeline(self, request, context):
-        """Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's.
+        """Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+        request is not the current one, and with ALREADY_EXISTS, reason
+        PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePipeline(self, request, context):
-        """Deletes a pipeline; its jobs stay readable until they expire.
-        FAILED_PRECONDITION while a job is active, unless forced.
+        """Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+        FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+        `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+        request is not the current one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TriggerPipeline(self, request, context):
-        """Starts a job and returns at once, before any stage has run.
+        """Starts a job. Returns immediately, before any stage has run. Requires the role
+        `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+        RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+        MEMORY_BUDGET_EXCEEDED, if a limit is reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +178,13 @@ def add_PipelineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PipelineService:
-    """Keeps pipelines and starts jobs of them.
+    """Manages pipelines and starts their jobs.
+
+    A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+    PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+    reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+    project or the caller, and evicting ended jobs and old revisions is not enough.
     """
 
     @staticmethod

@@ -27,49 +27,98 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PipelineServiceStub:
-    """Keeps pipelines and starts jobs of them."""
+    """Manages pipelines and starts their jobs.
+
+    A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+    PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+    reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+    project or the caller, and evicting ended jobs and old revisions is not enough.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PipelineServiceAsyncStub: ...
     CreatePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.CreatePipelineRequest, _pipeline_service_pb2.CreatePipelineResponse]
-    """Creates a pipeline. ALREADY_EXISTS when the project has one of that name."""
+    """Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+    ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+    name.
+    """
     GetPipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.GetPipelineRequest, _pipeline_service_pb2.GetPipelineResponse]
-    """Gets a pipeline as it is, or as it was at a revision."""
+    """Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+    REVISION_NOT_FOUND, if the pipeline has no such revision.
+    """
     ListPipelines: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.ListPipelinesRequest, _pipeline_service_pb2.ListPipelinesResponse]
-    """Lists pipelines, newest first."""
+    """Lists pipelines, newest first. Pipelines that the caller cannot see are omitted."""
     UpdatePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.UpdatePipelineRequest, _pipeline_service_pb2.UpdatePipelineResponse]
-    """Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's."""
+    """Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+    request is not the current one, and with ALREADY_EXISTS, reason
+    PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
+    """
     DeletePipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.DeletePipelineRequest, _pipeline_service_pb2.DeletePipelineResponse]
-    """Deletes a pipeline; its jobs stay readable until they expire.
-    FAILED_PRECONDITION while a job is active, unless forced.
+    """Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+    FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+    `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+    request is not the current one.
     """
     TriggerPipeline: _grpc.UnaryUnaryMultiCallable[_pipeline_service_pb2.TriggerPipelineRequest, _pipeline_service_pb2.TriggerPipelineResponse]
-    """Starts a job and returns at once, before any stage has run."""
+    """Starts a job. Returns immediately, before any stage has run. Requires the role
+    `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+    RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+    MEMORY_BUDGET_EXCEEDED, if a limit is reached.
+    """
 
 @_typing.type_check_only
 class PipelineServiceAsyncStub(PipelineServiceStub):
-    """Keeps pipelines and starts jobs of them."""
+    """Manages pipelines and starts their jobs.
+
+    A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+    PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+    reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+    project or the caller, and evicting ended jobs and old revisions is not enough.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.CreatePipelineRequest, _pipeline_service_pb2.CreatePipelineResponse]  # type: ignore[assignment]
-    """Creates a pipeline. ALREADY_EXISTS when the project has one of that name."""
+    """Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+    ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+    name.
+    """
     GetPipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.GetPipelineRequest, _pipeline_service_pb2.GetPipelineResponse]  # type: ignore[assignment]
-    """Gets a pipeline as it is, or as it was at a revision."""
+    """Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+    REVISION_NOT_FOUND, if the pipeline has no such revision.
+    """
     ListPipelines: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.ListPipelinesRequest, _pipeline_service_pb2.ListPipelinesResponse]  # type: ignore[assignment]
-    """Lists pipelines, newest first."""
+    """Lists pipelines, newest first. Pipelines that the caller cannot see are omitted."""
     UpdatePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.UpdatePipelineRequest, _pipeline_service_pb2.UpdatePipelineResponse]  # type: ignore[assignment]
-    """Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's."""
+    """Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+    request is not the current one, and with ALREADY_EXISTS, reason
+    PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
+    """
     DeletePipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.DeletePipelineRequest, _pipeline_service_pb2.DeletePipelineResponse]  # type: ignore[assignment]
-    """Deletes a pipeline; its jobs stay readable until they expire.
-    FAILED_PRECONDITION while a job is active, unless forced.
+    """Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+    FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+    `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+    request is not the current one.
     """
     TriggerPipeline: _aio.UnaryUnaryMultiCallable[_pipeline_service_pb2.TriggerPipelineRequest, _pipeline_service_pb2.TriggerPipelineResponse]  # type: ignore[assignment]
-    """Starts a job and returns at once, before any stage has run."""
+    """Starts a job. Returns immediately, before any stage has run. Requires the role
+    `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+    RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+    MEMORY_BUDGET_EXCEEDED, if a limit is reached.
+    """
 
 class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps pipelines and starts jobs of them."""
+    """Manages pipelines and starts their jobs.
+
+    A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+    PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+    reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+    project or the caller, and evicting ended jobs and old revisions is not enough.
+    """
 
     @_abc_1.abstractmethod
     def CreatePipeline(
@@ -77,7 +126,10 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.CreatePipelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.CreatePipelineResponse, _abc.Awaitable[_pipeline_service_pb2.CreatePipelineResponse]]:
-        """Creates a pipeline. ALREADY_EXISTS when the project has one of that name."""
+        """Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+        ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+        name.
+        """
 
     @_abc_1.abstractmethod
     def GetPipeline(
@@ -85,7 +137,9 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.GetPipelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.GetPipelineResponse, _abc.Awaitable[_pipeline_service_pb2.GetPipelineResponse]]:
-        """Gets a pipeline as it is, or as it was at a revision."""
+        """Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+        REVISION_NOT_FOUND, if the pipeline has no such revision.
+        """
 
     @_abc_1.abstractmethod
     def ListPipelines(
@@ -93,7 +147,7 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.ListPipelinesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.ListPipelinesResponse, _abc.Awaitable[_pipeline_service_pb2.ListPipelinesResponse]]:
-        """Lists pipelines, newest first."""
+        """Lists pipelines, newest first. Pipelines that the caller cannot see are omitted."""
 
     @_abc_1.abstractmethod
     def UpdatePipeline(
@@ -101,7 +155,10 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.UpdatePipelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.UpdatePipelineResponse, _abc.Awaitable[_pipeline_service_pb2.UpdatePipelineResponse]]:
-        """Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's."""
+        """Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+        request is not the current one, and with ALREADY_EXISTS, reason
+        PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
+        """
 
     @_abc_1.abstractmethod
     def DeletePipeline(
@@ -109,8 +166,10 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.DeletePipelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.DeletePipelineResponse, _abc.Awaitable[_pipeline_service_pb2.DeletePipelineResponse]]:
-        """Deletes a pipeline; its jobs stay readable until they expire.
-        FAILED_PRECONDITION while a job is active, unless forced.
+        """Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+        FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+        `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+        request is not the current one.
         """
 
     @_abc_1.abstractmethod
@@ -119,6 +178,10 @@ class PipelineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pipeline_service_pb2.TriggerPipelineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pipeline_service_pb2.TriggerPipelineResponse, _abc.Awaitable[_pipeline_service_pb2.TriggerPipelineResponse]]:
-        """Starts a job and returns at once, before any stage has run."""
+        """Starts a job. Returns immediately, before any stage has run. Requires the role
+        `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+        RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+        MEMORY_BUDGET_EXCEEDED, if a limit is reached.
+        """
 
 def add_PipelineServiceServicer_to_server(servicer: PipelineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,8 +26,12 @@ if _version_not_supported:
 
 
 class ProjectServiceStub:
-    """Keeps projects. A pipeline that names a project which is not there makes it,
-    so creating one is only needed to describe it.
+    """Manages projects. CreatePipeline creates a project that does not exist yet, so
+    CreateProject is only needed to set a description or annotations.
+
+    A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+    if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
     """
 
     def __init__(self, channel):
@@ -64,12 +68,17 @@ class ProjectServiceStub:
 
 
 class ProjectServiceServicer:
-    """Keeps projects. A pipeline that names a project which is not there makes it,
-    so creating one is only needed to describe it.
+    """Manages projects. CreatePipeline creates a project that does not exist yet, so
+    CreateProject is only needed to set a description or annotations.
+
+    A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+    if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
     """
 
     def CreateProject(self, request, context):
-        """Creates a project. ALREADY_EXISTS when there is one of that name.
+        """Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+        that name exists.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,22 +92,25 @@ class ProjectServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListProjects(self, request, context):
-        """Lists projects that the caller has a role in, in the order of their names.
+        """Lists the projects in which the caller is at least a `viewer`, sorted by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProject(self, request, context):
-        """Changes a project. ABORTED when the etag sent is no longer the project's.
+        """Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+        request is not the current one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteProject(self, request, context):
-        """Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-        (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+        """Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+        while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+        `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+        the current one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,8 +153,12 @@ def add_ProjectServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProjectService:
-    """Keeps projects. A pipeline that names a project which is not there makes it,
-    so creating one is only needed to describe it.
+    """Manages projects. CreatePipeline creates a project that does not exist yet, so
+    CreateProject is only needed to set a description or annotations.
+
+    A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+    if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
     """
 
     @staticmethod

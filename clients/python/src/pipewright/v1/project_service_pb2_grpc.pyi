@@ -27,8 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ProjectServiceStub:
-    """Keeps projects. A pipeline that names a project which is not there makes it,
-    so creating one is only needed to describe it.
+    """Manages projects. CreatePipeline creates a project that does not exist yet, so
+    CreateProject is only needed to set a description or annotations.
+
+    A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+    if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
     """
 
     @_typing.overload
@@ -36,41 +40,61 @@ class ProjectServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ProjectServiceAsyncStub: ...
     CreateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.CreateProjectRequest, _project_service_pb2.CreateProjectResponse]
-    """Creates a project. ALREADY_EXISTS when there is one of that name."""
+    """Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+    that name exists.
+    """
     GetProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectRequest, _project_service_pb2.GetProjectResponse]
     """Gets a project."""
     ListProjects: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]
-    """Lists projects that the caller has a role in, in the order of their names."""
+    """Lists the projects in which the caller is at least a `viewer`, sorted by name."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]
-    """Changes a project. ABORTED when the etag sent is no longer the project's."""
+    """Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+    request is not the current one.
+    """
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]
-    """Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-    (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+    """Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+    while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+    `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+    the current one.
     """
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
-    """Keeps projects. A pipeline that names a project which is not there makes it,
-    so creating one is only needed to describe it.
+    """Manages projects. CreatePipeline creates a project that does not exist yet, so
+    CreateProject is only needed to set a description or annotations.
+
+    A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+    if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.CreateProjectRequest, _project_service_pb2.CreateProjectResponse]  # type: ignore[assignment]
-    """Creates a project. ALREADY_EXISTS when there is one of that name."""
+    """Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+    that name exists.
+    """
     GetProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.GetProjectRequest, _project_service_pb2.GetProjectResponse]  # type: ignore[assignment]
     """Gets a project."""
     ListProjects: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ListProjectsRequest, _project_service_pb2.ListProjectsResponse]  # type: ignore[assignment]
-    """Lists projects that the caller has a role in, in the order of their names."""
+    """Lists the projects in which the caller is at least a `viewer`, sorted by name."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]  # type: ignore[assignment]
-    """Changes a project. ABORTED when the etag sent is no longer the project's."""
+    """Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+    request is not the current one.
+    """
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.DeleteProjectRequest, _project_service_pb2.DeleteProjectResponse]  # type: ignore[assignment]
-    """Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-    (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+    """Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+    while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+    `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+    the current one.
     """
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps projects. A pipeline that names a project which is not there makes it,
-    so creating one is only needed to describe it.
+    """Manages projects. CreatePipeline creates a project that does not exist yet, so
+    CreateProject is only needed to set a description or annotations.
+
+    A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+    if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+    MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
     """
 
     @_abc_1.abstractmethod
@@ -79,7 +103,9 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.CreateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.CreateProjectResponse, _abc.Awaitable[_project_service_pb2.CreateProjectResponse]]:
-        """Creates a project. ALREADY_EXISTS when there is one of that name."""
+        """Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+        that name exists.
+        """
 
     @_abc_1.abstractmethod
     def GetProject(
@@ -95,7 +121,7 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.ListProjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.ListProjectsResponse, _abc.Awaitable[_project_service_pb2.ListProjectsResponse]]:
-        """Lists projects that the caller has a role in, in the order of their names."""
+        """Lists the projects in which the caller is at least a `viewer`, sorted by name."""
 
     @_abc_1.abstractmethod
     def UpdateProject(
@@ -103,7 +129,9 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.UpdateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.UpdateProjectResponse, _abc.Awaitable[_project_service_pb2.UpdateProjectResponse]]:
-        """Changes a project. ABORTED when the etag sent is no longer the project's."""
+        """Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+        request is not the current one.
+        """
 
     @_abc_1.abstractmethod
     def DeleteProject(
@@ -111,8 +139,10 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.DeleteProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.DeleteProjectResponse, _abc.Awaitable[_project_service_pb2.DeleteProjectResponse]]:
-        """Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-        (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+        """Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+        while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+        `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+        the current one.
         """
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,8 +26,10 @@ if _version_not_supported:
 
 
 class RunnerServiceStub:
-    """Shows the runners, and takes them out of service. How a runner gets its work is
+    """Lists runners and drains them. Runners get their work from
     pipewright.runner.v1.LeaseService.
+
+    An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -59,36 +61,38 @@ class RunnerServiceStub:
 
 
 class RunnerServiceServicer:
-    """Shows the runners, and takes them out of service. How a runner gets its work is
+    """Lists runners and drains them. Runners get their work from
     pipewright.runner.v1.LeaseService.
+
+    An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
     """
 
     def GetRunner(self, request, context):
-        """Gets a runner with the stages that it runs.
+        """Gets a runner and the stages that it runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRunners(self, request, context):
-        """Lists runners, those that came first first. One that went away is listed for
-        an hour.
+        """Lists runners in order of their first registration. A runner that went offline is
+        listed for one hour.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DrainRunner(self, request, context):
-        """Gives a runner no new jobs. Those that it has begun go on to their end, because
-        their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-        the runner's process starts anew. Repeating it is fine.
+        """Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+        because only this runner has their workspaces. Draining ends with ResumeRunner or
+        when the runner's process restarts. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRunner(self, request, context):
-        """Gives a drained runner new jobs again. Repeating it is fine.
+        """Assigns new jobs to a drained runner again. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,8 +130,10 @@ def add_RunnerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RunnerService:
-    """Shows the runners, and takes them out of service. How a runner gets its work is
+    """Lists runners and drains them. Runners get their work from
     pipewright.runner.v1.LeaseService.
+
+    An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
     """
 
     @staticmethod

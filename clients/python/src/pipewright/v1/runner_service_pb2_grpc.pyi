@@ -27,8 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RunnerServiceStub:
-    """Shows the runners, and takes them out of service. How a runner gets its work is
+    """Lists runners and drains them. Runners get their work from
     pipewright.runner.v1.LeaseService.
+
+    An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
     """
 
     @_typing.overload
@@ -36,43 +38,47 @@ class RunnerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RunnerServiceAsyncStub: ...
     GetRunner: _grpc.UnaryUnaryMultiCallable[_runner_service_pb2.GetRunnerRequest, _runner_service_pb2.GetRunnerResponse]
-    """Gets a runner with the stages that it runs."""
+    """Gets a runner and the stages that it runs."""
     ListRunners: _grpc.UnaryUnaryMultiCallable[_runner_service_pb2.ListRunnersRequest, _runner_service_pb2.ListRunnersResponse]
-    """Lists runners, those that came first first. One that went away is listed for
-    an hour.
+    """Lists runners in order of their first registration. A runner that went offline is
+    listed for one hour.
     """
     DrainRunner: _grpc.UnaryUnaryMultiCallable[_runner_service_pb2.DrainRunnerRequest, _runner_service_pb2.DrainRunnerResponse]
-    """Gives a runner no new jobs. Those that it has begun go on to their end, because
-    their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-    the runner's process starts anew. Repeating it is fine.
+    """Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+    because only this runner has their workspaces. Draining ends with ResumeRunner or
+    when the runner's process restarts. Idempotent.
     """
     ResumeRunner: _grpc.UnaryUnaryMultiCallable[_runner_service_pb2.ResumeRunnerRequest, _runner_service_pb2.ResumeRunnerResponse]
-    """Gives a drained runner new jobs again. Repeating it is fine."""
+    """Assigns new jobs to a drained runner again. Idempotent."""
 
 @_typing.type_check_only
 class RunnerServiceAsyncStub(RunnerServiceStub):
-    """Shows the runners, and takes them out of service. How a runner gets its work is
+    """Lists runners and drains them. Runners get their work from
     pipewright.runner.v1.LeaseService.
+
+    An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRunner: _aio.UnaryUnaryMultiCallable[_runner_service_pb2.GetRunnerRequest, _runner_service_pb2.GetRunnerResponse]  # type: ignore[assignment]
-    """Gets a runner with the stages that it runs."""
+    """Gets a runner and the stages that it runs."""
     ListRunners: _aio.UnaryUnaryMultiCallable[_runner_service_pb2.ListRunnersRequest, _runner_service_pb2.ListRunnersResponse]  # type: ignore[assignment]
-    """Lists runners, those that came first first. One that went away is listed for
-    an hour.
+    """Lists runners in order of their first registration. A runner that went offline is
+    listed for one hour.
     """
     DrainRunner: _aio.UnaryUnaryMultiCallable[_runner_service_pb2.DrainRunnerRequest, _runner_service_pb2.DrainRunnerResponse]  # type: ignore[assignment]
-    """Gives a runner no new jobs. Those that it has begun go on to their end, because
-    their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-    the runner's process starts anew. Repeating it is fine.
+    """Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+    because only this runner has their workspaces. Draining ends with ResumeRunner or
+    when the runner's process restarts. Idempotent.
     """
     ResumeRunner: _aio.UnaryUnaryMultiCallable[_runner_service_pb2.ResumeRunnerRequest, _runner_service_pb2.ResumeRunnerResponse]  # type: ignore[assignment]
-    """Gives a drained runner new jobs again. Repeating it is fine."""
+    """Assigns new jobs to a drained runner again. Idempotent."""
 
 class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Shows the runners, and takes them out of service. How a runner gets its work is
+    """Lists runners and drains them. Runners get their work from
     pipewright.runner.v1.LeaseService.
+
+    An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
     """
 
     @_abc_1.abstractmethod
@@ -81,7 +87,7 @@ class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runner_service_pb2.GetRunnerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runner_service_pb2.GetRunnerResponse, _abc.Awaitable[_runner_service_pb2.GetRunnerResponse]]:
-        """Gets a runner with the stages that it runs."""
+        """Gets a runner and the stages that it runs."""
 
     @_abc_1.abstractmethod
     def ListRunners(
@@ -89,8 +95,8 @@ class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runner_service_pb2.ListRunnersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runner_service_pb2.ListRunnersResponse, _abc.Awaitable[_runner_service_pb2.ListRunnersResponse]]:
-        """Lists runners, those that came first first. One that went away is listed for
-        an hour.
+        """Lists runners in order of their first registration. A runner that went offline is
+        listed for one hour.
         """
 
     @_abc_1.abstractmethod
@@ -99,9 +105,9 @@ class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runner_service_pb2.DrainRunnerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runner_service_pb2.DrainRunnerResponse, _abc.Awaitable[_runner_service_pb2.DrainRunnerResponse]]:
-        """Gives a runner no new jobs. Those that it has begun go on to their end, because
-        their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-        the runner's process starts anew. Repeating it is fine.
+        """Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+        because only this runner has their workspaces. Draining ends with ResumeRunner or
+        when the runner's process restarts. Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -110,6 +116,6 @@ class RunnerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runner_service_pb2.ResumeRunnerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runner_service_pb2.ResumeRunnerResponse, _abc.Awaitable[_runner_service_pb2.ResumeRunnerResponse]]:
-        """Gives a drained runner new jobs again. Repeating it is fine."""
+        """Assigns new jobs to a drained runner again. Idempotent."""
 
 def add_RunnerServiceServicer_to_server(servicer: RunnerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

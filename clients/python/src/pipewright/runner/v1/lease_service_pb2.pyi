@@ -226,3 +226,15 @@ class CompleteLeaseRequest(_message.Message):
 class CompleteLeaseResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class DeregisterRunnerRequest(_message.Message):
+    __slots__ = ("runner_id", "session_id")
+    RUNNER_ID_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    runner_id: str
+    session_id: str
+    def __init__(self, runner_id: _Optional[str] = ..., session_id: _Optional[str] = ...) -> None: ...
+
+class DeregisterRunnerResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -26,20 +26,24 @@ if _version_not_supported:
 
 
 class LeaseServiceStub:
-    """Hands stages to runners under leases. Unary calls only, so that a runner can
-    be written in any language and sits behind any proxy.
+    """Dispatches stages to runners under leases. All methods are unary, so that a runner can
+    be written in any language and works behind any proxy.
 
-    A lease is the only sign of life: a stage runs while its lease is renewed.
-    Every write of a runner carries the lease and its fencing token; a write
-    under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-    the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-    try again.
+    A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+    Every write of a runner carries the lease ID and its fencing token. A write with an
+    older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+    LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+    kills the stage and does not retry the call.
 
-    Time is counted on monotonic clocks. The server counts a lease's life from
-    when it received the call that renewed it, and holding the answer back does not
-    lengthen it; the runner counts from when it sent the call. A runner that could
-    not renew kills the stage, at once and without grace, before the lease's life
-    is over.
+    A runner, its sessions and its leases belong to the principal that registered it.
+    Calls of other principals are answered as if they did not exist, whatever IDs and
+    fencing tokens they present.
+
+    Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+    lease from the time at which it received the renewing call; holding the response does
+    not extend it. The runner measures it from the time at which it sent the call. A
+    runner that could not renew a lease kills the stage before the lifetime ends,
+    immediately and without a grace period.
     """
 
     def __init__(self, channel):
@@ -73,47 +77,59 @@ class LeaseServiceStub:
                 request_serializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.CompleteLeaseRequest.SerializeToString,
                 response_deserializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.CompleteLeaseResponse.FromString,
                 _registered_method=True)
+        self.DeregisterRunner = channel.unary_unary(
+                '/pipewright.runner.v1.LeaseService/DeregisterRunner',
+                request_serializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.DeregisterRunnerRequest.SerializeToString,
+                response_deserializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.DeregisterRunnerResponse.FromString,
+                _registered_method=True)
 
 
 class LeaseServiceServicer:
-    """Hands stages to runners under leases. Unary calls only, so that a runner can
-    be written in any language and sits behind any proxy.
+    """Dispatches stages to runners under leases. All methods are unary, so that a runner can
+    be written in any language and works behind any proxy.
 
-    A lease is the only sign of life: a stage runs while its lease is renewed.
-    Every write of a runner carries the lease and its fencing token; a write
-    under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-    the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-    try again.
+    A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+    Every write of a runner carries the lease ID and its fencing token. A write with an
+    older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+    LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+    kills the stage and does not retry the call.
 
-    Time is counted on monotonic clocks. The server counts a lease's life from
-    when it received the call that renewed it, and holding the answer back does not
-    lengthen it; the runner counts from when it sent the call. A runner that could
-    not renew kills the stage, at once and without grace, before the lease's life
-    is over.
+    A runner, its sessions and its leases belong to the principal that registered it.
+    Calls of other principals are answered as if they did not exist, whatever IDs and
+    fencing tokens they present.
+
+    Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+    lease from the time at which it received the renewing call; holding the response does
+    not extend it. The runner measures it from the time at which it sent the call. A
+    runner that could not renew a lease kills the stage before the lifetime ends,
+    immediately and without a grace period.
     """
 
     def RegisterRunner(self, request, context):
-        """Announces a runner process. The same `session_id` gets the same answer.
+        """Registers a runner process. A repeated call with the same `session_id` returns the
+        same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+        is reached.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AcquireLease(self, request, context):
-        """Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-        lease lives, the same `request_id` gets it again, so a lost answer loses
-        nothing. NOT_FOUND means: register again.
+        """Waits for a stage to run. OK without a lease means that there is no work yet: call
+        again. While a lease is live, a call with the same `request_id` returns it again, so
+        that nothing is lost with a response. Fails with NOT_FOUND, reason
+        RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RenewLease(self, request, context):
-        """Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-        call is held for up to `max_wait` and answers early when the directive
-        changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-        before its OK, and a lease not confirmed within half of its life, 15 s unless
-        the server is set otherwise, goes to another runner without counting as an
+        """Confirms and renews a lease, reports progress, and receives cancellation. The call
+        is held for up to `max_wait` and returns early when the directive changes. The first
+        call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+        that call has returned OK. A lease that is not confirmed within half of its
+        lifetime, by default 15 s, is given to another runner and does not count as an
         attempt.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -121,18 +137,33 @@ class LeaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AppendLog(self, request, context):
-        """Appends to the stage's log. `offset` is the offset of the first byte of
-        `data`. Bytes below the committed offset are taken as sent again and
-        acknowledged. A hole that `dropped_bytes` does not explain is refused with
-        OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+        """Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+        `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+        Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+        LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+        server cannot store, because the disk is full for example, are acknowledged as well and
+        become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+        LEASE_LOST.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteLease(self, request, context):
-        """Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-        log is not complete.
+        """Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+        of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+        complete; the metadata of the ErrorInfo has the `committed_offset`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeregisterRunner(self, request, context):
+        """Reports that a runner process exits, after its last stage was completed: the runner
+        is offline immediately, and its workspaces are lost. Leases that it did not confirm
+        are void; a confirmed one stays until it expires. Idempotent. A later call of the
+        session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+        if the server does not know the session.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,6 +197,11 @@ def add_LeaseServiceServicer_to_server(servicer, server):
                     request_deserializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.CompleteLeaseRequest.FromString,
                     response_serializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.CompleteLeaseResponse.SerializeToString,
             ),
+            'DeregisterRunner': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeregisterRunner,
+                    request_deserializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.DeregisterRunnerRequest.FromString,
+                    response_serializer=pipewright_dot_runner_dot_v1_dot_lease__service__pb2.DeregisterRunnerResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'pipewright.runner.v1.LeaseService', rpc_method_handlers)
@@ -175,20 +211,24 @@ def add_LeaseServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LeaseService:
-    """Hands stages to runners under leases. Unary calls only, so that a runner can
-    be written in any language and sits behind any proxy.
+    """Dispatches stages to runners under leases. All methods are unary, so that a runner can
+    be written in any language and works behind any proxy.
 
-    A lease is the only sign of life: a stage runs while its lease is renewed.
-    Every write of a runner carries the lease and its fencing token; a write
-    under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-    the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-    try again.
+    A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+    Every write of a runner carries the lease ID and its fencing token. A write with an
+    older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+    LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+    kills the stage and does not retry the call.
 
-    Time is counted on monotonic clocks. The server counts a lease's life from
-    when it received the call that renewed it, and holding the answer back does not
-    lengthen it; the runner counts from when it sent the call. A runner that could
-    not renew kills the stage, at once and without grace, before the lease's life
-    is over.
+    A runner, its sessions and its leases belong to the principal that registered it.
+    Calls of other principals are answered as if they did not exist, whatever IDs and
+    fencing tokens they present.
+
+    Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+    lease from the time at which it received the renewing call; holding the response does
+    not extend it. The runner measures it from the time at which it sent the call. A
+    runner that could not renew a lease kills the stage before the lifetime ends,
+    immediately and without a grace period.
     """
 
     @staticmethod
@@ -316,6 +356,33 @@ class LeaseService:
             '/pipewright.runner.v1.LeaseService/CompleteLease',
             pipewright_dot_runner_dot_v1_dot_lease__service__pb2.CompleteLeaseRequest.SerializeToString,
             pipewright_dot_runner_dot_v1_dot_lease__service__pb2.CompleteLeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeregisterRunner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pipewright.runner.v1.LeaseService/DeregisterRunner',
+            pipewright_dot_runner_dot_v1_dot_lease__service__pb2.DeregisterRunnerRequest.SerializeToString,
+            pipewright_dot_runner_dot_v1_dot_lease__service__pb2.DeregisterRunnerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,20 +27,24 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LeaseServiceStub:
-    """Hands stages to runners under leases. Unary calls only, so that a runner can
-    be written in any language and sits behind any proxy.
+    """Dispatches stages to runners under leases. All methods are unary, so that a runner can
+    be written in any language and works behind any proxy.
 
-    A lease is the only sign of life: a stage runs while its lease is renewed.
-    Every write of a runner carries the lease and its fencing token; a write
-    under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-    the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-    try again.
+    A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+    Every write of a runner carries the lease ID and its fencing token. A write with an
+    older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+    LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+    kills the stage and does not retry the call.
 
-    Time is counted on monotonic clocks. The server counts a lease's life from
-    when it received the call that renewed it, and holding the answer back does not
-    lengthen it; the runner counts from when it sent the call. A runner that could
-    not renew kills the stage, at once and without grace, before the lease's life
-    is over.
+    A runner, its sessions and its leases belong to the principal that registered it.
+    Calls of other principals are answered as if they did not exist, whatever IDs and
+    fencing tokens they present.
+
+    Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+    lease from the time at which it received the renewing call; holding the response does
+    not extend it. The runner measures it from the time at which it sent the call. A
+    runner that could not renew a lease kills the stage before the lifetime ends,
+    immediately and without a grace period.
     """
 
     @_typing.overload
@@ -48,91 +52,129 @@ class LeaseServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LeaseServiceAsyncStub: ...
     RegisterRunner: _grpc.UnaryUnaryMultiCallable[_lease_service_pb2.RegisterRunnerRequest, _lease_service_pb2.RegisterRunnerResponse]
-    """Announces a runner process. The same `session_id` gets the same answer."""
+    """Registers a runner process. A repeated call with the same `session_id` returns the
+    same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+    is reached.
+    """
     AcquireLease: _grpc.UnaryUnaryMultiCallable[_lease_service_pb2.AcquireLeaseRequest, _lease_service_pb2.AcquireLeaseResponse]
-    """Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-    lease lives, the same `request_id` gets it again, so a lost answer loses
-    nothing. NOT_FOUND means: register again.
+    """Waits for a stage to run. OK without a lease means that there is no work yet: call
+    again. While a lease is live, a call with the same `request_id` returns it again, so
+    that nothing is lost with a response. Fails with NOT_FOUND, reason
+    RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
     """
     RenewLease: _grpc.UnaryUnaryMultiCallable[_lease_service_pb2.RenewLeaseRequest, _lease_service_pb2.RenewLeaseResponse]
-    """Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-    call is held for up to `max_wait` and answers early when the directive
-    changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-    before its OK, and a lease not confirmed within half of its life, 15 s unless
-    the server is set otherwise, goes to another runner without counting as an
+    """Confirms and renews a lease, reports progress, and receives cancellation. The call
+    is held for up to `max_wait` and returns early when the directive changes. The first
+    call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+    that call has returned OK. A lease that is not confirmed within half of its
+    lifetime, by default 15 s, is given to another runner and does not count as an
     attempt.
     """
     AppendLog: _grpc.UnaryUnaryMultiCallable[_lease_service_pb2.AppendLogRequest, _lease_service_pb2.AppendLogResponse]
-    """Appends to the stage's log. `offset` is the offset of the first byte of
-    `data`. Bytes below the committed offset are taken as sent again and
-    acknowledged. A hole that `dropped_bytes` does not explain is refused with
-    OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+    """Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+    `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+    Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+    LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+    server cannot store, because the disk is full for example, are acknowledged as well and
+    become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+    LEASE_LOST.
     """
     CompleteLease: _grpc.UnaryUnaryMultiCallable[_lease_service_pb2.CompleteLeaseRequest, _lease_service_pb2.CompleteLeaseResponse]
-    """Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-    log is not complete.
+    """Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+    of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+    complete; the metadata of the ErrorInfo has the `committed_offset`.
+    """
+    DeregisterRunner: _grpc.UnaryUnaryMultiCallable[_lease_service_pb2.DeregisterRunnerRequest, _lease_service_pb2.DeregisterRunnerResponse]
+    """Reports that a runner process exits, after its last stage was completed: the runner
+    is offline immediately, and its workspaces are lost. Leases that it did not confirm
+    are void; a confirmed one stays until it expires. Idempotent. A later call of the
+    session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+    if the server does not know the session.
     """
 
 @_typing.type_check_only
 class LeaseServiceAsyncStub(LeaseServiceStub):
-    """Hands stages to runners under leases. Unary calls only, so that a runner can
-    be written in any language and sits behind any proxy.
+    """Dispatches stages to runners under leases. All methods are unary, so that a runner can
+    be written in any language and works behind any proxy.
 
-    A lease is the only sign of life: a stage runs while its lease is renewed.
-    Every write of a runner carries the lease and its fencing token; a write
-    under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-    the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-    try again.
+    A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+    Every write of a runner carries the lease ID and its fencing token. A write with an
+    older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+    LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+    kills the stage and does not retry the call.
 
-    Time is counted on monotonic clocks. The server counts a lease's life from
-    when it received the call that renewed it, and holding the answer back does not
-    lengthen it; the runner counts from when it sent the call. A runner that could
-    not renew kills the stage, at once and without grace, before the lease's life
-    is over.
+    A runner, its sessions and its leases belong to the principal that registered it.
+    Calls of other principals are answered as if they did not exist, whatever IDs and
+    fencing tokens they present.
+
+    Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+    lease from the time at which it received the renewing call; holding the response does
+    not extend it. The runner measures it from the time at which it sent the call. A
+    runner that could not renew a lease kills the stage before the lifetime ends,
+    immediately and without a grace period.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterRunner: _aio.UnaryUnaryMultiCallable[_lease_service_pb2.RegisterRunnerRequest, _lease_service_pb2.RegisterRunnerResponse]  # type: ignore[assignment]
-    """Announces a runner process. The same `session_id` gets the same answer."""
+    """Registers a runner process. A repeated call with the same `session_id` returns the
+    same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+    is reached.
+    """
     AcquireLease: _aio.UnaryUnaryMultiCallable[_lease_service_pb2.AcquireLeaseRequest, _lease_service_pb2.AcquireLeaseResponse]  # type: ignore[assignment]
-    """Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-    lease lives, the same `request_id` gets it again, so a lost answer loses
-    nothing. NOT_FOUND means: register again.
+    """Waits for a stage to run. OK without a lease means that there is no work yet: call
+    again. While a lease is live, a call with the same `request_id` returns it again, so
+    that nothing is lost with a response. Fails with NOT_FOUND, reason
+    RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
     """
     RenewLease: _aio.UnaryUnaryMultiCallable[_lease_service_pb2.RenewLeaseRequest, _lease_service_pb2.RenewLeaseResponse]  # type: ignore[assignment]
-    """Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-    call is held for up to `max_wait` and answers early when the directive
-    changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-    before its OK, and a lease not confirmed within half of its life, 15 s unless
-    the server is set otherwise, goes to another runner without counting as an
+    """Confirms and renews a lease, reports progress, and receives cancellation. The call
+    is held for up to `max_wait` and returns early when the directive changes. The first
+    call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+    that call has returned OK. A lease that is not confirmed within half of its
+    lifetime, by default 15 s, is given to another runner and does not count as an
     attempt.
     """
     AppendLog: _aio.UnaryUnaryMultiCallable[_lease_service_pb2.AppendLogRequest, _lease_service_pb2.AppendLogResponse]  # type: ignore[assignment]
-    """Appends to the stage's log. `offset` is the offset of the first byte of
-    `data`. Bytes below the committed offset are taken as sent again and
-    acknowledged. A hole that `dropped_bytes` does not explain is refused with
-    OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+    """Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+    `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+    Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+    LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+    server cannot store, because the disk is full for example, are acknowledged as well and
+    become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+    LEASE_LOST.
     """
     CompleteLease: _aio.UnaryUnaryMultiCallable[_lease_service_pb2.CompleteLeaseRequest, _lease_service_pb2.CompleteLeaseResponse]  # type: ignore[assignment]
-    """Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-    log is not complete.
+    """Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+    of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+    complete; the metadata of the ErrorInfo has the `committed_offset`.
+    """
+    DeregisterRunner: _aio.UnaryUnaryMultiCallable[_lease_service_pb2.DeregisterRunnerRequest, _lease_service_pb2.DeregisterRunnerResponse]  # type: ignore[assignment]
+    """Reports that a runner process exits, after its last stage was completed: the runner
+    is offline immediately, and its workspaces are lost. Leases that it did not confirm
+    are void; a confirmed one stays until it expires. Idempotent. A later call of the
+    session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+    if the server does not know the session.
     """
 
 class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Hands stages to runners under leases. Unary calls only, so that a runner can
-    be written in any language and sits behind any proxy.
+    """Dispatches stages to runners under leases. All methods are unary, so that a runner can
+    be written in any language and works behind any proxy.
 
-    A lease is the only sign of life: a stage runs while its lease is renewed.
-    Every write of a runner carries the lease and its fencing token; a write
-    under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
-    the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
-    try again.
+    A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+    Every write of a runner carries the lease ID and its fencing token. A write with an
+    older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+    LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+    kills the stage and does not retry the call.
 
-    Time is counted on monotonic clocks. The server counts a lease's life from
-    when it received the call that renewed it, and holding the answer back does not
-    lengthen it; the runner counts from when it sent the call. A runner that could
-    not renew kills the stage, at once and without grace, before the lease's life
-    is over.
+    A runner, its sessions and its leases belong to the principal that registered it.
+    Calls of other principals are answered as if they did not exist, whatever IDs and
+    fencing tokens they present.
+
+    Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+    lease from the time at which it received the renewing call; holding the response does
+    not extend it. The runner measures it from the time at which it sent the call. A
+    runner that could not renew a lease kills the stage before the lifetime ends,
+    immediately and without a grace period.
     """
 
     @_abc_1.abstractmethod
@@ -141,7 +183,10 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_service_pb2.RegisterRunnerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_service_pb2.RegisterRunnerResponse, _abc.Awaitable[_lease_service_pb2.RegisterRunnerResponse]]:
-        """Announces a runner process. The same `session_id` gets the same answer."""
+        """Registers a runner process. A repeated call with the same `session_id` returns the
+        same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+        is reached.
+        """
 
     @_abc_1.abstractmethod
     def AcquireLease(
@@ -149,9 +194,10 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_service_pb2.AcquireLeaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_service_pb2.AcquireLeaseResponse, _abc.Awaitable[_lease_service_pb2.AcquireLeaseResponse]]:
-        """Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-        lease lives, the same `request_id` gets it again, so a lost answer loses
-        nothing. NOT_FOUND means: register again.
+        """Waits for a stage to run. OK without a lease means that there is no work yet: call
+        again. While a lease is live, a call with the same `request_id` returns it again, so
+        that nothing is lost with a response. Fails with NOT_FOUND, reason
+        RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
         """
 
     @_abc_1.abstractmethod
@@ -160,11 +206,11 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_service_pb2.RenewLeaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_service_pb2.RenewLeaseResponse, _abc.Awaitable[_lease_service_pb2.RenewLeaseResponse]]:
-        """Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-        call is held for up to `max_wait` and answers early when the directive
-        changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-        before its OK, and a lease not confirmed within half of its life, 15 s unless
-        the server is set otherwise, goes to another runner without counting as an
+        """Confirms and renews a lease, reports progress, and receives cancellation. The call
+        is held for up to `max_wait` and returns early when the directive changes. The first
+        call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+        that call has returned OK. A lease that is not confirmed within half of its
+        lifetime, by default 15 s, is given to another runner and does not count as an
         attempt.
         """
 
@@ -174,10 +220,13 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_service_pb2.AppendLogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_service_pb2.AppendLogResponse, _abc.Awaitable[_lease_service_pb2.AppendLogResponse]]:
-        """Appends to the stage's log. `offset` is the offset of the first byte of
-        `data`. Bytes below the committed offset are taken as sent again and
-        acknowledged. A hole that `dropped_bytes` does not explain is refused with
-        OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+        """Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+        `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+        Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+        LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+        server cannot store, because the disk is full for example, are acknowledged as well and
+        become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+        LEASE_LOST.
         """
 
     @_abc_1.abstractmethod
@@ -186,8 +235,22 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_service_pb2.CompleteLeaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_service_pb2.CompleteLeaseResponse, _abc.Awaitable[_lease_service_pb2.CompleteLeaseResponse]]:
-        """Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-        log is not complete.
+        """Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+        of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+        complete; the metadata of the ErrorInfo has the `committed_offset`.
+        """
+
+    @_abc_1.abstractmethod
+    def DeregisterRunner(
+        self,
+        request: _lease_service_pb2.DeregisterRunnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lease_service_pb2.DeregisterRunnerResponse, _abc.Awaitable[_lease_service_pb2.DeregisterRunnerResponse]]:
+        """Reports that a runner process exits, after its last stage was completed: the runner
+        is offline immediately, and its workspaces are lost. Leases that it did not confirm
+        are void; a confirmed one stays until it expires. Idempotent. A later call of the
+        session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+        if the server does not know the session.
         """
 
 def add_LeaseServiceServicer_to_server(servicer: LeaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,97 +15,98 @@ export const file_pipewright_v1_admin_service: GenFile = /*@__PURE__*/
   fileDesc("CiFwaXBld3JpZ2h0L3YxL2FkbWluX3NlcnZpY2UucHJvdG8SDXBpcGV3cmlnaHQudjEi8wMKBFRhc2sSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIpCgZwZXJpb2QYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKAoFc3RhdGUYBCABKA4yGS5waXBld3JpZ2h0LnYxLlRhc2suU3RhdGUSDAoEcnVucxgFIAEoAxIQCghmYWlsdXJlcxgGIAEoAxIcChRjb25zZWN1dGl2ZV9mYWlsdXJlcxgHIAEoBRINCgVpdGVtcxgIIAEoAxIzCg9sYXN0X3N0YXJ0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDWxhc3RfZHVyYXRpb24YCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SNQoRbGFzdF9zdWNjZXNzX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmxhc3RfZXJyb3IYDCABKAkSMQoNbmV4dF9ydW5fdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiQQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIOCgpTVEFURV9JRExFEAESEQoNU1RBVEVfUlVOTklORxACIjkKEExpc3RUYXNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiUAoRTGlzdFRhc2tzUmVzcG9uc2USIgoFdGFza3MYASADKAsyEy5waXBld3JpZ2h0LnYxLlRhc2sSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMl4KDEFkbWluU2VydmljZRJOCglMaXN0VGFza3MSHy5waXBld3JpZ2h0LnYxLkxpc3RUYXNrc1JlcXVlc3QaIC5waXBld3JpZ2h0LnYxLkxpc3RUYXNrc1Jlc3BvbnNlQlwKEGlvLnBpcGV3cmlnaHQudjFQAVpGZ2l0aHViLmNvbS9waXBld3JpZ2h0L3BpcGV3cmlnaHQvY2xpZW50cy9nby9waXBld3JpZ2h0L3YxO3BpcGV3cmlnaHR2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * Work that the service does again and again without being called.
+ * A background task: work that the service does periodically, without being called.
  *
  * @generated from message pipewright.v1.Task
  */
 export type Task = Message<"pipewright.v1.Task"> & {
   /**
-   * Identifies the task, such as `retention`.
+   * The name of the task, its identifier, such as `retention`.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * What it is for, in a sentence.
+   * The purpose of the task, in one sentence.
    *
    * @generated from field: string description = 2;
    */
   description: string;
 
   /**
-   * Longest pause between two runs; something to do starts one earlier.
+   * The longest pause between two runs. A task starts earlier if there is work to do.
    *
    * @generated from field: google.protobuf.Duration period = 3;
    */
   period?: Duration | undefined;
 
   /**
-   * Whether it runs.
+   * Whether the task is running.
    *
    * @generated from field: pipewright.v1.Task.State state = 4;
    */
   state: Task_State;
 
   /**
-   * Runs that have ended, failed ones too.
+   * The number of runs that ended, failed ones included.
    *
    * @generated from field: int64 runs = 5;
    */
   runs: bigint;
 
   /**
-   * Runs that have failed.
+   * The number of runs that failed.
    *
    * @generated from field: int64 failures = 6;
    */
   failures: bigint;
 
   /**
-   * Runs that have failed since the last that did not.
+   * The number of failed runs since the last successful one.
    *
    * @generated from field: int32 consecutive_failures = 7;
    */
   consecutiveFailures: number;
 
   /**
-   * Things that all runs dealt with, such as jobs that were deleted.
+   * The number of items that all runs processed, such as deleted jobs.
    *
    * @generated from field: int64 items = 8;
    */
   items: bigint;
 
   /**
-   * When the last run began; unset before the first.
+   * The start of the last run; unset before the first.
    *
    * @generated from field: google.protobuf.Timestamp last_start_time = 9;
    */
   lastStartTime?: Timestamp | undefined;
 
   /**
-   * How long the last run that has ended took; unset before that.
+   * The duration of the last run that ended; unset before the first ends.
    *
    * @generated from field: google.protobuf.Duration last_duration = 10;
    */
   lastDuration?: Duration | undefined;
 
   /**
-   * When a run ended well last; unset before that.
+   * The end of the last successful run; unset before the first.
    *
    * @generated from field: google.protobuf.Timestamp last_success_time = 11;
    */
   lastSuccessTime?: Timestamp | undefined;
 
   /**
-   * What went wrong in the last run that has ended; empty if nothing did.
+   * The error of the last failed run, at most 512 bytes; empty if no run has failed. Kept
+   * after a successful run.
    *
    * @generated from field: string last_error = 12;
    */
   lastError: string;
 
   /**
-   * When the next run is due at the latest; unset while one runs.
+   * The latest time at which the next run starts; unset while a run is in progress.
    *
    * @generated from field: google.protobuf.Timestamp next_run_time = 13;
    */
@@ -120,7 +121,7 @@ export const TaskSchema: GenMessage<Task> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_admin_service, 0);
 
 /**
- * Whether it runs. More values may be added.
+ * Whether a task is running. More values may be added.
  *
  * @generated from enum pipewright.v1.Task.State
  */
@@ -140,7 +141,7 @@ export enum Task_State {
   IDLE = 1,
 
   /**
-   * A run has begun and not ended.
+   * A run is in progress.
    *
    * @generated from enum value: STATE_RUNNING = 2;
    */
@@ -160,14 +161,15 @@ export const Task_StateSchema: GenEnum<Task_State> = /*@__PURE__*/
  */
 export type ListTasksRequest = Message<"pipewright.v1.ListTasksRequest"> & {
   /**
-   * At most this many, 50 when 0, coerced down to 1000; negative is refused.
+   * Optional. Maximum number of tasks to return: 50 when 0; values above 1000 are
+   * coerced to 1000; negative values are rejected.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * From the page before; empty for the first page.
+   * Optional. `next_page_token` of the previous page; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -188,14 +190,14 @@ export const ListTasksRequestSchema: GenMessage<ListTasksRequest> = /*@__PURE__*
  */
 export type ListTasksResponse = Message<"pipewright.v1.ListTasksResponse"> & {
   /**
-   * One page; may be shorter than asked for before the last one.
+   * One page. A page that is not the last may have fewer entries than requested.
    *
    * @generated from field: repeated pipewright.v1.Task tasks = 1;
    */
   tasks: Task[];
 
   /**
-   * Empty on the last page, and only there.
+   * Token of the next page. Empty on the last page and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -210,14 +212,14 @@ export const ListTasksResponseSchema: GenMessage<ListTasksResponse> = /*@__PURE_
   messageDesc(file_pipewright_v1_admin_service, 2);
 
 /**
- * Shows operators what the service does by itself.
+ * Shows operators the background work of the service.
  *
  * @generated from service pipewright.v1.AdminService
  */
 export const AdminService: GenService<{
   /**
-   * Lists the background tasks of the process that answers, in the order of
-   * their names. Counts and times begin anew when the process does.
+   * Lists the background tasks of the process that responds, sorted by name. Counts and
+   * times are reset when the process restarts.
    *
    * @generated from rpc pipewright.v1.AdminService.ListTasks
    */

@@ -14,163 +14,168 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pipewright/v1/job.proto.
  */
 export const file_pipewright_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChdwaXBld3JpZ2h0L3YxL2pvYi5wcm90bxINcGlwZXdyaWdodC52MSKBBwoDSm9iEgoKAmlkGAEgASgJEhMKC3BpcGVsaW5lX2lkGAIgASgJEhkKEXBpcGVsaW5lX3JldmlzaW9uGAMgASgDEg8KB3Byb2plY3QYBCABKAkSJwoFc3RhdGUYBSABKA4yGC5waXBld3JpZ2h0LnYxLkpvYi5TdGF0ZRIYChBwcm9ncmVzc19wZXJjZW50GAYgASgFEisKCnN0YWdlX3J1bnMYByADKAsyFy5waXBld3JpZ2h0LnYxLlN0YWdlUnVuEg8KB2dpdF9yZWYYCCABKAkSEQoJY29tbWl0X2lkGAkgASgJEicKB3RyaWdnZXIYCiABKAsyFi5waXBld3JpZ2h0LnYxLlRyaWdnZXISFgoOcmV0cmllZF9qb2JfaWQYCyABKAkSJwoHZmFpbHVyZRgMIAEoCzIWLnBpcGV3cmlnaHQudjEuRmFpbHVyZRI0Cgl2YXJpYWJsZXMYDSADKAsyIS5waXBld3JpZ2h0LnYxLkpvYi5WYXJpYWJsZXNFbnRyeRIQCghwcmlvcml0eRgOIAEoBRIvCgtjcmVhdGVfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWxhc3Rfc2VxdWVuY2UYEiABKAMSMQoMY2FuY2VsbGF0aW9uGBMgASgLMhsucGlwZXdyaWdodC52MS5DYW5jZWxsYXRpb24SFQoNcGlwZWxpbmVfbmFtZRgUIAEoCRIOCgZudW1iZXIYFSABKAMSHQoVc2VjcmV0X3ZhcmlhYmxlX25hbWVzGBYgAygJGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilQEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfUVVFVUVEEAESEQoNU1RBVEVfUlVOTklORxACEhQKEFNUQVRFX0NBTkNFTExJTkcQAxITCg9TVEFURV9TVUNDRUVERUQQBBIQCgxTVEFURV9GQUlMRUQQBRITCg9TVEFURV9DQU5DRUxMRUQQBiKAAgoMQ2FuY2VsbGF0aW9uEjAKBWNhdXNlGAEgASgOMiEucGlwZXdyaWdodC52MS5DYW5jZWxsYXRpb24uQ2F1c2USDgoGcmVhc29uGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIaChJzdXBlcnNlZGluZ19qb2JfaWQYBCABKAkifwoFQ2F1c2USFQoRQ0FVU0VfVU5TUEVDSUZJRUQQABITCg9DQVVTRV9SRVFVRVNURUQQARIUChBDQVVTRV9TVVBFUlNFREVEEAISGgoWQ0FVU0VfUElQRUxJTkVfREVMRVRFRBADEhgKFENBVVNFX1NFUlZFUl9TVE9QUEVEEAQiuAEKB1RyaWdnZXISLQoGc291cmNlGAEgASgOMh0ucGlwZXdyaWdodC52MS5UcmlnZ2VyLlNvdXJjZRIRCglwcmluY2lwYWwYAiABKAkiawoGU291cmNlEhYKElNPVVJDRV9VTlNQRUNJRklFRBAAEg4KClNPVVJDRV9BUEkQARIQCgxTT1VSQ0VfUkVUUlkQAhISCg5TT1VSQ0VfV0VCSE9PSxADEhMKD1NPVVJDRV9TQ0hFRFVMRRAEIo4ICghTdGFnZVJ1bhISCgpzdGFnZV9uYW1lGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSJwoEdHlwZRgDIAEoDjIZLnBpcGV3cmlnaHQudjEuU3RhZ2UuVHlwZRIsCgVzdGF0ZRgEIAEoDjIdLnBpcGV3cmlnaHQudjEuU3RhZ2VSdW4uU3RhdGUSGAoQcHJvZ3Jlc3NfcGVyY2VudBgFIAEoBRIWCglleGl0X2NvZGUYBiABKAVIAIgBARInCgdmYWlsdXJlGAcgASgLMhYucGlwZXdyaWdodC52MS5GYWlsdXJlEj0KDnBlbmRpbmdfcmVhc29uGAggASgOMiUucGlwZXdyaWdodC52MS5TdGFnZVJ1bi5QZW5kaW5nUmVhc29uEjcKC3NraXBfcmVhc29uGAkgASgOMiIucGlwZXdyaWdodC52MS5TdGFnZVJ1bi5Ta2lwUmVhc29uEhEKCXJ1bm5lcl9pZBgKIAEoCRIWCg5sb2dfc2l6ZV9ieXRlcxgLIAEoAxIuCgpzdGFydF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY2FycmllZF9mcm9tX2pvYl9pZBgOIAEoCSKlAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESEAoMU1RBVEVfUVVFVUVEEAISEQoNU1RBVEVfUlVOTklORxADEhMKD1NUQVRFX1NVQ0NFRURFRBAEEhAKDFNUQVRFX0ZBSUxFRBAFEhMKD1NUQVRFX0NBTkNFTExFRBAGEhEKDVNUQVRFX1NLSVBQRUQQByLXAQoNUGVuZGluZ1JlYXNvbhIeChpQRU5ESU5HX1JFQVNPTl9VTlNQRUNJRklFRBAAEhgKFFBFTkRJTkdfUkVBU09OX05FRURTEAESHgoaUEVORElOR19SRUFTT05fQ09OQ1VSUkVOQ1kQAhIlCiFQRU5ESU5HX1JFQVNPTl9OT19NQVRDSElOR19SVU5ORVIQAxIfChtQRU5ESU5HX1JFQVNPTl9SVU5ORVJTX0JVU1kQBBIkCiBQRU5ESU5HX1JFQVNPTl9OT19DQVBBQkxFX1JVTk5FUhAFIn0KClNraXBSZWFzb24SGwoXU0tJUF9SRUFTT05fVU5TUEVDSUZJRUQQABIcChhTS0lQX1JFQVNPTl9ORUVEU19GQUlMRUQQARIZChVTS0lQX1JFQVNPTl9DT05ESVRJT04QAhIZChVTS0lQX1JFQVNPTl9DQU5DRUxMRUQQA0IMCgpfZXhpdF9jb2RlIv4BCgdGYWlsdXJlEi0KBnJlYXNvbhgBIAEoDjIdLnBpcGV3cmlnaHQudjEuRmFpbHVyZS5SZWFzb24SDwoHbWVzc2FnZRgCIAEoCRISCgpzdGFnZV9uYW1lGAMgASgJIp4BCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASGQoVUkVBU09OX0NPTU1BTkRfRkFJTEVEEAESFAoQUkVBU09OX1RJTUVEX09VVBACEhoKFlJFQVNPTl9DSEVDS09VVF9GQUlMRUQQAxIWChJSRUFTT05fUlVOTkVSX0xPU1QQBBIXChNSRUFTT05fUlVOTkVSX0VSUk9SEAVCXAoQaW8ucGlwZXdyaWdodC52MVABWkZnaXRodWIuY29tL3BpcGV3cmlnaHQvcGlwZXdyaWdodC9jbGllbnRzL2dvL3BpcGV3cmlnaHQvdjE7cGlwZXdyaWdodHYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_pipewright_v1_pipeline]);
+  fileDesc("ChdwaXBld3JpZ2h0L3YxL2pvYi5wcm90bxINcGlwZXdyaWdodC52MSKBBwoDSm9iEgoKAmlkGAEgASgJEhMKC3BpcGVsaW5lX2lkGAIgASgJEhkKEXBpcGVsaW5lX3JldmlzaW9uGAMgASgDEg8KB3Byb2plY3QYBCABKAkSJwoFc3RhdGUYBSABKA4yGC5waXBld3JpZ2h0LnYxLkpvYi5TdGF0ZRIYChBwcm9ncmVzc19wZXJjZW50GAYgASgFEisKCnN0YWdlX3J1bnMYByADKAsyFy5waXBld3JpZ2h0LnYxLlN0YWdlUnVuEg8KB2dpdF9yZWYYCCABKAkSEQoJY29tbWl0X2lkGAkgASgJEicKB3RyaWdnZXIYCiABKAsyFi5waXBld3JpZ2h0LnYxLlRyaWdnZXISFgoOcmV0cmllZF9qb2JfaWQYCyABKAkSJwoHZmFpbHVyZRgMIAEoCzIWLnBpcGV3cmlnaHQudjEuRmFpbHVyZRI0Cgl2YXJpYWJsZXMYDSADKAsyIS5waXBld3JpZ2h0LnYxLkpvYi5WYXJpYWJsZXNFbnRyeRIQCghwcmlvcml0eRgOIAEoBRIvCgtjcmVhdGVfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDWxhc3Rfc2VxdWVuY2UYEiABKAMSMQoMY2FuY2VsbGF0aW9uGBMgASgLMhsucGlwZXdyaWdodC52MS5DYW5jZWxsYXRpb24SFQoNcGlwZWxpbmVfbmFtZRgUIAEoCRIOCgZudW1iZXIYFSABKAMSHQoVc2VjcmV0X3ZhcmlhYmxlX25hbWVzGBYgAygJGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilQEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEAoMU1RBVEVfUVVFVUVEEAESEQoNU1RBVEVfUlVOTklORxACEhQKEFNUQVRFX0NBTkNFTExJTkcQAxITCg9TVEFURV9TVUNDRUVERUQQBBIQCgxTVEFURV9GQUlMRUQQBRITCg9TVEFURV9DQU5DRUxMRUQQBiKAAgoMQ2FuY2VsbGF0aW9uEjAKBWNhdXNlGAEgASgOMiEucGlwZXdyaWdodC52MS5DYW5jZWxsYXRpb24uQ2F1c2USDgoGcmVhc29uGAIgASgJEhEKCXByaW5jaXBhbBgDIAEoCRIaChJzdXBlcnNlZGluZ19qb2JfaWQYBCABKAkifwoFQ2F1c2USFQoRQ0FVU0VfVU5TUEVDSUZJRUQQABITCg9DQVVTRV9SRVFVRVNURUQQARIUChBDQVVTRV9TVVBFUlNFREVEEAISGgoWQ0FVU0VfUElQRUxJTkVfREVMRVRFRBADEhgKFENBVVNFX1NFUlZFUl9TVE9QUEVEEAQiuAEKB1RyaWdnZXISLQoGc291cmNlGAEgASgOMh0ucGlwZXdyaWdodC52MS5UcmlnZ2VyLlNvdXJjZRIRCglwcmluY2lwYWwYAiABKAkiawoGU291cmNlEhYKElNPVVJDRV9VTlNQRUNJRklFRBAAEg4KClNPVVJDRV9BUEkQARIQCgxTT1VSQ0VfUkVUUlkQAhISCg5TT1VSQ0VfV0VCSE9PSxADEhMKD1NPVVJDRV9TQ0hFRFVMRRAEIrgICghTdGFnZVJ1bhISCgpzdGFnZV9uYW1lGAEgASgJEg8KB2F0dGVtcHQYAiABKAUSJwoEdHlwZRgDIAEoDjIZLnBpcGV3cmlnaHQudjEuU3RhZ2UuVHlwZRIsCgVzdGF0ZRgEIAEoDjIdLnBpcGV3cmlnaHQudjEuU3RhZ2VSdW4uU3RhdGUSGAoQcHJvZ3Jlc3NfcGVyY2VudBgFIAEoBRIWCglleGl0X2NvZGUYBiABKAVIAIgBARInCgdmYWlsdXJlGAcgASgLMhYucGlwZXdyaWdodC52MS5GYWlsdXJlEj0KDnBlbmRpbmdfcmVhc29uGAggASgOMiUucGlwZXdyaWdodC52MS5TdGFnZVJ1bi5QZW5kaW5nUmVhc29uEjcKC3NraXBfcmVhc29uGAkgASgOMiIucGlwZXdyaWdodC52MS5TdGFnZVJ1bi5Ta2lwUmVhc29uEhEKCXJ1bm5lcl9pZBgKIAEoCRIWCg5sb2dfc2l6ZV9ieXRlcxgLIAEoAxIuCgpzdGFydF90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY2FycmllZF9mcm9tX2pvYl9pZBgOIAEoCRIoCghsb2dfbG9zcxgPIAEoCzIWLnBpcGV3cmlnaHQudjEuTG9nTG9zcyKlAQoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9QRU5ESU5HEAESEAoMU1RBVEVfUVVFVUVEEAISEQoNU1RBVEVfUlVOTklORxADEhMKD1NUQVRFX1NVQ0NFRURFRBAEEhAKDFNUQVRFX0ZBSUxFRBAFEhMKD1NUQVRFX0NBTkNFTExFRBAGEhEKDVNUQVRFX1NLSVBQRUQQByLXAQoNUGVuZGluZ1JlYXNvbhIeChpQRU5ESU5HX1JFQVNPTl9VTlNQRUNJRklFRBAAEhgKFFBFTkRJTkdfUkVBU09OX05FRURTEAESHgoaUEVORElOR19SRUFTT05fQ09OQ1VSUkVOQ1kQAhIlCiFQRU5ESU5HX1JFQVNPTl9OT19NQVRDSElOR19SVU5ORVIQAxIfChtQRU5ESU5HX1JFQVNPTl9SVU5ORVJTX0JVU1kQBBIkCiBQRU5ESU5HX1JFQVNPTl9OT19DQVBBQkxFX1JVTk5FUhAFIn0KClNraXBSZWFzb24SGwoXU0tJUF9SRUFTT05fVU5TUEVDSUZJRUQQABIcChhTS0lQX1JFQVNPTl9ORUVEU19GQUlMRUQQARIZChVTS0lQX1JFQVNPTl9DT05ESVRJT04QAhIZChVTS0lQX1JFQVNPTl9DQU5DRUxMRUQQA0IMCgpfZXhpdF9jb2RlIlsKB0xvZ0xvc3MSGAoQc2l6ZV9saW1pdF9ieXRlcxgBIAEoAxIcChRydW5uZXJfZHJvcHBlZF9ieXRlcxgCIAEoAxIYChBub3Rfc3RvcmVkX2J5dGVzGAMgASgDIv4BCgdGYWlsdXJlEi0KBnJlYXNvbhgBIAEoDjIdLnBpcGV3cmlnaHQudjEuRmFpbHVyZS5SZWFzb24SDwoHbWVzc2FnZRgCIAEoCRISCgpzdGFnZV9uYW1lGAMgASgJIp4BCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASGQoVUkVBU09OX0NPTU1BTkRfRkFJTEVEEAESFAoQUkVBU09OX1RJTUVEX09VVBACEhoKFlJFQVNPTl9DSEVDS09VVF9GQUlMRUQQAxIWChJSRUFTT05fUlVOTkVSX0xPU1QQBBIXChNSRUFTT05fUlVOTkVSX0VSUk9SEAVCXAoQaW8ucGlwZXdyaWdodC52MVABWkZnaXRodWIuY29tL3BpcGV3cmlnaHQvcGlwZXdyaWdodC9jbGllbnRzL2dvL3BpcGV3cmlnaHQvdjE7cGlwZXdyaWdodHYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_pipewright_v1_pipeline]);
 
 /**
- * One execution of one revision of a pipeline. Immutable once terminal.
+ * A job: one execution of one revision of a pipeline. Immutable once it is in a terminal
+ * state. TriggerPipeline and RetryJob create jobs; clients set none of the fields.
  *
  * @generated from message pipewright.v1.Job
  */
 export type Job = Message<"pipewright.v1.Job"> & {
   /**
-   * UUIDv7.
+   * The ID of the job, a UUIDv7.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The pipeline that it runs.
+   * The ID of the pipeline.
    *
    * @generated from field: string pipeline_id = 2;
    */
   pipelineId: string;
 
   /**
-   * The revision that it runs.
+   * The revision of the pipeline that the job runs.
    *
    * @generated from field: int64 pipeline_revision = 3;
    */
   pipelineRevision: bigint;
 
   /**
-   * The pipeline's project.
+   * The name of the pipeline's project.
    *
    * @generated from field: string project = 4;
    */
   project: string;
 
   /**
-   * Where it is in its life.
+   * The current state.
    *
    * @generated from field: pipewright.v1.Job.State state = 5;
    */
   state: Job_State;
 
   /**
-   * Share of the work that is over, 0 to 100; never falls; 100 only on success.
+   * Completed share of the work, 0 to 100. Never decreases. 100 only in STATE_SUCCEEDED: a
+   * job that did not succeed keeps the share that its stages had completed.
    *
    * @generated from field: int32 progress_percent = 6;
    */
   progressPercent: number;
 
   /**
-   * One per stage and attempt, in pipeline order. Left out of ListJobs.
+   * One entry per stage and attempt, in pipeline order. Empty in ListJobs.
    *
    * @generated from field: repeated pipewright.v1.StageRun stage_runs = 7;
    */
   stageRuns: StageRun[];
 
   /**
-   * Ref asked for.
+   * The ref that was requested, or the pipeline's `default_ref` if none was; empty for
+   * the remote's HEAD.
    *
    * @generated from field: string git_ref = 8;
    */
   gitRef: string;
 
   /**
-   * Commit that was checked out; empty until the first checkout.
+   * The ID of the commit that was checked out; empty until the first checkout. A retry
+   * starts with the commit of the retried job.
    *
    * @generated from field: string commit_id = 9;
    */
   commitId: string;
 
   /**
-   * Why it was started.
+   * What started the job.
    *
    * @generated from field: pipewright.v1.Trigger trigger = 10;
    */
   trigger?: Trigger | undefined;
 
   /**
-   * Set by RetryJob: the job that this one repeats.
+   * Set by RetryJob: the ID of the job that this one retries.
    *
    * @generated from field: string retried_job_id = 11;
    */
   retriedJobId: string;
 
   /**
-   * Set on STATE_FAILED: the first stage failure that no later attempt mended.
+   * Set in STATE_FAILED: the first failure of a stage. An attempt that was followed by
+   * another attempt at the same stage does not count.
    *
    * @generated from field: pipewright.v1.Failure failure = 12;
    */
   failure?: Failure | undefined;
 
   /**
-   * Variables of the trigger.
+   * The variables of the trigger.
    *
    * @generated from field: map<string, string> variables = 13;
    */
   variables: { [key: string]: string };
 
   /**
-   * Priority of the trigger.
+   * The priority of the trigger.
    *
    * @generated from field: int32 priority = 14;
    */
   priority: number;
 
   /**
-   * When it was triggered.
+   * The time at which the job was triggered.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 15;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * When its first stage started.
+   * The time at which the first stage started; unset before.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 16;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * When it became terminal.
+   * The time at which the job entered a terminal state; unset before.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 17;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * Sequence of its newest event: what this message covers.
+   * The sequence number of the newest event that this message reflects.
    *
    * @generated from field: int64 last_sequence = 18;
    */
   lastSequence: bigint;
 
   /**
-   * Why it is being or was cancelled.
+   * Set once cancellation was requested: why the job is being or was cancelled.
    *
    * @generated from field: pipewright.v1.Cancellation cancellation = 19;
    */
   cancellation?: Cancellation | undefined;
 
   /**
-   * Name of the pipeline when the job was started.
+   * The name of the pipeline in the revision that the job runs.
    *
    * @generated from field: string pipeline_name = 20;
    */
   pipelineName: string;
 
   /**
-   * 1 for the pipeline's first job, for people.
+   * The number of the job within its pipeline, for people: 1 for the first job.
    *
    * @generated from field: int64 number = 21;
    */
   number: bigint;
 
   /**
-   * Names of the secret variables of the trigger, sorted.
+   * The names of the secret variables of the trigger, sorted.
    *
    * @generated from field: repeated string secret_variable_names = 22;
    */
@@ -185,7 +190,7 @@ export const JobSchema: GenMessage<Job> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job, 0);
 
 /**
- * Lifecycle. More values may be added, none of them terminal.
+ * The state of a job. More values may be added, none of them terminal.
  *
  * @generated from enum pipewright.v1.Job.State
  */
@@ -212,29 +217,29 @@ export enum Job_State {
   RUNNING = 2,
 
   /**
-   * A cancel was asked for; stages are still stopping. Ends as CANCELLED,
-   * whatever its stages still do.
+   * Cancellation was requested and stages are still stopping. The job ends in
+   * STATE_CANCELLED, whatever the outcome of these stages.
    *
    * @generated from enum value: STATE_CANCELLING = 3;
    */
   CANCELLING = 3,
 
   /**
-   * Terminal: every stage that had to run succeeded.
+   * Terminal. Every stage that had to run succeeded.
    *
    * @generated from enum value: STATE_SUCCEEDED = 4;
    */
   SUCCEEDED = 4,
 
   /**
-   * Terminal: a stage ended as failed.
+   * Terminal. A stage failed.
    *
    * @generated from enum value: STATE_FAILED = 5;
    */
   FAILED = 5,
 
   /**
-   * Terminal: cancelled, and every process of it is gone.
+   * Terminal. The job was cancelled, and none of its processes is left.
    *
    * @generated from enum value: STATE_CANCELLED = 6;
    */
@@ -254,28 +259,29 @@ export const Job_StateSchema: GenEnum<Job_State> = /*@__PURE__*/
  */
 export type Cancellation = Message<"pipewright.v1.Cancellation"> & {
   /**
-   * Cause of the cancel.
+   * The cause of the cancellation.
    *
    * @generated from field: pipewright.v1.Cancellation.Cause cause = 1;
    */
   cause: Cancellation_Cause;
 
   /**
-   * What the caller gave as its reason.
+   * The `reason` of CancelJobRequest; empty for other causes.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
-   * Who asked.
+   * The name of the principal whose call cancelled the job; empty for
+   * CAUSE_SERVER_STOPPED.
    *
    * @generated from field: string principal = 3;
    */
   principal: string;
 
   /**
-   * Set on CAUSE_SUPERSEDED.
+   * Set for CAUSE_SUPERSEDED: the ID of the newer job.
    *
    * @generated from field: string superseding_job_id = 4;
    */
@@ -290,7 +296,7 @@ export const CancellationSchema: GenMessage<Cancellation> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job, 1);
 
 /**
- * Cause of a cancel. More values may be added.
+ * The cause of a cancellation. More values may be added.
  *
  * @generated from enum pipewright.v1.Cancellation.Cause
  */
@@ -303,14 +309,14 @@ export enum Cancellation_Cause {
   UNSPECIFIED = 0,
 
   /**
-   * CancelJob.
+   * CancelJob was called.
    *
    * @generated from enum value: CAUSE_REQUESTED = 1;
    */
   REQUESTED = 1,
 
   /**
-   * A newer job of the pipeline replaced it.
+   * A newer job of the pipeline superseded it (CONCURRENCY_POLICY_CANCEL_RUNNING).
    *
    * @generated from enum value: CAUSE_SUPERSEDED = 2;
    */
@@ -338,20 +344,20 @@ export const Cancellation_CauseSchema: GenEnum<Cancellation_Cause> = /*@__PURE__
   enumDesc(file_pipewright_v1_job, 1, 0);
 
 /**
- * Why a job was started.
+ * What started a job.
  *
  * @generated from message pipewright.v1.Trigger
  */
 export type Trigger = Message<"pipewright.v1.Trigger"> & {
   /**
-   * Who or what asked.
+   * The kind of trigger.
    *
    * @generated from field: pipewright.v1.Trigger.Source source = 1;
    */
   source: Trigger_Source;
 
   /**
-   * Name of the principal that asked.
+   * The name of the principal that started the job.
    *
    * @generated from field: string principal = 2;
    */
@@ -366,7 +372,7 @@ export const TriggerSchema: GenMessage<Trigger> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job, 2);
 
 /**
- * Who or what asked. More values may be added.
+ * The kind of trigger. More values may be added.
  *
  * @generated from enum pipewright.v1.Trigger.Source
  */
@@ -379,21 +385,21 @@ export enum Trigger_Source {
   UNSPECIFIED = 0,
 
   /**
-   * TriggerPipeline.
+   * TriggerPipeline was called.
    *
    * @generated from enum value: SOURCE_API = 1;
    */
   API = 1,
 
   /**
-   * RetryJob.
+   * RetryJob was called.
    *
    * @generated from enum value: SOURCE_RETRY = 2;
    */
   RETRY = 2,
 
   /**
-   * A webhook of a git host.
+   * A webhook of a Git host.
    *
    * @generated from enum value: SOURCE_WEBHOOK = 3;
    */
@@ -414,112 +420,122 @@ export const Trigger_SourceSchema: GenEnum<Trigger_Source> = /*@__PURE__*/
   enumDesc(file_pipewright_v1_job, 2, 0);
 
 /**
- * One attempt at one stage; known within its job by `stage_name` and `attempt`.
+ * One attempt at one stage, identified within its job by `stage_name` and `attempt`.
  *
- * `pending_reason` and `log_size_bytes` are views of the moment: GetJob and
- * snapshots set them, events leave them unset, but for the final log size.
+ * `pending_reason`, `log_size_bytes` and `log_loss` are computed when the job is read. GetJob
+ * and snapshots set them. Events leave them unset, except for the final log size and loss.
  *
  * @generated from message pipewright.v1.StageRun
  */
 export type StageRun = Message<"pipewright.v1.StageRun"> & {
   /**
-   * Name of the stage.
+   * The name of the stage.
    *
    * @generated from field: string stage_name = 1;
    */
   stageName: string;
 
   /**
-   * 1 for the first attempt.
+   * The number of the attempt: 1 for the first.
    *
    * @generated from field: int32 attempt = 2;
    */
   attempt: number;
 
   /**
-   * Type of the stage.
+   * The type of the stage.
    *
    * @generated from field: pipewright.v1.Stage.Type type = 3;
    */
   type: Stage_Type;
 
   /**
-   * Where it is in its life.
+   * The current state.
    *
    * @generated from field: pipewright.v1.StageRun.State state = 4;
    */
   state: StageRun_State;
 
   /**
-   * As the runner reports it, 0 to 100; never falls within an attempt.
+   * Progress as reported by the runner, 0 to 100. Never decreases within an attempt. 100
+   * in STATE_SUCCEEDED.
    *
    * @generated from field: int32 progress_percent = 5;
    */
   progressPercent: number;
 
   /**
-   * Set when the command ended by itself.
+   * The exit status of the command. Set only if the command exited by itself.
    *
    * @generated from field: optional int32 exit_code = 6;
    */
   exitCode?: number | undefined;
 
   /**
-   * Set on STATE_FAILED.
+   * Set in STATE_FAILED.
    *
    * @generated from field: pipewright.v1.Failure failure = 7;
    */
   failure?: Failure | undefined;
 
   /**
-   * Set while it waits; worked out when it is read.
+   * Set while the stage waits. Computed when the job is read.
    *
    * @generated from field: pipewright.v1.StageRun.PendingReason pending_reason = 8;
    */
   pendingReason: StageRun_PendingReason;
 
   /**
-   * Set on STATE_SKIPPED.
+   * Set in STATE_SKIPPED.
    *
    * @generated from field: pipewright.v1.StageRun.SkipReason skip_reason = 9;
    */
   skipReason: StageRun_SkipReason;
 
   /**
-   * Runner that holds or held it.
+   * The ID of the runner that runs or ran the stage.
    *
    * @generated from field: string runner_id = 10;
    */
   runnerId: string;
 
   /**
-   * Bytes of log that are committed.
+   * Committed size of the log in bytes.
    *
    * @generated from field: int64 log_size_bytes = 11;
    */
   logSizeBytes: bigint;
 
   /**
-   * When a runner took it.
+   * The time at which a runner took the stage.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 12;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * When it became terminal.
+   * The time at which the attempt entered a terminal state.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 13;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * Set by a retry of failed stages: the stage succeeded in this earlier job,
-   * was not run again, and its log is served from there.
+   * Set by a retry with SCOPE_FAILED_STAGES: the ID of the earlier job in which the
+   * stage succeeded. The stage was not run again, and its log is served from that job.
    *
    * @generated from field: string carried_from_job_id = 14;
    */
   carriedFromJobId: string;
+
+  /**
+   * Set if bytes of the log are missing: how many, and why. ReadStageLog returns a gap in
+   * their place. A log that expires later does not change it. Computed when the job is read,
+   * until the attempt ends.
+   *
+   * @generated from field: pipewright.v1.LogLoss log_loss = 15;
+   */
+  logLoss?: LogLoss | undefined;
 };
 
 /**
@@ -530,7 +546,7 @@ export const StageRunSchema: GenMessage<StageRun> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job, 3);
 
 /**
- * Lifecycle. More values may be added, none of them terminal.
+ * The state of an attempt. More values may be added, none of them terminal.
  *
  * @generated from enum pipewright.v1.StageRun.State
  */
@@ -543,14 +559,15 @@ export enum StageRun_State {
   UNSPECIFIED = 0,
 
   /**
-   * Waits for the stages that it needs.
+   * Waits for the stages that it needs, or for other jobs of the pipeline to end
+   * (CONCURRENCY_POLICY_QUEUE or CONCURRENCY_POLICY_CANCEL_RUNNING).
    *
    * @generated from enum value: STATE_PENDING = 1;
    */
   PENDING = 1,
 
   /**
-   * Ready; waits for a runner.
+   * Ready. Waits for a runner.
    *
    * @generated from enum value: STATE_QUEUED = 2;
    */
@@ -564,28 +581,28 @@ export enum StageRun_State {
   RUNNING = 3,
 
   /**
-   * Terminal.
+   * Terminal. The command exited with status 0.
    *
    * @generated from enum value: STATE_SUCCEEDED = 4;
    */
   SUCCEEDED = 4,
 
   /**
-   * Terminal.
+   * Terminal. `failure` has the reason.
    *
    * @generated from enum value: STATE_FAILED = 5;
    */
   FAILED = 5,
 
   /**
-   * Terminal.
+   * Terminal. The stage was stopped because the job was cancelled.
    *
    * @generated from enum value: STATE_CANCELLED = 6;
    */
   CANCELLED = 6,
 
   /**
-   * Terminal: never ran; `skip_reason` says why.
+   * Terminal. The stage never ran; `skip_reason` has the reason.
    *
    * @generated from enum value: STATE_SKIPPED = 7;
    */
@@ -599,48 +616,51 @@ export const StageRun_StateSchema: GenEnum<StageRun_State> = /*@__PURE__*/
   enumDesc(file_pipewright_v1_job, 3, 0);
 
 /**
- * Why a stage has not started. More values may be added.
+ * Why a stage has not started yet. More values may be added.
  *
  * @generated from enum pipewright.v1.StageRun.PendingReason
  */
 export enum StageRun_PendingReason {
   /**
-   * It is not waiting.
+   * It does not wait.
    *
    * @generated from enum value: PENDING_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Stages that it needs are not over.
+   * Stages that it needs have not ended.
    *
    * @generated from enum value: PENDING_REASON_NEEDS = 1;
    */
   NEEDS = 1,
 
   /**
-   * Another job of the pipeline is active and the policy is to queue.
+   * Other jobs of the pipeline are active, and its concurrency policy makes this job
+   * wait.
    *
    * @generated from enum value: PENDING_REASON_CONCURRENCY = 2;
    */
   CONCURRENCY = 2,
 
   /**
-   * No runner with the labels is connected.
+   * No runner that may take the stage is online with its labels. A draining runner may
+   * only take stages of jobs that it has begun. A stage that continues in a workspace
+   * of its job may only run on the runner that has the workspace.
    *
    * @generated from enum value: PENDING_REASON_NO_MATCHING_RUNNER = 3;
    */
   NO_MATCHING_RUNNER = 3,
 
   /**
-   * Every matching runner is busy.
+   * All matching runners are busy.
    *
    * @generated from enum value: PENDING_REASON_RUNNERS_BUSY = 4;
    */
   RUNNERS_BUSY = 4,
 
   /**
-   * Runners with the labels are connected, but none of them can do what the stage does.
+   * Runners with the labels are online, but none of them supports the stage's action.
    *
    * @generated from enum value: PENDING_REASON_NO_CAPABLE_RUNNER = 5;
    */
@@ -674,14 +694,14 @@ export enum StageRun_SkipReason {
   NEEDS_FAILED = 1,
 
   /**
-   * Its condition asked for a failure and there was none.
+   * Its condition is RUN_CONDITION_ON_FAILURE and no stage that it depends on failed.
    *
    * @generated from enum value: SKIP_REASON_CONDITION = 2;
    */
   CONDITION = 2,
 
   /**
-   * The job was cancelled first.
+   * The job was cancelled before the stage started.
    *
    * @generated from enum value: SKIP_REASON_CANCELLED = 3;
    */
@@ -695,27 +715,62 @@ export const StageRun_SkipReasonSchema: GenEnum<StageRun_SkipReason> = /*@__PURE
   enumDesc(file_pipewright_v1_job, 3, 2);
 
 /**
- * Why a stage or a job failed. A failed build is data, never a gRPC error.
+ * The bytes that are missing from the log of a stage, by the reason of their gaps.
+ *
+ * @generated from message pipewright.v1.LogLoss
+ */
+export type LogLoss = Message<"pipewright.v1.LogLoss"> & {
+  /**
+   * Bytes removed because the log exceeded its size limit (REASON_SIZE_LIMIT).
+   *
+   * @generated from field: int64 size_limit_bytes = 1;
+   */
+  sizeLimitBytes: bigint;
+
+  /**
+   * Bytes that the runner dropped or gave up sending (REASON_RUNNER_DROPPED).
+   *
+   * @generated from field: int64 runner_dropped_bytes = 2;
+   */
+  runnerDroppedBytes: bigint;
+
+  /**
+   * Bytes that the server could not store (REASON_NOT_STORED).
+   *
+   * @generated from field: int64 not_stored_bytes = 3;
+   */
+  notStoredBytes: bigint;
+};
+
+/**
+ * Describes the message pipewright.v1.LogLoss.
+ * Use `create(LogLossSchema)` to create a new message.
+ */
+export const LogLossSchema: GenMessage<LogLoss> = /*@__PURE__*/
+  messageDesc(file_pipewright_v1_job, 4);
+
+/**
+ * Why a stage or a job failed. A failed build is data and never a gRPC error.
  *
  * @generated from message pipewright.v1.Failure
  */
 export type Failure = Message<"pipewright.v1.Failure"> & {
   /**
-   * Class of failure.
+   * The class of the failure.
    *
    * @generated from field: pipewright.v1.Failure.Reason reason = 1;
    */
   reason: Failure_Reason;
 
   /**
-   * For people: what happened, and what to do; at most 2 KiB.
+   * A message for people: what happened and what to do. At most 2 KiB.
    *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
-   * The stage that failed; empty where no stage did.
+   * The name of the stage that failed; empty if no stage failed.
    *
    * @generated from field: string stage_name = 3;
    */
@@ -727,10 +782,10 @@ export type Failure = Message<"pipewright.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_pipewright_v1_job, 4);
+  messageDesc(file_pipewright_v1_job, 5);
 
 /**
- * Class of failure. More values may be added.
+ * The class of a failure. More values may be added.
  *
  * @generated from enum pipewright.v1.Failure.Reason
  */
@@ -743,14 +798,14 @@ export enum Failure_Reason {
   UNSPECIFIED = 0,
 
   /**
-   * The command exited with another status than 0, or by a signal.
+   * The command exited with a status other than 0, or was terminated by a signal.
    *
    * @generated from enum value: REASON_COMMAND_FAILED = 1;
    */
   COMMAND_FAILED = 1,
 
   /**
-   * The stage's timeout passed.
+   * The stage exceeded its timeout.
    *
    * @generated from enum value: REASON_TIMED_OUT = 2;
    */
@@ -764,14 +819,17 @@ export enum Failure_Reason {
   CHECKOUT_FAILED = 3,
 
   /**
-   * The runner stopped renewing its lease.
+   * The runner stopped renewing its lease, or the workspace of earlier stages is gone
+   * with its runner. A stage whose runner is lost is attempted once more, unless it is
+   * a TYPE_DEPLOY stage, continues in the lost workspace, or its job is being
+   * cancelled.
    *
    * @generated from enum value: REASON_RUNNER_LOST = 4;
    */
   RUNNER_LOST = 4,
 
   /**
-   * The runner could not start the command.
+   * The runner could not start the command, or stopped it without being asked to.
    *
    * @generated from enum value: REASON_RUNNER_ERROR = 5;
    */
@@ -782,5 +840,5 @@ export enum Failure_Reason {
  * Describes the enum pipewright.v1.Failure.Reason.
  */
 export const Failure_ReasonSchema: GenEnum<Failure_Reason> = /*@__PURE__*/
-  enumDesc(file_pipewright_v1_job, 4, 0);
+  enumDesc(file_pipewright_v1_job, 5, 0);
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pipewright/v1/job_service.proto.
  */
 export const file_pipewright_v1_job_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9waXBld3JpZ2h0L3YxL2pvYl9zZXJ2aWNlLnByb3RvEg1waXBld3JpZ2h0LnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjEKDkdldEpvYlJlc3BvbnNlEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIogBCg9MaXN0Sm9ic1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHcHJvamVjdBgDIAEoCRITCgtwaXBlbGluZV9pZBgEIAEoCRIoCgZzdGF0ZXMYBSADKA4yGC5waXBld3JpZ2h0LnYxLkpvYi5TdGF0ZSJNChBMaXN0Sm9ic1Jlc3BvbnNlEiAKBGpvYnMYASADKAsyEi5waXBld3JpZ2h0LnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkikAEKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSHwoSbGFzdF9zZWVuX3NlcXVlbmNlGAIgASgDSACIAQESNQoSaGVhcnRiZWF0X2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhUKE19sYXN0X3NlZW5fc2VxdWVuY2UirwEKEFdhdGNoSm9iUmVzcG9uc2USLgoIc25hcHNob3QYASABKAsyGi5waXBld3JpZ2h0LnYxLkpvYlNuYXBzaG90SAASLgoGZXZlbnRzGAIgASgLMhwucGlwZXdyaWdodC52MS5Kb2JFdmVudEJhdGNoSAASMAoJaGVhcnRiZWF0GAMgASgLMhsucGlwZXdyaWdodC52MS5Kb2JIZWFydGJlYXRIAEIJCgdwYXlsb2FkIs4BCgtKb2JTbmFwc2hvdBIfCgNqb2IYASABKAsyEi5waXBld3JpZ2h0LnYxLkpvYhIxCgZyZWFzb24YAiABKA4yIS5waXBld3JpZ2h0LnYxLkpvYlNuYXBzaG90LlJlYXNvbiJrCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEgoOUkVBU09OX0lOSVRJQUwQARIaChZSRUFTT05fSElTVE9SWV9UUklNTUVEEAISGQoVUkVBU09OX1NFUVVFTkNFX0FIRUFEEAMiOAoNSm9iRXZlbnRCYXRjaBInCgZldmVudHMYASADKAsyFy5waXBld3JpZ2h0LnYxLkpvYkV2ZW50IvUCCghKb2JFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBwcm9ncmVzc19wZXJjZW50GAMgASgFEjAKC2pvYl9jcmVhdGVkGAQgASgLMhkucGlwZXdyaWdodC52MS5Kb2JDcmVhdGVkSAASMAoLam9iX2NoYW5nZWQYBSABKAsyGS5waXBld3JpZ2h0LnYxLkpvYkNoYW5nZWRIABI7ChFzdGFnZV9ydW5fY2hhbmdlZBgGIAEoCzIeLnBpcGV3cmlnaHQudjEuU3RhZ2VSdW5DaGFuZ2VkSAASOgoQc3RhZ2VfcHJvZ3Jlc3NlZBgHIAEoCzIeLnBpcGV3cmlnaHQudjEuU3RhZ2VQcm9ncmVzc2VkSAASLAoJam9iX2VuZGVkGAggASgLMhcucGlwZXdyaWdodC52MS5Kb2JFbmRlZEgAQggKBmNoYW5nZSItCgpKb2JDcmVhdGVkEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIi0KCkpvYkNoYW5nZWQSHwoDam9iGAEgASgLMhIucGlwZXdyaWdodC52MS5Kb2IiPQoPU3RhZ2VSdW5DaGFuZ2VkEioKCXN0YWdlX3J1bhgBIAEoCzIXLnBpcGV3cmlnaHQudjEuU3RhZ2VSdW4iUAoPU3RhZ2VQcm9ncmVzc2VkEhIKCnN0YWdlX25hbWUYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIYChBwcm9ncmVzc19wZXJjZW50GAMgASgFIisKCEpvYkVuZGVkEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIiUKDEpvYkhlYXJ0YmVhdBIVCg1sYXN0X3NlcXVlbmNlGAEgASgDIn8KE1JlYWRTdGFnZUxvZ1JlcXVlc3QSDgoGam9iX2lkGAEgASgJEhIKCnN0YWdlX25hbWUYAiABKAkSDwoHYXR0ZW1wdBgDIAEoBRIOCgZvZmZzZXQYBCABKAMSEwoLbGltaXRfYnl0ZXMYBSABKAMSDgoGZm9sbG93GAYgASgIIu8BChRSZWFkU3RhZ2VMb2dSZXNwb25zZRITCgtuZXh0X29mZnNldBgBIAEoAxIoCgVjaHVuaxgCIAEoCzIXLnBpcGV3cmlnaHQudjEuTG9nQ2h1bmtIABIkCgNnYXAYAyABKAsyFS5waXBld3JpZ2h0LnYxLkxvZ0dhcEgAEjAKCWhlYXJ0YmVhdBgEIAEoCzIbLnBpcGV3cmlnaHQudjEuTG9nSGVhcnRiZWF0SAASJAoDZW5kGAUgASgLMhUucGlwZXdyaWdodC52MS5Mb2dFbmRIABIPCgdhdHRlbXB0GAYgASgFQgkKB3BheWxvYWQiKAoITG9nQ2h1bmsSDgoGb2Zmc2V0GAEgASgDEgwKBGRhdGEYAiABKAwi4AEKBkxvZ0dhcBIUCgxzdGFydF9vZmZzZXQYASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIsCgZyZWFzb24YAyABKA4yHC5waXBld3JpZ2h0LnYxLkxvZ0dhcC5SZWFzb24ifgoGUmVhc29uEhYKElJFQVNPTl9VTlNQRUNJRklFRBAAEhUKEVJFQVNPTl9TSVpFX0xJTUlUEAESEgoOUkVBU09OX0VYUElSRUQQAhIWChJSRUFTT05fUlVOTkVSX0xPU1QQAxIZChVSRUFTT05fUlVOTkVSX0RST1BQRUQQBCIOCgxMb2dIZWFydGJlYXQiHAoGTG9nRW5kEhIKCnNpemVfYnl0ZXMYASABKAMiMgoQQ2FuY2VsSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIjQKEUNhbmNlbEpvYlJlc3BvbnNlEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIrkBCg9SZXRyeUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEjMKBXNjb3BlGAIgASgOMiQucGlwZXdyaWdodC52MS5SZXRyeUpvYlJlcXVlc3QuU2NvcGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJNCgVTY29wZRIVChFTQ09QRV9VTlNQRUNJRklFRBAAEhQKEFNDT1BFX0FMTF9TVEFHRVMQARIXChNTQ09QRV9GQUlMRURfU1RBR0VTEAIiMwoQUmV0cnlKb2JSZXNwb25zZRIfCgNqb2IYASABKAsyEi5waXBld3JpZ2h0LnYxLkpvYjLnAwoKSm9iU2VydmljZRJFCgZHZXRKb2ISHC5waXBld3JpZ2h0LnYxLkdldEpvYlJlcXVlc3QaHS5waXBld3JpZ2h0LnYxLkdldEpvYlJlc3BvbnNlEksKCExpc3RKb2JzEh4ucGlwZXdyaWdodC52MS5MaXN0Sm9ic1JlcXVlc3QaHy5waXBld3JpZ2h0LnYxLkxpc3RKb2JzUmVzcG9uc2USTQoIV2F0Y2hKb2ISHi5waXBld3JpZ2h0LnYxLldhdGNoSm9iUmVxdWVzdBofLnBpcGV3cmlnaHQudjEuV2F0Y2hKb2JSZXNwb25zZTABElkKDFJlYWRTdGFnZUxvZxIiLnBpcGV3cmlnaHQudjEuUmVhZFN0YWdlTG9nUmVxdWVzdBojLnBpcGV3cmlnaHQudjEuUmVhZFN0YWdlTG9nUmVzcG9uc2UwARJOCglDYW5jZWxKb2ISHy5waXBld3JpZ2h0LnYxLkNhbmNlbEpvYlJlcXVlc3QaIC5waXBld3JpZ2h0LnYxLkNhbmNlbEpvYlJlc3BvbnNlEksKCFJldHJ5Sm9iEh4ucGlwZXdyaWdodC52MS5SZXRyeUpvYlJlcXVlc3QaHy5waXBld3JpZ2h0LnYxLlJldHJ5Sm9iUmVzcG9uc2VCXAoQaW8ucGlwZXdyaWdodC52MVABWkZnaXRodWIuY29tL3BpcGV3cmlnaHQvcGlwZXdyaWdodC9jbGllbnRzL2dvL3BpcGV3cmlnaHQvdjE7cGlwZXdyaWdodHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_pipewright_v1_job]);
+  fileDesc("Ch9waXBld3JpZ2h0L3YxL2pvYl9zZXJ2aWNlLnByb3RvEg1waXBld3JpZ2h0LnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjEKDkdldEpvYlJlc3BvbnNlEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIogBCg9MaXN0Sm9ic1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHcHJvamVjdBgDIAEoCRITCgtwaXBlbGluZV9pZBgEIAEoCRIoCgZzdGF0ZXMYBSADKA4yGC5waXBld3JpZ2h0LnYxLkpvYi5TdGF0ZSJNChBMaXN0Sm9ic1Jlc3BvbnNlEiAKBGpvYnMYASADKAsyEi5waXBld3JpZ2h0LnYxLkpvYhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkikAEKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSHwoSbGFzdF9zZWVuX3NlcXVlbmNlGAIgASgDSACIAQESNQoSaGVhcnRiZWF0X2ludGVydmFsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhUKE19sYXN0X3NlZW5fc2VxdWVuY2UirwEKEFdhdGNoSm9iUmVzcG9uc2USLgoIc25hcHNob3QYASABKAsyGi5waXBld3JpZ2h0LnYxLkpvYlNuYXBzaG90SAASLgoGZXZlbnRzGAIgASgLMhwucGlwZXdyaWdodC52MS5Kb2JFdmVudEJhdGNoSAASMAoJaGVhcnRiZWF0GAMgASgLMhsucGlwZXdyaWdodC52MS5Kb2JIZWFydGJlYXRIAEIJCgdwYXlsb2FkIs4BCgtKb2JTbmFwc2hvdBIfCgNqb2IYASABKAsyEi5waXBld3JpZ2h0LnYxLkpvYhIxCgZyZWFzb24YAiABKA4yIS5waXBld3JpZ2h0LnYxLkpvYlNuYXBzaG90LlJlYXNvbiJrCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASEgoOUkVBU09OX0lOSVRJQUwQARIaChZSRUFTT05fSElTVE9SWV9UUklNTUVEEAISGQoVUkVBU09OX1NFUVVFTkNFX0FIRUFEEAMiOAoNSm9iRXZlbnRCYXRjaBInCgZldmVudHMYASADKAsyFy5waXBld3JpZ2h0LnYxLkpvYkV2ZW50IvUCCghKb2JFdmVudBIQCghzZXF1ZW5jZRgBIAEoAxIoCgR0aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBwcm9ncmVzc19wZXJjZW50GAMgASgFEjAKC2pvYl9jcmVhdGVkGAQgASgLMhkucGlwZXdyaWdodC52MS5Kb2JDcmVhdGVkSAASMAoLam9iX2NoYW5nZWQYBSABKAsyGS5waXBld3JpZ2h0LnYxLkpvYkNoYW5nZWRIABI7ChFzdGFnZV9ydW5fY2hhbmdlZBgGIAEoCzIeLnBpcGV3cmlnaHQudjEuU3RhZ2VSdW5DaGFuZ2VkSAASOgoQc3RhZ2VfcHJvZ3Jlc3NlZBgHIAEoCzIeLnBpcGV3cmlnaHQudjEuU3RhZ2VQcm9ncmVzc2VkSAASLAoJam9iX2VuZGVkGAggASgLMhcucGlwZXdyaWdodC52MS5Kb2JFbmRlZEgAQggKBmNoYW5nZSItCgpKb2JDcmVhdGVkEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIi0KCkpvYkNoYW5nZWQSHwoDam9iGAEgASgLMhIucGlwZXdyaWdodC52MS5Kb2IiPQoPU3RhZ2VSdW5DaGFuZ2VkEioKCXN0YWdlX3J1bhgBIAEoCzIXLnBpcGV3cmlnaHQudjEuU3RhZ2VSdW4iUAoPU3RhZ2VQcm9ncmVzc2VkEhIKCnN0YWdlX25hbWUYASABKAkSDwoHYXR0ZW1wdBgCIAEoBRIYChBwcm9ncmVzc19wZXJjZW50GAMgASgFIisKCEpvYkVuZGVkEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIiUKDEpvYkhlYXJ0YmVhdBIVCg1sYXN0X3NlcXVlbmNlGAEgASgDIn8KE1JlYWRTdGFnZUxvZ1JlcXVlc3QSDgoGam9iX2lkGAEgASgJEhIKCnN0YWdlX25hbWUYAiABKAkSDwoHYXR0ZW1wdBgDIAEoBRIOCgZvZmZzZXQYBCABKAMSEwoLbGltaXRfYnl0ZXMYBSABKAMSDgoGZm9sbG93GAYgASgIIu8BChRSZWFkU3RhZ2VMb2dSZXNwb25zZRITCgtuZXh0X29mZnNldBgBIAEoAxIoCgVjaHVuaxgCIAEoCzIXLnBpcGV3cmlnaHQudjEuTG9nQ2h1bmtIABIkCgNnYXAYAyABKAsyFS5waXBld3JpZ2h0LnYxLkxvZ0dhcEgAEjAKCWhlYXJ0YmVhdBgEIAEoCzIbLnBpcGV3cmlnaHQudjEuTG9nSGVhcnRiZWF0SAASJAoDZW5kGAUgASgLMhUucGlwZXdyaWdodC52MS5Mb2dFbmRIABIPCgdhdHRlbXB0GAYgASgFQgkKB3BheWxvYWQiKAoITG9nQ2h1bmsSDgoGb2Zmc2V0GAEgASgDEgwKBGRhdGEYAiABKAwi+AEKBkxvZ0dhcBIUCgxzdGFydF9vZmZzZXQYASABKAMSEgoKZW5kX29mZnNldBgCIAEoAxIsCgZyZWFzb24YAyABKA4yHC5waXBld3JpZ2h0LnYxLkxvZ0dhcC5SZWFzb24ilQEKBlJlYXNvbhIWChJSRUFTT05fVU5TUEVDSUZJRUQQABIVChFSRUFTT05fU0laRV9MSU1JVBABEhIKDlJFQVNPTl9FWFBJUkVEEAISFgoSUkVBU09OX1JVTk5FUl9MT1NUEAMSGQoVUkVBU09OX1JVTk5FUl9EUk9QUEVEEAQSFQoRUkVBU09OX05PVF9TVE9SRUQQBSIOCgxMb2dIZWFydGJlYXQiHAoGTG9nRW5kEhIKCnNpemVfYnl0ZXMYASABKAMiMgoQQ2FuY2VsSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIjQKEUNhbmNlbEpvYlJlc3BvbnNlEh8KA2pvYhgBIAEoCzISLnBpcGV3cmlnaHQudjEuSm9iIrkBCg9SZXRyeUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEjMKBXNjb3BlGAIgASgOMiQucGlwZXdyaWdodC52MS5SZXRyeUpvYlJlcXVlc3QuU2NvcGUSEgoKcmVxdWVzdF9pZBgDIAEoCSJNCgVTY29wZRIVChFTQ09QRV9VTlNQRUNJRklFRBAAEhQKEFNDT1BFX0FMTF9TVEFHRVMQARIXChNTQ09QRV9GQUlMRURfU1RBR0VTEAIiMwoQUmV0cnlKb2JSZXNwb25zZRIfCgNqb2IYASABKAsyEi5waXBld3JpZ2h0LnYxLkpvYjLnAwoKSm9iU2VydmljZRJFCgZHZXRKb2ISHC5waXBld3JpZ2h0LnYxLkdldEpvYlJlcXVlc3QaHS5waXBld3JpZ2h0LnYxLkdldEpvYlJlc3BvbnNlEksKCExpc3RKb2JzEh4ucGlwZXdyaWdodC52MS5MaXN0Sm9ic1JlcXVlc3QaHy5waXBld3JpZ2h0LnYxLkxpc3RKb2JzUmVzcG9uc2USTQoIV2F0Y2hKb2ISHi5waXBld3JpZ2h0LnYxLldhdGNoSm9iUmVxdWVzdBofLnBpcGV3cmlnaHQudjEuV2F0Y2hKb2JSZXNwb25zZTABElkKDFJlYWRTdGFnZUxvZxIiLnBpcGV3cmlnaHQudjEuUmVhZFN0YWdlTG9nUmVxdWVzdBojLnBpcGV3cmlnaHQudjEuUmVhZFN0YWdlTG9nUmVzcG9uc2UwARJOCglDYW5jZWxKb2ISHy5waXBld3JpZ2h0LnYxLkNhbmNlbEpvYlJlcXVlc3QaIC5waXBld3JpZ2h0LnYxLkNhbmNlbEpvYlJlc3BvbnNlEksKCFJldHJ5Sm9iEh4ucGlwZXdyaWdodC52MS5SZXRyeUpvYlJlcXVlc3QaHy5waXBld3JpZ2h0LnYxLlJldHJ5Sm9iUmVzcG9uc2VCXAoQaW8ucGlwZXdyaWdodC52MVABWkZnaXRodWIuY29tL3BpcGV3cmlnaHQvcGlwZXdyaWdodC9jbGllbnRzL2dvL3BpcGV3cmlnaHQvdjE7cGlwZXdyaWdodHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_pipewright_v1_job]);
 
 /**
  * Request of GetJob.
@@ -23,7 +23,7 @@ export const file_pipewright_v1_job_service: GenFile = /*@__PURE__*/
  */
 export type GetJobRequest = Message<"pipewright.v1.GetJobRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the job.
    *
    * @generated from field: string job_id = 1;
    */
@@ -65,35 +65,38 @@ export const GetJobResponseSchema: GenMessage<GetJobResponse> = /*@__PURE__*/
  */
 export type ListJobsRequest = Message<"pipewright.v1.ListJobsRequest"> & {
   /**
-   * At most this many, 50 when 0, coerced down to 1000; negative is refused.
+   * Optional. Maximum number of jobs to return: 50 when 0; values above 1000 are coerced
+   * to 1000; negative values are rejected.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * From the page before, with the same filters; empty for the first page.
+   * Optional. `next_page_token` of the previous page; empty for the first page. The
+   * filters must be those of the previous request, else the call fails with
+   * INVALID_ARGUMENT, reason PAGE_TOKEN_MISMATCH.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only this project.
+   * Optional. Filter: only jobs of this project.
    *
    * @generated from field: string project = 3;
    */
   project: string;
 
   /**
-   * Only this pipeline.
+   * Optional. Filter: only jobs of this pipeline.
    *
    * @generated from field: string pipeline_id = 4;
    */
   pipelineId: string;
 
   /**
-   * Only these states; all when empty.
+   * Optional. Filter: only jobs in one of these states; all states when empty.
    *
    * @generated from field: repeated pipewright.v1.Job.State states = 5;
    */
@@ -114,14 +117,14 @@ export const ListJobsRequestSchema: GenMessage<ListJobsRequest> = /*@__PURE__*/
  */
 export type ListJobsResponse = Message<"pipewright.v1.ListJobsResponse"> & {
   /**
-   * One page; may be shorter than asked for before the last one.
+   * One page. A page that is not the last may have fewer entries than requested.
    *
    * @generated from field: repeated pipewright.v1.Job jobs = 1;
    */
   jobs: Job[];
 
   /**
-   * Empty on the last page, and only there.
+   * Token of the next page. Empty on the last page and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -142,21 +145,23 @@ export const ListJobsResponseSchema: GenMessage<ListJobsResponse> = /*@__PURE__*
  */
 export type WatchJobRequest = Message<"pipewright.v1.WatchJobRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the job.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * Sequence of the last event already seen. Unset: start with a snapshot.
+   * Optional. The sequence of the last event that the client has seen; 0 for none. If
+   * unset, the stream starts with a snapshot. Must not be negative.
    *
    * @generated from field: optional int64 last_seen_sequence = 2;
    */
   lastSeenSequence?: bigint | undefined;
 
   /**
-   * Silence after which a heartbeat is sent: 15 s when unset, 1 s to 60 s.
+   * Optional. Time without a message after which the server sends a heartbeat: 1 s to 60
+   * s; 15 s when unset.
    *
    * @generated from field: google.protobuf.Duration heartbeat_interval = 3;
    */
@@ -177,13 +182,13 @@ export const WatchJobRequestSchema: GenMessage<WatchJobRequest> = /*@__PURE__*/
  */
 export type WatchJobResponse = Message<"pipewright.v1.WatchJobResponse"> & {
   /**
-   * What it carries. Ignore a payload that you do not know.
+   * The content of the message. Ignore an unknown payload.
    *
    * @generated from oneof pipewright.v1.WatchJobResponse.payload
    */
   payload: {
     /**
-     * The whole job; replaces what is known.
+     * The whole job. It replaces what the client knows.
      *
      * @generated from field: pipewright.v1.JobSnapshot snapshot = 1;
      */
@@ -191,7 +196,7 @@ export type WatchJobResponse = Message<"pipewright.v1.WatchJobResponse"> & {
     case: "snapshot";
   } | {
     /**
-     * Events in order; a reader that fell behind gets longer batches.
+     * Events in order. A slow consumer gets larger batches.
      *
      * @generated from field: pipewright.v1.JobEventBatch events = 2;
      */
@@ -199,7 +204,7 @@ export type WatchJobResponse = Message<"pipewright.v1.WatchJobResponse"> & {
     case: "events";
   } | {
     /**
-     * Nothing happened.
+     * There is no new event.
      *
      * @generated from field: pipewright.v1.JobHeartbeat heartbeat = 3;
      */
@@ -229,7 +234,7 @@ export type JobSnapshot = Message<"pipewright.v1.JobSnapshot"> & {
   job?: Job | undefined;
 
   /**
-   * Why it was sent.
+   * Why the snapshot was sent.
    *
    * @generated from field: pipewright.v1.JobSnapshot.Reason reason = 2;
    */
@@ -257,21 +262,21 @@ export enum JobSnapshot_Reason {
   UNSPECIFIED = 0,
 
   /**
-   * The request asked for none to be left out.
+   * The request has no `last_seen_sequence`.
    *
    * @generated from enum value: REASON_INITIAL = 1;
    */
   INITIAL = 1,
 
   /**
-   * The events asked for are no longer kept.
+   * The requested events are no longer retained.
    *
    * @generated from enum value: REASON_HISTORY_TRIMMED = 2;
    */
   HISTORY_TRIMMED = 2,
 
   /**
-   * The sequence asked for is ahead of the job.
+   * The requested sequence is ahead of the job.
    *
    * @generated from enum value: REASON_SEQUENCE_AHEAD = 3;
    */
@@ -285,13 +290,13 @@ export const JobSnapshot_ReasonSchema: GenEnum<JobSnapshot_Reason> = /*@__PURE__
   enumDesc(file_pipewright_v1_job_service, 6, 0);
 
 /**
- * Consecutive events.
+ * A batch of consecutive events.
  *
  * @generated from message pipewright.v1.JobEventBatch
  */
 export type JobEventBatch = Message<"pipewright.v1.JobEventBatch"> & {
   /**
-   * At least one; sequences go up by one.
+   * At least one event. Sequences increase by one.
    *
    * @generated from field: repeated pipewright.v1.JobEvent events = 1;
    */
@@ -312,34 +317,34 @@ export const JobEventBatchSchema: GenMessage<JobEventBatch> = /*@__PURE__*/
  */
 export type JobEvent = Message<"pipewright.v1.JobEvent"> & {
   /**
-   * 1 for the first event of the job.
+   * The sequence number of the event: 1 for the first event of the job.
    *
    * @generated from field: int64 sequence = 1;
    */
   sequence: bigint;
 
   /**
-   * When it happened.
+   * The time of the change.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * The job's progress after it.
+   * The progress of the job after the change, 0 to 100.
    *
    * @generated from field: int32 progress_percent = 3;
    */
   progressPercent: number;
 
   /**
-   * What changed. Ignore a change that you do not know, but count its sequence.
+   * What changed. Ignore an unknown change, but count its sequence as seen.
    *
    * @generated from oneof pipewright.v1.JobEvent.change
    */
   change: {
     /**
-     * The job was made. Always event 1.
+     * The job was created. Always event 1.
      *
      * @generated from field: pipewright.v1.JobCreated job_created = 4;
      */
@@ -355,7 +360,7 @@ export type JobEvent = Message<"pipewright.v1.JobEvent"> & {
     case: "jobChanged";
   } | {
     /**
-     * A stage run, given whole.
+     * A stage run changed. The event has the whole stage run.
      *
      * @generated from field: pipewright.v1.StageRunChanged stage_run_changed = 6;
      */
@@ -363,7 +368,7 @@ export type JobEvent = Message<"pipewright.v1.JobEvent"> & {
     case: "stageRunChanged";
   } | {
     /**
-     * A stage run's progress; at most one event per whole percent.
+     * The progress of a stage run changed. At most one event per whole percent.
      *
      * @generated from field: pipewright.v1.StageProgressed stage_progressed = 7;
      */
@@ -371,7 +376,7 @@ export type JobEvent = Message<"pipewright.v1.JobEvent"> & {
     case: "stageProgressed";
   } | {
     /**
-     * The job is over. Always the last event.
+     * The job ended. Always the last event.
      *
      * @generated from field: pipewright.v1.JobEnded job_ended = 8;
      */
@@ -388,13 +393,13 @@ export const JobEventSchema: GenMessage<JobEvent> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 8);
 
 /**
- * The job was made.
+ * Event: the job was created.
  *
  * @generated from message pipewright.v1.JobCreated
  */
 export type JobCreated = Message<"pipewright.v1.JobCreated"> & {
   /**
-   * The job, whole.
+   * The whole job.
    *
    * @generated from field: pipewright.v1.Job job = 1;
    */
@@ -409,7 +414,7 @@ export const JobCreatedSchema: GenMessage<JobCreated> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 9);
 
 /**
- * The job itself changed.
+ * Event: the job itself changed.
  *
  * @generated from message pipewright.v1.JobChanged
  */
@@ -430,7 +435,7 @@ export const JobChangedSchema: GenMessage<JobChanged> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 10);
 
 /**
- * A stage run changed.
+ * Event: a stage run changed.
  *
  * @generated from message pipewright.v1.StageRunChanged
  */
@@ -451,27 +456,27 @@ export const StageRunChangedSchema: GenMessage<StageRunChanged> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 11);
 
 /**
- * A running stage moved on.
+ * Event: a running stage made progress.
  *
  * @generated from message pipewright.v1.StageProgressed
  */
 export type StageProgressed = Message<"pipewright.v1.StageProgressed"> & {
   /**
-   * Which stage.
+   * The name of the stage.
    *
    * @generated from field: string stage_name = 1;
    */
   stageName: string;
 
   /**
-   * Which attempt at it.
+   * The number of the attempt.
    *
    * @generated from field: int32 attempt = 2;
    */
   attempt: number;
 
   /**
-   * 0 to 100.
+   * The progress of the attempt, 0 to 100.
    *
    * @generated from field: int32 progress_percent = 3;
    */
@@ -486,13 +491,13 @@ export const StageProgressedSchema: GenMessage<StageProgressed> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 12);
 
 /**
- * The job is over.
+ * Event: the job ended.
  *
  * @generated from message pipewright.v1.JobEnded
  */
 export type JobEnded = Message<"pipewright.v1.JobEnded"> & {
   /**
-   * The job, whole and final.
+   * The whole job in its final state.
    *
    * @generated from field: pipewright.v1.Job job = 1;
    */
@@ -507,13 +512,13 @@ export const JobEndedSchema: GenMessage<JobEnded> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 13);
 
 /**
- * Nothing happened for a while.
+ * A heartbeat: there was no event for a while.
  *
  * @generated from message pipewright.v1.JobHeartbeat
  */
 export type JobHeartbeat = Message<"pipewright.v1.JobHeartbeat"> & {
   /**
-   * Every event up to this sequence was sent.
+   * All events up to this sequence have been sent.
    *
    * @generated from field: int64 last_sequence = 1;
    */
@@ -534,42 +539,45 @@ export const JobHeartbeatSchema: GenMessage<JobHeartbeat> = /*@__PURE__*/
  */
 export type ReadStageLogRequest = Message<"pipewright.v1.ReadStageLogRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the job.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * Required. The stage need not have started.
+   * Required. The name of the stage, 1 to 64 characters. The stage need not have
+   * started.
    *
    * @generated from field: string stage_name = 2;
    */
   stageName: string;
 
   /**
-   * Attempt at the stage; the newest when 0.
+   * Optional. The attempt at the stage; the newest when 0. Must not be negative.
    *
    * @generated from field: int32 attempt = 3;
    */
   attempt: number;
 
   /**
-   * First byte wanted; a negative number counts from the end.
+   * Optional. The offset of the first byte to read. A negative offset counts from the
+   * current end of the log; one that is before the start of the log reads from 0.
    *
    * @generated from field: int64 offset = 4;
    */
   offset: bigint;
 
   /**
-   * Stop after this many bytes; no limit when 0.
+   * Optional. The stream ends after this many bytes; no limit when 0. Gaps do not count.
+   * Must not be negative.
    *
    * @generated from field: int64 limit_bytes = 5;
    */
   limitBytes: bigint;
 
   /**
-   * Wait for more until the stage is over.
+   * Optional. If true, waits for more bytes until the attempt has ended.
    *
    * @generated from field: bool follow = 6;
    */
@@ -590,14 +598,14 @@ export const ReadStageLogRequestSchema: GenMessage<ReadStageLogRequest> = /*@__P
  */
 export type ReadStageLogResponse = Message<"pipewright.v1.ReadStageLogResponse"> & {
   /**
-   * Where to resume: the byte after what was sent.
+   * The offset to resume at: that of the byte after those sent.
    *
    * @generated from field: int64 next_offset = 1;
    */
   nextOffset: bigint;
 
   /**
-   * What it carries. Ignore a payload that you do not know.
+   * The content of the message. Ignore an unknown payload.
    *
    * @generated from oneof pipewright.v1.ReadStageLogResponse.payload
    */
@@ -611,7 +619,7 @@ export type ReadStageLogResponse = Message<"pipewright.v1.ReadStageLogResponse">
     case: "chunk";
   } | {
     /**
-     * Bytes that are not kept.
+     * A range of bytes that is not available.
      *
      * @generated from field: pipewright.v1.LogGap gap = 3;
      */
@@ -619,7 +627,8 @@ export type ReadStageLogResponse = Message<"pipewright.v1.ReadStageLogResponse">
     case: "gap";
   } | {
     /**
-     * Follows what was there at the start, and then every 15 s of silence.
+     * Sent only with `follow`: after the bytes that existed at the start, and then after
+     * every 15 s without a message.
      *
      * @generated from field: pipewright.v1.LogHeartbeat heartbeat = 4;
      */
@@ -636,7 +645,7 @@ export type ReadStageLogResponse = Message<"pipewright.v1.ReadStageLogResponse">
   } | { case: undefined; value?: undefined };
 
   /**
-   * The attempt that this log is of; the same in every message of a stream.
+   * The attempt whose log this is; the same in every message of a stream.
    *
    * @generated from field: int32 attempt = 6;
    */
@@ -651,20 +660,20 @@ export const ReadStageLogResponseSchema: GenMessage<ReadStageLogResponse> = /*@_
   messageDesc(file_pipewright_v1_job_service, 16);
 
 /**
- * Bytes of a log. Standard output and standard error as the command wrote them.
+ * Bytes of a log: standard output and standard error as the command wrote them.
  *
  * @generated from message pipewright.v1.LogChunk
  */
 export type LogChunk = Message<"pipewright.v1.LogChunk"> & {
   /**
-   * Offset of the first byte.
+   * The offset of the first byte.
    *
    * @generated from field: int64 offset = 1;
    */
   offset: bigint;
 
   /**
-   * 1 byte to 64 KiB; any bytes, not only UTF-8; never cut for lines.
+   * 1 byte to 64 KiB. Arbitrary bytes, not necessarily UTF-8, not split at line ends.
    *
    * @generated from field: bytes data = 2;
    */
@@ -679,27 +688,27 @@ export const LogChunkSchema: GenMessage<LogChunk> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 17);
 
 /**
- * A range of a log that is not kept.
+ * A range of a log that is not available.
  *
  * @generated from message pipewright.v1.LogGap
  */
 export type LogGap = Message<"pipewright.v1.LogGap"> & {
   /**
-   * First byte missing.
+   * The offset of the first missing byte.
    *
    * @generated from field: int64 start_offset = 1;
    */
   startOffset: bigint;
 
   /**
-   * First byte after the gap.
+   * The offset of the first byte after the gap.
    *
    * @generated from field: int64 end_offset = 2;
    */
   endOffset: bigint;
 
   /**
-   * Why.
+   * Why the bytes are missing.
    *
    * @generated from field: pipewright.v1.LogGap.Reason reason = 3;
    */
@@ -714,7 +723,7 @@ export const LogGapSchema: GenMessage<LogGap> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 18);
 
 /**
- * Why. More values may be added.
+ * Why bytes are missing. More values may be added.
  *
  * @generated from enum pipewright.v1.LogGap.Reason
  */
@@ -727,7 +736,7 @@ export enum LogGap_Reason {
   UNSPECIFIED = 0,
 
   /**
-   * The log grew past its limit: its head and its tail are kept.
+   * The log exceeded its size limit. Its head and its tail are kept.
    *
    * @generated from enum value: REASON_SIZE_LIMIT = 1;
    */
@@ -741,18 +750,27 @@ export enum LogGap_Reason {
   EXPIRED = 2,
 
   /**
-   * The runner was lost before it had sent these bytes.
+   * The runner was lost before it sent these bytes.
    *
    * @generated from enum value: REASON_RUNNER_LOST = 3;
    */
   RUNNER_LOST = 3,
 
   /**
-   * The runner could not keep these bytes until they were taken.
+   * The runner could not buffer these bytes until the server accepted them, or gave up
+   * sending them.
    *
    * @generated from enum value: REASON_RUNNER_DROPPED = 4;
    */
   RUNNER_DROPPED = 4,
+
+  /**
+   * The server could not store these bytes, or lost them: the disk of its log directory
+   * was full or failed, or the directory was removed.
+   *
+   * @generated from enum value: REASON_NOT_STORED = 5;
+   */
+  NOT_STORED = 5,
 }
 
 /**
@@ -762,7 +780,7 @@ export const LogGap_ReasonSchema: GenEnum<LogGap_Reason> = /*@__PURE__*/
   enumDesc(file_pipewright_v1_job_service, 18, 0);
 
 /**
- * Nothing was written for a while.
+ * A heartbeat: nothing was written to the log for a while.
  *
  * @generated from message pipewright.v1.LogHeartbeat
  */
@@ -777,13 +795,13 @@ export const LogHeartbeatSchema: GenMessage<LogHeartbeat> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_job_service, 19);
 
 /**
- * The log is complete.
+ * The end of a complete log.
  *
  * @generated from message pipewright.v1.LogEnd
  */
 export type LogEnd = Message<"pipewright.v1.LogEnd"> & {
   /**
-   * Its size.
+   * The size of the log in bytes.
    *
    * @generated from field: int64 size_bytes = 1;
    */
@@ -804,14 +822,15 @@ export const LogEndSchema: GenMessage<LogEnd> = /*@__PURE__*/
  */
 export type CancelJobRequest = Message<"pipewright.v1.CancelJobRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the job.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * For people, at most 512 characters.
+   * Optional. The reason, for people: at most 512 characters, no control characters
+   * except line feeds and tabs, no invisible characters.
    *
    * @generated from field: string reason = 2;
    */
@@ -832,7 +851,7 @@ export const CancelJobRequestSchema: GenMessage<CancelJobRequest> = /*@__PURE__*
  */
 export type CancelJobResponse = Message<"pipewright.v1.CancelJobResponse"> & {
   /**
-   * The job, CANCELLING or CANCELLED.
+   * The job, in STATE_CANCELLING or STATE_CANCELLED.
    *
    * @generated from field: pipewright.v1.Job job = 1;
    */
@@ -853,21 +872,21 @@ export const CancelJobResponseSchema: GenMessage<CancelJobResponse> = /*@__PURE_
  */
 export type RetryJobRequest = Message<"pipewright.v1.RetryJobRequest"> & {
   /**
-   * Required: a terminal job.
+   * Required. The ID of the job to retry. It must be in a terminal state.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * Which stages run again.
+   * Optional. Which stages run again.
    *
    * @generated from field: pipewright.v1.RetryJobRequest.Scope scope = 2;
    */
   scope: RetryJobRequest_Scope;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest.
    *
    * @generated from field: string request_id = 3;
    */
@@ -895,15 +914,15 @@ export enum RetryJobRequest_Scope {
   UNSPECIFIED = 0,
 
   /**
-   * All of them.
+   * All stages.
    *
    * @generated from enum value: SCOPE_ALL_STAGES = 1;
    */
   ALL_STAGES = 1,
 
   /**
-   * Those that did not succeed, and all that depend on one of those. A stage
-   * that was skipped by its own condition is as it should be and is carried over.
+   * Stages that did not succeed, and all stages that depend on one of them. A stage
+   * skipped with SKIP_REASON_CONDITION counts as successful and is carried over.
    *
    * @generated from enum value: SCOPE_FAILED_STAGES = 2;
    */
@@ -938,7 +957,11 @@ export const RetryJobResponseSchema: GenMessage<RetryJobResponse> = /*@__PURE__*
   messageDesc(file_pipewright_v1_job_service, 24);
 
 /**
- * Follows and steers jobs.
+ * Reads, watches, cancels and retries jobs.
+ *
+ * A job in a project that the caller cannot see returns NOT_FOUND, reason
+ * JOB_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT, reason
+ * INVALID_FIELDS.
  *
  * @generated from service pipewright.v1.JobService
  */
@@ -954,7 +977,8 @@ export const JobService: GenService<{
     output: typeof GetJobResponseSchema;
   },
   /**
-   * Lists jobs without their stage runs, newest first.
+   * Lists jobs without their stage runs, newest first. Jobs that the caller cannot see
+   * are omitted.
    *
    * @generated from rpc pipewright.v1.JobService.ListJobs
    */
@@ -964,27 +988,30 @@ export const JobService: GenService<{
     output: typeof ListJobsResponseSchema;
   },
   /**
-   * Streams a job's progress, from any point of its past until it ends.
+   * Streams the progress of a job, from any point in its history until it ends.
    *
-   * 1. Every change of a job is an event, numbered 1, 2, 3, ... without gaps;
-   *    event 1 is JobCreated. Folded in order, events give the job.
-   * 2. Without `last_seen_sequence` the first message is a snapshot of the job
-   *    as of sequence S, then come events S+1, S+2, ... With it come events
-   *    from `last_seen_sequence` + 1 on, 0 for all of them. Where those are no
-   *    longer kept, or the number is ahead of the job, a snapshot says so.
-   * 3. A heartbeat follows the backlog, and then every silent interval. After
-   *    three missed ones a client reconnects.
-   * 4. JobEnded is the last event of a job; then the stream ends with OK. OK
-   *    means: the client has received, here or before, JobEnded or a snapshot
-   *    of the ended job.
-   * 5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and
-   *    UNIMPLEMENTED are final. Any other end can be resumed with the sequence
-   *    of the last event seen. An open stream keeps its job from expiring.
-   * 6. A slow reader slows nobody, loses nothing and is never dropped for it.
+   * 1. Every change of a job is an event. Events have the sequence numbers 1, 2, 3, ...
+   *    without gaps. Event 1 is JobCreated. Applied in order, the events yield the job.
+   * 2. Without `last_seen_sequence`, the first message is a snapshot of the job as of
+   *    sequence S, followed by the events S+1, S+2, ... With it, the stream starts with
+   *    event `last_seen_sequence` + 1; 0 requests all events. If these events are no
+   *    longer retained, or the number is ahead of the job, a snapshot is sent first and
+   *    its `reason` says so.
+   * 3. The server sends a heartbeat after the backlog, and then whenever no message was
+   *    sent for `heartbeat_interval`. A client that misses three heartbeats reconnects.
+   * 4. JobEnded is the last event of a job. The stream then ends with OK. OK means that
+   *    the client has received JobEnded or a snapshot of the ended job, on this stream
+   *    or before.
+   * 5. NOT_FOUND, PERMISSION_DENIED, UNAUTHENTICATED, INVALID_ARGUMENT and UNIMPLEMENTED
+   *    are final. After any other error, resume with the sequence of the last event
+   *    seen. An open stream keeps its job from expiring.
+   * 6. Backpressure: a slow consumer does not block others, misses no events, and is not
+   *    disconnected for being slow.
    *
-   * To resume without gap or repeat: on a snapshot replace what is known; on an
-   * event drop it if its sequence is not above the last, apply it if it is the
-   * next, reconnect if it is further.
+   * To resume without gaps or duplicates: On a snapshot, replace the known job. Ignore
+   * an event whose sequence is not greater than the last one seen. Apply an event whose
+   * sequence is the next one. Reconnect if the sequence of an event is greater than
+   * that.
    *
    * @generated from rpc pipewright.v1.JobService.WatchJob
    */
@@ -994,10 +1021,12 @@ export const JobService: GenService<{
     output: typeof WatchJobResponseSchema;
   },
   /**
-   * Streams the log of one attempt at a stage by byte offset, from any point, to
-   * its present end or, following, until the attempt is over. Resume with the
-   * `attempt` and `next_offset` of the last message. LogEnd comes whenever the
-   * end of a complete log is reached. An offset past the end is OUT_OF_RANGE.
+   * Streams the log of one attempt at a stage by byte offset. The stream starts at any
+   * offset. It ends at the current end of the log or, with `follow`, when the attempt
+   * has ended. To resume, send the `attempt` and `next_offset` of the last message.
+   * LogEnd is sent whenever the end of a complete log is reached. Fails with
+   * OUT_OF_RANGE, reason OFFSET_PAST_END, if the offset is past the end of the log, and
+   * with NOT_FOUND, reason STAGE_NOT_FOUND, if the job has no such stage or attempt.
    *
    * @generated from rpc pipewright.v1.JobService.ReadStageLog
    */
@@ -1007,9 +1036,11 @@ export const JobService: GenService<{
     output: typeof ReadStageLogResponseSchema;
   },
   /**
-   * Asks for a job to stop. Its processes are told to end, then killed; the job
-   * is CANCELLED once they are gone. OK on a job that is CANCELLING or CANCELLED;
-   * FAILED_PRECONDITION, reason JOB_ENDED, on one that ended otherwise.
+   * Requests the cancellation of a job. Its processes get SIGTERM and, after a grace
+   * period, SIGKILL. The job enters STATE_CANCELLED when they are gone. Returns OK for a
+   * job in STATE_CANCELLING or STATE_CANCELLED. Fails with FAILED_PRECONDITION, reason
+   * JOB_ENDED, for a job in any other terminal state. Requires the role `deployer` in the
+   * project if the job has a TYPE_DEPLOY stage.
    *
    * @generated from rpc pipewright.v1.JobService.CancelJob
    */
@@ -1019,10 +1050,13 @@ export const JobService: GenService<{
     output: typeof CancelJobResponseSchema;
   },
   /**
-   * Starts a new job with the revision, ref, commit and variables of an ended
-   * one, in a fresh workspace, under the pipeline's concurrency policy.
-   * FAILED_PRECONDITION when the job has not ended, its pipeline is deleted, or
-   * no stage is left to run.
+   * Retries an ended job as a new job. The new job has the same revision, ref, commit,
+   * variables and priority, a fresh workspace, and is subject to the pipeline's
+   * concurrency policy and limits. Requires the role `deployer` in the project if the
+   * pipeline has a TYPE_DEPLOY stage. Fails with FAILED_PRECONDITION if the job has not
+   * ended (reason JOB_NOT_ENDED), its pipeline was deleted (PIPELINE_DELETED), or no
+   * stage is left to run (NO_STAGE_TO_RUN); and with RESOURCE_EXHAUSTED, reason
+   * TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or MEMORY_BUDGET_EXCEEDED, if a limit is reached.
    *
    * @generated from rpc pipewright.v1.JobService.RetryJob
    */

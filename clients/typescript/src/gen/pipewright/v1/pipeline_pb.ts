@@ -15,143 +15,156 @@ export const file_pipewright_v1_pipeline: GenFile = /*@__PURE__*/
   fileDesc("ChxwaXBld3JpZ2h0L3YxL3BpcGVsaW5lLnByb3RvEg1waXBld3JpZ2h0LnYxIuoFCghQaXBlbGluZRIKCgJpZBgBIAEoCRIPCgdwcm9qZWN0GAIgASgJEgwKBG5hbWUYAyABKAkSFgoOZ2l0X3JlcG9zaXRvcnkYBCABKAkSEwoLZGVmYXVsdF9yZWYYBSABKAkSJAoGc3RhZ2VzGAYgAygLMhQucGlwZXdyaWdodC52MS5TdGFnZRIQCghwYXJhbGxlbBgHIAEoCBI5Cgl2YXJpYWJsZXMYCCADKAsyJi5waXBld3JpZ2h0LnYxLlBpcGVsaW5lLlZhcmlhYmxlc0VudHJ5EjwKEmNvbmN1cnJlbmN5X3BvbGljeRgJIAEoDjIgLnBpcGV3cmlnaHQudjEuQ29uY3VycmVuY3lQb2xpY3kSPQoLYW5ub3RhdGlvbnMYCiADKAsyKC5waXBld3JpZ2h0LnYxLlBpcGVsaW5lLkFubm90YXRpb25zRW50cnkSEAoIcmV2aXNpb24YCyABKAMSDAoEZXRhZxgMIAEoCRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2NyZWF0b3IYDyABKAkSRgoQc2VjcmV0X3ZhcmlhYmxlcxgQIAMoCzIsLnBpcGV3cmlnaHQudjEuUGlwZWxpbmUuU2VjcmV0VmFyaWFibGVzRW50cnkSHQoVc2VjcmV0X3ZhcmlhYmxlX25hbWVzGBEgAygJGjAKDlZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFNlY3JldFZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEikAQKBVN0YWdlEgwKBG5hbWUYASABKAkSJwoEdHlwZRgCIAEoDjIZLnBpcGV3cmlnaHQudjEuU3RhZ2UuVHlwZRIRCgdjb21tYW5kGAMgASgJSAASKgoHdGltZW91dBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVuZWVkcxgFIAMoCRIyCg1ydW5fY29uZGl0aW9uGAYgASgOMhsucGlwZXdyaWdodC52MS5SdW5Db25kaXRpb24SNgoJdmFyaWFibGVzGAcgAygLMiMucGlwZXdyaWdodC52MS5TdGFnZS5WYXJpYWJsZXNFbnRyeRI9Cg1ydW5uZXJfbGFiZWxzGAggAygLMiYucGlwZXdyaWdodC52MS5TdGFnZS5SdW5uZXJMYWJlbHNFbnRyeRIZChF3b3JraW5nX2RpcmVjdG9yeRgJIAEoCRowCg5WYXJpYWJsZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjMKEVJ1bm5lckxhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiSwoEVHlwZRIUChBUWVBFX1VOU1BFQ0lGSUVEEAASDAoIVFlQRV9SVU4QARIOCgpUWVBFX0JVSUxEEAISDwoLVFlQRV9ERVBMT1kQA0IICgZhY3Rpb24qmgEKEUNvbmN1cnJlbmN5UG9saWN5EiIKHkNPTkNVUlJFTkNZX1BPTElDWV9VTlNQRUNJRklFRBAAEhwKGENPTkNVUlJFTkNZX1BPTElDWV9BTExPVxABEhwKGENPTkNVUlJFTkNZX1BPTElDWV9RVUVVRRACEiUKIUNPTkNVUlJFTkNZX1BPTElDWV9DQU5DRUxfUlVOTklORxADKoMBCgxSdW5Db25kaXRpb24SHQoZUlVOX0NPTkRJVElPTl9VTlNQRUNJRklFRBAAEhwKGFJVTl9DT05ESVRJT05fT05fU1VDQ0VTUxABEhwKGFJVTl9DT05ESVRJT05fT05fRkFJTFVSRRACEhgKFFJVTl9DT05ESVRJT05fQUxXQVlTEANCXAoQaW8ucGlwZXdyaWdodC52MVABWkZnaXRodWIuY29tL3BpcGV3cmlnaHQvcGlwZXdyaWdodC9jbGllbnRzL2dvL3BpcGV3cmlnaHQvdjE7cGlwZXdyaWdodHYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * A pipeline: an ordered set of stages that run as one job each time the
- * pipeline is triggered.
+ * A pipeline: an ordered list of stages. Each trigger runs them as one job.
  *
- * Every accepted change makes a new immutable revision; a job pins the
- * revision that it runs. A pipeline encodes to at most 1 MiB.
+ * Every change creates a new immutable revision. A job is pinned to the revision
+ * that it runs. The fields that clients set encode to at most 1 MiB, without the
+ * values of secret variables.
  *
  * @generated from message pipewright.v1.Pipeline
  */
 export type Pipeline = Message<"pipewright.v1.Pipeline"> & {
   /**
-   * UUIDv7, chosen by the server. Output only: a value sent by a client is ignored.
+   * Identifier. A UUIDv7, assigned by the server. Ignored by CreatePipeline; required
+   * by UpdatePipeline.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The project that owns the pipeline and scopes who may see it.
-   * Slug `[a-z][a-z0-9-]{0,62}`; "default" when empty. Immutable.
+   * Immutable. The name of the project that owns the pipeline and determines who may
+   * access it. A slug that matches `[a-z][a-z0-9-]{0,62}` and is not a UUID; `default`
+   * when empty.
    *
    * @generated from field: string project = 2;
    */
   project: string;
 
   /**
-   * Name shown to people, unique within the project, 1 to 128 characters,
-   * no control characters, no leading or trailing white space.
+   * Required. The name shown to people, unique within the project: 1 to 128
+   * characters, no control characters or invisible characters (Unicode format
+   * characters, such as bidirectional controls and zero-width characters), no leading or
+   * trailing white space. Not a UUID, because clients accept the name in place of the ID.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * Repository checked out into the workspace before the first stage.
-   * `https://`, `http://` or `ssh://` URL, or `user@host:path`; empty for a
-   * pipeline that needs no source. Other schemes are refused.
+   * Optional. The repository that is checked out into the workspace before the first
+   * stage; empty for a pipeline that needs no source. An `https://`, `http://` or
+   * `ssh://` URL, or `user@host:path`: at most 2048 bytes, without white space or
+   * invisible characters. Other schemes are rejected. So that it holds no credentials, an
+   * `https://` or `http://` URL has no user information, an `ssh://` URL has a user name
+   * at most, and no URL has a query or a fragment.
    *
    * @generated from field: string git_repository = 4;
    */
   gitRepository: string;
 
   /**
-   * Ref checked out when a trigger names none; the remote's HEAD when empty.
+   * Optional. The ref that is checked out if a trigger names none; the remote's HEAD
+   * when empty. At most 1024 bytes. Must be empty if `git_repository` is.
    *
    * @generated from field: string default_ref = 5;
    */
   defaultRef: string;
 
   /**
-   * 1 to 200 stages; names are unique within the pipeline.
+   * Required. 1 to 200 stages; their names are unique within the pipeline.
    *
    * @generated from field: repeated pipewright.v1.Stage stages = 6;
    */
   stages: Stage[];
 
   /**
-   * False (default): each stage without `needs` waits for the one before it.
-   * True: stages without `needs` start at once.
+   * Optional. False (default): a stage without `needs` waits for the stage before it.
+   * True: stages without `needs` start immediately.
    *
    * @generated from field: bool parallel = 7;
    */
   parallel: boolean;
 
   /**
-   * Environment variables of every stage's command, at most 256 of 32 KiB each.
-   * Names match `[A-Za-z_][A-Za-z0-9_]*`; `CI` and `PIPEWRIGHT_*` are refused.
+   * Optional. Environment variables for the command of every stage: at most 256, each
+   * value at most 32 KiB and without NUL bytes. Names match `[A-Za-z_][A-Za-z0-9_]*`
+   * and have at most 32 KiB; `CI` and `PIPEWRIGHT_*` are reserved and rejected.
    *
    * @generated from field: map<string, string> variables = 8;
    */
   variables: { [key: string]: string };
 
   /**
-   * What a trigger or a retry does while another job of this pipeline is active,
-   * that is, not terminal. The newest revision's policy applies.
+   * Optional. What a trigger or a retry does while another job of this pipeline is
+   * active, that is, not in a terminal state. The policy of the newest revision applies.
    *
    * @generated from field: pipewright.v1.ConcurrencyPolicy concurrency_policy = 9;
    */
   concurrencyPolicy: ConcurrencyPolicy;
 
   /**
-   * Free-form client data, at most 16 KiB in all; never interpreted.
+   * Optional. Arbitrary client data that the service never interprets. Keys and values
+   * have at most 16 KiB in total.
    *
    * @generated from field: map<string, string> annotations = 10;
    */
   annotations: { [key: string]: string };
 
   /**
-   * 1 for a new pipeline; goes up by one with every change. Output only.
+   * Output only. 1 for a new pipeline; incremented by one with every change.
    *
    * @generated from field: int64 revision = 11;
    */
   revision: bigint;
 
   /**
-   * Changes with every change; send it back to update only what you have read.
+   * Optional. Opaque version of the pipeline; every change assigns a new one. Send it
+   * back in UpdatePipeline or DeletePipeline for optimistic concurrency control.
    *
    * @generated from field: string etag = 12;
    */
   etag: string;
 
   /**
-   * Output only.
+   * Output only. The time at which the pipeline was created.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 13;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * Output only.
+   * Output only. The time at which this revision was created.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 14;
    */
   updateTime?: Timestamp | undefined;
 
   /**
-   * Principal that created the pipeline. Output only.
+   * Output only. The name of the principal that created the pipeline.
    *
    * @generated from field: string creator = 15;
    */
   creator: string;
 
   /**
-   * Write-only: never returned, logged or part of an event; masked in the logs
-   * of stages, within the limits that docs/SECURITY.md tells. More environment
-   * variables of every stage's command: names follow the same rules, none is in
-   * `variables` too, and all together have at most 64 KiB.
+   * Input only. Environment variables with secret values, for the command of every
+   * stage. The values are never returned, logged or included in events. They are masked
+   * in stage logs, within the limits described in docs/SECURITY.md. Names and values
+   * follow the rules of `variables`, and no name may be in `variables` as well. All
+   * names and values together have at most 64 KiB.
    *
-   * An update merges them, whatever its mask: an entry sets the value of its
-   * name, an entry with an empty value removes the name, and names without an
-   * entry stay. So a pipeline that was read and is written back keeps them.
+   * UpdatePipeline merges this field instead of replacing it, also with the mask `*`.
+   * An entry sets the value of its name, an entry with an empty value removes the name,
+   * and names without an entry are unchanged. A pipeline that is read and written back
+   * therefore keeps its secret variables.
    *
    * @generated from field: map<string, string> secret_variables = 16;
    */
   secretVariables: { [key: string]: string };
 
   /**
-   * Names of the secret variables that there are, sorted. Output only.
+   * Output only. The names of the secret variables that are set, sorted.
    *
    * @generated from field: repeated string secret_variable_names = 17;
    */
@@ -172,28 +185,29 @@ export const PipelineSchema: GenMessage<Pipeline> = /*@__PURE__*/
  */
 export type Stage = Message<"pipewright.v1.Stage"> & {
   /**
-   * Unique within the pipeline, 1 to 64 characters; does not start with a digit;
-   * no control characters, no leading or trailing white space.
+   * Required. The name of the stage, unique within the pipeline: 1 to 64 characters, no
+   * leading digit, no control characters or invisible characters, no leading or trailing
+   * white space.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * What the stage is for.
+   * Optional. The purpose of the stage.
    *
    * @generated from field: pipewright.v1.Stage.Type type = 2;
    */
   type: Stage_Type;
 
   /**
-   * What the stage does. More kinds may be added.
+   * Required. What the stage does. More kinds may be added.
    *
    * @generated from oneof pipewright.v1.Stage.action
    */
   action: {
     /**
-     * Script handed to `/bin/sh -e`, 1 byte to 64 KiB.
+     * A script for `/bin/sh -e`: 1 byte to 64 KiB, without NUL bytes.
      *
      * @generated from field: string command = 3;
      */
@@ -202,44 +216,49 @@ export type Stage = Message<"pipewright.v1.Stage"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Wall-clock limit of one attempt, checkout included, 1 s to 24 h; 600 s when unset.
+   * Optional. Wall-clock limit of one attempt, including the checkout: 1 s to 24 h;
+   * 600 s when unset.
    *
    * @generated from field: google.protobuf.Duration timeout = 4;
    */
   timeout?: Duration | undefined;
 
   /**
-   * Names of the stages that must be over before this one starts. Replaces
-   * the implicit order of a sequential pipeline. Cycles are refused.
+   * Optional. The names of the stages that must have ended before this one starts: at
+   * most 200, each once. Replaces the implicit order of a sequential pipeline. Unknown
+   * names and cycles are rejected.
    *
    * @generated from field: repeated string needs = 5;
    */
   needs: string[];
 
   /**
-   * When the stage runs, given how the stages that it depends on ended.
+   * Optional. When the stage runs, depending on how the stages it depends on ended.
    *
    * @generated from field: pipewright.v1.RunCondition run_condition = 6;
    */
   runCondition: RunCondition;
 
   /**
-   * Added to the pipeline's variables; wins over them, secret ones too. The same
-   * rules and bounds hold.
+   * Optional. Environment variables in addition to those of the pipeline. They override
+   * the pipeline's, secret ones included. The same rules and bounds apply.
    *
    * @generated from field: map<string, string> variables = 7;
    */
   variables: { [key: string]: string };
 
   /**
-   * Labels that a runner must have, all of them, to be given the stage.
+   * Optional. Labels that a runner must have, all of them, to be assigned the stage: at
+   * most 64. Keys and values have 1 to 63 characters from `A-Z`, `a-z`, `0-9`, `.`,
+   * `_`, `/` and `-`; a value may be empty.
    *
    * @generated from field: map<string, string> runner_labels = 8;
    */
   runnerLabels: { [key: string]: string };
 
   /**
-   * Directory relative to the workspace in which the command starts.
+   * Optional. The directory in which the command starts, relative to the workspace; the
+   * workspace itself when empty. At most 1024 bytes, no `..`, no control characters.
    *
    * @generated from field: string working_directory = 9;
    */
@@ -254,7 +273,7 @@ export const StageSchema: GenMessage<Stage> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_pipeline, 1);
 
 /**
- * What a stage is for. More values may be added.
+ * The purpose of a stage. More values may be added.
  *
  * @generated from enum pipewright.v1.Stage.Type
  */
@@ -274,14 +293,15 @@ export enum Stage_Type {
   RUN = 1,
 
   /**
-   * Makes something that can be deployed.
+   * Builds an artifact that can be deployed.
    *
    * @generated from enum value: TYPE_BUILD = 2;
    */
   BUILD = 2,
 
   /**
-   * Puts something where its users are. Never retried by itself.
+   * Deploys an artifact. Never retried automatically. To trigger or retry a job with
+   * such a stage requires the role `deployer` in the project.
    *
    * @generated from enum value: TYPE_DEPLOY = 3;
    */
@@ -309,23 +329,23 @@ export enum ConcurrencyPolicy {
   UNSPECIFIED = 0,
 
   /**
-   * Jobs of the pipeline run side by side.
+   * Jobs of the pipeline run concurrently.
    *
    * @generated from enum value: CONCURRENCY_POLICY_ALLOW = 1;
    */
   ALLOW = 1,
 
   /**
-   * The new job waits until the active ones have ended, in order of creation;
-   * priority does not reorder them.
+   * The new job waits until all active jobs have ended. Waiting jobs start in order of
+   * creation; priority does not reorder them.
    *
    * @generated from enum value: CONCURRENCY_POLICY_QUEUE = 2;
    */
   QUEUE = 2,
 
   /**
-   * All active jobs are cancelled as superseded; the new one starts once they
-   * have ended.
+   * All active jobs are cancelled as superseded. The new job starts after they have
+   * ended.
    *
    * @generated from enum value: CONCURRENCY_POLICY_CANCEL_RUNNING = 3;
    */
@@ -339,9 +359,9 @@ export const ConcurrencyPolicySchema: GenEnum<ConcurrencyPolicy> = /*@__PURE__*/
   enumDesc(file_pipewright_v1_pipeline, 0);
 
 /**
- * When a stage runs, given how the stages that it depends on ended: those that
- * it needs, those that these need, and so on. A stage ended as its last attempt
- * did. More values may be added.
+ * When a stage runs, depending on how the stages it depends on ended: those in its
+ * `needs`, those that these need, and so on. The last attempt at a stage determines how
+ * it ended. More values may be added.
  *
  * @generated from enum pipewright.v1.RunCondition
  */
@@ -361,14 +381,14 @@ export enum RunCondition {
   ON_SUCCESS = 1,
 
   /**
-   * At least one of them failed. Refused on a stage that depends on none.
+   * At least one of them failed. Rejected for a stage that depends on no other.
    *
    * @generated from enum value: RUN_CONDITION_ON_FAILURE = 2;
    */
   ON_FAILURE = 2,
 
   /**
-   * All of them are over, however they ended.
+   * All of them have ended, in whatever state.
    *
    * @generated from enum value: RUN_CONDITION_ALWAYS = 3;
    */

@@ -25,25 +25,29 @@ export const file_pipewright_v1_pipeline_service: GenFile = /*@__PURE__*/
  */
 export type CreatePipelineRequest = Message<"pipewright.v1.CreatePipelineRequest"> & {
   /**
-   * Required.
+   * Required. The pipeline to create.
    *
    * @generated from field: pipewright.v1.Pipeline pipeline = 1;
    */
   pipeline?: Pipeline | undefined;
 
   /**
-   * UUID that makes a retry safe: for at least 1 h, while the server keeps its
-   * store, the same id with the same request of the same principal to the same
-   * method gets the first OK answer again; with another request it is refused
-   * with INVALID_ARGUMENT, reason REQUEST_ID_REUSED.
+   * Optional. Idempotency key, a UUID that makes retries safe. For at least 1 h, as long
+   * as the server keeps its store, an identical request of the same principal to the
+   * same method with this key returns the first OK response again. A different request
+   * with the same key fails with INVALID_ARGUMENT, reason REQUEST_ID_REUSED. The server
+   * stores a reference to what the response shows, and not a copy. If that is gone, because
+   * the pipeline was deleted or the revision or job evicted, the repeated call has no
+   * effect and fails with NOT_FOUND.
    *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * Check everything, permissions too, and change nothing: `id`, `etag` and the
-   * times of the answer stay unset, and `request_id` is neither read nor kept.
+   * Optional. If true, the server validates the request, permissions included, and
+   * changes nothing. `id`, `etag`, `create_time` and `update_time` of the response are
+   * unset. `request_id` is neither read nor stored.
    *
    * @generated from field: bool validate_only = 3;
    */
@@ -85,14 +89,14 @@ export const CreatePipelineResponseSchema: GenMessage<CreatePipelineResponse> = 
  */
 export type GetPipelineRequest = Message<"pipewright.v1.GetPipelineRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the pipeline.
    *
    * @generated from field: string pipeline_id = 1;
    */
   pipelineId: string;
 
   /**
-   * Revision wanted; the newest when 0.
+   * Optional. The revision to get; the newest when 0. Must not be negative.
    *
    * @generated from field: int64 revision = 2;
    */
@@ -134,35 +138,38 @@ export const GetPipelineResponseSchema: GenMessage<GetPipelineResponse> = /*@__P
  */
 export type ListPipelinesRequest = Message<"pipewright.v1.ListPipelinesRequest"> & {
   /**
-   * At most this many, 50 when 0, coerced down to 1000; negative is refused.
+   * Optional. Maximum number of pipelines to return: 50 when 0; values above 1000 are
+   * coerced to 1000; negative values are rejected.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * From the page before, with the same filters; empty for the first page.
+   * Optional. `next_page_token` of the previous page; empty for the first page. The
+   * filters must be those of the previous request, else the call fails with
+   * INVALID_ARGUMENT, reason PAGE_TOKEN_MISMATCH.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only this project.
+   * Optional. Filter: only pipelines of this project.
    *
    * @generated from field: string project = 3;
    */
   project: string;
 
   /**
-   * Only the pipeline of exactly this name.
+   * Optional. Filter: only pipelines with exactly this name.
    *
    * @generated from field: string name = 4;
    */
   name: string;
 
   /**
-   * Only pipelines of this repository.
+   * Optional. Filter: only pipelines with exactly this `git_repository`.
    *
    * @generated from field: string git_repository = 5;
    */
@@ -183,14 +190,14 @@ export const ListPipelinesRequestSchema: GenMessage<ListPipelinesRequest> = /*@_
  */
 export type ListPipelinesResponse = Message<"pipewright.v1.ListPipelinesResponse"> & {
   /**
-   * One page; may be shorter than asked for before the last one.
+   * One page. A page that is not the last may have fewer entries than requested.
    *
    * @generated from field: repeated pipewright.v1.Pipeline pipelines = 1;
    */
   pipelines: Pipeline[];
 
   /**
-   * Empty on the last page, and only there.
+   * Token of the next page. Empty on the last page and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -211,33 +218,36 @@ export const ListPipelinesResponseSchema: GenMessage<ListPipelinesResponse> = /*
  */
 export type UpdatePipelineRequest = Message<"pipewright.v1.UpdatePipelineRequest"> & {
   /**
-   * Required: `id`, the fields to change, and `etag` to guard against a
-   * change made in between.
+   * Required. The pipeline to update: `id` and the fields to change. If `etag` is set,
+   * the update fails with ABORTED unless it is the current one.
    *
    * @generated from field: pipewright.v1.Pipeline pipeline = 1;
    */
   pipeline?: Pipeline | undefined;
 
   /**
-   * Top-level fields to change; all populated ones when unset; `*` replaces
-   * every field that GetPipeline returns. A path that is unknown, immutable or
-   * output-only is refused; without paths such fields are ignored. An update
-   * that changes nothing makes no revision. `secret_variables` is merged, not
-   * replaced.
+   * Optional. The top-level fields to update. If unset or empty, all populated fields
+   * are updated, and immutable and output-only fields are ignored. `*`, as the only
+   * path, replaces every field that clients can set. Unknown, immutable and output-only
+   * paths are rejected, and so are more than 20 paths and, with `*`, another `project`.
+   * `secret_variables` is merged, not replaced. An update that changes nothing creates
+   * no revision.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
 
   /**
-   * Check everything and change nothing.
+   * Optional. If true, the server validates the request, permissions included, and
+   * changes nothing. `etag` and `update_time` of the response are unset. `request_id` is
+   * neither read nor stored.
    *
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest.
    *
    * @generated from field: string request_id = 4;
    */
@@ -279,28 +289,29 @@ export const UpdatePipelineResponseSchema: GenMessage<UpdatePipelineResponse> = 
  */
 export type DeletePipelineRequest = Message<"pipewright.v1.DeletePipelineRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the pipeline.
    *
    * @generated from field: string pipeline_id = 1;
    */
   pipelineId: string;
 
   /**
-   * Delete only if this is still the pipeline's etag.
+   * Optional. If set, the pipeline is deleted only if this is its current etag.
    *
    * @generated from field: string etag = 2;
    */
   etag: string;
 
   /**
-   * Cancel its active jobs too; the call does not wait for their end.
+   * Optional. If true, active jobs are cancelled. The call does not wait until they have
+   * ended.
    *
    * @generated from field: bool force = 3;
    */
   force: boolean;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest.
    *
    * @generated from field: string request_id = 4;
    */
@@ -336,59 +347,67 @@ export const DeletePipelineResponseSchema: GenMessage<DeletePipelineResponse> = 
  */
 export type TriggerPipelineRequest = Message<"pipewright.v1.TriggerPipelineRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the pipeline.
    *
    * @generated from field: string pipeline_id = 1;
    */
   pipelineId: string;
 
   /**
-   * Revision to run; the newest when 0.
+   * Optional. The revision to run; the newest when 0. Must not be negative.
    *
    * @generated from field: int64 revision = 2;
    */
   revision: bigint;
 
   /**
-   * Branch, tag or full commit id to check out; the pipeline's default when empty.
+   * Optional. The branch, tag or full commit ID to check out, at most 1024 bytes; the
+   * pipeline's `default_ref` when empty. Rejected if the revision has no
+   * `git_repository`.
    *
    * @generated from field: string git_ref = 3;
    */
   gitRef: string;
 
   /**
-   * Added to the pipeline's and the stages' variables; wins over both, secret
-   * ones too. The same rules and bounds hold, and at most 64 KiB in all.
+   * Optional. Environment variables in addition to those of the pipeline and its stages.
+   * They override both, secret ones included. The rules and bounds of
+   * `Pipeline.variables` apply. All names and values, with those of `secret_variables`,
+   * have at most 64 KiB in total.
    *
    * @generated from field: map<string, string> variables = 4;
    */
   variables: { [key: string]: string };
 
   /**
-   * Higher runs earlier, -100 to 100; waiting raises a job's claim, so none starves.
+   * Optional. -100 to 100; stages of jobs with a higher priority run earlier. To prevent
+   * starvation, every 10 s of waiting count as one step of priority.
    *
    * @generated from field: int32 priority = 5;
    */
   priority: number;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest.
    *
    * @generated from field: string request_id = 6;
    */
   requestId: string;
 
   /**
-   * Check everything and start nothing.
+   * Optional. If true, the server validates the request, permissions included, and
+   * starts nothing. `id` and `create_time` of the response are unset. `request_id` is
+   * neither read nor stored.
    *
    * @generated from field: bool validate_only = 7;
    */
   validateOnly: boolean;
 
   /**
-   * Write-only: never returned, logged or part of an event; masked in the logs
-   * of stages, within the limits that docs/SECURITY.md tells. As `variables`,
-   * whose limit they share; a name is in one of both. A retry has them too.
+   * Input only. Environment variables with secret values. The values are never returned,
+   * logged or included in events. They are masked in stage logs, within the limits
+   * described in docs/SECURITY.md. The rules of `variables` apply and the limit of 64
+   * KiB is shared. No name may be in both. A retry of the job uses them as well.
    *
    * @generated from field: map<string, string> secret_variables = 8;
    */
@@ -409,7 +428,7 @@ export const TriggerPipelineRequestSchema: GenMessage<TriggerPipelineRequest> = 
  */
 export type TriggerPipelineResponse = Message<"pipewright.v1.TriggerPipelineResponse"> & {
   /**
-   * The job, QUEUED.
+   * The new job, in STATE_QUEUED.
    *
    * @generated from field: pipewright.v1.Job job = 1;
    */
@@ -424,13 +443,21 @@ export const TriggerPipelineResponseSchema: GenMessage<TriggerPipelineResponse> 
   messageDesc(file_pipewright_v1_pipeline_service, 11);
 
 /**
- * Keeps pipelines and starts jobs of them.
+ * Manages pipelines and starts their jobs.
+ *
+ * A pipeline in a project that the caller cannot see returns NOT_FOUND, reason
+ * PIPELINE_NOT_FOUND, as if it did not exist. Invalid fields return INVALID_ARGUMENT,
+ * reason INVALID_FIELDS. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+ * MEMORY_BUDGET_EXCEEDED, if they would exceed the memory budget of the server, the
+ * project or the caller, and evicting ended jobs and old revisions is not enough.
  *
  * @generated from service pipewright.v1.PipelineService
  */
 export const PipelineService: GenService<{
   /**
-   * Creates a pipeline. ALREADY_EXISTS when the project has one of that name.
+   * Creates a pipeline. Creates its project, too, if that does not exist. Fails with
+   * ALREADY_EXISTS, reason PIPELINE_NAME_TAKEN, if the project has a pipeline of that
+   * name.
    *
    * @generated from rpc pipewright.v1.PipelineService.CreatePipeline
    */
@@ -440,7 +467,8 @@ export const PipelineService: GenService<{
     output: typeof CreatePipelineResponseSchema;
   },
   /**
-   * Gets a pipeline as it is, or as it was at a revision.
+   * Gets the newest or a given revision of a pipeline. Fails with NOT_FOUND, reason
+   * REVISION_NOT_FOUND, if the pipeline has no such revision.
    *
    * @generated from rpc pipewright.v1.PipelineService.GetPipeline
    */
@@ -450,7 +478,7 @@ export const PipelineService: GenService<{
     output: typeof GetPipelineResponseSchema;
   },
   /**
-   * Lists pipelines, newest first.
+   * Lists pipelines, newest first. Pipelines that the caller cannot see are omitted.
    *
    * @generated from rpc pipewright.v1.PipelineService.ListPipelines
    */
@@ -460,7 +488,9 @@ export const PipelineService: GenService<{
     output: typeof ListPipelinesResponseSchema;
   },
   /**
-   * Changes a pipeline. ABORTED when the etag sent is no longer the pipeline's.
+   * Updates a pipeline. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+   * request is not the current one, and with ALREADY_EXISTS, reason
+   * PIPELINE_NAME_TAKEN, if another pipeline of the project has the new name.
    *
    * @generated from rpc pipewright.v1.PipelineService.UpdatePipeline
    */
@@ -470,8 +500,10 @@ export const PipelineService: GenService<{
     output: typeof UpdatePipelineResponseSchema;
   },
   /**
-   * Deletes a pipeline; its jobs stay readable until they expire.
-   * FAILED_PRECONDITION while a job is active, unless forced.
+   * Deletes a pipeline. Its jobs stay readable until they expire. Fails with
+   * FAILED_PRECONDITION, reason PIPELINE_HAS_ACTIVE_JOBS, if a job is active and
+   * `force` is not set, and with ABORTED, reason ETAG_MISMATCH, if the etag in the
+   * request is not the current one.
    *
    * @generated from rpc pipewright.v1.PipelineService.DeletePipeline
    */
@@ -481,7 +513,10 @@ export const PipelineService: GenService<{
     output: typeof DeletePipelineResponseSchema;
   },
   /**
-   * Starts a job and returns at once, before any stage has run.
+   * Starts a job. Returns immediately, before any stage has run. Requires the role
+   * `deployer` in the project if the pipeline has a TYPE_DEPLOY stage. Fails with
+   * RESOURCE_EXHAUSTED, reason TOO_MANY_ACTIVE_JOBS, QUEUE_FULL or
+   * MEMORY_BUDGET_EXCEEDED, if a limit is reached.
    *
    * @generated from rpc pipewright.v1.PipelineService.TriggerPipeline
    */

@@ -15,57 +15,61 @@ export const file_pipewright_v1_project_service: GenFile = /*@__PURE__*/
   fileDesc("CiNwaXBld3JpZ2h0L3YxL3Byb2plY3Rfc2VydmljZS5wcm90bxINcGlwZXdyaWdodC52MSKfAgoHUHJvamVjdBIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEjwKC2Fubm90YXRpb25zGAMgAygLMicucGlwZXdyaWdodC52MS5Qcm9qZWN0LkFubm90YXRpb25zRW50cnkSDAoEZXRhZxgEIAEoCRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2NyZWF0b3IYByABKAkaMgoQQW5ub3RhdGlvbnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImoKFENyZWF0ZVByb2plY3RSZXF1ZXN0EicKB3Byb2plY3QYASABKAsyFi5waXBld3JpZ2h0LnYxLlByb2plY3QSEgoKcmVxdWVzdF9pZBgCIAEoCRIVCg12YWxpZGF0ZV9vbmx5GAMgASgIIkAKFUNyZWF0ZVByb2plY3RSZXNwb25zZRInCgdwcm9qZWN0GAEgASgLMhYucGlwZXdyaWdodC52MS5Qcm9qZWN0IiEKEUdldFByb2plY3RSZXF1ZXN0EgwKBG5hbWUYASABKAkiPQoSR2V0UHJvamVjdFJlc3BvbnNlEicKB3Byb2plY3QYASABKAsyFi5waXBld3JpZ2h0LnYxLlByb2plY3QiPAoTTGlzdFByb2plY3RzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJZChRMaXN0UHJvamVjdHNSZXNwb25zZRIoCghwcm9qZWN0cxgBIAMoCzIWLnBpcGV3cmlnaHQudjEuUHJvamVjdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkimwEKFFVwZGF0ZVByb2plY3RSZXF1ZXN0EicKB3Byb2plY3QYASABKAsyFi5waXBld3JpZ2h0LnYxLlByb2plY3QSLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEhUKDXZhbGlkYXRlX29ubHkYAyABKAgSEgoKcmVxdWVzdF9pZBgEIAEoCSJAChVVcGRhdGVQcm9qZWN0UmVzcG9uc2USJwoHcHJvamVjdBgBIAEoCzIWLnBpcGV3cmlnaHQudjEuUHJvamVjdCJGChREZWxldGVQcm9qZWN0UmVxdWVzdBIMCgRuYW1lGAEgASgJEgwKBGV0YWcYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSIXChVEZWxldGVQcm9qZWN0UmVzcG9uc2Uy0AMKDlByb2plY3RTZXJ2aWNlEloKDUNyZWF0ZVByb2plY3QSIy5waXBld3JpZ2h0LnYxLkNyZWF0ZVByb2plY3RSZXF1ZXN0GiQucGlwZXdyaWdodC52MS5DcmVhdGVQcm9qZWN0UmVzcG9uc2USUQoKR2V0UHJvamVjdBIgLnBpcGV3cmlnaHQudjEuR2V0UHJvamVjdFJlcXVlc3QaIS5waXBld3JpZ2h0LnYxLkdldFByb2plY3RSZXNwb25zZRJXCgxMaXN0UHJvamVjdHMSIi5waXBld3JpZ2h0LnYxLkxpc3RQcm9qZWN0c1JlcXVlc3QaIy5waXBld3JpZ2h0LnYxLkxpc3RQcm9qZWN0c1Jlc3BvbnNlEloKDVVwZGF0ZVByb2plY3QSIy5waXBld3JpZ2h0LnYxLlVwZGF0ZVByb2plY3RSZXF1ZXN0GiQucGlwZXdyaWdodC52MS5VcGRhdGVQcm9qZWN0UmVzcG9uc2USWgoNRGVsZXRlUHJvamVjdBIjLnBpcGV3cmlnaHQudjEuRGVsZXRlUHJvamVjdFJlcXVlc3QaJC5waXBld3JpZ2h0LnYxLkRlbGV0ZVByb2plY3RSZXNwb25zZUJcChBpby5waXBld3JpZ2h0LnYxUAFaRmdpdGh1Yi5jb20vcGlwZXdyaWdodC9waXBld3JpZ2h0L2NsaWVudHMvZ28vcGlwZXdyaWdodC92MTtwaXBld3JpZ2h0djFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
- * What owns pipelines and scopes who may see them. The project "default" is
- * there from the start.
+ * A project: owns pipelines and determines who may access them. The project `default`
+ * always exists.
  *
  * @generated from message pipewright.v1.Project
  */
 export type Project = Message<"pipewright.v1.Project"> & {
   /**
-   * Identifies the project: a slug `[a-z][a-z0-9-]{0,62}`. Immutable.
+   * Required. Immutable. The name of the project, its identifier: a slug that matches
+   * `[a-z][a-z0-9-]{0,62}` and is not a UUID.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * For people, at most 1,024 characters.
+   * Optional. Description for people: at most 1,024 characters, no control characters
+   * except line feeds and tabs, no invisible characters.
    *
    * @generated from field: string description = 2;
    */
   description: string;
 
   /**
-   * Free-form client data, at most 16 KiB in all; never interpreted.
+   * Optional. Arbitrary client data that the service never interprets. Keys and values
+   * have at most 16 KiB in total.
    *
    * @generated from field: map<string, string> annotations = 3;
    */
   annotations: { [key: string]: string };
 
   /**
-   * Changes with every change; send it back to update only what you have read.
+   * Optional. Opaque version of the project; every change assigns a new one. Send it
+   * back in UpdateProject or DeleteProject for optimistic concurrency control.
    *
    * @generated from field: string etag = 4;
    */
   etag: string;
 
   /**
-   * Output only.
+   * Output only. The time at which the project was created.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * Output only.
+   * Output only. The time of the last change.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 6;
    */
   updateTime?: Timestamp | undefined;
 
   /**
-   * Principal that created the project, or the first pipeline in it. Empty for
-   * "default". Output only.
+   * Output only. The name of the principal that created the project, or the first
+   * pipeline in it. Empty for `default`.
    *
    * @generated from field: string creator = 7;
    */
@@ -86,22 +90,24 @@ export const ProjectSchema: GenMessage<Project> = /*@__PURE__*/
  */
 export type CreateProjectRequest = Message<"pipewright.v1.CreateProjectRequest"> & {
   /**
-   * Required, with a `name`.
+   * Required. The project to create; its `name` is required.
    *
    * @generated from field: pipewright.v1.Project project = 1;
    */
   project?: Project | undefined;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest, except that a repeated call
+   * returns the project in its current state.
    *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * Check everything, permissions too, and change nothing: `etag` and the times
-   * of the answer stay unset, and `request_id` is neither read nor kept.
+   * Optional. If true, the server validates the request, permissions included, and
+   * changes nothing. `etag`, `create_time` and `update_time` of the response are unset.
+   * `request_id` is neither read nor stored.
    *
    * @generated from field: bool validate_only = 3;
    */
@@ -143,7 +149,7 @@ export const CreateProjectResponseSchema: GenMessage<CreateProjectResponse> = /*
  */
 export type GetProjectRequest = Message<"pipewright.v1.GetProjectRequest"> & {
   /**
-   * Required.
+   * Required. The name of the project.
    *
    * @generated from field: string name = 1;
    */
@@ -185,14 +191,15 @@ export const GetProjectResponseSchema: GenMessage<GetProjectResponse> = /*@__PUR
  */
 export type ListProjectsRequest = Message<"pipewright.v1.ListProjectsRequest"> & {
   /**
-   * At most this many, 50 when 0, coerced down to 1000; negative is refused.
+   * Optional. Maximum number of projects to return: 50 when 0; values above 1000 are
+   * coerced to 1000; negative values are rejected.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * From the page before; empty for the first page.
+   * Optional. `next_page_token` of the previous page; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -213,14 +220,14 @@ export const ListProjectsRequestSchema: GenMessage<ListProjectsRequest> = /*@__P
  */
 export type ListProjectsResponse = Message<"pipewright.v1.ListProjectsResponse"> & {
   /**
-   * One page; may be shorter than asked for before the last one.
+   * One page. A page that is not the last may have fewer entries than requested.
    *
    * @generated from field: repeated pipewright.v1.Project projects = 1;
    */
   projects: Project[];
 
   /**
-   * Empty on the last page, and only there.
+   * Token of the next page. Empty on the last page and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -241,33 +248,36 @@ export const ListProjectsResponseSchema: GenMessage<ListProjectsResponse> = /*@_
  */
 export type UpdateProjectRequest = Message<"pipewright.v1.UpdateProjectRequest"> & {
   /**
-   * Required: `name`, the fields to change, and `etag` to guard against a
-   * change made in between.
+   * Required. The project to update: `name` and the fields to change. If `etag` is set,
+   * the update fails with ABORTED unless it is the current one.
    *
    * @generated from field: pipewright.v1.Project project = 1;
    */
   project?: Project | undefined;
 
   /**
-   * Fields to change; all populated ones when unset; `*` replaces every field
-   * that can be changed. A path that is unknown, immutable or output-only is
-   * refused; without paths such fields are ignored. An update that changes
-   * nothing leaves the etag as it is.
+   * Optional. The fields to update. If unset or empty, all populated fields are updated,
+   * and immutable and output-only fields are ignored. `*`, as the only path, replaces
+   * every field that can be changed. Unknown, immutable and output-only paths are
+   * rejected, and so are more than 20 paths. An update that changes nothing keeps the
+   * etag.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
   updateMask?: FieldMask | undefined;
 
   /**
-   * Check everything and change nothing: `etag` and `update_time` of the answer
-   * stay unset, and `request_id` is neither read nor kept.
+   * Optional. If true, the server validates the request, permissions included, and
+   * changes nothing. `etag` and `update_time` of the response are unset. `request_id` is
+   * neither read nor stored.
    *
    * @generated from field: bool validate_only = 3;
    */
   validateOnly: boolean;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest, except that a repeated call
+   * returns the project in its current state.
    *
    * @generated from field: string request_id = 4;
    */
@@ -309,21 +319,21 @@ export const UpdateProjectResponseSchema: GenMessage<UpdateProjectResponse> = /*
  */
 export type DeleteProjectRequest = Message<"pipewright.v1.DeleteProjectRequest"> & {
   /**
-   * Required.
+   * Required. The name of the project.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Delete only if this is still the project's etag.
+   * Optional. If set, the project is deleted only if this is its current etag.
    *
    * @generated from field: string etag = 2;
    */
   etag: string;
 
   /**
-   * As in CreatePipelineRequest.
+   * Optional. Idempotency key, as in CreatePipelineRequest.
    *
    * @generated from field: string request_id = 3;
    */
@@ -353,14 +363,19 @@ export const DeleteProjectResponseSchema: GenMessage<DeleteProjectResponse> = /*
   messageDesc(file_pipewright_v1_project_service, 10);
 
 /**
- * Keeps projects. A pipeline that names a project which is not there makes it,
- * so creating one is only needed to describe it.
+ * Manages projects. CreatePipeline creates a project that does not exist yet, so
+ * CreateProject is only needed to set a description or annotations.
+ *
+ * A project that the caller cannot see returns NOT_FOUND, reason PROJECT_NOT_FOUND, as
+ * if it did not exist. Calls that store something fail with RESOURCE_EXHAUSTED, reason
+ * MEMORY_BUDGET_EXCEEDED, if they would exceed a memory budget, as in PipelineService.
  *
  * @generated from service pipewright.v1.ProjectService
  */
 export const ProjectService: GenService<{
   /**
-   * Creates a project. ALREADY_EXISTS when there is one of that name.
+   * Creates a project. Fails with ALREADY_EXISTS, reason PROJECT_EXISTS, if a project of
+   * that name exists.
    *
    * @generated from rpc pipewright.v1.ProjectService.CreateProject
    */
@@ -380,7 +395,7 @@ export const ProjectService: GenService<{
     output: typeof GetProjectResponseSchema;
   },
   /**
-   * Lists projects that the caller has a role in, in the order of their names.
+   * Lists the projects in which the caller is at least a `viewer`, sorted by name.
    *
    * @generated from rpc pipewright.v1.ProjectService.ListProjects
    */
@@ -390,7 +405,8 @@ export const ProjectService: GenService<{
     output: typeof ListProjectsResponseSchema;
   },
   /**
-   * Changes a project. ABORTED when the etag sent is no longer the project's.
+   * Updates a project. Fails with ABORTED, reason ETAG_MISMATCH, if the etag in the
+   * request is not the current one.
    *
    * @generated from rpc pipewright.v1.ProjectService.UpdateProject
    */
@@ -400,8 +416,10 @@ export const ProjectService: GenService<{
     output: typeof UpdateProjectResponseSchema;
   },
   /**
-   * Deletes an empty project. FAILED_PRECONDITION while it has pipelines or jobs
-   * (reason PROJECT_NOT_EMPTY), and always for "default" (PROJECT_PERMANENT).
+   * Deletes an empty project. Fails with FAILED_PRECONDITION, reason PROJECT_NOT_EMPTY,
+   * while it has pipelines or jobs; always, with reason PROJECT_PERMANENT, for
+   * `default`; and with ABORTED, reason ETAG_MISMATCH, if the etag in the request is not
+   * the current one.
    *
    * @generated from rpc pipewright.v1.ProjectService.DeleteProject
    */

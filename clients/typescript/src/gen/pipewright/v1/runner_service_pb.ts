@@ -15,83 +15,83 @@ export const file_pipewright_v1_runner_service: GenFile = /*@__PURE__*/
   fileDesc("CiJwaXBld3JpZ2h0L3YxL3J1bm5lcl9zZXJ2aWNlLnByb3RvEg1waXBld3JpZ2h0LnYxItMECgZSdW5uZXISCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEjEKBmxhYmVscxgDIAMoCzIhLnBpcGV3cmlnaHQudjEuUnVubmVyLkxhYmVsc0VudHJ5EhAKCGNhcGFjaXR5GAQgASgFEg8KB3ZlcnNpb24YBSABKAkSKgoFc3RhdGUYBiABKA4yGy5waXBld3JpZ2h0LnYxLlJ1bm5lci5TdGF0ZRIQCghkcmFpbmluZxgHIAEoCBIyCgZzdGFnZXMYCCADKAsyIi5waXBld3JpZ2h0LnYxLlJ1bm5lci5SdW5uaW5nU3RhZ2USMQoNcmVnaXN0ZXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF9zZWVuX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2FjdGlvbnMYCyADKAkacwoMUnVubmluZ1N0YWdlEg4KBmpvYl9pZBgBIAEoCRISCgpzdGFnZV9uYW1lGAIgASgJEg8KB2F0dGVtcHQYAyABKAUSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJDCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFNUQVRFX09OTElORRABEhEKDVNUQVRFX09GRkxJTkUQAiIlChBHZXRSdW5uZXJSZXF1ZXN0EhEKCXJ1bm5lcl9pZBgBIAEoCSI6ChFHZXRSdW5uZXJSZXNwb25zZRIlCgZydW5uZXIYASABKAsyFS5waXBld3JpZ2h0LnYxLlJ1bm5lciI7ChJMaXN0UnVubmVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiVgoTTGlzdFJ1bm5lcnNSZXNwb25zZRImCgdydW5uZXJzGAEgAygLMhUucGlwZXdyaWdodC52MS5SdW5uZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEkRyYWluUnVubmVyUmVxdWVzdBIRCglydW5uZXJfaWQYASABKAkiPAoTRHJhaW5SdW5uZXJSZXNwb25zZRIlCgZydW5uZXIYASABKAsyFS5waXBld3JpZ2h0LnYxLlJ1bm5lciIoChNSZXN1bWVSdW5uZXJSZXF1ZXN0EhEKCXJ1bm5lcl9pZBgBIAEoCSI9ChRSZXN1bWVSdW5uZXJSZXNwb25zZRIlCgZydW5uZXIYASABKAsyFS5waXBld3JpZ2h0LnYxLlJ1bm5lcjLkAgoNUnVubmVyU2VydmljZRJOCglHZXRSdW5uZXISHy5waXBld3JpZ2h0LnYxLkdldFJ1bm5lclJlcXVlc3QaIC5waXBld3JpZ2h0LnYxLkdldFJ1bm5lclJlc3BvbnNlElQKC0xpc3RSdW5uZXJzEiEucGlwZXdyaWdodC52MS5MaXN0UnVubmVyc1JlcXVlc3QaIi5waXBld3JpZ2h0LnYxLkxpc3RSdW5uZXJzUmVzcG9uc2USVAoLRHJhaW5SdW5uZXISIS5waXBld3JpZ2h0LnYxLkRyYWluUnVubmVyUmVxdWVzdBoiLnBpcGV3cmlnaHQudjEuRHJhaW5SdW5uZXJSZXNwb25zZRJXCgxSZXN1bWVSdW5uZXISIi5waXBld3JpZ2h0LnYxLlJlc3VtZVJ1bm5lclJlcXVlc3QaIy5waXBld3JpZ2h0LnYxLlJlc3VtZVJ1bm5lclJlc3BvbnNlQlwKEGlvLnBpcGV3cmlnaHQudjFQAVpGZ2l0aHViLmNvbS9waXBld3JpZ2h0L3BpcGV3cmlnaHQvY2xpZW50cy9nby9waXBld3JpZ2h0L3YxO3BpcGV3cmlnaHR2MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
- * A process that runs stages.
+ * A runner: a process that runs stages.
  *
  * @generated from message pipewright.v1.Runner
  */
 export type Runner = Message<"pipewright.v1.Runner"> & {
   /**
-   * UUIDv7.
+   * The ID of the runner, a UUIDv7.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * For people; need not be unique.
+   * The name shown to people. Need not be unique.
    *
    * @generated from field: string display_name = 2;
    */
   displayName: string;
 
   /**
-   * What it offers, such as os=linux.
+   * The labels of the runner, such as `os=linux`.
    *
    * @generated from field: map<string, string> labels = 3;
    */
   labels: { [key: string]: string };
 
   /**
-   * Stages that it runs at once.
+   * The number of stages that the runner runs concurrently.
    *
    * @generated from field: int32 capacity = 4;
    */
   capacity: number;
 
   /**
-   * Version of its program.
+   * The version of the runner's program.
    *
    * @generated from field: string version = 5;
    */
   version: string;
 
   /**
-   * Whether it is there.
+   * Whether the runner is connected.
    *
    * @generated from field: pipewright.v1.Runner.State state = 6;
    */
   state: Runner_State;
 
   /**
-   * It is given no new jobs.
+   * True if the runner is assigned no new jobs.
    *
    * @generated from field: bool draining = 7;
    */
   draining: boolean;
 
   /**
-   * What it runs, in the order in which it took it.
+   * The stages that it runs, in the order in which it took them.
    *
    * @generated from field: repeated pipewright.v1.Runner.RunningStage stages = 8;
    */
   stages: Runner_RunningStage[];
 
   /**
-   * When its process registered.
+   * The time at which the runner's process registered.
    *
    * @generated from field: google.protobuf.Timestamp register_time = 9;
    */
   registerTime?: Timestamp | undefined;
 
   /**
-   * When it was heard of last.
+   * The time at which the runner was last seen.
    *
    * @generated from field: google.protobuf.Timestamp last_seen_time = 10;
    */
   lastSeenTime?: Timestamp | undefined;
 
   /**
-   * Names of the stage actions that it can do, such as `command`.
+   * The names of the stage actions that the runner supports, such as `command`.
    *
    * @generated from field: repeated string actions = 11;
    */
@@ -106,34 +106,34 @@ export const RunnerSchema: GenMessage<Runner> = /*@__PURE__*/
   messageDesc(file_pipewright_v1_runner_service, 0);
 
 /**
- * A stage that a runner holds a lease on.
+ * A stage on which a runner holds a lease.
  *
  * @generated from message pipewright.v1.Runner.RunningStage
  */
 export type Runner_RunningStage = Message<"pipewright.v1.Runner.RunningStage"> & {
   /**
-   * The job.
+   * The ID of the job.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * The stage's name.
+   * The name of the stage.
    *
    * @generated from field: string stage_name = 2;
    */
   stageName: string;
 
   /**
-   * Attempt at the stage, from 1.
+   * The number of the attempt, from 1.
    *
    * @generated from field: int32 attempt = 3;
    */
   attempt: number;
 
   /**
-   * When the runner took it.
+   * The time at which the runner took the stage.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 4;
    */
@@ -148,7 +148,7 @@ export const Runner_RunningStageSchema: GenMessage<Runner_RunningStage> = /*@__P
   messageDesc(file_pipewright_v1_runner_service, 0, 0);
 
 /**
- * Whether it is there.
+ * Whether a runner is connected.
  *
  * @generated from enum pipewright.v1.Runner.State
  */
@@ -161,14 +161,15 @@ export enum Runner_State {
   UNSPECIFIED = 0,
 
   /**
-   * It was heard of within the life of a lease.
+   * It was seen within the lifetime of a lease, which is 30 s by default.
    *
    * @generated from enum value: STATE_ONLINE = 1;
    */
   ONLINE = 1,
 
   /**
-   * It went silent; its leases are void.
+   * It has gone silent, or it has deregistered, or its credentials were revoked or
+   * have expired. A lease that it still holds is void when it expires.
    *
    * @generated from enum value: STATE_OFFLINE = 2;
    */
@@ -188,7 +189,7 @@ export const Runner_StateSchema: GenEnum<Runner_State> = /*@__PURE__*/
  */
 export type GetRunnerRequest = Message<"pipewright.v1.GetRunnerRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the runner.
    *
    * @generated from field: string runner_id = 1;
    */
@@ -230,14 +231,15 @@ export const GetRunnerResponseSchema: GenMessage<GetRunnerResponse> = /*@__PURE_
  */
 export type ListRunnersRequest = Message<"pipewright.v1.ListRunnersRequest"> & {
   /**
-   * At most this many, 50 when 0, coerced down to 1000; negative is refused.
+   * Optional. Maximum number of runners to return: 50 when 0; values above 1000 are
+   * coerced to 1000; negative values are rejected.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * From the page before; empty for the first page.
+   * Optional. `next_page_token` of the previous page; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -258,14 +260,14 @@ export const ListRunnersRequestSchema: GenMessage<ListRunnersRequest> = /*@__PUR
  */
 export type ListRunnersResponse = Message<"pipewright.v1.ListRunnersResponse"> & {
   /**
-   * One page; may be shorter than asked for before the last one.
+   * One page. A page that is not the last may have fewer entries than requested.
    *
    * @generated from field: repeated pipewright.v1.Runner runners = 1;
    */
   runners: Runner[];
 
   /**
-   * Empty on the last page, and only there.
+   * Token of the next page. Empty on the last page and only there.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -286,7 +288,7 @@ export const ListRunnersResponseSchema: GenMessage<ListRunnersResponse> = /*@__P
  */
 export type DrainRunnerRequest = Message<"pipewright.v1.DrainRunnerRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the runner.
    *
    * @generated from field: string runner_id = 1;
    */
@@ -307,7 +309,7 @@ export const DrainRunnerRequestSchema: GenMessage<DrainRunnerRequest> = /*@__PUR
  */
 export type DrainRunnerResponse = Message<"pipewright.v1.DrainRunnerResponse"> & {
   /**
-   * The runner, which may still run stages.
+   * The runner. It may still run stages.
    *
    * @generated from field: pipewright.v1.Runner runner = 1;
    */
@@ -328,7 +330,7 @@ export const DrainRunnerResponseSchema: GenMessage<DrainRunnerResponse> = /*@__P
  */
 export type ResumeRunnerRequest = Message<"pipewright.v1.ResumeRunnerRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the runner.
    *
    * @generated from field: string runner_id = 1;
    */
@@ -364,14 +366,16 @@ export const ResumeRunnerResponseSchema: GenMessage<ResumeRunnerResponse> = /*@_
   messageDesc(file_pipewright_v1_runner_service, 8);
 
 /**
- * Shows the runners, and takes them out of service. How a runner gets its work is
+ * Lists runners and drains them. Runners get their work from
  * pipewright.runner.v1.LeaseService.
+ *
+ * An unknown runner returns NOT_FOUND, reason RUNNER_NOT_FOUND.
  *
  * @generated from service pipewright.v1.RunnerService
  */
 export const RunnerService: GenService<{
   /**
-   * Gets a runner with the stages that it runs.
+   * Gets a runner and the stages that it runs.
    *
    * @generated from rpc pipewright.v1.RunnerService.GetRunner
    */
@@ -381,8 +385,8 @@ export const RunnerService: GenService<{
     output: typeof GetRunnerResponseSchema;
   },
   /**
-   * Lists runners, those that came first first. One that went away is listed for
-   * an hour.
+   * Lists runners in order of their first registration. A runner that went offline is
+   * listed for one hour.
    *
    * @generated from rpc pipewright.v1.RunnerService.ListRunners
    */
@@ -392,9 +396,9 @@ export const RunnerService: GenService<{
     output: typeof ListRunnersResponseSchema;
   },
   /**
-   * Gives a runner no new jobs. Those that it has begun go on to their end, because
-   * their workspaces are there and nowhere else. Ends with ResumeRunner, or when
-   * the runner's process starts anew. Repeating it is fine.
+   * Stops assigning new jobs to a runner. Jobs that it has begun run to their end,
+   * because only this runner has their workspaces. Draining ends with ResumeRunner or
+   * when the runner's process restarts. Idempotent.
    *
    * @generated from rpc pipewright.v1.RunnerService.DrainRunner
    */
@@ -404,7 +408,7 @@ export const RunnerService: GenService<{
     output: typeof DrainRunnerResponseSchema;
   },
   /**
-   * Gives a drained runner new jobs again. Repeating it is fine.
+   * Assigns new jobs to a drained runner again. Idempotent.
    *
    * @generated from rpc pipewright.v1.RunnerService.ResumeRunner
    */

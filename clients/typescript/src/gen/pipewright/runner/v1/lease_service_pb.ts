@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pipewright/runner/v1/lease_service.proto.
  */
 export const file_pipewright_runner_v1_lease_service: GenFile = /*@__PURE__*/
-  fileDesc("CihwaXBld3JpZ2h0L3J1bm5lci92MS9sZWFzZV9zZXJ2aWNlLnByb3RvEhRwaXBld3JpZ2h0LnJ1bm5lci52MSKAAgoVUmVnaXN0ZXJSdW5uZXJSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRJHCgZsYWJlbHMYAiADKAsyNy5waXBld3JpZ2h0LnJ1bm5lci52MS5SZWdpc3RlclJ1bm5lclJlcXVlc3QuTGFiZWxzRW50cnkSEAoIY2FwYWNpdHkYAyABKAUSDwoHdmVyc2lvbhgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhEKCXJ1bm5lcl9pZBgGIAEoCRIPCgdhY3Rpb25zGAcgAygJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEidgoWUmVnaXN0ZXJSdW5uZXJSZXNwb25zZRIRCglydW5uZXJfaWQYASABKAkSLAoJbGVhc2VfdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE21heF9sb2dfY2h1bmtfYnl0ZXMYAyABKAUipAEKE0FjcXVpcmVMZWFzZVJlcXVlc3QSEQoJcnVubmVyX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCRIrCghtYXhfd2FpdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxoZWxkX2pvYl9pZHMYBSADKAkSDwoHbGVhdmluZxgGIAEoCCJZChRBY3F1aXJlTGVhc2VSZXNwb25zZRIqCgVsZWFzZRgBIAEoCzIbLnBpcGV3cmlnaHQucnVubmVyLnYxLkxlYXNlEhUKDWVuZGVkX2pvYl9pZHMYAiADKAkigQEKBUxlYXNlEgoKAmlkGAEgASgJEhUKDWZlbmNpbmdfdG9rZW4YAiABKAMSJgoDdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KBHdvcmsYBCABKAsyHy5waXBld3JpZ2h0LnJ1bm5lci52MS5TdGFnZVdvcmsipgQKCVN0YWdlV29yaxIOCgZqb2JfaWQYASABKAkSEgoKc3RhZ2VfbmFtZRgCIAEoCRIPCgdhdHRlbXB0GAMgASgFEhEKB2NvbW1hbmQYBCABKAlIABIqCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDmdpdF9yZXBvc2l0b3J5GAYgASgJEg8KB2dpdF9yZWYYByABKAkSEQoJY29tbWl0X2lkGAggASgJEkEKCXZhcmlhYmxlcxgJIAMoCzIuLnBpcGV3cmlnaHQucnVubmVyLnYxLlN0YWdlV29yay5WYXJpYWJsZXNFbnRyeRIZChF3b3JraW5nX2RpcmVjdG9yeRgKIAEoCRItCgpraWxsX2dyYWNlGAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhgKEHdvcmtzcGFjZV9leGlzdHMYDCABKAgSTgoQc2VjcmV0X3ZhcmlhYmxlcxgNIAMoCzI0LnBpcGV3cmlnaHQucnVubmVyLnYxLlN0YWdlV29yay5TZWNyZXRWYXJpYWJsZXNFbnRyeRowCg5WYXJpYWJsZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFNlY3JldFZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCAoGYWN0aW9uIjUKCkxlYXNlUHJvb2YSEAoIbGVhc2VfaWQYASABKAkSFQoNZmVuY2luZ190b2tlbhgCIAEoAyLyAQoRUmVuZXdMZWFzZVJlcXVlc3QSLwoFcHJvb2YYASABKAsyIC5waXBld3JpZ2h0LnJ1bm5lci52MS5MZWFzZVByb29mEh0KEHByb2dyZXNzX3BlcmNlbnQYAiABKAVIAIgBARIRCgljb21taXRfaWQYAyABKAkSKwoIbWF4X3dhaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOAoPa25vd25fZGlyZWN0aXZlGAUgASgOMh8ucGlwZXdyaWdodC5ydW5uZXIudjEuRGlyZWN0aXZlQhMKEV9wcm9ncmVzc19wZXJjZW50IoMBChJSZW5ld0xlYXNlUmVzcG9uc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKCWRpcmVjdGl2ZRgCIAEoDjIfLnBpcGV3cmlnaHQucnVubmVyLnYxLkRpcmVjdGl2ZRIRCgljb21taXRfaWQYAyABKAkieAoQQXBwZW5kTG9nUmVxdWVzdBIvCgVwcm9vZhgBIAEoCzIgLnBpcGV3cmlnaHQucnVubmVyLnYxLkxlYXNlUHJvb2YSDgoGb2Zmc2V0GAIgASgDEgwKBGRhdGEYAyABKAwSFQoNZHJvcHBlZF9ieXRlcxgEIAEoAyJhChFBcHBlbmRMb2dSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgDEjIKCWRpcmVjdGl2ZRgCIAEoDjIfLnBpcGV3cmlnaHQucnVubmVyLnYxLkRpcmVjdGl2ZSLxAQoUQ29tcGxldGVMZWFzZVJlcXVlc3QSLwoFcHJvb2YYASABKAsyIC5waXBld3JpZ2h0LnJ1bm5lci52MS5MZWFzZVByb29mEi4KB291dGNvbWUYAiABKA4yHS5waXBld3JpZ2h0LnJ1bm5lci52MS5PdXRjb21lEhYKCWV4aXRfY29kZRgDIAEoBUgAiAEBEg8KB21lc3NhZ2UYBCABKAkSFgoObG9nX3NpemVfYnl0ZXMYBSABKAMSFgoObG9nX2luY29tcGxldGUYBiABKAgSEQoJY29tbWl0X2lkGAcgASgJQgwKCl9leGl0X2NvZGUiFwoVQ29tcGxldGVMZWFzZVJlc3BvbnNlKlQKCURpcmVjdGl2ZRIZChVESVJFQ1RJVkVfVU5TUEVDSUZJRUQQABIWChJESVJFQ1RJVkVfQ09OVElOVUUQARIUChBESVJFQ1RJVkVfQ0FOQ0VMEAIq0AEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhUKEU9VVENPTUVfU1VDQ0VFREVEEAESGgoWT1VUQ09NRV9DT01NQU5EX0ZBSUxFRBACEhUKEU9VVENPTUVfVElNRURfT1VUEAMSFQoRT1VUQ09NRV9DQU5DRUxMRUQQBBIbChdPVVRDT01FX0NIRUNLT1VUX0ZBSUxFRBAFEhgKFE9VVENPTUVfUlVOTkVSX0VSUk9SEAYSFAoQT1VUQ09NRV9SRVRVUk5FRBAHMosECgxMZWFzZVNlcnZpY2USawoOUmVnaXN0ZXJSdW5uZXISKy5waXBld3JpZ2h0LnJ1bm5lci52MS5SZWdpc3RlclJ1bm5lclJlcXVlc3QaLC5waXBld3JpZ2h0LnJ1bm5lci52MS5SZWdpc3RlclJ1bm5lclJlc3BvbnNlEmUKDEFjcXVpcmVMZWFzZRIpLnBpcGV3cmlnaHQucnVubmVyLnYxLkFjcXVpcmVMZWFzZVJlcXVlc3QaKi5waXBld3JpZ2h0LnJ1bm5lci52MS5BY3F1aXJlTGVhc2VSZXNwb25zZRJfCgpSZW5ld0xlYXNlEicucGlwZXdyaWdodC5ydW5uZXIudjEuUmVuZXdMZWFzZVJlcXVlc3QaKC5waXBld3JpZ2h0LnJ1bm5lci52MS5SZW5ld0xlYXNlUmVzcG9uc2USXAoJQXBwZW5kTG9nEiYucGlwZXdyaWdodC5ydW5uZXIudjEuQXBwZW5kTG9nUmVxdWVzdBonLnBpcGV3cmlnaHQucnVubmVyLnYxLkFwcGVuZExvZ1Jlc3BvbnNlEmgKDUNvbXBsZXRlTGVhc2USKi5waXBld3JpZ2h0LnJ1bm5lci52MS5Db21wbGV0ZUxlYXNlUmVxdWVzdBorLnBpcGV3cmlnaHQucnVubmVyLnYxLkNvbXBsZXRlTGVhc2VSZXNwb25zZUJmChdpby5waXBld3JpZ2h0LnJ1bm5lci52MVABWklnaXRodWIuY29tL3BpcGV3cmlnaHQvcGlwZXdyaWdodC9jbGllbnRzL2dvL3BpcGV3cmlnaHQvcnVubmVyL3YxO3J1bm5lcnYxYgZwcm90bzM", [file_google_protobuf_duration]);
+  fileDesc("CihwaXBld3JpZ2h0L3J1bm5lci92MS9sZWFzZV9zZXJ2aWNlLnByb3RvEhRwaXBld3JpZ2h0LnJ1bm5lci52MSKAAgoVUmVnaXN0ZXJSdW5uZXJSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRJHCgZsYWJlbHMYAiADKAsyNy5waXBld3JpZ2h0LnJ1bm5lci52MS5SZWdpc3RlclJ1bm5lclJlcXVlc3QuTGFiZWxzRW50cnkSEAoIY2FwYWNpdHkYAyABKAUSDwoHdmVyc2lvbhgEIAEoCRISCgpzZXNzaW9uX2lkGAUgASgJEhEKCXJ1bm5lcl9pZBgGIAEoCRIPCgdhY3Rpb25zGAcgAygJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEidgoWUmVnaXN0ZXJSdW5uZXJSZXNwb25zZRIRCglydW5uZXJfaWQYASABKAkSLAoJbGVhc2VfdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE21heF9sb2dfY2h1bmtfYnl0ZXMYAyABKAUipAEKE0FjcXVpcmVMZWFzZVJlcXVlc3QSEQoJcnVubmVyX2lkGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCRIrCghtYXhfd2FpdBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIUCgxoZWxkX2pvYl9pZHMYBSADKAkSDwoHbGVhdmluZxgGIAEoCCJZChRBY3F1aXJlTGVhc2VSZXNwb25zZRIqCgVsZWFzZRgBIAEoCzIbLnBpcGV3cmlnaHQucnVubmVyLnYxLkxlYXNlEhUKDWVuZGVkX2pvYl9pZHMYAiADKAkigQEKBUxlYXNlEgoKAmlkGAEgASgJEhUKDWZlbmNpbmdfdG9rZW4YAiABKAMSJgoDdHRsGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KBHdvcmsYBCABKAsyHy5waXBld3JpZ2h0LnJ1bm5lci52MS5TdGFnZVdvcmsipgQKCVN0YWdlV29yaxIOCgZqb2JfaWQYASABKAkSEgoKc3RhZ2VfbmFtZRgCIAEoCRIPCgdhdHRlbXB0GAMgASgFEhEKB2NvbW1hbmQYBCABKAlIABIqCgd0aW1lb3V0GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDmdpdF9yZXBvc2l0b3J5GAYgASgJEg8KB2dpdF9yZWYYByABKAkSEQoJY29tbWl0X2lkGAggASgJEkEKCXZhcmlhYmxlcxgJIAMoCzIuLnBpcGV3cmlnaHQucnVubmVyLnYxLlN0YWdlV29yay5WYXJpYWJsZXNFbnRyeRIZChF3b3JraW5nX2RpcmVjdG9yeRgKIAEoCRItCgpraWxsX2dyYWNlGAsgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhgKEHdvcmtzcGFjZV9leGlzdHMYDCABKAgSTgoQc2VjcmV0X3ZhcmlhYmxlcxgNIAMoCzI0LnBpcGV3cmlnaHQucnVubmVyLnYxLlN0YWdlV29yay5TZWNyZXRWYXJpYWJsZXNFbnRyeRowCg5WYXJpYWJsZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjYKFFNlY3JldFZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCAoGYWN0aW9uIjUKCkxlYXNlUHJvb2YSEAoIbGVhc2VfaWQYASABKAkSFQoNZmVuY2luZ190b2tlbhgCIAEoAyLyAQoRUmVuZXdMZWFzZVJlcXVlc3QSLwoFcHJvb2YYASABKAsyIC5waXBld3JpZ2h0LnJ1bm5lci52MS5MZWFzZVByb29mEh0KEHByb2dyZXNzX3BlcmNlbnQYAiABKAVIAIgBARIRCgljb21taXRfaWQYAyABKAkSKwoIbWF4X3dhaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SOAoPa25vd25fZGlyZWN0aXZlGAUgASgOMh8ucGlwZXdyaWdodC5ydW5uZXIudjEuRGlyZWN0aXZlQhMKEV9wcm9ncmVzc19wZXJjZW50IoMBChJSZW5ld0xlYXNlUmVzcG9uc2USJgoDdHRsGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKCWRpcmVjdGl2ZRgCIAEoDjIfLnBpcGV3cmlnaHQucnVubmVyLnYxLkRpcmVjdGl2ZRIRCgljb21taXRfaWQYAyABKAkieAoQQXBwZW5kTG9nUmVxdWVzdBIvCgVwcm9vZhgBIAEoCzIgLnBpcGV3cmlnaHQucnVubmVyLnYxLkxlYXNlUHJvb2YSDgoGb2Zmc2V0GAIgASgDEgwKBGRhdGEYAyABKAwSFQoNZHJvcHBlZF9ieXRlcxgEIAEoAyJhChFBcHBlbmRMb2dSZXNwb25zZRIYChBjb21taXR0ZWRfb2Zmc2V0GAEgASgDEjIKCWRpcmVjdGl2ZRgCIAEoDjIfLnBpcGV3cmlnaHQucnVubmVyLnYxLkRpcmVjdGl2ZSLxAQoUQ29tcGxldGVMZWFzZVJlcXVlc3QSLwoFcHJvb2YYASABKAsyIC5waXBld3JpZ2h0LnJ1bm5lci52MS5MZWFzZVByb29mEi4KB291dGNvbWUYAiABKA4yHS5waXBld3JpZ2h0LnJ1bm5lci52MS5PdXRjb21lEhYKCWV4aXRfY29kZRgDIAEoBUgAiAEBEg8KB21lc3NhZ2UYBCABKAkSFgoObG9nX3NpemVfYnl0ZXMYBSABKAMSFgoObG9nX2luY29tcGxldGUYBiABKAgSEQoJY29tbWl0X2lkGAcgASgJQgwKCl9leGl0X2NvZGUiFwoVQ29tcGxldGVMZWFzZVJlc3BvbnNlIkAKF0RlcmVnaXN0ZXJSdW5uZXJSZXF1ZXN0EhEKCXJ1bm5lcl9pZBgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgJIhoKGERlcmVnaXN0ZXJSdW5uZXJSZXNwb25zZSpUCglEaXJlY3RpdmUSGQoVRElSRUNUSVZFX1VOU1BFQ0lGSUVEEAASFgoSRElSRUNUSVZFX0NPTlRJTlVFEAESFAoQRElSRUNUSVZFX0NBTkNFTBACKtABCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIVChFPVVRDT01FX1NVQ0NFRURFRBABEhoKFk9VVENPTUVfQ09NTUFORF9GQUlMRUQQAhIVChFPVVRDT01FX1RJTUVEX09VVBADEhUKEU9VVENPTUVfQ0FOQ0VMTEVEEAQSGwoXT1VUQ09NRV9DSEVDS09VVF9GQUlMRUQQBRIYChRPVVRDT01FX1JVTk5FUl9FUlJPUhAGEhQKEE9VVENPTUVfUkVUVVJORUQQBzL+BAoMTGVhc2VTZXJ2aWNlEmsKDlJlZ2lzdGVyUnVubmVyEisucGlwZXdyaWdodC5ydW5uZXIudjEuUmVnaXN0ZXJSdW5uZXJSZXF1ZXN0GiwucGlwZXdyaWdodC5ydW5uZXIudjEuUmVnaXN0ZXJSdW5uZXJSZXNwb25zZRJlCgxBY3F1aXJlTGVhc2USKS5waXBld3JpZ2h0LnJ1bm5lci52MS5BY3F1aXJlTGVhc2VSZXF1ZXN0GioucGlwZXdyaWdodC5ydW5uZXIudjEuQWNxdWlyZUxlYXNlUmVzcG9uc2USXwoKUmVuZXdMZWFzZRInLnBpcGV3cmlnaHQucnVubmVyLnYxLlJlbmV3TGVhc2VSZXF1ZXN0GigucGlwZXdyaWdodC5ydW5uZXIudjEuUmVuZXdMZWFzZVJlc3BvbnNlElwKCUFwcGVuZExvZxImLnBpcGV3cmlnaHQucnVubmVyLnYxLkFwcGVuZExvZ1JlcXVlc3QaJy5waXBld3JpZ2h0LnJ1bm5lci52MS5BcHBlbmRMb2dSZXNwb25zZRJoCg1Db21wbGV0ZUxlYXNlEioucGlwZXdyaWdodC5ydW5uZXIudjEuQ29tcGxldGVMZWFzZVJlcXVlc3QaKy5waXBld3JpZ2h0LnJ1bm5lci52MS5Db21wbGV0ZUxlYXNlUmVzcG9uc2UScQoQRGVyZWdpc3RlclJ1bm5lchItLnBpcGV3cmlnaHQucnVubmVyLnYxLkRlcmVnaXN0ZXJSdW5uZXJSZXF1ZXN0Gi4ucGlwZXdyaWdodC5ydW5uZXIudjEuRGVyZWdpc3RlclJ1bm5lclJlc3BvbnNlQmYKF2lvLnBpcGV3cmlnaHQucnVubmVyLnYxUAFaSWdpdGh1Yi5jb20vcGlwZXdyaWdodC9waXBld3JpZ2h0L2NsaWVudHMvZ28vcGlwZXdyaWdodC9ydW5uZXIvdjE7cnVubmVydjFiBnByb3RvMw", [file_google_protobuf_duration]);
 
 /**
  * Request of RegisterRunner.
@@ -21,51 +21,57 @@ export const file_pipewright_runner_v1_lease_service: GenFile = /*@__PURE__*/
  */
 export type RegisterRunnerRequest = Message<"pipewright.runner.v1.RegisterRunnerRequest"> & {
   /**
-   * For people, at most 128 characters.
+   * Optional. The name shown to people: at most 128 characters, no control characters or
+   * invisible characters, no leading or trailing white space. Not a UUID, because clients
+   * accept the name in place of the ID.
    *
    * @generated from field: string display_name = 1;
    */
   displayName: string;
 
   /**
-   * What the runner offers, such as os=linux; at most 64, by the rules of a
-   * stage's `runner_labels`.
+   * Optional. The labels of the runner, such as `os=linux`: at most 64, by the rules of
+   * a stage's `runner_labels`.
    *
    * @generated from field: map<string, string> labels = 2;
    */
   labels: { [key: string]: string };
 
   /**
-   * Stages that it runs at once, 1 to 10,000.
+   * Required. The number of stages that the runner runs concurrently, 1 to 10,000.
    *
    * @generated from field: int32 capacity = 3;
    */
   capacity: number;
 
   /**
-   * Version of the runner's program, at most 64 characters.
+   * Optional. The version of the runner's program: at most 64 characters, no control
+   * characters, no leading or trailing white space.
    *
    * @generated from field: string version = 4;
    */
   version: string;
 
   /**
-   * Required: UUID of this process; leases of the runner's earlier session are void.
+   * Required. A UUID that identifies this process. A new session voids the leases of the
+   * runner's earlier session.
    *
    * @generated from field: string session_id = 5;
    */
   sessionId: string;
 
   /**
-   * Id kept from an earlier registration; empty for a new runner.
+   * Optional. The ID from an earlier registration; empty for a new runner. An ID that is
+   * unknown, or that another principal registered, is replaced by a new one.
    *
    * @generated from field: string runner_id = 6;
    */
   runnerId: string;
 
   /**
-   * What the runner can do, at most 64 names of stage actions: `command`. Names that the
-   * service does not know are ignored. Empty: `command` alone.
+   * Optional. The names of the stage actions that the runner supports, such as
+   * `command`: at most 64. Unknown names are ignored. If empty, the runner supports only
+   * `command`.
    *
    * @generated from field: repeated string actions = 7;
    */
@@ -86,21 +92,21 @@ export const RegisterRunnerRequestSchema: GenMessage<RegisterRunnerRequest> = /*
  */
 export type RegisterRunnerResponse = Message<"pipewright.runner.v1.RegisterRunnerResponse"> & {
   /**
-   * UUIDv7.
+   * The ID of the runner, a UUIDv7.
    *
    * @generated from field: string runner_id = 1;
    */
   runnerId: string;
 
   /**
-   * Lifetime of a lease; renew every third of it.
+   * The lifetime of a lease. Renew a lease after every third of it.
    *
    * @generated from field: google.protobuf.Duration lease_ttl = 2;
    */
   leaseTtl?: Duration | undefined;
 
   /**
-   * Most bytes that one AppendLog may carry.
+   * The maximum number of bytes in one AppendLog.
    *
    * @generated from field: int32 max_log_chunk_bytes = 3;
    */
@@ -121,43 +127,43 @@ export const RegisterRunnerResponseSchema: GenMessage<RegisterRunnerResponse> = 
  */
 export type AcquireLeaseRequest = Message<"pipewright.runner.v1.AcquireLeaseRequest"> & {
   /**
-   * Required.
+   * Required. The ID of the runner.
    *
    * @generated from field: string runner_id = 1;
    */
   runnerId: string;
 
   /**
-   * Required.
+   * Required. The session that was registered.
    *
    * @generated from field: string session_id = 2;
    */
   sessionId: string;
 
   /**
-   * Required: UUID of this attempt to get work.
+   * Required. A UUID that identifies this attempt to get work.
    *
    * @generated from field: string request_id = 3;
    */
   requestId: string;
 
   /**
-   * How long to wait for work; coerced down to 50 s.
+   * Optional. How long to wait for work; values above 50 s are coerced to 50 s.
    *
    * @generated from field: google.protobuf.Duration max_wait = 4;
    */
   maxWait?: Duration | undefined;
 
   /**
-   * Jobs of which the runner holds a workspace, at most 10,000.
+   * Optional. The IDs of the jobs of which the runner has a workspace: at most 10,000.
    *
    * @generated from field: repeated string held_job_ids = 5;
    */
   heldJobIds: string[];
 
   /**
-   * The runner is about to end: it takes only stages of jobs that it has begun, whose
-   * workspaces it has, and is listed as draining from now on.
+   * Optional. True if the runner is about to exit. From now on it is listed as draining
+   * and gets only stages of jobs that it has begun and whose workspaces it has.
    *
    * @generated from field: bool leaving = 6;
    */
@@ -178,15 +184,16 @@ export const AcquireLeaseRequestSchema: GenMessage<AcquireLeaseRequest> = /*@__P
  */
 export type AcquireLeaseResponse = Message<"pipewright.runner.v1.AcquireLeaseResponse"> & {
   /**
-   * Unset: no work within `max_wait`.
+   * The lease; unset if there was no work within `max_wait`, or if `ended_job_ids` is
+   * not empty.
    *
    * @generated from field: pipewright.runner.v1.Lease lease = 1;
    */
   lease?: Lease | undefined;
 
   /**
-   * Those of `held_job_ids` that are over, or were given to others: remove their
-   * workspaces, then ask again.
+   * Those of `held_job_ids` that have ended or were given to other runners. Remove their
+   * workspaces, then call again.
    *
    * @generated from field: repeated string ended_job_ids = 2;
    */
@@ -201,30 +208,30 @@ export const AcquireLeaseResponseSchema: GenMessage<AcquireLeaseResponse> = /*@_
   messageDesc(file_pipewright_runner_v1_lease_service, 3);
 
 /**
- * The right to run one stage run until the lease ends.
+ * A lease: the right to run one stage run until the lease ends.
  *
  * @generated from message pipewright.runner.v1.Lease
  */
 export type Lease = Message<"pipewright.runner.v1.Lease"> & {
   /**
-   * UUIDv7.
+   * The ID of the lease, a UUIDv7.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * Goes up with every lease that the service hands out, also across restarts;
-   * in the command's environment as PIPEWRIGHT_FENCING_TOKEN, for targets that
-   * can refuse a stale writer.
+   * Increases with every lease that the service issues, also across restarts. The
+   * environment of the command has it as PIPEWRIGHT_FENCING_TOKEN, for targets that can
+   * reject a stale writer.
    *
    * @generated from field: int64 fencing_token = 2;
    */
   fencingToken: bigint;
 
   /**
-   * Time left to confirm it, counted from when the runner sent the request: the
-   * server adds the time for which it held the call.
+   * The time left to confirm the lease, measured from when the runner sent the request:
+   * the server adds the time for which it held the call.
    *
    * @generated from field: google.protobuf.Duration ttl = 3;
    */
@@ -246,41 +253,41 @@ export const LeaseSchema: GenMessage<Lease> = /*@__PURE__*/
   messageDesc(file_pipewright_runner_v1_lease_service, 4);
 
 /**
- * What to run.
+ * What a runner has to run.
  *
  * @generated from message pipewright.runner.v1.StageWork
  */
 export type StageWork = Message<"pipewright.runner.v1.StageWork"> & {
   /**
-   * The job.
+   * The ID of the job.
    *
    * @generated from field: string job_id = 1;
    */
   jobId: string;
 
   /**
-   * The stage's name.
+   * The name of the stage.
    *
    * @generated from field: string stage_name = 2;
    */
   stageName: string;
 
   /**
-   * Attempt at the stage, from 1.
+   * The number of the attempt, from 1.
    *
    * @generated from field: int32 attempt = 3;
    */
   attempt: number;
 
   /**
-   * What to do. A runner that does not know the action completes the lease as
+   * What to do. A runner that does not know the action completes the lease with
    * OUTCOME_RETURNED.
    *
    * @generated from oneof pipewright.runner.v1.StageWork.action
    */
   action: {
     /**
-     * Script for `/bin/sh -e`.
+     * A script for `/bin/sh -e`.
      *
      * @generated from field: string command = 4;
      */
@@ -289,66 +296,68 @@ export type StageWork = Message<"pipewright.runner.v1.StageWork"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Wall-clock limit.
+   * The wall-clock limit of the attempt, including the checkout.
    *
    * @generated from field: google.protobuf.Duration timeout = 5;
    */
   timeout?: Duration | undefined;
 
   /**
-   * Repository to check out; empty for none.
+   * The repository to check out; empty for none.
    *
    * @generated from field: string git_repository = 6;
    */
   gitRepository: string;
 
   /**
-   * Ref to check out when `commit_id` is empty.
+   * The ref to check out if `commit_id` is empty; the remote's HEAD when empty.
    *
    * @generated from field: string git_ref = 7;
    */
   gitRef: string;
 
   /**
-   * Commit to check out: what an earlier stage of the job resolved.
+   * The commit to check out, as resolved by an earlier stage of the job; empty if none
+   * was resolved yet.
    *
    * @generated from field: string commit_id = 8;
    */
   commitId: string;
 
   /**
-   * Environment of the command, PIPEWRIGHT_* included but for COMMIT_ID and
-   * PROGRESS, which the runner adds.
+   * The environment variables of the command, including PIPEWRIGHT_* except
+   * PIPEWRIGHT_COMMIT_ID and PIPEWRIGHT_PROGRESS, which the runner adds.
    *
    * @generated from field: map<string, string> variables = 9;
    */
   variables: { [key: string]: string };
 
   /**
-   * Directory relative to the workspace in which the command starts.
+   * The directory in which the command starts, relative to the workspace; the workspace
+   * itself when empty.
    *
    * @generated from field: string working_directory = 10;
    */
   workingDirectory: string;
 
   /**
-   * Time between the polite and the sure kill.
+   * The time between SIGTERM and SIGKILL when the stage is stopped.
    *
    * @generated from field: google.protobuf.Duration kill_grace = 11;
    */
   killGrace?: Duration | undefined;
 
   /**
-   * An earlier stage of the job ran in this runner's workspace of the job; if the
-   * runner no longer has it, it completes the lease as OUTCOME_RETURNED.
+   * True if an earlier stage of the job ran in this runner's workspace of the job. If the
+   * runner no longer has the workspace, it completes the lease with OUTCOME_RETURNED.
    *
    * @generated from field: bool workspace_exists = 12;
    */
   workspaceExists: boolean;
 
   /**
-   * More environment of the command; the runner masks these values in the log
-   * before it counts offsets, and keeps them out of everything else.
+   * Further environment variables of the command. The runner masks their values in the
+   * log before it counts offsets, and keeps them out of everything else.
    *
    * @generated from field: map<string, string> secret_variables = 13;
    */
@@ -363,20 +372,20 @@ export const StageWorkSchema: GenMessage<StageWork> = /*@__PURE__*/
   messageDesc(file_pipewright_runner_v1_lease_service, 5);
 
 /**
- * What every write of a runner carries.
+ * The proof that a runner holds a lease. Every write of a runner carries it.
  *
  * @generated from message pipewright.runner.v1.LeaseProof
  */
 export type LeaseProof = Message<"pipewright.runner.v1.LeaseProof"> & {
   /**
-   * Required.
+   * Required. The ID of the lease.
    *
    * @generated from field: string lease_id = 1;
    */
   leaseId: string;
 
   /**
-   * Required.
+   * Required. The fencing token of the lease; positive.
    *
    * @generated from field: int64 fencing_token = 2;
    */
@@ -397,36 +406,36 @@ export const LeaseProofSchema: GenMessage<LeaseProof> = /*@__PURE__*/
  */
 export type RenewLeaseRequest = Message<"pipewright.runner.v1.RenewLeaseRequest"> & {
   /**
-   * Required.
+   * Required. The proof of the lease.
    *
    * @generated from field: pipewright.runner.v1.LeaseProof proof = 1;
    */
   proof?: LeaseProof | undefined;
 
   /**
-   * Progress of the stage, 0 to 100.
+   * Optional. The progress of the stage, 0 to 100.
    *
    * @generated from field: optional int32 progress_percent = 2;
    */
   progressPercent?: number | undefined;
 
   /**
-   * Commit that was checked out, once known: 40 or 64 hex digits.
+   * Optional. The commit that was checked out, once known: 40 or 64 hex digits.
    *
    * @generated from field: string commit_id = 3;
    */
   commitId: string;
 
   /**
-   * How long the answer may be held back; coerced down to a third of the lease's
-   * life.
+   * Optional. How long the response may be held; coerced to at most a third of the
+   * lease's lifetime.
    *
    * @generated from field: google.protobuf.Duration max_wait = 4;
    */
   maxWait?: Duration | undefined;
 
   /**
-   * Directive that the runner already knows.
+   * Optional. The directive that the runner already knows.
    *
    * @generated from field: pipewright.runner.v1.Directive known_directive = 5;
    */
@@ -447,8 +456,8 @@ export const RenewLeaseRequestSchema: GenMessage<RenewLeaseRequest> = /*@__PURE_
  */
 export type RenewLeaseResponse = Message<"pipewright.runner.v1.RenewLeaseResponse"> & {
   /**
-   * Life of the lease, counted from when the runner sent the request, however long
-   * the answer was held back.
+   * The lifetime of the lease, measured from when the runner sent the request, however
+   * long the response was held.
    *
    * @generated from field: google.protobuf.Duration ttl = 1;
    */
@@ -462,8 +471,8 @@ export type RenewLeaseResponse = Message<"pipewright.runner.v1.RenewLeaseRespons
   directive: Directive;
 
   /**
-   * The job's commit, once a runner has reported one; the first report wins.
-   * Check this one out.
+   * The commit of the job, once a runner has reported one. The first report wins. Check
+   * out this commit.
    *
    * @generated from field: string commit_id = 3;
    */
@@ -484,28 +493,30 @@ export const RenewLeaseResponseSchema: GenMessage<RenewLeaseResponse> = /*@__PUR
  */
 export type AppendLogRequest = Message<"pipewright.runner.v1.AppendLogRequest"> & {
   /**
-   * Required.
+   * Required. The proof of the lease.
    *
    * @generated from field: pipewright.runner.v1.LeaseProof proof = 1;
    */
   proof?: LeaseProof | undefined;
 
   /**
-   * Offset of the first byte.
+   * The offset of the first byte of `data`. Must not be negative; `data` must end at
+   * 9,007,199,254,740,992 (2^53) or before.
    *
    * @generated from field: int64 offset = 2;
    */
   offset: bigint;
 
   /**
-   * The bytes, at most 256 KiB; may be empty.
+   * The bytes to append: at most 256 KiB; may be empty.
    *
    * @generated from field: bytes data = 3;
    */
   data: Uint8Array;
 
   /**
-   * Bytes just before `offset` that the runner had to drop; they become a gap.
+   * Optional. The number of bytes directly before `offset` that the runner had to drop;
+   * at most `offset`. They become a gap.
    *
    * @generated from field: int64 dropped_bytes = 4;
    */
@@ -526,7 +537,7 @@ export const AppendLogRequestSchema: GenMessage<AppendLogRequest> = /*@__PURE__*
  */
 export type AppendLogResponse = Message<"pipewright.runner.v1.AppendLogResponse"> & {
   /**
-   * Everything below is stored.
+   * All bytes below this offset are stored, or known to be missing.
    *
    * @generated from field: int64 committed_offset = 1;
    */
@@ -554,50 +565,52 @@ export const AppendLogResponseSchema: GenMessage<AppendLogResponse> = /*@__PURE_
  */
 export type CompleteLeaseRequest = Message<"pipewright.runner.v1.CompleteLeaseRequest"> & {
   /**
-   * Required.
+   * Required. The proof of the lease.
    *
    * @generated from field: pipewright.runner.v1.LeaseProof proof = 1;
    */
   proof?: LeaseProof | undefined;
 
   /**
-   * Required.
+   * Required. How the stage ended.
    *
    * @generated from field: pipewright.runner.v1.Outcome outcome = 2;
    */
   outcome: Outcome;
 
   /**
-   * Set when the command ended by itself.
+   * Optional. The exit status of the command, 0 to 255. Set only if the command exited by
+   * itself.
    *
    * @generated from field: optional int32 exit_code = 3;
    */
   exitCode?: number | undefined;
 
   /**
-   * For people; cut to 2 KiB.
+   * Optional. A message for people; truncated to 2 KiB.
    *
    * @generated from field: string message = 4;
    */
   message: string;
 
   /**
-   * Size of the whole log; must equal the committed offset, unless
-   * `log_incomplete` is set.
+   * The size of the whole log in bytes, at most 9,007,199,254,740,992 (2^53). Must equal
+   * the committed offset, unless `log_incomplete` is set: then the bytes from the committed
+   * offset on become a gap.
    *
    * @generated from field: int64 log_size_bytes = 5;
    */
   logSizeBytes: bigint;
 
   /**
-   * The runner gave up sending the rest of the log.
+   * Optional. True if the runner gave up sending the rest of the log.
    *
    * @generated from field: bool log_incomplete = 6;
    */
   logIncomplete: boolean;
 
   /**
-   * Commit that was checked out.
+   * Optional. The commit that was checked out: 40 or 64 hex digits.
    *
    * @generated from field: string commit_id = 7;
    */
@@ -627,8 +640,51 @@ export const CompleteLeaseResponseSchema: GenMessage<CompleteLeaseResponse> = /*
   messageDesc(file_pipewright_runner_v1_lease_service, 12);
 
 /**
- * What the server wants of the runner. More values may be added; treat an
- * unknown one as DIRECTIVE_CONTINUE.
+ * Request of DeregisterRunner.
+ *
+ * @generated from message pipewright.runner.v1.DeregisterRunnerRequest
+ */
+export type DeregisterRunnerRequest = Message<"pipewright.runner.v1.DeregisterRunnerRequest"> & {
+  /**
+   * Required. The ID of the runner.
+   *
+   * @generated from field: string runner_id = 1;
+   */
+  runnerId: string;
+
+  /**
+   * Required. The session that was registered.
+   *
+   * @generated from field: string session_id = 2;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message pipewright.runner.v1.DeregisterRunnerRequest.
+ * Use `create(DeregisterRunnerRequestSchema)` to create a new message.
+ */
+export const DeregisterRunnerRequestSchema: GenMessage<DeregisterRunnerRequest> = /*@__PURE__*/
+  messageDesc(file_pipewright_runner_v1_lease_service, 13);
+
+/**
+ * Response of DeregisterRunner.
+ *
+ * @generated from message pipewright.runner.v1.DeregisterRunnerResponse
+ */
+export type DeregisterRunnerResponse = Message<"pipewright.runner.v1.DeregisterRunnerResponse"> & {
+};
+
+/**
+ * Describes the message pipewright.runner.v1.DeregisterRunnerResponse.
+ * Use `create(DeregisterRunnerResponseSchema)` to create a new message.
+ */
+export const DeregisterRunnerResponseSchema: GenMessage<DeregisterRunnerResponse> = /*@__PURE__*/
+  messageDesc(file_pipewright_runner_v1_lease_service, 14);
+
+/**
+ * What the server wants the runner to do. More values may be added. Treat an unknown
+ * value as DIRECTIVE_CONTINUE.
  *
  * @generated from enum pipewright.runner.v1.Directive
  */
@@ -641,14 +697,14 @@ export enum Directive {
   UNSPECIFIED = 0,
 
   /**
-   * Go on.
+   * Continue.
    *
    * @generated from enum value: DIRECTIVE_CONTINUE = 1;
    */
   CONTINUE = 1,
 
   /**
-   * Stop the stage, then complete the lease as OUTCOME_CANCELLED.
+   * Stop the stage, then complete the lease with OUTCOME_CANCELLED.
    *
    * @generated from enum value: DIRECTIVE_CANCEL = 2;
    */
@@ -662,42 +718,43 @@ export const DirectiveSchema: GenEnum<Directive> = /*@__PURE__*/
   enumDesc(file_pipewright_runner_v1_lease_service, 0);
 
 /**
- * How a stage ended. More values may be added; an unknown one is taken as
+ * How a stage ended. More values may be added. An unknown value is treated as
  * OUTCOME_RUNNER_ERROR.
  *
  * @generated from enum pipewright.runner.v1.Outcome
  */
 export enum Outcome {
   /**
-   * Refused.
+   * Rejected with INVALID_ARGUMENT.
    *
    * @generated from enum value: OUTCOME_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Exit status 0.
+   * The command exited with status 0.
    *
    * @generated from enum value: OUTCOME_SUCCEEDED = 1;
    */
   SUCCEEDED = 1,
 
   /**
-   * Another exit status, or a signal.
+   * The command exited with another status, or was terminated by a signal.
    *
    * @generated from enum value: OUTCOME_COMMAND_FAILED = 2;
    */
   COMMAND_FAILED = 2,
 
   /**
-   * Killed at its timeout.
+   * The stage was killed at its timeout.
    *
    * @generated from enum value: OUTCOME_TIMED_OUT = 3;
    */
   TIMED_OUT = 3,
 
   /**
-   * Killed at the server's word; no process of it is left.
+   * The stage was killed because of DIRECTIVE_CANCEL, and none of its processes is left.
+   * Treated as OUTCOME_RUNNER_ERROR if the job is not being cancelled.
    *
    * @generated from enum value: OUTCOME_CANCELLED = 4;
    */
@@ -718,7 +775,9 @@ export enum Outcome {
   RUNNER_ERROR = 6,
 
   /**
-   * Not started: give it to another runner.
+   * The stage was not started and is given to another runner. Treated as
+   * OUTCOME_RUNNER_ERROR if log bytes were appended, or if the stage was returned five
+   * times before.
    *
    * @generated from enum value: OUTCOME_RETURNED = 7;
    */
@@ -732,26 +791,32 @@ export const OutcomeSchema: GenEnum<Outcome> = /*@__PURE__*/
   enumDesc(file_pipewright_runner_v1_lease_service, 1);
 
 /**
- * Hands stages to runners under leases. Unary calls only, so that a runner can
- * be written in any language and sits behind any proxy.
+ * Dispatches stages to runners under leases. All methods are unary, so that a runner can
+ * be written in any language and works behind any proxy.
  *
- * A lease is the only sign of life: a stage runs while its lease is renewed.
- * Every write of a runner carries the lease and its fencing token; a write
- * under an older token is refused with FAILED_PRECONDITION, reason LEASE_LOST,
- * the only FAILED_PRECONDITION of this service. It means: kill the stage, do not
- * try again.
+ * A lease is the only sign of liveness: a stage runs as long as its lease is renewed.
+ * Every write of a runner carries the lease ID and its fencing token. A write with an
+ * older token, or under a lease that is over, fails with FAILED_PRECONDITION, reason
+ * LEASE_LOST, the only FAILED_PRECONDITION of this service. On LEASE_LOST, the runner
+ * kills the stage and does not retry the call.
  *
- * Time is counted on monotonic clocks. The server counts a lease's life from
- * when it received the call that renewed it, and holding the answer back does not
- * lengthen it; the runner counts from when it sent the call. A runner that could
- * not renew kills the stage, at once and without grace, before the lease's life
- * is over.
+ * A runner, its sessions and its leases belong to the principal that registered it.
+ * Calls of other principals are answered as if they did not exist, whatever IDs and
+ * fencing tokens they present.
+ *
+ * Lifetimes are measured on monotonic clocks. The server measures the lifetime of a
+ * lease from the time at which it received the renewing call; holding the response does
+ * not extend it. The runner measures it from the time at which it sent the call. A
+ * runner that could not renew a lease kills the stage before the lifetime ends,
+ * immediately and without a grace period.
  *
  * @generated from service pipewright.runner.v1.LeaseService
  */
 export const LeaseService: GenService<{
   /**
-   * Announces a runner process. The same `session_id` gets the same answer.
+   * Registers a runner process. A repeated call with the same `session_id` returns the
+   * same response. Fails with RESOURCE_EXHAUSTED, reason TOO_MANY_RUNNERS, if the limit
+   * is reached.
    *
    * @generated from rpc pipewright.runner.v1.LeaseService.RegisterRunner
    */
@@ -761,9 +826,10 @@ export const LeaseService: GenService<{
     output: typeof RegisterRunnerResponseSchema;
   },
   /**
-   * Waits for a stage. OK without a lease means: nothing yet, ask again. While a
-   * lease lives, the same `request_id` gets it again, so a lost answer loses
-   * nothing. NOT_FOUND means: register again.
+   * Waits for a stage to run. OK without a lease means that there is no work yet: call
+   * again. While a lease is live, a call with the same `request_id` returns it again, so
+   * that nothing is lost with a response. Fails with NOT_FOUND, reason
+   * RUNNER_NOT_REGISTERED, if the server does not know the session: register again.
    *
    * @generated from rpc pipewright.runner.v1.LeaseService.AcquireLease
    */
@@ -773,11 +839,11 @@ export const LeaseService: GenService<{
     output: typeof AcquireLeaseResponseSchema;
   },
   /**
-   * Confirms a lease and keeps it, reports progress, and learns of a cancel: the
-   * call is held for up to `max_wait` and answers early when the directive
-   * changes. The first one, with `max_wait` 0, confirms: a runner starts nothing
-   * before its OK, and a lease not confirmed within half of its life, 15 s unless
-   * the server is set otherwise, goes to another runner without counting as an
+   * Confirms and renews a lease, reports progress, and receives cancellation. The call
+   * is held for up to `max_wait` and returns early when the directive changes. The first
+   * call, with a `max_wait` of 0, confirms the lease. A runner starts nothing before
+   * that call has returned OK. A lease that is not confirmed within half of its
+   * lifetime, by default 15 s, is given to another runner and does not count as an
    * attempt.
    *
    * @generated from rpc pipewright.runner.v1.LeaseService.RenewLease
@@ -788,10 +854,13 @@ export const LeaseService: GenService<{
     output: typeof RenewLeaseResponseSchema;
   },
   /**
-   * Appends to the stage's log. `offset` is the offset of the first byte of
-   * `data`. Bytes below the committed offset are taken as sent again and
-   * acknowledged. A hole that `dropped_bytes` does not explain is refused with
-   * OUT_OF_RANGE, `committed_offset` in the metadata of its ErrorInfo.
+   * Appends bytes to the log of the stage. `offset` is the offset of the first byte of
+   * `data`. Bytes below the committed offset are treated as resent and are acknowledged.
+   * Missing bytes that `dropped_bytes` does not cover fail with OUT_OF_RANGE, reason
+   * LOG_INCOMPLETE; the metadata of the ErrorInfo has the `committed_offset`. Bytes that the
+   * server cannot store, because the disk is full for example, are acknowledged as well and
+   * become a gap, so that no stage waits for a disk. A lease that is not confirmed fails with
+   * LEASE_LOST.
    *
    * @generated from rpc pipewright.runner.v1.LeaseService.AppendLog
    */
@@ -801,8 +870,9 @@ export const LeaseService: GenService<{
     output: typeof AppendLogResponseSchema;
   },
   /**
-   * Ends a lease with its outcome. Repeating it is fine. OUT_OF_RANGE when the
-   * log is not complete.
+   * Ends a lease and reports the outcome of the stage. Idempotent for twice the lifetime
+   * of a lease. Fails with OUT_OF_RANGE, reason LOG_INCOMPLETE, if the log is not
+   * complete; the metadata of the ErrorInfo has the `committed_offset`.
    *
    * @generated from rpc pipewright.runner.v1.LeaseService.CompleteLease
    */
@@ -810,6 +880,20 @@ export const LeaseService: GenService<{
     methodKind: "unary";
     input: typeof CompleteLeaseRequestSchema;
     output: typeof CompleteLeaseResponseSchema;
+  },
+  /**
+   * Reports that a runner process exits, after its last stage was completed: the runner
+   * is offline immediately, and its workspaces are lost. Leases that it did not confirm
+   * are void; a confirmed one stays until it expires. Idempotent. A later call of the
+   * session brings the runner back. Fails with NOT_FOUND, reason RUNNER_NOT_REGISTERED,
+   * if the server does not know the session.
+   *
+   * @generated from rpc pipewright.runner.v1.LeaseService.DeregisterRunner
+   */
+  deregisterRunner: {
+    methodKind: "unary";
+    input: typeof DeregisterRunnerRequestSchema;
+    output: typeof DeregisterRunnerResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_pipewright_runner_v1_lease_service, 0);
