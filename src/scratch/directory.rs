@@ -78,6 +78,7 @@ impl Directory {
         &self.path
     }
 
+    /// The path of a child, as far as the caller knows.
     pub fn path_of(&self, child: &Child) -> PathBuf {
         self.path.join(&child.name)
     }
