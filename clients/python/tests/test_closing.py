@@ -223,9 +223,7 @@ def test_a_closed_asyncio_client_makes_no_call(service: FakeService, kind: Kind)
     assert service.calls == []
 
 
-def test_unread_items_end_too(
-    client: Driver, service: FakeService
-) -> None:
+def test_unread_items_end_too(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1), Silence()])
     updates = client.watch("j", last_seen_sequence=0)
     assert next(updates).sequence == 1

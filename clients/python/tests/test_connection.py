@@ -114,9 +114,7 @@ def test_the_window_of_a_stream_is_64_kib(connect: Connect) -> None:
     assert settings[4] == 64 * 1024
 
 
-def test_streams_without_a_reader_do_not_block_others(
-    client: Driver, service: FakeService
-) -> None:
+def test_streams_without_a_reader_do_not_block_others(client: Driver, service: FakeService) -> None:
     chunk = ReadStageLogResponse(chunk=LogChunk(data=b"x" * 50_000))
     service.on("ReadStageLog", *[[chunk] * 6] * 12)
     service.on("GetJob", [GetJobResponse(job=Job(id="x" * LARGE))])

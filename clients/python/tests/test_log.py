@@ -79,9 +79,7 @@ def test_the_request_has_the_options_of_the_caller(client: Driver, service: Fake
     assert service.requests("ReadStageLog") == [asked]
 
 
-def test_a_broken_log_resumes_by_attempt_and_offset(
-    client: Driver, service: FakeService
-) -> None:
+def test_a_broken_log_resumes_by_attempt_and_offset(client: Driver, service: FakeService) -> None:
     service.on("ReadStageLog", [chunk(0, b"ab", 3), UNAVAILABLE], [chunk(2, b"c", 3), end(3)])
     assert read(client, follow=True) == [(0, b"ab"), (2, b"c")]
     again = service.requests("ReadStageLog")[1]

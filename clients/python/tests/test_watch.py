@@ -155,9 +155,7 @@ def test_unknown_changes_count(client: Driver, service: FakeService) -> None:
     assert updates[1].event == unknown
 
 
-def test_an_end_without_the_end_of_the_job_is_checked(
-    client: Driver, service: FakeService
-) -> None:
+def test_an_end_without_the_end_of_the_job_is_checked(client: Driver, service: FakeService) -> None:
     service.on("WatchJob", [events(1)])
     service.on("GetJob", [GetJobResponse(job=job(4))])
     updates = list(client.watch("j", last_seen_sequence=0))
