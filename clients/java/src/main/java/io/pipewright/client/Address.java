@@ -17,8 +17,8 @@ record Address(boolean isTls, String host, int port) {
   /**
    * Parses an address in the command line's form.
    *
-   * @throws IllegalArgumentException if it is invalid; the text is not repeated, as it may
-   *     contain a password
+   * @throws IllegalArgumentException if it is invalid; the text is not repeated, as it may contain
+   *     a password
    */
   static Address parse(String text) {
     if (text.contains("@")) {

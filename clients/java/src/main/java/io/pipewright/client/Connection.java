@@ -72,9 +72,9 @@ final class Connection implements AutoCloseable {
   }
 
   /**
-   * Connects after the shared pause, unless that is done or in progress. The library would wait
-   * for 1 s to 120 s after a failure, fail all calls meanwhile, and reconnect without a pause after
-   * a broken connection.
+   * Connects after the shared pause, unless that is done or in progress. The library would wait for
+   * 1 s to 120 s after a failure, fail all calls meanwhile, and reconnect without a pause after a
+   * broken connection.
    */
   void connect(Context context, Optional<Deadline> limit) throws InterruptedException {
     long wait = attempt();

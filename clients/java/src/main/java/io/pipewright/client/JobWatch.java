@@ -18,11 +18,10 @@ import java.util.Queue;
  * necessary. Created by {@link PipewrightClient#watchJob(WatchJobRequest)}.
  *
  * <p>A loop over it waits for each update and ends after the last one. Leaving the loop earlier
- * needs a {@link #close}, which cancels the call: use a try-with-resources statement.
- * Waiting fails with a {@link PipewrightException}: with the error of the service,
- * with {@code CANCELLED} if the thread is interrupted, which it then still is, or if the watch is
- * closed by another thread, and so on when the {@link io.grpc.Context} in which it was made is
- * over.
+ * needs a {@link #close}, which cancels the call: use a try-with-resources statement. Waiting fails
+ * with a {@link PipewrightException}: with the error of the service, with {@code CANCELLED} if the
+ * thread is interrupted, which it then still is, or if the watch is closed by another thread, and
+ * so on when the {@link io.grpc.Context} in which it was made is over.
  */
 public final class JobWatch implements Iterable<JobUpdate>, AutoCloseable {
   private static final Duration USUAL_INTERVAL = Duration.ofSeconds(15);

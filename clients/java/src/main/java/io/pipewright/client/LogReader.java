@@ -18,9 +18,8 @@ import java.util.Set;
  * PipewrightClient#readLog(ReadStageLogRequest)}.
  *
  * <p>A loop over it waits for each piece and ends with the log. Leaving the loop earlier needs a
- * {@link #close}, which cancels the call: use a try-with-resources statement. Waiting
- * fails as it does for a {@link JobWatch}, and with {@code OUT_OF_RANGE} if the log ends before the
- * offset.
+ * {@link #close}, which cancels the call: use a try-with-resources statement. Waiting fails as it
+ * does for a {@link JobWatch}, and with {@code OUT_OF_RANGE} if the log ends before the offset.
  */
 public final class LogReader implements Iterable<LogPiece>, AutoCloseable {
   /** Three missed heartbeats of 15 s. */

@@ -107,8 +107,8 @@ public final class PipewrightClient implements AutoCloseable {
 
   /**
    * The connection with the credentials, for generated stubs, such as those for asynchronous calls.
-   * They have no time limits, retries and request ids; {@link
-   * PipewrightException#from} reads their errors.
+   * They have no time limits, retries and request ids; {@link PipewrightException#from} reads their
+   * errors.
    */
   public Channel channel() {
     return connection.channel();
