@@ -6,6 +6,8 @@ import io.pipewright.runner.v1.AppendLogRequest;
 import io.pipewright.runner.v1.AppendLogResponse;
 import io.pipewright.runner.v1.CompleteLeaseRequest;
 import io.pipewright.runner.v1.CompleteLeaseResponse;
+import io.pipewright.runner.v1.DeregisterRunnerRequest;
+import io.pipewright.runner.v1.DeregisterRunnerResponse;
 import io.pipewright.runner.v1.LeaseServiceGrpc;
 import io.pipewright.runner.v1.RegisterRunnerRequest;
 import io.pipewright.runner.v1.RegisterRunnerResponse;
@@ -79,5 +81,14 @@ public final class Leases {
    */
   public CompleteLeaseResponse completeLease(CompleteLeaseRequest request) {
     return caller.call(LeaseServiceGrpc.getCompleteLeaseMethod(), request);
+  }
+
+  /**
+   * Ends a session of a runner, so that it is shown as offline immediately.
+   *
+   * @throws PipewrightException if the service refuses it or cannot be reached
+   */
+  public DeregisterRunnerResponse deregisterRunner(DeregisterRunnerRequest request) {
+    return caller.call(LeaseServiceGrpc.getDeregisterRunnerMethod(), request);
   }
 }
