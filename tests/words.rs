@@ -9,6 +9,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use regex::Regex;
@@ -93,19 +94,21 @@ fn files(path: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The lines that have a banned phrase, with what would be right. A phrase may be broken
-/// over two lines, the second of which begins with a comment's sign.
+/// The phrases as one expression each, compiled once. A phrase may be broken over two lines,
+/// the second of which begins with a comment's sign.
+static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let rule = |(phrase, right): &(&str, &'static str)| {
+        let phrase = phrase.replace(' ', r"(?: |\s*\n\s*(?://[/!]?|#|\*)?\s*)");
+        let rule = Regex::new(&format!(r"(?i-u)\b(?:{phrase})\b"));
+        (rule.unwrap(), *right)
+    };
+    BANNED.iter().map(rule).collect()
+});
+
+/// The lines that have a banned phrase, with what would be right.
 fn banned(text: &str) -> Vec<String> {
-    let rules: Vec<_> = BANNED
-        .iter()
-        .map(|(phrase, right)| {
-            let phrase = phrase.replace(' ', r"(?: |\s*\n\s*(?://[/!]?|#|\*)?\s*)");
-            let pattern = format!(r"(?i)\b(?:{phrase})\b");
-            (Regex::new(&pattern).unwrap(), right)
-        })
-        .collect();
     let mut found = Vec::new();
-    for (rule, right) in &rules {
+    for (rule, right) in RULES.iter() {
         for hit in rule.find_iter(text) {
             let line = text[..hit.start()].matches('\n').count() + 1;
             found.push(format!("{line}: `{}`: write: {right}", hit.as_str()));
