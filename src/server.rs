@@ -4,9 +4,9 @@ mod callers;
 mod embedded;
 mod metrics;
 mod services;
+mod storage;
 
 use std::{
-    env,
     future::Future,
     io,
     path::{Path, PathBuf},
@@ -17,7 +17,6 @@ use std::{
 use tokio::{
     net::TcpListener,
     sync::{Notify, oneshot, watch},
-    task::spawn_blocking,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -25,14 +24,14 @@ use tonic_health::ServingStatus;
 
 use crate::{
     auth::CredentialsError,
-    blobs::logs::{Durability, FileLogs, LogLimits},
     config::{Access, Config},
     engine::{self, Clock, Engine, IdSource, MemoryLimits, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
     runner::RunnerError,
-    scratch::{self, Temporary},
-    store::MemoryStore,
+    store::OpenError,
 };
+
+use storage::Storage;
 
 pub use embedded::embedded_labels;
 
@@ -52,6 +51,14 @@ pub enum ServeError {
         /// Cause.
         source: io::Error,
     },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDirectory(#[from] OpenError),
+    /// A write to the data directory has failed.
+    #[error(
+        "a write to the data directory has failed; what was acknowledged is kept: start the service again when the disk is in order"
+    )]
+    WriteFailed,
     /// The content of the store cannot be restored.
     #[error("the store cannot be used: {0}")]
     Store(#[source] engine::Error),
@@ -130,29 +137,22 @@ pub async fn run_in(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
     let authenticator = callers::authenticator(&config, &environment.clock)?;
-    let log_limits = LogLimits {
-        of_a_log: config.max_stage_log,
-        in_total: config.max_log_total,
-    };
-    // Removed when the service has ended, if it is a temporary one.
-    let (log_dir, _temporary) = log_directory(config.log_dir)?;
     embedded::check_workspaces(config.runner.as_ref())?;
     let certificates = config
         .tls
+        .clone()
         .map(Certificates::load)
         .transpose()?
         .map(Arc::new);
-    // The store ends with the process, so its logs need not outlive it.
-    let logs = FileLogs::open(log_dir.clone(), log_limits, Durability::Process)
-        .map_err(unusable("log directory", &log_dir))?;
+    let storage = Storage::open(&config, &*environment.clock).await?;
     let memory = MemoryLimits {
         total: config.limits.max_memory,
         project: config.limits.max_project_memory,
         caller: config.limits.max_caller_memory,
     };
     let engine = Engine::start(
-        Arc::new(MemoryStore::default()),
-        Arc::new(logs),
+        Arc::clone(&storage.store),
+        Arc::clone(&storage.logs) as _,
         environment.clock,
         environment.ids,
         Settings {
@@ -172,7 +172,7 @@ pub async fn run_in(
     let runner = embedded::prepare(&engine, config.runner).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, callers = callers::callers(&config.access), tls = certificates.is_some(),
-            "listening; the store is in memory and ends with this process");
+            "listening");
         callers::warn_of_clear_text(&config.access, address, certificates.is_some());
     }
     let stop_runner = CancellationToken::new();
@@ -205,9 +205,10 @@ pub async fn run_in(
         // Neither ends by itself unless it fails.
         ended = &mut runner => return Ok(ended.map_err(io::Error::other).map_err(ServeError::Task)??),
         ended = &mut serving => return ended.map_err(io::Error::other).map_err(ServeError::Task),
+        () = storage.failed() => return Err(ServeError::WriteFailed),
         () = shutdown => {}
     }
-    tracing::info!("stopping: refusing new jobs, cancelling active ones");
+    tracing::info!("stopping");
     ready.send_replace(false);
     services::set_health(&health, ServingStatus::NotServing).await;
     engine.stop(config.drain).await;
@@ -218,20 +219,9 @@ pub async fn run_in(
     let _ = time::timeout(CLOSE_TIMEOUT, async { (runner.await, serving.await) }).await;
     end_runner.abort();
     end_serving.abort();
+    storage.close().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-fn log_directory(configured: Option<PathBuf>) -> Result<(PathBuf, Option<Temporary>), ServeError> {
-    if let Some(directory) = configured {
-        return Ok((directory, None));
-    }
-    let parent = env::temp_dir();
-    let temporary =
-        Temporary::create(&parent).map_err(unusable("temporary directory (TMPDIR)", &parent))?;
-    let logs = temporary.path().join("logs");
-    spawn_blocking(move || scratch::sweep(&parent));
-    Ok((logs, Some(temporary)))
 }
 
 fn unusable(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ServeError {

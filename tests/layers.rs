@@ -95,6 +95,7 @@ const INSIDE: [(&str, &[Submodule]); 2] = [
             ("call", &[]),
             ("error", &[]),
             ("access", &["call", "error"]),
+            ("durability", &["error"]),
             ("tasks", &["environment"]),
             (
                 "journal",

@@ -1,6 +1,8 @@
 //! A cache of encoded pipelines, one entry per revision. A revision is immutable, so no entry
 //! is ever invalidated.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
@@ -14,7 +16,8 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// Bytes of an entry besides the encoded pipeline, approximately.
 const OVERHEAD: u64 = 128;
 
-type Revision = (PipelineId, i64);
+/// With the time of the revision: if a write fails, its number is given to another one.
+type Revision = (PipelineId, i64, SystemTime);
 
 /// The encoded revisions that were recently read.
 pub(super) struct EncodedPipelines(Cache<Revision, Bytes, Size>);
@@ -43,7 +46,7 @@ impl EncodedPipelines {
     /// The pipeline encoded as field 1 of a message: the response to a get, a create or an
     /// update, or one item of a page.
     pub(super) fn entry(&self, pipeline: &Pipeline) -> Bytes {
-        let key = (pipeline.id, pipeline.revision);
+        let key = (pipeline.id, pipeline.revision, pipeline.update_time);
         self.0.get(&key).unwrap_or_else(|| {
             let entry = pipeline_entry(pipeline);
             self.0.insert(key, entry.clone());

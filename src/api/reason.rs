@@ -129,6 +129,8 @@ reasons! {
         "The message is compressed with an encoding that the service does not support. Use gzip, or send it uncompressed.";
     MethodUnknown = "METHOD_UNKNOWN", Some(Code::Unimplemented),
         "The method does not exist. The client is newer than the service, or calls another API.";
+    StorageFull = "STORAGE_FULL", Some(Code::ResourceExhausted),
+        "The disk of the service is full, or almost. Nothing was changed; reads go on. Retry once there is space.";
     StoreFailed = "STORE_FAILED", Some(Code::Internal),
         "The store failed. See the service's log.";
     LogUnreadable = "LOG_UNREADABLE", Some(Code::Internal),

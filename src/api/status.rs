@@ -280,6 +280,7 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
         }
         Error::Contended => (Reason::Contended, ErrorDetails::new()),
         Error::Stopping => (Reason::ServerStopping, ErrorDetails::new()),
+        Error::StorageFull(_) => (Reason::StorageFull, ErrorDetails::new()),
         Error::Store(_) => (Reason::StoreFailed, ErrorDetails::new()),
         Error::Log(_) => (Reason::LogUnreadable, ErrorDetails::new()),
     }

@@ -34,7 +34,11 @@ pub struct Config {
     pub reflection: bool,
     /// The runner in the service's own process; none if only other processes run stages.
     pub runner: Option<EmbeddedRunner>,
-    /// Directory of stage logs; if unset, a temporary directory, removed at the end.
+    /// Directory in which the service keeps everything; if unset, the store is in memory and
+    /// ends with the process.
+    pub data_dir: Option<PathBuf>,
+    /// Directory of stage logs; if unset, `logs` in the data directory, and without one a
+    /// temporary directory, removed at the end.
     pub log_dir: Option<PathBuf>,
     /// Most bytes stored of the log of a stage run, at least 2. Of a longer log, the first
     /// and the last part are stored, each of half this size.
@@ -63,6 +67,7 @@ impl Default for Config {
             limits: Limits::default(),
             reflection: true,
             runner: Some(EmbeddedRunner::default()),
+            data_dir: None,
             log_dir: None,
             max_stage_log: 64 * MIB,
             max_log_total: 10 * 1024 * MIB,

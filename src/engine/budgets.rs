@@ -163,7 +163,13 @@ impl Budgets {
                 if self.signals.is_followed(job.id) {
                     continue;
                 }
-                match self.journal.remove_job(job.id).await {
+                // A durable store still has it.
+                let evicted = if self.journal.store().unload_job(job.id).await? {
+                    Ok(())
+                } else {
+                    self.journal.remove_job(job.id).await
+                };
+                match evicted {
                     Ok(()) => counter!(MEMORY_EVICTIONS, "what" => "job").increment(1),
                     // Another task was first.
                     Err(CommitError::Conflict) => {}

@@ -3,7 +3,7 @@ use std::io;
 use crate::{
     auth::Role,
     domain::{JobState, PipelineId, Violation, cut},
-    store::{Account, OverLimit, StoreError},
+    store::{Account, OverLimit, StoreError, StoreErrorKind},
 };
 
 /// Maximum bytes of a name within a message.
@@ -98,10 +98,22 @@ pub enum Error {
     Contended,
     #[error("the server is stopping; try again, or resume, in a moment")]
     Stopping,
+    /// The disk is full, or almost.
+    #[error("{0}; reads go on, and writes succeed again once there is space")]
+    StorageFull(String),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     #[error("the log could not be read: {0}")]
     Log(#[from] io::Error),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error.kind {
+            StoreErrorKind::Full => Self::StorageFull(error.message),
+            StoreErrorKind::Transient | StoreErrorKind::Permanent => Self::Store(error),
+        }
+    }
 }
 
 /// No method needs this role, but for jobs of some pipelines.

@@ -7,6 +7,7 @@
 mod access;
 mod budgets;
 mod call;
+mod durability;
 mod environment;
 mod error;
 mod jobs;
@@ -38,10 +39,12 @@ use crate::{
 pub use crate::blobs::logs::GapReason;
 
 pub use call::{Call, RequestIdentity};
+pub use durability::{Durability, Seen};
 pub use environment::{Clock, IdSource, SystemClock, UuidV7};
 pub use error::Error;
 pub use jobs::{
-    JobView, Jobs, LogPiece, LogRequest, Opening, StageLog, StageView, TriggerRequest, Watch,
+    JobView, Jobs, LOADED_FOR, LogPiece, LogRequest, Opening, StageLog, StageView, TriggerRequest,
+    Watch,
 };
 pub use pipelines::{Pipelines, Update};
 pub use projects::{ProjectDraft, ProjectEntry, ProjectUpdate, Projects};
@@ -250,6 +253,11 @@ impl Engine {
     /// If the store fails.
     pub async fn stats(&self) -> Result<Stats, Error> {
         self.observer.stats().await
+    }
+
+    /// Tells when what calls have seen is durable.
+    pub fn durability(&self) -> Durability {
+        Durability::of(&self.observer.store)
     }
 
     /// Ends once open streams have to end.

@@ -80,7 +80,12 @@ pub(super) async fn services(
         message_timeout: limits.message_timeout,
         max_message: limits.max_message,
     };
-    let grpc = Middleware::new(Shared(Arc::new(services)), authenticator, limits);
+    let grpc = Middleware::new(
+        Shared(Arc::new(services)),
+        authenticator,
+        limits,
+        engine.durability(),
+    );
     let grpc_web = GrpcWebLayer::new().layer(grpc.clone());
     Ok((health, Gates { grpc, grpc_web }))
 }

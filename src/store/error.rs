@@ -9,18 +9,38 @@ use super::{KeptAnswer, OverLimit};
 pub struct StoreError {
     /// The operation that failed.
     pub message: String,
-    /// Whether the same call may succeed later.
-    pub is_transient: bool,
+    /// What a caller can do about it.
+    pub kind: StoreErrorKind,
     #[source]
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+/// What a caller can do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The same call may succeed later.
+    Transient,
+    /// The disk is full: reads go on, and writes succeed again once there is space.
+    Full,
+    /// It lasts until it is fixed.
+    Permanent,
+}
+
 impl StoreError {
+    /// There is no space for a write, which had no effect.
+    pub fn full(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            kind: StoreErrorKind::Full,
+            source: None,
+        }
+    }
+
     /// A temporary failure: the same call may succeed later.
     pub fn transient(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            is_transient: true,
+            kind: StoreErrorKind::Transient,
             source: None,
         }
     }
@@ -32,7 +52,7 @@ impl StoreError {
     ) -> Self {
         Self {
             message: message.into(),
-            is_transient: false,
+            kind: StoreErrorKind::Permanent,
             source: Some(Arc::new(source)),
         }
     }

@@ -16,6 +16,7 @@ mod conformance;
 #[cfg(test)]
 pub(crate) mod double;
 mod due;
+mod durable;
 mod error;
 mod instance;
 mod jobs;
@@ -23,6 +24,8 @@ mod leases;
 mod memory;
 mod pipelines;
 mod records;
+mod rows;
+mod sqlite;
 mod subscriber;
 mod usage;
 
@@ -32,7 +35,8 @@ pub use answers::{Answer, KeptAnswer, RequestKey};
 pub use batch::{Batch, BatchId, JobWrite, LeaseWrite, PipelineWrite, Precondition, Scope, Write};
 pub use collections::DeadLetter;
 pub use due::{ClaimedWork, DueStore, DueWork, DueWrite, WorkKey};
-pub use error::{CommitError, StoreError};
+pub use durable::DurableStore;
+pub use error::{CommitError, StoreError, StoreErrorKind};
 pub use instance::{Instance, Lifetime};
 pub use jobs::{FactsFilter, JobFilter, JobStore};
 pub use leases::{
@@ -40,14 +44,18 @@ pub use leases::{
     ReadyStage, RunnerRow,
 };
 pub use memory::{MemoryStore, Snapshot};
+pub(in crate::store) use memory::{Restorer, damaged, durable_instance, name};
 pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
+pub use rows::RowChange;
+pub use sqlite::{OpenError, Opened, Options as DirectoryOptions};
 pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
 pub use usage::{Account, EndedJob, Limit, OverLimit, Usage, UsageStore};
 
 /// All operations that the engine needs from a store.
 ///
-/// Reads see every commit that was acknowledged before they began. After a crash
+/// Reads see every commit that was acknowledged before they began, and may see later ones:
+/// see [`settled`](Self::settled). After a crash
 /// before the acknowledgement, either all of the commit happened or nothing of it.
 #[async_trait]
 pub trait Store:
@@ -74,4 +82,24 @@ pub trait Store:
     fn subscribe(&self, subscriber: std::sync::Arc<dyn CommitSubscriber>);
 
     fn instance(&self) -> &Instance;
+
+    /// Marks the state that reads see from now on, for [`settled`](Self::settled).
+    fn mark(&self) -> Mark {
+        Mark::default()
+    }
+
+    /// Resolves once everything is durable that reads since the mark may have seen. Reads see
+    /// commits before they are durable, so that the next decision can be based on them; what
+    /// leaves the process waits for this.
+    ///
+    /// # Errors
+    /// If a commit that a read may have seen failed: nothing of it has happened.
+    async fn settled(&self, since: Mark) -> Result<(), StoreError> {
+        let _ = since;
+        Ok(())
+    }
 }
+
+/// A state of the store that reads saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(u64);

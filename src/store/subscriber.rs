@@ -13,14 +13,14 @@ pub trait CommitSubscriber: Send + Sync + 'static {
     fn committed(&self, committed: &Committed);
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Committed {
     /// In the order of the batch's writes.
     pub changes: Vec<Change>,
 }
 
 /// One change, as subscribers see it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Change {
     /// A job has new events.
     Job(JobChange),
@@ -39,7 +39,7 @@ pub enum Change {
     Record(&'static str),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JobChange {
     /// The job after the events.
     pub job: Arc<Job>,

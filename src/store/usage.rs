@@ -74,7 +74,7 @@ pub struct Usage {
     pub largest_principal: u64,
 }
 
-/// The bytes that are kept: pipelines with their revisions, jobs with their events, facts,
+/// The bytes that are in memory: pipelines with their revisions, jobs with their events, facts,
 /// records, idempotency records and due work, by the weights of `domain::weight`.
 #[async_trait]
 pub trait UsageStore {
@@ -102,4 +102,12 @@ pub trait UsageStore {
 
     /// Removes idempotency records that were made before a time. Answers how many.
     async fn remove_answers(&self, made_before: SystemTime) -> Result<usize, StoreError>;
+
+    /// Takes an ended job out of the memory if it can be read without that. False if it cannot,
+    /// or is not there.
+    async fn unload_job(&self, id: JobId) -> Result<bool, StoreError>;
+
+    /// The same for all jobs that ended before a time, and for the idempotency records that were
+    /// made before it. Answers how many jobs.
+    async fn unload_before(&self, time: SystemTime) -> Result<usize, StoreError>;
 }

@@ -27,6 +27,7 @@ use tracing::Instrument;
 use crate::{
     auth::{Authenticator, Authority, Peer, Session},
     domain::TraceContext,
+    engine::Durability,
     telemetry::traces,
 };
 
@@ -65,6 +66,7 @@ struct Rules {
     authenticator: Arc<Authenticator>,
     quotas: Quotas,
     limits: MiddlewareLimits,
+    durability: Durability,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +101,12 @@ struct Served {
 }
 
 impl<S> Middleware<S> {
-    pub fn new(services: S, authenticator: Arc<Authenticator>, limits: MiddlewareLimits) -> Self {
+    pub fn new(
+        services: S,
+        authenticator: Arc<Authenticator>,
+        limits: MiddlewareLimits,
+        durability: Durability,
+    ) -> Self {
         let (max_open, per_second) = (
             limits.max_streams_per_principal,
             limits.max_requests_per_second,
@@ -109,6 +116,7 @@ impl<S> Middleware<S> {
             authenticator,
             quotas: Quotas::new(max_open, per_second),
             limits,
+            durability,
         };
         Self {
             services,
@@ -256,6 +264,7 @@ impl Rules {
             timeout: is_single.then_some(self.limits.message_timeout),
         };
         let request = Request::from_parts(head, RequestBody::new(body, reading));
+        let seen = self.durability.mark();
         let response = services.call(request);
         let Ok(response) = match &session {
             None => response.await,
@@ -265,6 +274,10 @@ impl Rules {
                 response = response => response,
                 () = session.ended.cancelled() => return Err(status::credentials_ended()),
             },
+        };
+        let response = match self.durability.settled(seen).await {
+            Ok(()) => response,
+            Err(error) => Status::from(error).into_http(),
         };
         // A trailers-only response has its status in the headers.
         let status = Status::from_header_map(response.headers());

@@ -58,12 +58,14 @@ pub(crate) fn failure(error: ServeError) -> Failure {
     match error {
         ServeError::Credentials(_) | ServeError::Tls(_) => Failure::Invalid(message),
         ServeError::Directory { .. }
+        | ServeError::DataDirectory(_)
         | ServeError::Unprepared(RunnerError::Workspaces(_))
         | ServeError::Runner(RunnerError::Workspaces(_)) => Failure::Local(message),
         ServeError::Unprepared(_)
         | ServeError::Runner(_)
         | ServeError::Reflection(_)
         | ServeError::Store(_)
+        | ServeError::WriteFailed
         | ServeError::Task(_) => Failure::Service(message),
     }
 }

@@ -21,6 +21,7 @@ use super::{
     runners::Roster, signals::Signals,
 };
 pub use log::{LogPiece, LogRequest, StageLog};
+pub use retention::LOADED_FOR;
 pub(super) use retention::{Ends, LogRemovals, Retention, TASK as RETENTION};
 pub use trigger::TriggerRequest;
 pub(super) use turns::{Pending, TASK as TURNS, Turns};

@@ -30,6 +30,9 @@ pub(in crate::engine) const TASK: Task = Task {
 /// How long idempotency records are valid: 24 h.
 const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long ended jobs stay in memory if the store is durable.
+pub const LOADED_FOR: Duration = Duration::from_secs(10 * 60);
+
 /// Forgets ended jobs beyond the number to keep.
 pub(in crate::engine) struct Retention {
     journal: Arc<Journal>,
@@ -73,6 +76,10 @@ impl Retention {
         if let Some(made_before) = now.checked_sub(ANSWERS_KEPT) {
             let removed = store.remove_answers(made_before).await;
             items += removed.map_err(|error| told(&error))? as u64;
+        }
+        if let Some(time) = now.checked_sub(LOADED_FOR) {
+            let unloaded = store.unload_before(time).await;
+            unloaded.map_err(|error| told(&error))?;
         }
         let Some(ended_before) = now.checked_sub(self.settings.retain_jobs_for) else {
             return Ok(Ran { items, next: None });

@@ -115,8 +115,11 @@ impl Watch {
         let _one_at_a_time = self.follow.filling().await;
         let known = encoded.lock().last_sequence();
         if known < newest {
-            let events = self.jobs.journal.store().events(self.id, known).await?;
+            let store = self.jobs.journal.store();
+            let mark = store.mark();
+            let events = store.events(self.id, known).await?;
             let events = events.ok_or_else(|| Error::JobNotFound(self.id.to_string()))?;
+            store.settled(mark).await?;
             encoded.lock().extend(&events);
         }
         Ok(())

@@ -56,6 +56,7 @@ pub use pipeline::{PipelineHead, decode_pipeline, encode_pipeline};
 pub use primitives::{duration_to_nanos, time_from_nanos, time_to_nanos};
 pub use record::{StoredDue, StoredRecord};
 pub use seal::{Seal, Unsealed};
+pub use stage_run::job_state_number;
 
 /// Looks up the revision that a job refers to; `None` if the store does not have
 /// it.

@@ -4,7 +4,7 @@ use std::{fmt, time::SystemTime};
 
 use bytes::Bytes;
 
-use crate::domain::FencingToken;
+use crate::{domain::FencingToken, store::Record};
 
 use super::{
     CodecError, Kind, Stored,
@@ -29,6 +29,57 @@ pub struct StoredRecord {
     pub indexes: Vec<(String, String)>,
     /// The principal that had it stored; empty for the service itself.
     pub principal: String,
+}
+
+impl StoredRecord {
+    /// A record of a collection, as it is stored.
+    pub fn of(collection: &str, record: &Record) -> Self {
+        let Record {
+            key,
+            project,
+            principal,
+            version,
+            body,
+            expires,
+            indexes,
+        } = record.clone();
+        let index = |(name, value): (&str, String)| (name.to_owned(), value);
+        Self {
+            collection: collection.to_owned(),
+            key,
+            project,
+            principal,
+            version: i64::try_from(version).unwrap_or(i64::MAX),
+            expires,
+            body,
+            indexes: indexes.into_iter().map(index).collect(),
+        }
+    }
+
+    /// The collection and the record. `name` is the name of an index in the program.
+    pub fn into_record(self, name: fn(String) -> &'static str) -> (String, Record) {
+        let Self {
+            collection,
+            key,
+            project,
+            principal,
+            version,
+            expires,
+            body,
+            indexes,
+        } = self;
+        let index = |(index, value)| (name(index), value);
+        let record = Record {
+            key,
+            project,
+            principal,
+            version: u64::try_from(version).unwrap_or(0),
+            body,
+            expires,
+            indexes: indexes.into_iter().map(index).collect(),
+        };
+        (collection, record)
+    }
 }
 
 /// Work that is due at a time.

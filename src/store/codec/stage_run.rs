@@ -18,6 +18,11 @@ use super::{
 };
 
 numbered!(JobState: Queued, Running, Cancelling, Succeeded, Failed, Cancelled);
+
+/// The number of a state in stored forms, for a column of its own.
+pub fn job_state_number(state: JobState) -> i32 {
+    state.number()
+}
 numbered!(FailureReason: CommandFailed, TimedOut, CheckoutFailed, RunnerError, RunnerLost);
 
 impl Numbered for StageState {

@@ -199,7 +199,7 @@ pub(crate) async fn a_dropped_commit_notifies_if_it_was_made(store: Tested) {
         .await;
         drop(commit);
         // It may continue without its caller, but it ends.
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        store.settled(store.mark()).await.unwrap();
         let is_made = store.job(job_id(number)).await.unwrap().is_some();
         let expected = format!("job-{number}@2 new");
         let expected: &[String] = if is_made { &[expected] } else { &[] };

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Batch, BatchId, CommitError, CommitSubscriber, Instance, KeptAnswer, RequestKey, Store,
+    Batch, BatchId, CommitError, CommitSubscriber, Instance, KeptAnswer, Mark, RequestKey, Store,
     StoreError,
 };
 
@@ -194,5 +194,13 @@ impl Store for Double {
 
     fn instance(&self) -> &Instance {
         self.inner.instance()
+    }
+
+    fn mark(&self) -> Mark {
+        self.inner.mark()
+    }
+
+    async fn settled(&self, since: Mark) -> Result<(), StoreError> {
+        self.inner.settled(since).await
     }
 }

@@ -102,6 +102,8 @@ passes! { UsageStore;
     revised_pipelines(account: &Account, after: Option<PipelineId>, limit: usize)
         -> Vec<PipelineId>;
     remove_answers(made_before: SystemTime) -> usize;
+    unload_job(id: JobId) -> bool;
+    unload_before(time: SystemTime) -> usize;
 }
 
 passes! { DueStore;

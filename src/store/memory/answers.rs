@@ -27,7 +27,7 @@ impl Answers {
     /// The record of a key, unless it is too old to be valid.
     pub(super) fn get(&self, key: &RequestKey, now: SystemTime) -> Option<&KeptAnswer> {
         let kept = self.by_key.get(key);
-        kept.filter(|kept| age(kept, now) <= MAX_AGE)
+        kept.filter(|kept| kept.is_valid(now))
     }
 
     /// The oldest first.
@@ -37,13 +37,12 @@ impl Answers {
     }
 
     /// Keeps a record, and answers with those that had to go.
-    pub(super) fn keep(&mut self, key: RequestKey, kept: KeptAnswer) -> Removed {
+    pub(super) fn keep(&mut self, key: Arc<RequestKey>, kept: KeptAnswer) -> Removed {
         let now = kept.time;
         let mut removed = self.remove_while(|count, oldest| {
             let age = age(oldest, now);
             age > MAX_AGE || (count >= MAX_ANSWERS && age >= MIN_AGE)
         });
-        let key = Arc::new(key);
         if let Some(old) = self.by_key.insert(Arc::clone(&key), kept) {
             // Too old to be valid, and not gone yet: the clock went back meanwhile.
             self.in_order.retain(|other| *other != key);
@@ -70,6 +69,13 @@ impl Answers {
             self.in_order.pop_front();
         }
         removed
+    }
+}
+
+impl KeptAnswer {
+    /// Whether it is not too old.
+    pub(in super::super) fn is_valid(&self, now: SystemTime) -> bool {
+        age(self, now) <= MAX_AGE
     }
 }
 

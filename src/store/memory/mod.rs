@@ -5,6 +5,7 @@
 //! ordered index of its own: a page costs as much as the page is long.
 
 mod answers;
+mod capture;
 mod commit;
 mod dispatch;
 mod due;
@@ -17,6 +18,7 @@ mod pipelines;
 mod recent;
 mod records;
 mod snapshot;
+mod unload;
 mod usage;
 mod weights;
 
@@ -34,10 +36,11 @@ use crate::domain::{FencingToken, Job, JobId, Pipeline, PipelineId};
 
 use super::{
     Batch, BatchId, Change, CommitError, CommitSubscriber, Committed, Instance, KeptAnswer,
-    Lifetime, RequestKey, Store, StoreError,
+    Lifetime, RequestKey, RowChange, Store, StoreError, codec::StoredInstance,
 };
 use answers::Answers;
-use dispatch::Dispatch;
+use capture::Capture;
+use dispatch::{Dispatch, LockedDispatch};
 use due::DueQueue;
 use evictable::Evictable;
 use facts::Facts;
@@ -49,6 +52,7 @@ use recent::RecentBatches;
 use records::Collections;
 
 pub use snapshot::Snapshot;
+pub(in crate::store) use snapshot::{Restorer, damaged, name};
 
 /// Keeps everything in memory; what it acknowledged is lost with the process.
 ///
@@ -75,6 +79,7 @@ pub struct MemoryStore {
     recent: Mutex<RecentBatches>,
     ledger: Mutex<Ledger>,
     subscriber: RwLock<Option<Arc<dyn CommitSubscriber>>>,
+    capture: Capture,
 }
 
 impl Default for MemoryStore {
@@ -88,12 +93,7 @@ impl MemoryStore {
     /// runners that outlive the process see tokens that go up from one process to the next,
     /// as no process issues one for each microsecond that it lives.
     pub fn new(now: SystemTime) -> Self {
-        let instance = Instance {
-            id: Uuid::new_v4(),
-            fingerprint_key: rand::random(),
-            lifetime: Lifetime::Process,
-        };
-        Self::opened(instance, first_token(now))
+        Self::opened(new_instance(Lifetime::Process), first_token(now))
     }
 
     fn opened(instance: Instance, next_token: FencingToken) -> Self {
@@ -113,6 +113,7 @@ impl MemoryStore {
             recent: Mutex::default(),
             ledger: Mutex::default(),
             subscriber: RwLock::default(),
+            capture: Capture::default(),
         }
     }
 
@@ -122,6 +123,23 @@ impl MemoryStore {
     pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.instance.lifetime = lifetime;
         self
+    }
+
+    /// The same store, which captures its row changes from now on.
+    #[must_use]
+    pub(in super::super) fn captured(mut self) -> Self {
+        self.capture = Capture::on();
+        self.dispatch.get_mut().capture();
+        self
+    }
+
+    /// The row changes since the previous call, in order.
+    pub(in super::super) fn take_changes(&self) -> Vec<RowChange> {
+        self.capture.take()
+    }
+
+    fn dispatch(&self) -> LockedDispatch<'_> {
+        LockedDispatch::new(self.dispatch.lock(), &self.capture)
     }
 
     /// Looks an entry up and releases the map's shard before the entry is locked.
@@ -172,6 +190,23 @@ impl Store for MemoryStore {
 
     fn instance(&self) -> &Instance {
         &self.instance
+    }
+}
+
+/// The instance of a new durable store.
+pub(in crate::store) fn durable_instance(now: SystemTime) -> StoredInstance {
+    StoredInstance {
+        instance: new_instance(Lifetime::Durable),
+        next_token: first_token(now),
+        last_claim: 0,
+    }
+}
+
+fn new_instance(lifetime: Lifetime) -> Instance {
+    Instance {
+        id: Uuid::new_v4(),
+        fingerprint_key: rand::random(),
+        lifetime,
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    super::{Change, CommitError, Record, RecordQuery, RecordStore, RecordWrite, StoreError},
+    super::{
+        Change, CommitError, Record, RecordQuery, RecordStore, RecordWrite, RowChange, StoreError,
+    },
     MemoryStore,
     ledger::Owner,
     weights::record_weight,
@@ -58,6 +60,12 @@ impl RecordStore for MemoryStore {
         for record in removed.iter().flat_map(|(_, records)| records) {
             let owner = Owner::of_record(record);
             self.ledger.lock().subtract(owner, record_weight(record));
+        }
+        for (name, records) in &removed {
+            for record in records {
+                let key = || record.key.clone();
+                self.capture.note(|| RowChange::RemoveRecord(name, key()));
+            }
         }
         drop(records);
         let count = removed.iter().map(|(_, records)| records.len()).sum();

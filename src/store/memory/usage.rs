@@ -2,10 +2,10 @@ use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 
-use crate::domain::PipelineId;
+use crate::domain::{JobId, PipelineId};
 
 use super::{
-    super::{Account, EndedJob, KeptAnswer, RequestKey, StoreError, Usage, UsageStore},
+    super::{Account, EndedJob, KeptAnswer, RequestKey, RowChange, StoreError, Usage, UsageStore},
     MemoryStore,
     ledger::Owner,
     weights::answer_weight,
@@ -43,7 +43,19 @@ impl UsageStore for MemoryStore {
     async fn remove_answers(&self, made_before: SystemTime) -> Result<usize, StoreError> {
         let removed = self.answers.lock().remove_before(made_before);
         self.subtract_answers(&removed);
+        if !removed.is_empty() {
+            let change = || RowChange::RemoveAnswersBefore(made_before);
+            self.capture.note(change);
+        }
         Ok(removed.len())
+    }
+
+    async fn unload_job(&self, _: JobId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn unload_before(&self, _: SystemTime) -> Result<usize, StoreError> {
+        Ok(0)
     }
 }
 

@@ -18,6 +18,7 @@ static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
         stages::runs(),
         work::jobs(),
         work::memory(),
+        work::storage(),
         work::logs(),
         connections::messages(),
         connections::callers(),

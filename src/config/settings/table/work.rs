@@ -87,13 +87,26 @@ pub(super) fn memory() -> Section {
     }
 }
 
+pub(super) fn storage() -> Section {
+    Section {
+        heading: "Storage",
+        settings: vec![Setting::new(
+            "data_dir",
+            "Directory in which pipelines, jobs and logs outlive the process; without it they are in memory",
+            "/var/lib/pipewright",
+            Path("DIRECTORY"),
+            |draft| &mut draft.config.data_dir,
+        )],
+    }
+}
+
 pub(super) fn logs() -> Section {
     Section {
         heading: "Logs",
         settings: vec![
             Setting::new(
                 "log_dir",
-                "Directory of the stage logs; by default a temporary directory",
+                "Directory of the stage logs; by default `logs` in the data directory, or a temporary directory",
                 "/var/lib/pipewright/logs",
                 Path("DIRECTORY"),
                 |draft| &mut draft.config.log_dir,

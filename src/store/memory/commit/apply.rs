@@ -4,7 +4,10 @@ use parking_lot::Mutex;
 
 use crate::{
     domain::{self, Event, Job, JobFacts, JobId, JobState, Pipeline, RunnerId, StageRun},
-    store::{Batch, BatchId, DueWrite, JobWrite, LeaseWrite, PipelineWrite, RecordWrite, Write},
+    store::{
+        Batch, BatchId, DueWrite, JobWrite, LeaseWrite, PipelineWrite, RecordWrite, RowChange,
+        Write, codec::StoredDurations,
+    },
 };
 
 use super::{
@@ -35,6 +38,8 @@ impl Locked<'_> {
                 Write::Due(write) => self.write_due(store, write),
                 Write::Facts(facts) => store.keep_facts(facts),
                 Write::RemoveJob(id) => {
+                    // It may be stored although it is not loaded.
+                    store.capture.note(|| RowChange::RemoveJob(id));
                     if let Some(job) = self.job(id) {
                         store.forget_job(&job.entry.job, &job.entry.events);
                     }
@@ -45,11 +50,18 @@ impl Locked<'_> {
             let owner = Owner::of_answer(&key);
             let weight = answer_weight(&key, &kept);
             store.ledger.lock().add(owner, weight);
-            store.subtract_answers(&answers.keep(key, kept));
+            let key = Arc::new(key);
+            let removed = answers.keep(Arc::clone(&key), kept.clone());
+            store.subtract_answers(&removed);
+            for (key, _) in removed {
+                store.capture.note(|| RowChange::RemoveAnswer(key));
+            }
+            store.capture.note(|| RowChange::PutAnswer(key, kept));
         }
         // A batch with the id 0 has no name.
         if batch.id != BatchId::default() {
             store.recent.lock().keep(batch.id);
+            store.capture.note(|| RowChange::AddBatch(batch.id));
         }
         // Last: a runner that is offered a stage finds its job.
         self.dispatch(store, &changed, leases)
@@ -65,7 +77,7 @@ impl Locked<'_> {
             return Vec::new();
         }
         let locked = self.dispatch.take();
-        let mut dispatch = locked.unwrap_or_else(|| store.dispatch.lock());
+        let mut dispatch = locked.unwrap_or_else(|| store.dispatch());
         for (job, runs) in changed {
             dispatch.note_job(job, runs);
         }
@@ -91,18 +103,21 @@ impl Locked<'_> {
                 if let Some(entry) = self.pipeline_mut(id) {
                     entry.version += 1;
                     entry.jobs_created += 1;
+                    store.capture.note(|| RowChange::PutHead(entry.head()));
                 }
             }
             PipelineWrite::Delete(id, _) => {
                 if let Some(entry) = self.pipeline_mut(id) {
                     entry.deleted = true;
                     store.remove_pipeline(entry);
+                    store.capture.note(|| RowChange::RemovePipeline(id));
                 }
             }
             PipelineWrite::ForgetRevisions(id, before) => {
                 if let Some(entry) = self.pipeline_mut(id) {
                     let forgotten = entry.forget_revisions(before);
                     store.note_forgotten(entry, &forgotten);
+                    store.capture.note(|| RowChange::PutHead(entry.head()));
                 }
             }
         }
@@ -111,6 +126,14 @@ impl Locked<'_> {
     fn write_record(&mut self, store: &MemoryStore, write: RecordWrite) {
         let records = self.records.as_mut().and_then(|records| records.get_mut());
         let Some(records) = records else { return };
+        store.capture.note(|| match &write {
+            RecordWrite::Put(collection, record) => {
+                RowChange::PutRecord(collection, record.clone())
+            }
+            RecordWrite::Delete(collection, key, _) => {
+                RowChange::RemoveRecord(collection, key.clone())
+            }
+        });
         let mut ledger = store.ledger.lock();
         if let RecordWrite::Put(_, record) = &write {
             ledger.add(Owner::of_record(record), record_weight(record));
@@ -122,7 +145,12 @@ impl Locked<'_> {
 
     fn write_due(&mut self, store: &MemoryStore, write: DueWrite) {
         let Some(due) = &mut self.due else { return };
+        let key = write.key().clone();
         let (added, removed) = due.write(write);
+        store.capture.note(|| match due.row(&key) {
+            Some(row) => RowChange::PutWork(row),
+            None => RowChange::RemoveWork(key),
+        });
         let mut ledger = store.ledger.lock();
         ledger.add(Owner::of_work(), added);
         ledger.subtract(Owner::of_work(), removed);
@@ -133,6 +161,8 @@ impl Locked<'_> {
         let JobWrite { job, mut events } = write;
         let runs: Vec<Arc<StageRun>> = events.iter().filter_map(stage_run).collect();
         let position = self.jobs.iter().position(|locked| locked.id == job.id)?;
+        let capture = &store.capture;
+        capture.note(|| RowChange::AddEvents(Arc::clone(&job), events.clone()));
         let locked = &mut self.jobs[position];
         let mut ledger = store.ledger.lock();
         ledger.add(Owner::of_job(&job), events_weight(&events));
@@ -176,6 +206,15 @@ impl Locked<'_> {
         }
         if job.state == JobState::Succeeded {
             pipeline.note_success(job);
+            if let Some((number, durations)) = pipeline.durations() {
+                store.capture.note(|| {
+                    RowChange::PutDurations(StoredDurations {
+                        pipeline_id: job.pipeline.id,
+                        number,
+                        durations: durations.clone(),
+                    })
+                });
+            }
         }
     }
 }
@@ -185,7 +224,9 @@ impl MemoryStore {
         self.pipeline_index.write().insert(&pipeline);
         self.ledger.lock().hold(&pipeline);
         let id = pipeline.id;
-        let entry = PipelineEntry::new(pipeline);
+        let entry = PipelineEntry::new(Arc::clone(&pipeline));
+        self.capture.note(|| RowChange::AddRevision(pipeline));
+        self.capture.note(|| RowChange::PutHead(entry.head()));
         self.pipelines.insert(id, Arc::new(Mutex::new(entry)));
     }
 
@@ -197,6 +238,8 @@ impl MemoryStore {
             self.names.remove(&name_key(&old));
         }
         self.pipeline_index.write().revise(&old, &pipeline);
+        self.capture.note(|| RowChange::AddRevision(pipeline));
+        self.capture.note(|| RowChange::PutHead(entry.head()));
     }
 
     /// After a change of the older revisions that are kept.
@@ -215,6 +258,8 @@ impl MemoryStore {
         // Added first: as soon as they are kept, another commit may remove them.
         let owner = Owner::of_facts(&facts);
         self.ledger.lock().add(owner, facts.weight());
+        self.capture
+            .note(|| RowChange::AddFacts(Arc::clone(&facts)));
         let removed = self.facts.write().keep(Arc::clone(&facts));
         for facts in removed {
             let owner = Owner::of_facts(&facts);
@@ -235,7 +280,7 @@ impl MemoryStore {
         self.pipelines.remove(&pipeline.id);
     }
 
-    fn forget_job(&self, job: &Job, events: &[Event]) {
+    pub(in super::super) fn forget_job(&self, job: &Job, events: &[Event]) {
         if self.jobs.remove(&job.id).is_none() {
             // Another batch that waited for the same lock has removed it.
             return;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::super::{
-    MemoryStore, answers::Answers, dispatch::Dispatch, due::DueQueue, jobs::JobEntry,
+    MemoryStore, answers::Answers, dispatch::LockedDispatch, due::DueQueue, jobs::JobEntry,
     pipelines::PipelineEntry, records::Collections,
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Locked<'a> {
     pub(super) due: Option<MutexGuard<'a, DueQueue>>,
     pub(super) answers: Option<MutexGuard<'a, Answers>>,
     /// Locked this early only by a batch with lease writes.
-    pub(super) dispatch: Option<MutexGuard<'a, Dispatch>>,
+    pub(super) dispatch: Option<LockedDispatch<'a>>,
 }
 
 pub(super) struct LockedJob<'a> {
@@ -107,7 +107,7 @@ impl Scopes {
             records: RecordsGuard::of(store, batch),
             due: has(|write| matches!(write, Write::Due(_))).then(|| store.due.lock()),
             answers: batch.answer.is_some().then(|| store.answers.lock()),
-            dispatch: has(|write| matches!(write, Write::Lease(_))).then(|| store.dispatch.lock()),
+            dispatch: has(|write| matches!(write, Write::Lease(_))).then(|| store.dispatch()),
         }
     }
 }

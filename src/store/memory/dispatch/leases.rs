@@ -8,11 +8,14 @@ use crate::{
     store::{LeaseRow, LeaseState},
 };
 
+use super::super::capture::Touched;
+
 /// Leases, with the order in which they are due.
 #[derive(Default)]
 pub(super) struct Leases {
     rows: HashMap<LeaseId, LeaseRow>,
     due: BTreeSet<(SystemTime, LeaseId)>,
+    pub(super) touched: Touched<LeaseId>,
 }
 
 impl Leases {
@@ -26,6 +29,7 @@ impl Leases {
     }
 
     pub(super) fn put(&mut self, row: LeaseRow) {
+        self.touched.note(row.id);
         if let Some(old) = self.rows.insert(row.id, row) {
             self.due.remove(&(old.due(), old.id));
         }
@@ -34,6 +38,7 @@ impl Leases {
 
     pub(super) fn remove(&mut self, id: LeaseId) {
         if let Some(row) = self.rows.remove(&id) {
+            self.touched.note(id);
             self.due.remove(&(row.due(), id));
         }
     }

@@ -1,6 +1,7 @@
 //! The ready stages, the runners, and what they hold, behind one lock: an offer reads and
 //! changes all of them in one step.
 
+mod guard;
 mod leases;
 mod presence;
 mod queue;
@@ -21,6 +22,7 @@ use crate::{
     store::{Acquisition, KnownRunner, LeaseRequest, LeaseRow, LeaseState, NotOffered, RunnerRow},
 };
 
+pub(super) use guard::LockedDispatch;
 use leases::{Leases, voided};
 use queue::{Claim, ReadyQueue};
 use runners::{Runner, Runners};
@@ -33,6 +35,8 @@ pub(super) struct Dispatch {
     /// Of active jobs: workspaces that are gone.
     lost: HashMap<JobId, Vec<LostWorkspace>>,
     next_token: FencingToken,
+    /// A token was taken since the changes were captured last.
+    is_token_taken: bool,
 }
 
 impl Dispatch {
@@ -43,6 +47,7 @@ impl Dispatch {
             leases: Leases::default(),
             lost: HashMap::new(),
             next_token,
+            is_token_taken: false,
         }
     }
 
@@ -63,7 +68,9 @@ impl Dispatch {
 
     pub(super) fn forget_job(&mut self, id: JobId) {
         self.queue.forget(id);
-        self.lost.remove(&id);
+        if self.lost.remove(&id).is_some() {
+            self.queue.touched.note(id);
+        }
     }
 
     fn offer(&mut self, request: &LeaseRequest) -> Acquisition {
@@ -77,6 +84,7 @@ impl Dispatch {
         let runner_id = request.runner_id;
         let token = self.next_token;
         self.next_token.0 += 1;
+        self.is_token_taken = true;
         let row = LeaseRow {
             id: request.lease_id,
             token,
@@ -115,12 +123,10 @@ impl Dispatch {
     }
 
     fn register(&mut self, row: RunnerRow, now: SystemTime) -> Registered {
-        let known = self.runners.get_mut(row.id);
+        let known = self.runners.get(row.id);
         let is_known = known.is_some();
-        if let Some(known) = known
-            && known.is_session(row.registration.session_id)
-        {
-            known.heard_of(now);
+        if known.is_some_and(|known| known.is_session(row.registration.session_id)) {
+            self.runners.heard_of(row.id, now);
             return Registered::Again;
         }
         let id = row.id;
@@ -157,10 +163,10 @@ impl Dispatch {
     }
 
     fn leave(&mut self, id: RunnerId, session_id: SessionId, owner: &str, now: SystemTime) -> bool {
-        let Some(runner) = self.session_of(id, session_id, owner) else {
+        if self.session_of(id, session_id, owner).is_none() {
             return false;
-        };
-        runner.leave();
+        }
+        self.runners.leave(id);
         self.void_leases_of(id, now, |row| row.state == LeaseState::Offered);
         true
     }
@@ -208,11 +214,29 @@ impl Dispatch {
         for row in held.copied().collect::<Vec<_>>() {
             self.put_lease(LeaseRow { expires, ..row });
         }
-        let runners = self.runners.all_mut();
-        let remaining = runners.filter(|runner| !runner.row.has_left);
-        remaining.for_each(|runner| runner.heard_of(now));
+        let remaining = self.runners.all().map(|runner| &runner.row);
+        let remaining = remaining.filter(|row| !row.has_left);
+        let remaining: Vec<RunnerId> = remaining.map(|row| row.id).collect();
+        for id in remaining {
+            self.runners.heard_of(id, now);
+        }
         embedded.retain(|id| !self.queue.bound_jobs(*id).is_empty());
         embedded
+    }
+
+    pub(super) fn carry_over(&mut self, earlier: &Self) {
+        for runner in earlier.runners.all() {
+            if !runner.row.has_left {
+                self.runners.heard_of(runner.row.id, runner.row.last_seen);
+            }
+        }
+        for lease in earlier.leases.all() {
+            let same = self.leases.find(lease.id, lease.token).copied();
+            if let Some(row) = same.filter(|row| row.is_held() && row.expires < lease.expires) {
+                let expires = lease.expires;
+                self.leases.put(LeaseRow { expires, ..row });
+            }
+        }
     }
 
     /// Keeps a lease, and with it what its runner holds.
@@ -242,13 +266,8 @@ impl Dispatch {
     }
 
     /// The runner of a session, if this principal registered it.
-    fn session_of(
-        &mut self,
-        id: RunnerId,
-        session_id: SessionId,
-        owner: &str,
-    ) -> Option<&mut Runner> {
-        let runner = self.runners.get_mut(id);
+    fn session_of(&self, id: RunnerId, session_id: SessionId, owner: &str) -> Option<&Runner> {
+        let runner = self.runners.get(id);
         runner.filter(|runner| runner.is_session(session_id) && runner.is_of(owner))
     }
 

@@ -11,7 +11,7 @@ use crate::{
     store::ReadyStage,
 };
 
-use super::queues::Queues;
+use super::{super::capture::Touched, queues::Queues};
 
 /// A runner asks for a stage.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(super) struct ReadyQueue {
     /// Bindings of which a workspace was made, with the token of the lease that was the
     /// first to be confirmed there.
     started: HashMap<(JobId, RunnerId), FencingToken>,
+    /// Jobs whose bindings have changed.
+    pub(super) touched: Touched<JobId>,
 }
 
 pub(super) type Place = (QueueRank, JobId, RunKey);
@@ -147,6 +149,7 @@ impl ReadyQueue {
     /// Notes that a job has a workspace on a runner that it is bound to.
     pub(super) fn start(&mut self, job_id: JobId, runner_id: RunnerId, token: FencingToken) {
         if self.is_bound(job_id, runner_id) {
+            self.touched.note(job_id);
             self.started.entry((job_id, runner_id)).or_insert(token);
         }
     }
@@ -154,12 +157,14 @@ impl ReadyQueue {
     /// There is no such workspace after all, if this lease was to make it.
     pub(super) fn unstart(&mut self, job_id: JobId, runner_id: RunnerId, token: FencingToken) {
         if self.started(job_id, runner_id) == Some(token) {
+            self.touched.note(job_id);
             self.started.remove(&(job_id, runner_id));
         }
     }
 
     /// Other runners may have the job's stages again.
     pub(super) fn unbind(&mut self, job_id: JobId, runner_id: RunnerId) {
+        self.touched.note(job_id);
         self.started.remove(&(job_id, runner_id));
         if let hash_map::Entry::Occupied(mut bound) = self.bindings.entry(job_id) {
             bound.get_mut().retain(|(id, _)| *id != runner_id);
@@ -192,6 +197,7 @@ impl ReadyQueue {
 
     pub(super) fn bind(&mut self, job_id: JobId, runner_id: RunnerId, offer: &Arc<Offer>) {
         if self.jobs.entry(runner_id).or_default().insert(job_id) {
+            self.touched.note(job_id);
             let runners = self.bindings.entry(job_id).or_default();
             runners.push((runner_id, Arc::clone(offer)));
         }

@@ -26,14 +26,18 @@ impl Dispatch {
     pub(in super::super) fn binding_rows(
         &self,
     ) -> impl Iterator<Item = (JobId, Vec<StoredBinding>)> {
-        self.queue.all_bindings().map(|(job_id, bound)| {
-            let bound = bound.iter().map(|(runner_id, offer)| StoredBinding {
-                runner_id: *runner_id,
-                offer: offer.clone(),
-                started: self.queue.started(job_id, *runner_id),
-            });
-            (job_id, bound.collect())
-        })
+        let jobs = self.queue.all_bindings().map(|(job_id, _)| job_id);
+        jobs.map(|job_id| (job_id, self.binding_rows_of(job_id)))
+    }
+
+    pub(super) fn binding_rows_of(&self, job_id: JobId) -> Vec<StoredBinding> {
+        let bound = self.queue.bindings(job_id).into_iter();
+        let bound = bound.map(|(runner_id, offer)| StoredBinding {
+            runner_id,
+            offer,
+            started: self.queue.started(job_id, runner_id),
+        });
+        bound.collect()
     }
 
     pub(in super::super) fn lost_rows(&self) -> impl Iterator<Item = (JobId, &[LostWorkspace])> {

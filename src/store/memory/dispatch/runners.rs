@@ -10,11 +10,14 @@ use crate::{
     store::RunnerRow,
 };
 
+use super::super::capture::Touched;
+
 /// Runners, also by what they offer: many offer the same, and only some may have a stage.
 #[derive(Default)]
 pub(super) struct Runners {
     by_id: BTreeMap<RunnerId, Runner>,
     with_offer: HashMap<Arc<Offer>, BTreeSet<RunnerId>>,
+    pub(super) touched: Touched<RunnerId>,
 }
 
 pub(super) struct Runner {
@@ -40,8 +43,36 @@ impl Runners {
         self.by_id.values()
     }
 
-    pub(super) fn all_mut(&mut self) -> btree_map::ValuesMut<'_, RunnerId, Runner> {
-        self.by_id.values_mut()
+    /// Notes that a runner was heard of, which also means that it has not left.
+    pub(super) fn heard_of(&mut self, id: RunnerId, now: SystemTime) {
+        let Some(runner) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        if runner.row.last_seen < now || runner.row.has_left {
+            // Copied only while a reader holds the row.
+            let row = Arc::make_mut(&mut runner.row);
+            row.last_seen = row.last_seen.max(now);
+            row.has_left = false;
+            self.touched.note(id);
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: RunnerId) {
+        self.change(id, |row| row.has_left = true);
+    }
+
+    /// False if there is no such runner.
+    pub(super) fn set_draining(&mut self, id: RunnerId, is_draining: bool) -> bool {
+        self.change(id, |row| row.is_draining = is_draining)
+    }
+
+    fn change(&mut self, id: RunnerId, change: impl FnOnce(&mut RunnerRow)) -> bool {
+        let Some(runner) = self.by_id.get_mut(&id) else {
+            return false;
+        };
+        change(Arc::make_mut(&mut runner.row));
+        self.touched.note(id);
+        true
     }
 
     pub(super) fn after(&self, id: Option<RunnerId>) -> impl Iterator<Item = &Runner> {
@@ -53,6 +84,7 @@ impl Runners {
     /// Takes a runner in that holds nothing, in the place of an earlier one of its id.
     pub(super) fn insert(&mut self, row: RunnerRow) {
         self.remove(row.id);
+        self.touched.note(row.id);
         let offer = Arc::clone(&row.registration.offer);
         self.with_offer.entry(offer).or_default().insert(row.id);
         let (id, held) = (row.id, BTreeMap::new());
@@ -64,6 +96,7 @@ impl Runners {
         let Some(runner) = self.by_id.remove(&id) else {
             return;
         };
+        self.touched.note(id);
         let offer = &runner.row.registration.offer;
         if let Some(ids) = self.with_offer.get_mut(offer) {
             ids.remove(&id);
@@ -97,18 +130,5 @@ impl Runner {
     /// Whether this principal registered it.
     pub(super) fn is_of(&self, owner: &str) -> bool {
         self.row.registration.owner == owner
-    }
-
-    pub(super) fn heard_of(&mut self, now: SystemTime) {
-        if self.row.last_seen < now || self.row.has_left {
-            // Copied only while a reader holds the row.
-            let row = Arc::make_mut(&mut self.row);
-            row.last_seen = row.last_seen.max(now);
-            row.has_left = false;
-        }
-    }
-
-    pub(super) fn leave(&mut self) {
-        Arc::make_mut(&mut self.row).has_left = true;
     }
 }

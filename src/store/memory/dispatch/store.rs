@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 
@@ -18,7 +18,7 @@ use super::Registered;
 #[async_trait]
 impl LeaseStore for MemoryStore {
     async fn register(&self, runner: RunnerRow, now: SystemTime) -> Result<bool, StoreError> {
-        let registered = self.dispatch.lock().register(runner, now);
+        let registered = self.dispatch().register(runner, now);
         let lost = match registered {
             Registered::Again => return Ok(false),
             Registered::New => None,
@@ -33,7 +33,7 @@ impl LeaseStore for MemoryStore {
     }
 
     async fn runner(&self, id: RunnerId) -> Result<Option<KnownRunner>, StoreError> {
-        let dispatch = self.dispatch.lock();
+        let dispatch = self.dispatch();
         let runner = dispatch.runners.get(id);
         Ok(runner.map(|runner| dispatch.known(runner)))
     }
@@ -43,19 +43,18 @@ impl LeaseStore for MemoryStore {
         after: Option<RunnerId>,
         limit: usize,
     ) -> Result<Vec<KnownRunner>, StoreError> {
-        let dispatch = self.dispatch.lock();
+        let dispatch = self.dispatch();
         let runners = dispatch.runners.after(after).take(limit);
         Ok(runners.map(|runner| dispatch.known(runner)).collect())
     }
 
     async fn count_runners(&self) -> Result<usize, StoreError> {
-        Ok(self.dispatch.lock().runners.len())
+        Ok(self.dispatch().runners.len())
     }
 
     async fn set_draining(&self, id: RunnerId, is_draining: bool) -> Result<bool, StoreError> {
-        match self.dispatch.lock().runners.get_mut(id) {
-            Some(runner) => Arc::make_mut(&mut runner.row).is_draining = is_draining,
-            None => return Ok(false),
+        if !self.dispatch().runners.set_draining(id, is_draining) {
+            return Ok(false);
         }
         self.tell([Change::Runners]);
         Ok(true)
@@ -68,9 +67,12 @@ impl LeaseStore for MemoryStore {
         owner: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
-        let mut dispatch = self.dispatch.lock();
-        let runner = dispatch.session_of(id, session_id, owner);
-        Ok(runner.map(|runner| runner.heard_of(now)).is_some())
+        let mut dispatch = self.dispatch();
+        let is_known = dispatch.session_of(id, session_id, owner).is_some();
+        if is_known {
+            dispatch.runners.heard_of(id, now);
+        }
+        Ok(is_known)
     }
 
     async fn leave(
@@ -80,7 +82,7 @@ impl LeaseStore for MemoryStore {
         owner: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
-        let has_left = self.dispatch.lock().leave(id, session_id, owner, now);
+        let has_left = self.dispatch().leave(id, session_id, owner, now);
         if has_left {
             self.tell([Change::Runners, Change::LeaseDue]);
         }
@@ -92,12 +94,12 @@ impl LeaseStore for MemoryStore {
         seen_before: SystemTime,
         presence: Presence<'_>,
     ) -> Result<usize, StoreError> {
-        let mut dispatch = self.dispatch.lock();
+        let mut dispatch = self.dispatch();
         Ok(dispatch.forget_runners(seen_before, presence))
     }
 
     async fn offer(&self, request: LeaseRequest) -> Result<Acquisition, StoreError> {
-        let mut dispatch = self.dispatch.lock();
+        let mut dispatch = self.dispatch();
         let offered = dispatch.offer(&request);
         let is_new_first = matches!(offered, Acquisition::Lease(row)
             if row.id == request.lease_id && dispatch.is_first_due(row.id));
@@ -115,14 +117,12 @@ impl LeaseStore for MemoryStore {
         owner: &str,
         now: SystemTime,
     ) -> Result<Option<LeaseRow>, StoreError> {
-        let mut dispatch = self.dispatch.lock();
+        let mut dispatch = self.dispatch();
         let row = dispatch.lease_of(id, token, owner);
         let Some(row) = row.copied().filter(|row| row.is_live(now)) else {
             return Ok(None);
         };
-        if let Some(runner) = dispatch.runners.get_mut(row.runner_id) {
-            runner.heard_of(now);
-        }
+        dispatch.runners.heard_of(row.runner_id, now);
         Ok(Some(row))
     }
 
@@ -132,7 +132,7 @@ impl LeaseStore for MemoryStore {
         token: FencingToken,
         owner: &str,
     ) -> Result<Option<LeaseRow>, StoreError> {
-        Ok(self.dispatch.lock().lease_of(id, token, owner).copied())
+        Ok(self.dispatch().lease_of(id, token, owner).copied())
     }
 
     async fn renew(
@@ -142,7 +142,7 @@ impl LeaseStore for MemoryStore {
         now: SystemTime,
         expires: SystemTime,
     ) -> Result<bool, StoreError> {
-        let mut dispatch = self.dispatch.lock();
+        let mut dispatch = self.dispatch();
         let is_renewable = |row: &LeaseRow| row.state == LeaseState::Confirmed && row.is_live(now);
         let row = dispatch.leases.find(id, token).copied();
         let Some(row) = row.filter(is_renewable) else {
@@ -155,16 +155,16 @@ impl LeaseStore for MemoryStore {
     }
 
     async fn due_leases(&self, now: SystemTime) -> Result<Vec<LeaseRow>, StoreError> {
-        Ok(self.dispatch.lock().due_leases(now))
+        Ok(self.dispatch().due_leases(now))
     }
 
     async fn next_due_lease(&self) -> Result<Option<SystemTime>, StoreError> {
-        let first = self.dispatch.lock().leases.first_due();
+        let first = self.dispatch().leases.first_due();
         Ok(first.map(|(time, _)| time))
     }
 
     async fn release(&self, id: LeaseId, token: FencingToken) -> Result<(), StoreError> {
-        let row = self.dispatch.lock().leases.find(id, token).copied();
+        let row = self.dispatch().leases.find(id, token).copied();
         let Some(row) = row else {
             return Ok(());
         };
@@ -172,7 +172,7 @@ impl LeaseStore for MemoryStore {
         // Locked until the stage is back: a cancel in between would find nothing to take out.
         let entry = entry.as_ref().map(|entry| entry.lock());
         let job: Option<&Job> = entry.as_ref().map(|entry| &*entry.job);
-        let is_released = self.dispatch.lock().release(id, token, job);
+        let is_released = self.dispatch().release(id, token, job);
         drop(entry);
         if is_released {
             self.tell([Change::Runners]);
@@ -181,7 +181,7 @@ impl LeaseStore for MemoryStore {
     }
 
     async fn unbind(&self, job_id: JobId, runner_id: RunnerId) -> Result<(), StoreError> {
-        let is_unbound = self.dispatch.lock().unbind_if_idle(job_id, runner_id);
+        let is_unbound = self.dispatch().unbind_if_idle(job_id, runner_id);
         if is_unbound {
             self.tell([Change::Runners]);
         }
@@ -189,19 +189,19 @@ impl LeaseStore for MemoryStore {
     }
 
     async fn next_token(&self) -> Result<FencingToken, StoreError> {
-        Ok(self.dispatch.lock().next_token)
+        Ok(self.dispatch().next_token)
     }
 
     async fn bindings(&self, job_id: JobId) -> Result<Bindings, StoreError> {
-        Ok(self.dispatch.lock().queue.bindings(job_id))
+        Ok(self.dispatch().queue.bindings(job_id))
     }
 
     async fn bound_jobs(&self, runner_id: RunnerId) -> Result<Vec<JobId>, StoreError> {
-        Ok(self.dispatch.lock().queue.bound_jobs(runner_id))
+        Ok(self.dispatch().queue.bound_jobs(runner_id))
     }
 
     async fn lost_workspaces(&self, job_id: JobId) -> Result<Vec<LostWorkspace>, StoreError> {
-        let dispatch = self.dispatch.lock();
+        let dispatch = self.dispatch();
         Ok(dispatch.lost.get(&job_id).cloned().unwrap_or_default())
     }
 
@@ -215,7 +215,7 @@ impl LeaseStore for MemoryStore {
             job.is_none_or(|job| job.state.is_terminal())
         };
         let over: Vec<bool> = held.iter().map(is_over).collect();
-        let dispatch = self.dispatch.lock();
+        let dispatch = self.dispatch();
         let is_gone = |(id, is_over): (&JobId, bool)| {
             let is_gone = is_over || dispatch.was_taken_from(*id, runner_id);
             is_gone.then_some(*id)
@@ -229,24 +229,24 @@ impl LeaseStore for MemoryStore {
         demand: &Demand,
         presence: Presence<'_>,
     ) -> Result<PendingReason, StoreError> {
-        let dispatch = self.dispatch.lock();
+        let dispatch = self.dispatch();
         Ok(dispatch.waits_for(job_id, demand, presence))
     }
 
     async fn silent_runners(&self, presence: Presence<'_>) -> Result<Vec<RunnerId>, StoreError> {
-        Ok(self.dispatch.lock().silent_runners(presence))
+        Ok(self.dispatch().silent_runners(presence))
     }
 
     async fn next_silence(&self, presence: Presence<'_>) -> Result<Option<SystemTime>, StoreError> {
-        Ok(self.dispatch.lock().next_silence(presence))
+        Ok(self.dispatch().next_silence(presence))
     }
 
     async fn ready_stages(&self) -> Result<usize, StoreError> {
-        Ok(self.dispatch.lock().queue.len())
+        Ok(self.dispatch().queue.len())
     }
 
     async fn head_of_queue(&self) -> Result<Option<ReadyStage>, StoreError> {
-        Ok(self.dispatch.lock().queue.head())
+        Ok(self.dispatch().queue.head())
     }
 
     async fn take_over(
@@ -254,7 +254,7 @@ impl LeaseStore for MemoryStore {
         now: SystemTime,
         expires: SystemTime,
     ) -> Result<Vec<RunnerId>, StoreError> {
-        let embedded = self.dispatch.lock().take_over(now, expires);
+        let embedded = self.dispatch().take_over(now, expires);
         self.tell([Change::Runners, Change::LeaseDue]);
         Ok(embedded)
     }

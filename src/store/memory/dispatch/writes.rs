@@ -103,6 +103,7 @@ impl Dispatch {
         if !known.contains(&lost) {
             known.push(lost);
         }
+        self.queue.touched.note(job_id);
     }
 
     /// Takes the row of a lease away that was never confirmed, and puts its stage back if

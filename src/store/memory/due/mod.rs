@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    super::{ClaimedWork, CommitError, DueStore, DueWrite, StoreError, WorkKey, codec::StoredDue},
+    super::{
+        ClaimedWork, CommitError, DueStore, DueWrite, RowChange, StoreError, WorkKey,
+        codec::StoredDue,
+    },
     MemoryStore,
     weights::work_weight,
 };
@@ -35,7 +38,11 @@ impl DueStore for MemoryStore {
         while claimed.len() < limit
             && let Some(key) = due.first_due(kind, now)
         {
-            claimed.extend(due.claim(kind, &key, owner, claimed_until));
+            let Some(work) = due.claim(kind, &key, owner, claimed_until) else {
+                break;
+            };
+            self.note_claim(&due, &work);
+            claimed.push(work);
         }
         Ok(claimed)
     }
@@ -52,7 +59,25 @@ impl DueStore for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    fn note_claim(&self, due: &DueQueue, claimed: &ClaimedWork) {
+        if !self.capture.is_on() {
+            return;
+        }
+        if let Some(row) = due.row(&claimed.work.key) {
+            self.capture.note(|| RowChange::PutWork(row));
+        }
+        self.capture.note(|| RowChange::PutLastClaim(claimed.token));
+    }
+}
+
 impl DueQueue {
+    /// A row, as it is stored.
+    pub(super) fn row(&self, key: &WorkKey) -> Option<StoredDue> {
+        let row = self.kinds.get(key.kind)?.rows.get(&key.key);
+        row.map(Row::stored)
+    }
+
     pub(super) fn check(&self, write: &DueWrite) -> Result<(), CommitError> {
         let (key, token) = match write {
             DueWrite::Add(_) | DueWrite::Cancel(_) => return Ok(()),

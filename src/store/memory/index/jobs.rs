@@ -96,7 +96,7 @@ impl JobIndex {
 
 impl JobFilter {
     /// The index told the state a moment ago; the job itself has the last word.
-    pub(in super::super) fn matches(&self, job: &Job) -> bool {
+    pub(in crate::store) fn matches(&self, job: &Job) -> bool {
         is_among(&self.projects, &job.pipeline.project)
             && (self.states.is_empty() || self.states.contains(&job.state))
     }

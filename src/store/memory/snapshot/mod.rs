@@ -1,6 +1,7 @@
 //! The whole store as stored forms, and the store that they make: what a crash and a start
 //! mean to a durable one, without a disk.
 
+mod read;
 mod restore;
 mod take;
 
@@ -40,15 +41,17 @@ pub struct Snapshot {
     batches: Vec<BatchId>,
 }
 
+pub(in crate::store) use restore::Restorer;
+
 type Row = Vec<u8>;
 
-fn damaged(error: CodecError) -> StoreError {
-    StoreError::permanent("a row of the snapshot cannot be read", error)
+pub(in crate::store) fn damaged(error: CodecError) -> StoreError {
+    StoreError::permanent("a stored row cannot be read", error)
 }
 
 /// A name of the program that is read from a row: collections, indexes and kinds of work are
 /// few, and each is kept once for good.
-fn name(text: String) -> &'static str {
+pub(in crate::store) fn name(text: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock();
     match names.get(text.as_str()) {

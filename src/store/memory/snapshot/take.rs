@@ -39,7 +39,7 @@ impl MemoryStore {
         let records = self.records.read().all().map(record).collect();
         let due = self.due.lock();
         let answers = self.answers.lock();
-        let dispatch = self.dispatch.lock();
+        let dispatch = self.dispatch();
         let instance = StoredInstance {
             instance: self.instance.clone(),
             next_token: dispatch.first_free_token(),
@@ -89,24 +89,5 @@ impl MemoryStore {
 }
 
 fn record((collection, record): (&str, &Record)) -> Row {
-    let Record {
-        key,
-        project,
-        principal,
-        version,
-        body,
-        expires,
-        indexes,
-    } = record.clone();
-    let index = |(name, value): (&str, String)| (name.to_owned(), value);
-    encode(&StoredRecord {
-        collection: collection.to_owned(),
-        key,
-        project,
-        principal,
-        version: i64::try_from(version).unwrap_or(i64::MAX),
-        expires,
-        body,
-        indexes: indexes.into_iter().map(index).collect(),
-    })
+    encode(&StoredRecord::of(collection, record))
 }

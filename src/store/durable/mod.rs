@@ -1,0 +1,148 @@
+//! A store that outlives the process.
+//!
+//! The *live* store is a memory store that has everything active. Each operation is applied to
+//! it at once, and the row changes that follow go into the *journal*, in the same order. One
+//! writer takes all that is in the journal, makes it durable by one transaction of the
+//! *backend*, and only then notifies the subscriber and acknowledges the operations (group
+//! commit). So decisions are made on the newest state without waiting for the disk, and nothing
+//! is acknowledged that could be lost.
+//!
+//! Reads see the newest state, too. Whatever leaves the process waits until it is durable: see
+//! [`Store::settled`].
+//!
+//! Jobs leave the live store some time after they have ended, and are then read from the
+//! backend.
+
+mod backend;
+mod delegate;
+mod journal;
+mod operation;
+mod writer;
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{CommitSubscriber, Committed, Instance, MemoryStore, Store, StoreError};
+
+pub(in crate::store) use backend::{Archive, Sink, SinkError};
+use journal::{Heard, Journal, Progress};
+
+/// A store on a backend.
+pub struct DurableStore {
+    shared: Arc<Shared>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    instance: Instance,
+    live: ArcSwap<MemoryStore>,
+    /// Locked while an operation is applied to the live store, so that the journal has the
+    /// operations in the order in which they were applied.
+    journal: Mutex<Journal>,
+    /// There is something for the writer.
+    more: Condvar,
+    /// What the live store notified in the current operation.
+    heard: Arc<Heard>,
+    progress: watch::Sender<Progress>,
+    archive: Arc<dyn Archive>,
+    subscriber: RwLock<Option<Arc<dyn CommitSubscriber>>>,
+    /// When a write found the disk full last.
+    full_since: Mutex<Option<Instant>>,
+    failed: CancellationToken,
+}
+
+impl DurableStore {
+    /// Opens a store on a backend, and begins to write to it. To be called within a runtime:
+    /// the subscriber is notified in its context.
+    ///
+    /// # Errors
+    /// If the rows of the backend cannot be read.
+    pub(in crate::store) fn open(
+        archive: Arc<dyn Archive>,
+        mut sink: impl Sink,
+    ) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::open(archive)?);
+        let runtime = tokio::runtime::Handle::current();
+        let writing = Arc::clone(&shared);
+        let writer = thread::Builder::new().name("store-writer".to_owned());
+        let writer = writer.spawn(move || {
+            let _context = runtime.enter();
+            writing.write_until_closed(&mut sink);
+        });
+        let writer = writer
+            .map_err(|error| StoreError::permanent("the writer could not be started", error))?;
+        Ok(Self {
+            shared,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Resolves when a write has failed for good. Nothing is acknowledged from then on, and the
+    /// process must end: what is on the disk is known only to the next start.
+    pub async fn failed(&self) {
+        self.shared.failed.cancelled().await;
+    }
+
+    /// Writes everything, and closes the backend. Later operations fail.
+    pub fn close(&self) {
+        self.shared.journal.lock().close();
+        self.shared.more.notify_all();
+        if let Some(writer) = self.writer.lock().take() {
+            // A panic of the writer has failed the store, which is known by now.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for DurableStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn open(archive: Arc<dyn Archive>) -> Result<Self, StoreError> {
+        let heard = Arc::new(Heard::default());
+        let live = load(&*archive, &heard)?;
+        let (progress, _) = watch::channel(Progress::default());
+        Ok(Self {
+            instance: live.instance().clone(),
+            live: ArcSwap::from_pointee(live),
+            journal: Mutex::default(),
+            more: Condvar::new(),
+            heard,
+            progress,
+            archive,
+            subscriber: RwLock::default(),
+            full_since: Mutex::default(),
+            failed: CancellationToken::new(),
+        })
+    }
+
+    fn live(&self) -> Arc<MemoryStore> {
+        self.live.load_full()
+    }
+
+    fn notify(&self, committed: &[Committed]) {
+        if let Some(subscriber) = &*self.subscriber.read() {
+            for committed in committed {
+                subscriber.committed(committed);
+            }
+        }
+    }
+}
+
+/// The live store, as the rows of the backend say.
+fn load(archive: &dyn Archive, heard: &Arc<Heard>) -> Result<MemoryStore, StoreError> {
+    let live = archive.load()?.captured();
+    live.subscribe(Arc::clone(heard) as _);
+    Ok(live)
+}

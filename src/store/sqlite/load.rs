@@ -1,0 +1,189 @@
+//! Everything that has to be in memory, from the rows of the database.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OptionalExtension, Params, params};
+use uuid::Uuid;
+
+use crate::{
+    domain::{Event, FencingToken, JobId},
+    store::{
+        BatchId, MemoryStore, RequestKey, Restorer, StoreError,
+        codec::{
+            self, Stored, StoredInstance, StoredRecord, Unsealed, decode_event, decode_pipeline,
+            time_to_nanos,
+        },
+        damaged, name,
+    },
+};
+
+/// Loads everything active, the jobs that ended at a time or later, and the idempotency records
+/// that were made then.
+pub(super) fn load(rows: &Connection, since: SystemTime) -> Result<MemoryStore, StoreError> {
+    // One state of the database, whatever is written meanwhile.
+    let rows = rows.unchecked_transaction()?;
+    let rows: &Connection = &rows;
+    let since = time_to_nanos(since);
+    let mut restorer = Restorer::new(instance(rows)?);
+    // Those of pipelines that exist, and those that jobs run which are loaded.
+    let revisions = "SELECT body FROM revision r
+         WHERE EXISTS (SELECT 1 FROM pipeline p WHERE p.id = r.pipeline)
+            OR EXISTS (SELECT 1 FROM job j WHERE j.end_time IS NULL
+                       AND j.pipeline = r.pipeline AND j.revision = r.number)
+            OR EXISTS (SELECT 1 FROM job j WHERE j.end_time IS NOT NULL AND j.end_time >= ?
+                       AND j.pipeline = r.pipeline AND j.revision = r.number)
+         ORDER BY pipeline, number";
+    each(rows, revisions, [since], |body| {
+        restorer.revision(decode_pipeline(&body, &Unsealed).map_err(damaged)?);
+        Ok(())
+    })?;
+    let durations = "SELECT durations FROM pipeline WHERE durations IS NOT NULL";
+    each(rows, durations, [], |body| {
+        restorer.durations(decode(&body)?);
+        Ok(())
+    })?;
+    each(rows, "SELECT head FROM pipeline", [], |body| {
+        restorer.pipeline(decode(&body)?)
+    })?;
+    each(rows, "SELECT body FROM runner", [], |body| {
+        restorer.runner(decode(&body)?);
+        Ok(())
+    })?;
+    each(rows, "SELECT body FROM lease", [], |body| {
+        restorer.lease(decode(&body)?);
+        Ok(())
+    })?;
+    let bindings = "SELECT job, body FROM binding ORDER BY job, position";
+    each_of_job(rows, bindings, [], |job_id, body| {
+        restorer.binding(job_id, &decode(&body)?);
+        Ok(())
+    })?;
+    let lost = "SELECT job, body FROM lost_workspace ORDER BY job, position";
+    each_of_job(rows, lost, [], |job_id, body| {
+        restorer.lost(job_id, decode(&body)?);
+        Ok(())
+    })?;
+    load_jobs(rows, &mut restorer, since)?;
+    each(rows, "SELECT body FROM record", [], |body| {
+        let (collection, record) = decode::<StoredRecord>(&body)?.into_record(name);
+        restorer.record(collection, record);
+        Ok(())
+    })?;
+    each(rows, "SELECT body FROM work ORDER BY token", [], |body| {
+        restorer.work(decode(&body)?);
+        Ok(())
+    })?;
+    load_answers(rows, &mut restorer, since)?;
+    let facts = "SELECT body FROM facts WHERE end_time >= ? ORDER BY end_time, job";
+    each(rows, facts, [since], |body| {
+        restorer.facts(decode(&body)?);
+        Ok(())
+    })?;
+    let mut batches = rows.prepare("SELECT id FROM batch ORDER BY position")?;
+    for id in batches.query_map([], |row| row.get(0))? {
+        restorer.batch(BatchId(u128::from_be_bytes(id?)));
+    }
+    Ok(restorer.finish())
+}
+
+fn instance(rows: &Connection) -> Result<StoredInstance, StoreError> {
+    let once = |name: &str| {
+        let sql = "SELECT value FROM once WHERE name = ?";
+        let value: Option<i64> = rows.query_row(sql, [name], |row| row.get(0)).optional()?;
+        Ok::<_, StoreError>(value)
+    };
+    let sql = "SELECT value FROM once WHERE name = 'instance'";
+    let body: Vec<u8> = rows.query_row(sql, [], |row| row.get(0))?;
+    let mut instance: StoredInstance = decode(&body)?;
+    if let Some(token) = once("next_token")? {
+        instance.next_token = FencingToken(token);
+    }
+    if let Some(token) = once("last_claim")? {
+        instance.last_claim = token.cast_unsigned();
+    }
+    Ok(instance)
+}
+
+fn load_jobs(rows: &Connection, restorer: &mut Restorer, since: i64) -> Result<(), StoreError> {
+    for (sql, values) in [
+        (
+            "SELECT e.job, e.body FROM job j JOIN event e ON e.job = j.id
+             WHERE j.end_time IS NULL ORDER BY j.id, e.sequence",
+            params![],
+        ),
+        (
+            "SELECT e.job, e.body FROM job j JOIN event e ON e.job = j.id
+             WHERE j.end_time IS NOT NULL AND j.end_time >= ? ORDER BY j.end_time, j.id, e.sequence",
+            params![since],
+        ),
+    ] {
+        let mut current: Option<(JobId, Vec<Event>)> = None;
+        each_of_job(rows, sql, values, |job_id, body| {
+            if let Some((_, events)) = current.take_if(|(id, _)| *id != job_id) {
+                restorer.job(events)?;
+            }
+            let revisions = |id, number| restorer.known_revision(id, number);
+            let event = decode_event(&body, &Unsealed, &revisions).map_err(damaged)?;
+            let (_, events) = current.get_or_insert_with(|| (job_id, Vec::new()));
+            events.push(event);
+            Ok(())
+        })?;
+        if let Some((_, events)) = current {
+            restorer.job(events)?;
+        }
+    }
+    Ok(())
+}
+
+fn load_answers(rows: &Connection, restorer: &mut Restorer, since: i64) -> Result<(), StoreError> {
+    let sql = "SELECT principal, method, request_id, body FROM answer
+               WHERE time >= ? ORDER BY time";
+    let mut query = rows.prepare(sql)?;
+    let answers = query.query_map([since], |row| {
+        let key = RequestKey {
+            principal: row.get(0)?,
+            method: row.get(1)?,
+            request_id: Uuid::from_bytes(row.get(2)?),
+        };
+        Ok((key, row.get::<_, Vec<u8>>(3)?))
+    })?;
+    for answer in answers {
+        let (key, body) = answer?;
+        restorer.answer(key, decode(&body)?);
+    }
+    Ok(())
+}
+
+/// Calls `take` with the first column of each row.
+fn each(
+    rows: &Connection,
+    sql: &str,
+    values: impl Params,
+    mut take: impl FnMut(Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut query = rows.prepare(sql)?;
+    let mut found = query.query(values)?;
+    while let Some(row) = found.next()? {
+        take(row.get(0)?)?;
+    }
+    Ok(())
+}
+
+/// Calls `take` with the job and the body of each row.
+fn each_of_job(
+    rows: &Connection,
+    sql: &str,
+    values: impl Params,
+    mut take: impl FnMut(JobId, Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut query = rows.prepare(sql)?;
+    let mut found = query.query(values)?;
+    while let Some(row) = found.next()? {
+        take(JobId(Uuid::from_bytes(row.get(0)?)), row.get(1)?)?;
+    }
+    Ok(())
+}
+
+fn decode<T: Stored>(body: &[u8]) -> Result<T, StoreError> {
+    codec::decode(body).map_err(damaged)
+}

@@ -1,0 +1,171 @@
+//! A durable store in an SQLite database: `store.db` in the data directory.
+//!
+//! One connection writes, a few others read. The database is in WAL mode with `synchronous =
+//! FULL`: a transaction is on stable storage when its COMMIT returns. Nothing of a value is
+//! known to the database but the columns of its indexes; the bodies are stored forms.
+
+mod archive;
+mod error;
+mod load;
+mod migrate;
+mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::DurableStore;
+use archive::{Counts, Readers};
+use sink::SqliteSink;
+
+pub use error::OpenError;
+
+/// The database in the data directory.
+const DATABASE: &str = "store.db";
+/// Locked while a process uses the data directory.
+const LOCK: &str = "lock";
+/// How long a reader waits for the database, which is locked only at the start of a WAL.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How to open a data directory.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory. It is created if it does not exist.
+    pub directory: PathBuf,
+    /// The current time, for a new store.
+    pub now: SystemTime,
+    /// Jobs that ended at this time or later are loaded into the memory.
+    pub loaded_since: SystemTime,
+}
+
+/// What was found in a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The number of the newest migration.
+    pub format: u32,
+    /// Jobs that have not ended.
+    pub active_jobs: u64,
+    /// Jobs that have ended.
+    pub ended_jobs: u64,
+}
+
+/// The data directory of a service.
+#[derive(Clone, Debug)]
+struct Directory(PathBuf);
+
+impl DurableStore {
+    /// Opens the store of a data directory, and keeps other processes from it. To be called
+    /// within a runtime.
+    ///
+    /// # Errors
+    /// If the directory cannot be used, another process uses it, or its content is damaged or
+    /// of a later version.
+    pub fn open_directory(options: &Options) -> Result<(Self, Opened), OpenError> {
+        let directory = Directory(options.directory.clone());
+        let lock = directory.lock()?;
+        let mut connection = directory.connect()?;
+        let format = migrate::migrate(&mut connection, options.now)?;
+        let counts = Arc::new(Counts::default());
+        let sink = SqliteSink::new(connection, Arc::clone(&counts), lock);
+        let readers = Readers::open(directory, options.loaded_since, counts)?;
+        let (active_jobs, ended_jobs) = readers.count()?;
+        let opened = Opened {
+            format,
+            active_jobs,
+            ended_jobs,
+        };
+        let store = Self::open(Arc::new(readers), sink)?;
+        Ok((store, opened))
+    }
+}
+
+impl Directory {
+    /// Creates the directory if it does not exist, and locks it for as long as the file is open.
+    fn lock(&self) -> Result<File, OpenError> {
+        let path = &self.0;
+        let unusable = |source: io::Error| OpenError::Directory {
+            path: path.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(unusable)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join(LOCK))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => {
+                let path = path.to_owned();
+                Err(OpenError::InUse { path })
+            }
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.join(DATABASE)
+    }
+
+    /// The connection that writes.
+    fn connect(&self) -> Result<Connection, OpenError> {
+        let path = self.database();
+        if !path.exists() {
+            // With the permissions that its WAL gets, too.
+            let created = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(&path);
+            created.map_err(|source| OpenError::Directory {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = OFF;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA cache_size = -8192;",
+        )?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+
+    /// A connection that only reads.
+    fn connect_to_read(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(self.database(), flags)?;
+        connection.busy_timeout(BUSY)?;
+        connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4096;")?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+
+    /// Bytes of the file system that are free for this process; `None` if it does not say.
+    fn free_space(&self) -> Option<u64> {
+        let found = nix::sys::statvfs::statvfs(&self.0).ok()?;
+        Some(u64::from(found.blocks_available()).saturating_mul(u64::from(found.fragment_size())))
+    }
+}
