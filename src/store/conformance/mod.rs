@@ -22,7 +22,7 @@ mod scene;
 pub(crate) mod subscribers;
 pub(crate) mod usage;
 pub(crate) mod workspaces;
-mod world;
+pub(in crate::store) mod world;
 
 use std::{ops::Deref, sync::Arc};
 

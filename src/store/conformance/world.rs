@@ -21,49 +21,49 @@ use crate::domain::{
 use super::super::{Batch, CommitError, JobWrite, PipelineWrite, ReadyStage, Store, Write};
 
 /// Where pipelines that have a ref are checked out from.
-pub(super) const REPOSITORY: &str = "https://example.com/app.git";
+pub(in crate::store) const REPOSITORY: &str = "https://example.com/app.git";
 
 /// Collections of records that the rules use.
-pub(super) const COLLECTIONS: [&str; 2] = ["things", "projects"];
-pub(super) const KINDS: [&str; 2] = ["work", "other"];
+pub(in crate::store) const COLLECTIONS: [&str; 2] = ["things", "projects"];
+pub(in crate::store) const KINDS: [&str; 2] = ["work", "other"];
 
 /// When the rules' leases are requested.
-pub(super) const ASKED: u64 = 100;
+pub(in crate::store) const ASKED: u64 = 100;
 /// When those expire unless they are confirmed.
-pub(super) const OFFERED_UNTIL: u64 = 130;
+pub(in crate::store) const OFFERED_UNTIL: u64 = 130;
 /// When confirmed ones expire unless they are renewed.
-pub(super) const CONFIRMED_UNTIL: u64 = 160;
+pub(in crate::store) const CONFIRMED_UNTIL: u64 = 160;
 /// The deadline that the service sets for each stage.
-pub(super) const ENDS_BY: u64 = 1_000;
+pub(in crate::store) const ENDS_BY: u64 = 1_000;
 
 /// Anything that dereferences to a store.
-pub(super) trait AnyStore: Deref<Target = dyn Store> + Sync {}
+pub(in crate::store) trait AnyStore: Deref<Target = dyn Store> + Sync {}
 
 impl<T: Deref<Target = dyn Store> + Sync> AnyStore for T {}
 
-pub(super) fn at(seconds: u64) -> SystemTime {
+pub(in crate::store) fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
 }
 
-pub(super) fn id(number: u128) -> Uuid {
+pub(in crate::store) fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-pub(super) fn job_id(number: u128) -> JobId {
+pub(in crate::store) fn job_id(number: u128) -> JobId {
     JobId(id(number))
 }
 
-pub(super) fn runner_id(number: u128) -> RunnerId {
+pub(in crate::store) fn runner_id(number: u128) -> RunnerId {
     RunnerId(id(number))
 }
 
 /// An id that no other call returns.
-pub(super) fn fresh() -> Uuid {
+pub(in crate::store) fn fresh() -> Uuid {
     static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
     id(NEXT.fetch_add(1, Ordering::Relaxed).into())
 }
 
-pub(super) fn pipeline_with(
+pub(in crate::store) fn pipeline_with(
     number: u128,
     name: &str,
     project: &str,
@@ -84,12 +84,12 @@ pub(super) fn pipeline_with(
     Arc::new(made.expect("a valid spec"))
 }
 
-pub(super) fn pipeline(number: u128, name: &str) -> Arc<Pipeline> {
+pub(in crate::store) fn pipeline(number: u128, name: &str) -> Arc<Pipeline> {
     pipeline_with(number, name, "default", PipelineSpec::default())
 }
 
 /// A pipeline with independent stages, one for each of these labels.
-pub(super) fn parallel(number: u128, labels: &[&[(&str, &str)]]) -> Arc<Pipeline> {
+pub(in crate::store) fn parallel(number: u128, labels: &[&[(&str, &str)]]) -> Arc<Pipeline> {
     let stages = ["a", "b", "c", "d"].into_iter().zip(labels);
     let spec = PipelineSpec {
         stages: stages.map(|(name, labels)| stage(name, labels)).collect(),
@@ -99,7 +99,7 @@ pub(super) fn parallel(number: u128, labels: &[&[(&str, &str)]]) -> Arc<Pipeline
     pipeline_with(number, &format!("p{number}"), "default", spec)
 }
 
-pub(super) fn stage(name: &str, labels: &[(&str, &str)]) -> Stage {
+pub(in crate::store) fn stage(name: &str, labels: &[(&str, &str)]) -> Stage {
     Stage {
         name: name.to_owned(),
         stage_type: StageType::Run,
@@ -113,29 +113,29 @@ pub(super) fn stage(name: &str, labels: &[(&str, &str)]) -> Stage {
     }
 }
 
-pub(super) fn label_map(labels: &[(&str, &str)]) -> Variables {
+pub(in crate::store) fn label_map(labels: &[(&str, &str)]) -> Variables {
     labels
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
         .collect()
 }
 
-pub(super) fn offer(labels: &[(&str, &str)]) -> Arc<Offer> {
+pub(in crate::store) fn offer(labels: &[(&str, &str)]) -> Arc<Offer> {
     Arc::new(Offer {
         labels: label_map(labels),
         actions: ActionKind::ALL.into(),
     })
 }
 
-pub(super) fn write(pipeline: PipelineWrite) -> Batch {
+pub(in crate::store) fn write(pipeline: PipelineWrite) -> Batch {
     Batch::of([Write::Pipeline(pipeline)])
 }
 
-pub(super) fn job_batch(write: JobWrite) -> Batch {
+pub(in crate::store) fn job_batch(write: JobWrite) -> Batch {
     Batch::of([Write::Job(write)])
 }
 
-pub(super) fn new_job(
+pub(in crate::store) fn new_job(
     pipeline: &Arc<Pipeline>,
     number: u128,
     priority: i32,
@@ -145,7 +145,7 @@ pub(super) fn new_job(
     numbered_job(pipeline, number, of_pipeline, priority, time)
 }
 
-pub(super) fn numbered_job(
+pub(in crate::store) fn numbered_job(
     pipeline: &Arc<Pipeline>,
     of_id: u128,
     number: i64,
@@ -156,7 +156,7 @@ pub(super) fn numbered_job(
 }
 
 /// A job that waits for its turn.
-pub(super) fn held_job(pipeline: &Arc<Pipeline>, number: i64) -> JobWrite {
+pub(in crate::store) fn held_job(pipeline: &Arc<Pipeline>, number: i64) -> JobWrite {
     let of_id = u128::try_from(number).unwrap();
     made_job(pipeline, of_id, number, 0, at(1), false)
 }
@@ -195,7 +195,7 @@ fn made_job(
     }
 }
 
-pub(super) fn decided(job: &Job, command: Command, time: SystemTime) -> JobWrite {
+pub(in crate::store) fn decided(job: &Job, command: Command, time: SystemTime) -> JobWrite {
     let decision = decide(job, command, time).expect("a command that is possible");
     JobWrite {
         job: Arc::new(decision.job),
@@ -203,7 +203,7 @@ pub(super) fn decided(job: &Job, command: Command, time: SystemTime) -> JobWrite
     }
 }
 
-pub(super) fn cancel() -> Command {
+pub(in crate::store) fn cancel() -> Command {
     Command::Cancel(Cancellation {
         cause: CancelCause::Requested,
         reason: String::new(),
@@ -212,7 +212,7 @@ pub(super) fn cancel() -> Command {
 }
 
 /// A start without a lease.
-pub(super) fn start(stage: usize) -> Command {
+pub(in crate::store) fn start(stage: usize) -> Command {
     Command::Start {
         run: RunKey { stage, attempt: 1 },
         holder: Holder {
@@ -222,7 +222,7 @@ pub(super) fn start(stage: usize) -> Command {
     }
 }
 
-pub(super) fn finish(run: RunKey, token: FencingToken, outcome: Outcome) -> Command {
+pub(in crate::store) fn finish(run: RunKey, token: FencingToken, outcome: Outcome) -> Command {
     let result = StageResult {
         outcome,
         exit_code: None,
@@ -232,14 +232,17 @@ pub(super) fn finish(run: RunKey, token: FencingToken, outcome: Outcome) -> Comm
     Command::Finish { run, token, result }
 }
 
-pub(super) async fn stored(store: &impl AnyStore, pipeline: &Arc<Pipeline>) -> Arc<Pipeline> {
+pub(in crate::store) async fn stored(
+    store: &impl AnyStore,
+    pipeline: &Arc<Pipeline>,
+) -> Arc<Pipeline> {
     let create = PipelineWrite::Create(Arc::clone(pipeline));
     store.commit(write(create)).await.unwrap();
     Arc::clone(pipeline)
 }
 
 /// Adds a job at the pipeline's present version.
-pub(super) async fn add_job(store: &impl AnyStore, job: JobWrite) -> Arc<Job> {
+pub(in crate::store) async fn add_job(store: &impl AnyStore, job: JobWrite) -> Arc<Job> {
     let pipeline_id = job.job.pipeline.id;
     let version = store.pipeline(pipeline_id).await.unwrap().unwrap().version;
     let added = Arc::clone(&job.job);
@@ -251,21 +254,30 @@ pub(super) async fn add_job(store: &impl AnyStore, job: JobWrite) -> Arc<Job> {
     added
 }
 
-pub(super) async fn job(store: &impl AnyStore, id: JobId) -> Arc<Job> {
+pub(in crate::store) async fn job(store: &impl AnyStore, id: JobId) -> Arc<Job> {
     store.job(id).await.unwrap().expect("a job that is kept")
 }
 
-pub(super) async fn tell(store: &impl AnyStore, id: JobId, command: Command, time: SystemTime) {
+pub(in crate::store) async fn tell(
+    store: &impl AnyStore,
+    id: JobId,
+    command: Command,
+    time: SystemTime,
+) {
     let write = decided(&*job(store, id).await, command, time);
     store.commit(job_batch(write)).await.unwrap();
 }
 
-pub(super) async fn end_job(store: &impl AnyStore, id: JobId, time: SystemTime) {
+pub(in crate::store) async fn end_job(store: &impl AnyStore, id: JobId, time: SystemTime) {
     tell(store, id, cancel(), time).await;
 }
 
 /// Ends a job of which a stage ran.
-pub(super) async fn end_after_running(store: &impl AnyStore, id: JobId, time: SystemTime) {
+pub(in crate::store) async fn end_after_running(
+    store: &impl AnyStore,
+    id: JobId,
+    time: SystemTime,
+) {
     let started = time - Duration::from_secs(1);
     tell(store, id, start(0), started).await;
     end_job(store, id, time).await;
@@ -275,11 +287,11 @@ pub(super) async fn end_after_running(store: &impl AnyStore, id: JobId, time: Sy
     tell(store, id, end, time).await;
 }
 
-pub(super) fn is_conflict(result: Result<(), CommitError>) -> bool {
+pub(in crate::store) fn is_conflict(result: Result<(), CommitError>) -> bool {
     matches!(result, Err(CommitError::Conflict))
 }
 
-pub(super) fn nth(job: u128, stage: usize) -> ReadyStage {
+pub(in crate::store) fn nth(job: u128, stage: usize) -> ReadyStage {
     let (job_id, attempt) = (job_id(job), 1);
     let run = RunKey { stage, attempt };
     ReadyStage { job_id, run }

@@ -1,4 +1,8 @@
-use std::{sync::Arc, time::SystemTime};
+mod files;
+mod journal;
+mod unloaded;
+
+use std::{path::Path, sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -16,12 +20,7 @@ struct SqliteFactory(Mutex<Option<(TempDir, Arc<DurableStore>)>>);
 
 impl SqliteFactory {
     fn open(&self, directory: TempDir) -> Arc<dyn Store> {
-        let options = Options {
-            directory: directory.path().to_owned(),
-            now: SystemTime::UNIX_EPOCH,
-            loaded_since: SystemTime::UNIX_EPOCH,
-        };
-        let (store, _) = DurableStore::open_directory(&options).unwrap();
+        let (store, _) = DurableStore::open_directory(&options(directory.path())).unwrap();
         let store = Arc::new(store);
         *self.0.lock() = Some((directory, Arc::clone(&store)));
         store
@@ -39,5 +38,14 @@ impl Factory for SqliteFactory {
         let (directory, store) = last.expect("a store is open");
         store.close();
         self.open(directory)
+    }
+}
+
+/// All jobs are loaded, however long ago they ended.
+fn options(directory: &Path) -> Options {
+    Options {
+        directory: directory.to_owned(),
+        now: SystemTime::UNIX_EPOCH,
+        loaded_since: SystemTime::UNIX_EPOCH,
     }
 }
