@@ -23,6 +23,7 @@ mod leases;
 mod memory;
 mod pipelines;
 mod records;
+mod seal;
 mod subscriber;
 mod usage;
 
@@ -42,6 +43,9 @@ pub use leases::{
 pub use memory::{MemoryStore, Snapshot};
 pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
+pub use seal::{
+    BadKeys, DataKey, EncryptionKey, KeyFile, KeyFileError, KeyId, Keyring, KeyringError,
+};
 pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
 pub use usage::{Account, EndedJob, Limit, OverLimit, Usage, UsageStore};
 
@@ -74,4 +78,7 @@ pub trait Store:
     fn subscribe(&self, subscriber: std::sync::Arc<dyn CommitSubscriber>);
 
     fn instance(&self) -> &Instance;
+
+    /// Whether secrets can be stored: a durable store needs an encryption key.
+    fn can_seal(&self) -> bool;
 }

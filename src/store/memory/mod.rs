@@ -173,6 +173,10 @@ impl Store for MemoryStore {
     fn instance(&self) -> &Instance {
         &self.instance
     }
+
+    fn can_seal(&self) -> bool {
+        true
+    }
 }
 
 fn first_token(now: SystemTime) -> FencingToken {
