@@ -25,6 +25,8 @@ fn help_texts() {
     insta::assert_snapshot!("help_serve", help(&["serve"]));
     insta::assert_snapshot!("help_config", help(&["config"]));
     insta::assert_snapshot!("help_run", help(&["run"]));
+    insta::assert_snapshot!("help_key", help(&["key"]));
+    insta::assert_snapshot!("help_key_generate", help(&["key", "generate"]));
     insta::assert_snapshot!("help_health", help(&["health"]));
     insta::assert_snapshot!("help_pipeline", help(&["pipeline"]));
     insta::assert_snapshot!("help_job", help(&["job"]));

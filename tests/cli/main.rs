@@ -19,6 +19,7 @@ mod flat_commands;
 mod frames;
 #[path = "../support/git_server.rs"]
 mod git_server;
+mod keys;
 mod local_runs;
 mod observed;
 #[path = "../support/offered.rs"]

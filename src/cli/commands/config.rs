@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     cli::{
-        commands::{serve, settings::SettingsArgs},
+        commands::{key, serve, settings::SettingsArgs},
         exit::{Exit, Failure},
         present::{format::Format, json, out},
     },
@@ -32,6 +32,7 @@ pub(crate) fn config(args: &ConfigArgs, format: Format) -> Result<Exit, Failure>
     match &args.command {
         ConfigCommand::Check(args) => {
             let (_, config) = args.load()?.into_config();
+            config.encryption_keys.as_ref().map_or(Ok(()), key::check)?;
             server::check(&config).map_err(serve::failure)?;
             out::print_line(match format {
                 Format::Table => "ok",

@@ -11,6 +11,7 @@ pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod input;
 pub(crate) mod job;
+pub(crate) mod key;
 pub(crate) mod pipeline;
 pub(crate) mod project;
 pub(crate) mod run;
