@@ -23,8 +23,9 @@ const CACHED_RESPONSES: [&str; 4] = [
     "update_pipeline",
 ];
 const STORE_PROTO_ROOT: &str = "src/store/codec/proto";
-const STORE_PROTO_FILES: [&str; 10] = [
+const STORE_PROTO_FILES: [&str; 11] = [
     "answer.proto",
+    "data_key.proto",
     "dead_letter.proto",
     "facts.proto",
     "instance.proto",

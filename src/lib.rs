@@ -41,6 +41,11 @@ pub mod fuzzing;
     reason = "internal: comments say why, not what a name says"
 )]
 pub mod http;
+#[allow(
+    missing_docs,
+    reason = "internal: comments say why, not what a name says"
+)]
+pub mod private_file;
 pub mod proto;
 #[allow(
     missing_docs,

@@ -28,7 +28,7 @@ use crate::{
     engine::{self, Clock, Engine, IdSource, MemoryLimits, Settings, SystemClock, UuidV7},
     http::{self as front, Certificates, TlsError},
     runner::RunnerError,
-    store::OpenError,
+    store::{BadKeys, KeyFileError, OpenError},
 };
 
 use storage::Storage;
@@ -54,6 +54,12 @@ pub enum ServeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDirectory(#[from] OpenError),
+    /// The file of the encryption keys cannot be used.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The encryption keys in the environment are not valid.
+    #[error("PIPEWRIGHT_ENCRYPTION_KEY: {0}")]
+    Keys(#[from] BadKeys),
     /// A write to the data directory has failed.
     #[error(
         "a write to the data directory has failed; what was acknowledged is kept: start the service again when the disk is in order"
@@ -109,6 +115,7 @@ impl Default for Environment {
 pub fn check(config: &Config) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     callers::authenticator(config, &clock)?;
+    storage::keyring(config)?;
     config.tls.clone().map(Certificates::load).transpose()?;
     Ok(())
 }

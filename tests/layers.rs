@@ -15,13 +15,14 @@ use std::{
 use syn::{ItemMod, ItemUse, Path as SynPath, UseTree, visit::Visit};
 
 /// What each module may name of the others.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("config", &[]),
+    ("private_file", &[]),
     ("telemetry", &["domain"]),
-    ("auth", &["domain", "telemetry"]),
+    ("auth", &["domain", "private_file", "telemetry"]),
     ("proto", &["domain"]),
-    ("store", &["domain"]),
+    ("store", &["domain", "private_file"]),
     ("blobs", &["domain"]),
     ("supervisor", &[]),
     ("scratch", &["telemetry"]),
@@ -47,7 +48,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
         "api",
         &["domain", "proto", "store", "engine", "auth", "telemetry"],
     ),
-    ("http", &["auth", "config", "telemetry"]),
+    ("http", &["auth", "config", "private_file", "telemetry"]),
     (
         "server",
         &[
@@ -70,10 +71,12 @@ const LAYERS: [(&str, &[&str]); 17] = [
         &[
             "proto",
             "transport",
+            "store",
             "server",
             "runner",
             "auth",
             "config",
+            "private_file",
             "telemetry",
         ],
     ),

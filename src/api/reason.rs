@@ -91,6 +91,8 @@ reasons! {
         "The job cannot be retried, because its pipeline was deleted.";
     NoStageToRun = "NO_STAGE_TO_RUN", Some(Code::FailedPrecondition),
         "No stage of the job failed or was cancelled, or all that did would be skipped by their conditions. Use `SCOPE_ALL_STAGES` to run all stages again.";
+    EncryptionKeyRequired = "ENCRYPTION_KEY_REQUIRED", Some(Code::FailedPrecondition),
+        "The request has secrets, and the service stores data on disk but has no encryption key. Create one with `pipewright key generate`, and start the service with it; the setting is `encryption_key_file`.";
     LeaseLost = "LEASE_LOST", Some(Code::FailedPrecondition),
         "The lease is over, or the fencing token is not that of the lease. Kill the stage; do not retry.";
     OffsetPastEnd = "OFFSET_PAST_END", Some(Code::OutOfRange),

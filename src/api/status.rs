@@ -278,6 +278,11 @@ fn classify(error: Error) -> (Reason, ErrorDetails) {
             let details = bad_request(vec![Violation::new("offset", must)]);
             (Reason::OffsetPastEnd, details)
         }
+        Error::EncryptionKeyRequired => {
+            let must = "the service must have an encryption key (encryption_key_file)";
+            let details = precondition("ENCRYPTION_KEY", "service".to_owned(), must);
+            (Reason::EncryptionKeyRequired, details)
+        }
         Error::Contended => (Reason::Contended, ErrorDetails::new()),
         Error::Stopping => (Reason::ServerStopping, ErrorDetails::new()),
         Error::StorageFull(_) => (Reason::StorageFull, ErrorDetails::new()),
@@ -331,6 +336,13 @@ mod tests {
         assert_eq!(status.code(), Code::Internal);
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "STORE_FAILED");
+        let no_key = Status::from(Error::EncryptionKeyRequired);
+        assert_eq!(no_key.code(), Code::FailedPrecondition);
+        let details = no_key.get_error_details();
+        assert_eq!(
+            details.error_info().unwrap().reason,
+            "ENCRYPTION_KEY_REQUIRED"
+        );
         let contended = Status::from(Error::Contended);
         assert_eq!(contended.code(), Code::Aborted);
     }

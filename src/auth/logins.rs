@@ -4,11 +4,10 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::telemetry::LogThrottle;
+use crate::{private_file::FileIdentity, telemetry::LogThrottle};
 
 use super::{
-    AuthError, CredentialsError, CredentialsFile, FileIdentity, LoginSettings, Presented, Role,
-    Session,
+    AuthError, CredentialsError, CredentialsFile, LoginSettings, Presented, Role, Session,
     cache::CacheKey,
     failures::{Failures, Of},
     known::Known,

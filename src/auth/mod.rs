@@ -15,7 +15,6 @@ mod name;
 mod password;
 mod peer;
 mod presented;
-mod private_file;
 mod roles;
 mod session;
 mod single_flight;
@@ -33,9 +32,6 @@ pub use name::{BadName, check_name};
 pub use password::{BadPassword, PasswordHash};
 pub use peer::{Peer, network};
 pub use presented::Presented;
-pub use private_file::{
-    Exposed, FileIdentity, PrivateFileError, Readers, check_private, open_private,
-};
 pub use roles::{ALL_PROJECTS, Authority, Denied, Grants, Principal, Role, UnknownRole};
 pub use session::Session;
 pub use token::{NewToken, TokenHash};

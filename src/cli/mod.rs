@@ -14,8 +14,9 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 use commands::{
     admin::AdminCommand,
-    config, context, credentials, flat, health,
+    config, context, credentials, data, flat, health,
     job::JobCommand,
+    key,
     pipeline::PipelineCommand,
     project::ProjectCommand,
     run, runner, serve,
@@ -66,6 +67,9 @@ enum Command {
     User(credentials::UserArgs),
     Token(credentials::TokenArgs),
     Certificate(credentials::CertificateArgs),
+    Backup(data::BackupArgs),
+    Store(data::StoreArgs),
+    Key(key::KeyArgs),
     Health(health::HealthArgs),
     Context(context::ContextArgs),
     /// Create a pipeline; for scripts, prints JSON
@@ -192,6 +196,9 @@ async fn dispatch(command: Command, format: Format) -> Result<Exit, Failure> {
         Command::User(args) => credentials::user(args, format),
         Command::Token(args) => credentials::token(args, format),
         Command::Certificate(args) => credentials::certificate(args, format),
+        Command::Backup(args) => data::backup(args, format),
+        Command::Store(args) => data::store(args, format),
+        Command::Key(args) => key::key(args, format),
         Command::Health(args) => health::health(args, format).await,
         Command::Context(args) => context::context(args, format),
         Command::CreatePipeline(command) => command.run(format).await,

@@ -25,6 +25,13 @@ fn help_texts() {
     insta::assert_snapshot!("help_serve", help(&["serve"]));
     insta::assert_snapshot!("help_config", help(&["config"]));
     insta::assert_snapshot!("help_run", help(&["run"]));
+    insta::assert_snapshot!("help_key", help(&["key"]));
+    insta::assert_snapshot!("help_key_generate", help(&["key", "generate"]));
+    insta::assert_snapshot!("help_key_rotate", help(&["key", "rotate"]));
+    insta::assert_snapshot!("help_backup", help(&["backup"]));
+    insta::assert_snapshot!("help_backup_create", help(&["backup", "create"]));
+    insta::assert_snapshot!("help_backup_restore", help(&["backup", "restore"]));
+    insta::assert_snapshot!("help_store_check", help(&["store", "check"]));
     insta::assert_snapshot!("help_health", help(&["health"]));
     insta::assert_snapshot!("help_pipeline", help(&["pipeline"]));
     insta::assert_snapshot!("help_job", help(&["job"]));

@@ -26,6 +26,8 @@ pub struct Config {
     pub access: Access,
     /// The TLS files; connections are in plaintext if unset.
     pub tls: Option<Tls>,
+    /// The keys that encrypt secrets at rest; none if no secret can be stored on a disk.
+    pub encryption_keys: Option<EncryptionKeys>,
     /// Allowed origins and hosts.
     pub http: Http,
     /// Limits that protect the service from overload.
@@ -63,6 +65,7 @@ impl Default for Config {
         Self {
             access: Access::Open,
             tls: None,
+            encryption_keys: None,
             http: Http::default(),
             limits: Limits::default(),
             reflection: true,
@@ -78,6 +81,15 @@ impl Default for Config {
             drain: Duration::from_secs(30),
         }
     }
+}
+
+/// Where the keys are that encrypt secrets at rest.
+#[derive(Clone, Debug)]
+pub enum EncryptionKeys {
+    /// In this file, which only its owner and its group may read.
+    File(PathBuf),
+    /// In this text.
+    Text(SecretString),
 }
 
 /// How callers of the service authenticate.

@@ -93,6 +93,13 @@ pub enum Error {
     /// The project has changed since the caller read it.
     #[error("the project has changed: its etag is '{current}' now; read it again")]
     ProjectEtagMismatch { name: String, current: String },
+    /// The store is durable and has no encryption key.
+    #[error(
+        "secrets cannot be stored, because the service has no encryption key: create one with \
+         `pipewright key generate --out FILE`, and start the service with --encryption-key-file \
+         FILE"
+    )]
+    EncryptionKeyRequired,
     /// Repeated version conflicts.
     #[error("others changed the same thing at the same time, again and again; try again")]
     Contended,

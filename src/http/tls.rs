@@ -17,8 +17,8 @@ use rustls::{
 };
 
 use crate::{
-    auth::{Readers, open_private},
     config::Tls,
+    private_file::{Readers, open_private},
 };
 
 use super::expiry;

@@ -8,14 +8,15 @@ use std::{
     time::Instant,
 };
 
+use secrecy::ExposeSecret;
 use tokio::task::spawn_blocking;
 
 use crate::{
     blobs::logs::{Durability, FileLogs, LogLimits},
-    config::Config,
+    config::{Config, EncryptionKeys},
     engine::{Clock, LOADED_FOR},
     scratch::{self, Temporary},
-    store::{DirectoryOptions, DurableStore, MemoryStore, Store},
+    store::{DirectoryOptions, DurableStore, KeyFile, Keyring, MemoryStore, Store},
 };
 
 use super::{ServeError, unusable};
@@ -59,6 +60,7 @@ impl Storage {
             directory: directory.clone(),
             now,
             loaded_since: now.checked_sub(LOADED_FOR).unwrap_or(now),
+            keyring: keyring(config)?.map(Arc::new),
         };
         let (store, opened) = DurableStore::open_directory(&options)?;
         let logs = open_logs(log_dir, limits, Durability::Disk)?;
@@ -95,6 +97,15 @@ impl Storage {
             let _ = spawn_blocking(move || store.close()).await;
         }
     }
+}
+
+/// The keys that encrypt secrets, if the settings have any.
+pub(super) fn keyring(config: &Config) -> Result<Option<Keyring>, ServeError> {
+    Ok(match &config.encryption_keys {
+        None => None,
+        Some(EncryptionKeys::File(path)) => Some(KeyFile::new(path.clone()).read()?),
+        Some(EncryptionKeys::Text(text)) => Some(Keyring::parse(text.expose_secret())?),
+    })
 }
 
 fn open_logs(

@@ -25,6 +25,7 @@ mod memory;
 mod pipelines;
 mod records;
 mod rows;
+mod seal;
 mod sqlite;
 mod subscriber;
 mod usage;
@@ -48,7 +49,13 @@ pub(in crate::store) use memory::{Restorer, damaged, durable_instance, name};
 pub use pipelines::{PipelineFilter, PipelineState, PipelineStore};
 pub use records::{Collection, Record, RecordQuery, RecordStore, RecordWrite, Records, Versioned};
 pub use rows::RowChange;
-pub use sqlite::{OpenError, Opened, Options as DirectoryOptions};
+pub use seal::{
+    BadKeys, DataKey, EncryptionKey, KeyFile, KeyFileError, KeyId, Keyring, KeyringError,
+};
+pub use sqlite::{
+    BackupError, Checked, Manifest, OpenError, Opened, Options as DirectoryOptions, RotateError,
+    Rotated, back_up, check, restore, rotate,
+};
 pub use subscriber::{Change, CommitSubscriber, Committed, JobChange};
 pub use usage::{Account, EndedJob, Limit, OverLimit, Usage, UsageStore};
 
@@ -98,6 +105,9 @@ pub trait Store:
         let _ = since;
         Ok(())
     }
+
+    /// Whether secrets can be stored: a durable store needs an encryption key.
+    fn can_seal(&self) -> bool;
 }
 
 /// A state of the store that reads saw.

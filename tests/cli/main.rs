@@ -12,6 +12,7 @@ mod contexts;
 mod credentials;
 #[path = "../support/crowds.rs"]
 mod crowds;
+mod data_directory;
 mod encryption;
 mod faults;
 mod flat_commands;
@@ -19,6 +20,7 @@ mod flat_commands;
 mod frames;
 #[path = "../support/git_server.rs"]
 mod git_server;
+mod keys;
 mod local_runs;
 mod observed;
 #[path = "../support/offered.rs"]

@@ -8,15 +8,13 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 pub use draft::Draft;
 pub use problems::{Problem, Problems};
 
-use super::{Entry, Exposed, FileIdentity, Kind, Subject};
+use super::{Entry, Kind, Subject};
+use crate::private_file::{Exposed, FileError, FileIdentity, Locked};
 
 /// A credentials file, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -36,13 +34,8 @@ pub enum CredentialsError {
     #[error(transparent)]
     Exposed(#[from] Exposed),
     /// It cannot be read or written.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The operation, as a verb.
-        what: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// Its content is not valid.
     #[error("{} is not valid:{problems}", path.display())]
     Wrong { path: PathBuf, problems: Problems },
@@ -113,8 +106,8 @@ impl CredentialsFile {
         &self,
         change: impl FnOnce(&mut Draft) -> Result<T, CredentialsError>,
     ) -> Result<T, CredentialsError> {
-        let place = place::Locked::lock(&self.path)?;
-        let text = place.read()?;
+        let locked = Locked::lock(&self.path)?;
+        let text = place::read_or_empty(locked.path())?;
         let entries = self.parse(&text)?;
         let document = text.parse().map_err(|_| self.wrong(Vec::new()))?;
         let mut draft = Draft::new(document, entries);
@@ -122,7 +115,7 @@ impl CredentialsFile {
         let text = draft.text();
         // Never write a file that could not be read again.
         self.parse(&text)?;
-        place.write(&text)?;
+        locked.prepare(&text)?.publish()?;
         Ok(done)
     }
 

@@ -56,9 +56,12 @@ pub(crate) async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 pub(crate) fn failure(error: ServeError) -> Failure {
     let message = error.to_string();
     match error {
-        ServeError::Credentials(_) | ServeError::Tls(_) => Failure::Invalid(message),
+        ServeError::KeyFile(error) => error.into(),
+        ServeError::DataDirectory(error) => error.into(),
+        ServeError::Credentials(_) | ServeError::Tls(_) | ServeError::Keys(_) => {
+            Failure::Invalid(message)
+        }
         ServeError::Directory { .. }
-        | ServeError::DataDirectory(_)
         | ServeError::Unprepared(RunnerError::Workspaces(_))
         | ServeError::Runner(RunnerError::Workspaces(_)) => Failure::Local(message),
         ServeError::Unprepared(_)

@@ -15,11 +15,11 @@ use tonic::{
 };
 
 use crate::{
-    auth::FileIdentity,
     cli::{
         connect::{remote::secrets, trace::Trace},
         exit::Failure,
     },
+    private_file::FileIdentity,
 };
 
 /// Credentials of the caller; none by default.

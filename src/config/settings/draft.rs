@@ -5,7 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use crate::config::{Access, Config, EmbeddedRunner, Execution, Supervision, Tls};
+use secrecy::SecretString;
+
+use crate::config::{Access, Config, EmbeddedRunner, EncryptionKeys, Execution, Supervision, Tls};
 
 /// The default port of the service.
 const PORT: u16 = 50_051;
@@ -17,6 +19,9 @@ pub(crate) struct Draft {
     pub(super) listen: SocketAddr,
     pub(super) credentials: Option<PathBuf>,
     pub(super) insecure: bool,
+    pub(super) encryption_key_file: Option<PathBuf>,
+    /// Only from the environment, and never shown.
+    pub(super) encryption_key: Option<SecretString>,
     pub(super) tls: TlsDraft,
     pub(super) embedded_runner: bool,
     pub(super) workers: usize,
@@ -44,6 +49,8 @@ impl Default for Draft {
             listen: (Ipv4Addr::LOCALHOST, PORT).into(),
             credentials: None,
             insecure: false,
+            encryption_key_file: None,
+            encryption_key: None,
             tls: TlsDraft::default(),
             embedded_runner,
             workers: runner.workers,
@@ -69,6 +76,10 @@ impl Draft {
         Config {
             access: self.credentials.map_or(self.config.access, Access::File),
             tls: self.tls.finish(),
+            encryption_keys: self
+                .encryption_key_file
+                .map(EncryptionKeys::File)
+                .or_else(|| self.encryption_key.map(EncryptionKeys::Text)),
             runner: self.embedded_runner.then_some(runner),
             ..self.config
         }

@@ -6,10 +6,14 @@
 //! `PIPEWRIGHT_MAX_CONNECTIONS` and `--max-connections`. A boolean setting that is on by
 //! default is turned off by `--no-` before its name, and by `false` in the other sources.
 //!
+//! Encryption keys themselves have only a variable ([`encryption_key`]): a flag would be visible in the
+//! list of processes, and a file with settings may be readable by others.
+//!
 //! All problems are collected, each with its origin.
 
 mod checks;
 mod draft;
+mod encryption_key;
 mod file;
 mod form;
 mod problem;
@@ -69,6 +73,10 @@ pub(crate) fn load(source: Source<'_>) -> Result<Effective, Vec<Problem>> {
             read.map_err(|wrong| Problem::of(value.setting, value.origin, wrong))
         });
         problems.extend(read.err());
+    }
+    match encryption_key::read(&source, &origins) {
+        Ok(key) => draft.encryption_key = key,
+        Err(problem) => problems.push(problem),
     }
     // Combinations cannot be checked if the file's settings are unknown.
     if is_file_valid {

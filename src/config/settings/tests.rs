@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, ffi::OsString, fs, path::Path};
 
+use secrecy::ExposeSecret;
+
 use super::*;
+use crate::config::EncryptionKeys;
 
 /// The values of the three sources.
 #[derive(Default)]
@@ -276,6 +279,40 @@ fn an_invalid_file_is_one_problem_with_its_line() {
         flags: &[],
     });
     insta::assert_snapshot!(shown(&missing.unwrap_err(), Path::new("/")));
+}
+
+#[test]
+fn encryption_keys_are_in_a_file_or_in_the_environment_and_never_shown() {
+    let of = |environment: &[(&str, &str)], flags: &[(&str, &str)]| {
+        load_of(&Inputs {
+            environment,
+            flags,
+            ..Inputs::default()
+        })
+    };
+    let file = [("encryption_key_file", "encryption.keys")];
+    let variable = [("PIPEWRIGHT_ENCRYPTION_KEY", "hunter2-pass")];
+
+    let (_, config) = of(&[], &file).unwrap().into_config();
+    assert!(
+        matches!(config.encryption_keys, Some(EncryptionKeys::File(path)) if path == Path::new("encryption.keys"))
+    );
+    let loaded = of(&variable, &[]).unwrap();
+    let shown = format!("{} {loaded:?}", loaded.to_toml());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let (_, config) = loaded.into_config();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(
+        matches!(config.encryption_keys, Some(EncryptionKeys::Text(text)) if text.expose_secret() == "hunter2-pass")
+    );
+    let unset = of(&[("PIPEWRIGHT_ENCRYPTION_KEY", "")], &file);
+    assert!(unset.is_ok(), "{unset:?}");
+
+    assert_eq!(
+        of(&variable, &file).unwrap_err(),
+        "environment PIPEWRIGHT_ENCRYPTION_KEY: excludes encryption_key_file, which \
+         --encryption-key-file sets too; remove one of them"
+    );
 }
 
 #[test]

@@ -180,6 +180,7 @@ impl Jobs {
 
     /// Makes a job under the pipeline's concurrency policy.
     async fn plan(&self, call: &Call, state: &PipelineState, new: NewJob) -> Result<Plan, Error> {
+        self.journal.check_can_seal(&new.secret_variables)?;
         self.check_quotas(state).await?;
         let policy = state.pipeline.spec.concurrency_policy;
         let admission = admission(policy, state.active_jobs > 0);

@@ -17,7 +17,9 @@ use std::sync::{
 use bytes::Bytes;
 
 use crate::{
-    domain::{Command, Decision, Job, JobFacts, JobId, Pipeline, PipelineId, Refusal, decide},
+    domain::{
+        Command, Decision, Job, JobFacts, JobId, Pipeline, PipelineId, Refusal, Secrets, decide,
+    },
     store::{Batch, BatchId, CommitError, JobWrite, PipelineState, Store, Write},
 };
 
@@ -55,6 +57,15 @@ impl Journal {
 
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Refuses secrets that the store could not encrypt.
+    pub(super) fn check_can_seal(&self, secrets: &Secrets) -> Result<(), Error> {
+        if secrets.is_empty() || self.store.can_seal() {
+            Ok(())
+        } else {
+            Err(Error::EncryptionKeyRequired)
+        }
     }
 
     pub(super) async fn job(&self, id: JobId) -> Result<Arc<Job>, Error> {

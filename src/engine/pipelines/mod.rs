@@ -70,6 +70,8 @@ impl Pipelines {
             let pipeline = Pipeline::new(id, project, spec, creator, environment.now())
                 .map(Arc::new)
                 .map_err(Error::Invalid)?;
+            let secrets = &pipeline.spec.secret_variables;
+            self.journal.check_can_seal(secrets)?;
             if validate_only {
                 self.check_name(&pipeline).await?;
                 return Ok(Answered::Pipeline(pipeline));
@@ -228,6 +230,8 @@ impl Pipelines {
                 answer: Answered::Pipeline(state.pipeline),
             },
             Some(revised) => {
+                let secrets = &revised.spec.secret_variables;
+                self.journal.check_can_seal(secrets)?;
                 let revise = PipelineWrite::Revise(Arc::clone(&revised), state.version);
                 Plan {
                     batch: Batch::of([Write::Pipeline(revise)]),

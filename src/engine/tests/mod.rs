@@ -8,4 +8,5 @@ mod history;
 mod planted;
 mod reopen;
 mod runner;
+mod sealing;
 mod world;

@@ -53,10 +53,12 @@ pub enum Kind {
     StageDurations = 16,
     /// A message that could not be sent.
     DeadLetter = 17,
+    /// The wrapped key of the secrets of one owner.
+    DataKey = 18,
 }
 
 impl Kind {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::PipelineRevision,
         Self::PipelineHead,
         Self::JobEvent,
@@ -74,6 +76,7 @@ impl Kind {
         Self::Instance,
         Self::StageDurations,
         Self::DeadLetter,
+        Self::DataKey,
     ];
 
     /// The format that this version writes, and the newest that it reads. Increases
@@ -96,7 +99,8 @@ impl Kind {
             | Self::Binding
             | Self::Instance
             | Self::StageDurations
-            | Self::DeadLetter => 1,
+            | Self::DeadLetter
+            | Self::DataKey => 1,
         }
     }
 
@@ -120,7 +124,8 @@ impl Kind {
             | Self::Binding
             | Self::Instance
             | Self::StageDurations
-            | Self::DeadLetter => 1,
+            | Self::DeadLetter
+            | Self::DataKey => 1,
         }
     }
 

@@ -12,6 +12,7 @@
 //! increases with the change.
 
 mod answer;
+mod data_key;
 mod dispatch;
 mod durations;
 mod envelope;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 
 use crate::domain::{Pipeline, PipelineId};
 
+pub use data_key::StoredDataKey;
 pub use dispatch::StoredBinding;
 pub use durations::StoredDurations;
 pub use envelope::Kind;

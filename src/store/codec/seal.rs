@@ -9,7 +9,7 @@ use super::{CodecError, messages};
 /// Encrypts secrets at rest. `aad` is collection/id/name. A secret that was sealed
 /// under one `aad` cannot be opened under another, so a sealed secret cannot be
 /// moved.
-pub trait Seal: Send + Sync {
+pub trait Seal {
     fn seal(&self, aad: &str, plain: &[u8]) -> Vec<u8>;
 
     /// Returns the secret, or [`CodecError::Sealed`] if it was sealed with another key

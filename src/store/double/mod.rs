@@ -41,6 +41,7 @@ struct Switches {
     /// The fate of the next commit, whose response the caller does not get.
     unknown: Option<Unheard>,
     conflicts: bool,
+    has_no_key: bool,
 }
 
 /// What happened to a commit whose response was lost.
@@ -98,6 +99,11 @@ impl Double {
     /// Every commit is a conflict while this is set.
     pub(crate) fn conflicts(&self, conflicts: bool) {
         self.switches.lock().conflicts = conflicts;
+    }
+
+    /// No secret can be stored while this is set, as in a durable store without a key.
+    pub(crate) fn without_key(&self, has_no_key: bool) {
+        self.switches.lock().has_no_key = has_no_key;
     }
 
     /// Makes the double behave wrongly in one way from now on, or in none.
@@ -202,5 +208,9 @@ impl Store for Double {
 
     async fn settled(&self, since: Mark) -> Result<(), StoreError> {
         self.inner.settled(since).await
+    }
+
+    fn can_seal(&self) -> bool {
+        !self.switches.lock().has_no_key && self.inner.can_seal()
     }
 }

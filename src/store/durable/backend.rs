@@ -46,6 +46,9 @@ pub(in crate::store) trait Archive: Send + Sync + 'static {
         false
     }
 
+    /// Whether secrets can be stored.
+    fn can_seal(&self) -> bool;
+
     async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError>;
 
     async fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError>;

@@ -56,6 +56,9 @@ impl Store for DurableStore {
         if adds(&batch) {
             self.check_space()?;
         }
+        if !self.can_seal() && has_secrets(&batch) {
+            return Err(StoreError::permanent("secrets cannot be stored", NoKey).into());
+        }
         durably!(self, |live| live.commit(batch))
     }
 
@@ -84,6 +87,10 @@ impl Store for DurableStore {
 
     fn instance(&self) -> &Instance {
         &self.shared.instance
+    }
+
+    fn can_seal(&self) -> bool {
+        self.shared.archive.can_seal()
     }
 
     fn mark(&self) -> Mark {
@@ -131,6 +138,21 @@ impl DurableStore {
         }
         Ok(())
     }
+}
+
+/// The engine refuses secrets before this.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no encryption key")]
+struct NoKey;
+
+fn has_secrets(batch: &Batch) -> bool {
+    batch.writes.iter().any(|write| match write {
+        Write::Pipeline(PipelineWrite::Create(pipeline) | PipelineWrite::Revise(pipeline, _)) => {
+            !pipeline.spec.secret_variables.is_empty()
+        }
+        Write::Job(write) => !write.job.secret_variables.is_empty(),
+        _ => false,
+    })
 }
 
 /// Whether a batch adds something that is not needed to end what was begun.

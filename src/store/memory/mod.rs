@@ -191,6 +191,10 @@ impl Store for MemoryStore {
     fn instance(&self) -> &Instance {
         &self.instance
     }
+
+    fn can_seal(&self) -> bool {
+        true
+    }
 }
 
 /// The instance of a new durable store.

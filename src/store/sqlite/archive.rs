@@ -17,15 +17,17 @@ use crate::{
     store::{
         BatchId, FactsFilter, JobFilter, KeptAnswer, MemoryStore, RequestKey, StoreError,
         codec::{
-            self, Unsealed, decode_event, decode_pipeline, decode_snapshot, job_state_number,
-            time_to_nanos,
+            self, decode_event, decode_pipeline, decode_snapshot, job_state_number, time_to_nanos,
         },
         damaged,
         durable::Archive,
     },
 };
 
-use super::{Directory, OpenError, load};
+use super::{
+    Directory, OpenError, load,
+    seals::{Opener, Owner, Seals},
+};
 
 /// Connections that read. A short queue before them costs less than a long read that holds back
 /// the checkpoint of the WAL.
@@ -46,6 +48,7 @@ pub(super) struct Readers {
 struct Shared {
     idle: Mutex<Vec<Connection>>,
     revisions: Cache<(PipelineId, i64), Arc<Pipeline>>,
+    seals: Seals,
     counts: Arc<Counts>,
 }
 
@@ -59,6 +62,7 @@ impl Readers {
     pub(super) fn open(
         directory: Directory,
         loaded_since: SystemTime,
+        seals: Seals,
         counts: Arc<Counts>,
     ) -> Result<Self, OpenError> {
         let connection = directory.connect_to_read()?;
@@ -71,6 +75,7 @@ impl Readers {
             shared: Arc::new(Shared {
                 idle: Mutex::new(vec![connection]),
                 revisions: Cache::new(REVISIONS),
+                seals,
                 counts,
             }),
             permits: Semaphore::new(READERS),
@@ -126,6 +131,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn seal(&self, owner: Owner) -> Opener<'_> {
+        self.shared.seals.reading(self.connection, owner)
+    }
+
     fn revision(&self, id: PipelineId, number: i64) -> Result<Option<Arc<Pipeline>>, StoreError> {
         let key = (id, number);
         if let Some(known) = self.shared.revisions.get(&key) {
@@ -137,7 +146,8 @@ impl Reader<'_> {
             .query_row(params![id.0.into_bytes(), number], |row| row.get(0))
             .optional()?;
         let Some(body) = body else { return Ok(None) };
-        let revision = Arc::new(decode_pipeline(&body, &Unsealed).map_err(damaged)?);
+        let seal = self.seal(Owner::Revision(id, number));
+        let revision = Arc::new(decode_pipeline(&body, &seal).map_err(damaged)?);
         self.shared.revisions.insert(key, Arc::clone(&revision));
         Ok(Some(revision))
     }
@@ -161,7 +171,8 @@ impl Reader<'_> {
         };
         let revision = self.revision(PipelineId(pipeline), number)?;
         let revisions = |_, _| revision.clone();
-        let job = decode_snapshot(&snapshot, &Unsealed, &revisions).map_err(damaged)?;
+        let seal = self.seal(Owner::Job(id));
+        let job = decode_snapshot(&snapshot, &seal, &revisions).map_err(damaged)?;
         Ok(Some(Arc::new(job)))
     }
 
@@ -182,10 +193,11 @@ impl Reader<'_> {
         let sql = "SELECT body FROM event WHERE job = ? AND sequence > ? ORDER BY sequence";
         let mut query = self.connection.prepare_cached(sql)?;
         let rows = query.query_map(params![id.0.into_bytes(), after], |row| row.get(0))?;
+        let seal = self.seal(Owner::Job(id));
         let mut events = Vec::new();
         for body in rows {
             let body: Vec<u8> = body?;
-            events.push(decode_event(&body, &Unsealed, &revisions).map_err(damaged)?);
+            events.push(decode_event(&body, &seal, &revisions).map_err(damaged)?);
         }
         Ok(Some(events))
     }
@@ -292,13 +304,17 @@ impl Reader<'_> {
 impl Archive for Readers {
     fn load(&self) -> Result<MemoryStore, StoreError> {
         let connection = self.directory.connect_to_read()?;
-        load::load(&connection, self.loaded_since)
+        load::load(&connection, &self.shared.seals, self.loaded_since)
     }
 
     fn is_low_on_space(&self) -> bool {
         self.directory
             .free_space()
             .is_some_and(|free| free < MIN_FREE)
+    }
+
+    fn can_seal(&self) -> bool {
+        self.shared.seals.0.is_some()
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {

@@ -21,6 +21,12 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// There is no database.
+    #[error("{} is no data directory: it has no store.db", path.display())]
+    Absent {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The database is not one of Pipewright.
     #[error("store.db is a database of another program (application id {found:#x})")]
     Foreign {
@@ -42,6 +48,22 @@ pub enum OpenError {
     OtherMigration {
         /// The number of the migration.
         number: u32,
+    },
+    /// There are secrets, and no encryption key.
+    #[error(
+        "the data directory has secrets that are encrypted with the key {wanted}, and there is no encryption key: start the service with --encryption-key-file FILE, or set PIPEWRIGHT_ENCRYPTION_KEY"
+    )]
+    KeyRequired {
+        /// The id of the key.
+        wanted: String,
+    },
+    /// There are secrets of an encryption key that is not among those given.
+    #[error(
+        "the data directory has secrets that are encrypted with the key {wanted}, which is not among the encryption keys: add it to them"
+    )]
+    OtherKey {
+        /// The id of the key.
+        wanted: String,
     },
     /// The database cannot be read or written.
     #[error("the database cannot be used: {0}")]

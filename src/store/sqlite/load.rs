@@ -6,37 +6,47 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use uuid::Uuid;
 
 use crate::{
-    domain::{Event, FencingToken, JobId},
+    domain::{Event, FencingToken, JobId, PipelineId},
     store::{
         BatchId, MemoryStore, RequestKey, Restorer, StoreError,
         codec::{
-            self, Stored, StoredInstance, StoredRecord, Unsealed, decode_event, decode_pipeline,
+            self, Stored, StoredInstance, StoredRecord, decode_event, decode_pipeline,
             time_to_nanos,
         },
         damaged, name,
     },
 };
 
+use super::seals::{Owner, Seals};
+
 /// Loads everything active, the jobs that ended at a time or later, and the idempotency records
 /// that were made then.
-pub(super) fn load(rows: &Connection, since: SystemTime) -> Result<MemoryStore, StoreError> {
+pub(super) fn load(
+    rows: &Connection,
+    seals: &Seals,
+    since: SystemTime,
+) -> Result<MemoryStore, StoreError> {
     // One state of the database, whatever is written meanwhile.
     let rows = rows.unchecked_transaction()?;
     let rows: &Connection = &rows;
     let since = time_to_nanos(since);
     let mut restorer = Restorer::new(instance(rows)?);
     // Those of pipelines that exist, and those that jobs run which are loaded.
-    let revisions = "SELECT body FROM revision r
+    let revisions = "SELECT pipeline, number, body FROM revision r
          WHERE EXISTS (SELECT 1 FROM pipeline p WHERE p.id = r.pipeline)
             OR EXISTS (SELECT 1 FROM job j WHERE j.end_time IS NULL
                        AND j.pipeline = r.pipeline AND j.revision = r.number)
             OR EXISTS (SELECT 1 FROM job j WHERE j.end_time IS NOT NULL AND j.end_time >= ?
                        AND j.pipeline = r.pipeline AND j.revision = r.number)
          ORDER BY pipeline, number";
-    each(rows, revisions, [since], |body| {
-        restorer.revision(decode_pipeline(&body, &Unsealed).map_err(damaged)?);
-        Ok(())
-    })?;
+    let mut query = rows.prepare(revisions)?;
+    let mut found = query.query([since])?;
+    while let Some(row) = found.next()? {
+        let owner = Owner::Revision(PipelineId(Uuid::from_bytes(row.get(0)?)), row.get(1)?);
+        let body: Vec<u8> = row.get(2)?;
+        let revision = decode_pipeline(&body, &seals.reading(rows, owner));
+        restorer.revision(revision.map_err(damaged)?);
+    }
     let durations = "SELECT durations FROM pipeline WHERE durations IS NOT NULL";
     each(rows, durations, [], |body| {
         restorer.durations(decode(&body)?);
@@ -63,7 +73,7 @@ pub(super) fn load(rows: &Connection, since: SystemTime) -> Result<MemoryStore, 
         restorer.lost(job_id, decode(&body)?);
         Ok(())
     })?;
-    load_jobs(rows, &mut restorer, since)?;
+    load_jobs(rows, seals, &mut restorer, since)?;
     each(rows, "SELECT body FROM record", [], |body| {
         let (collection, record) = decode::<StoredRecord>(&body)?.into_record(name);
         restorer.record(collection, record);
@@ -104,7 +114,12 @@ fn instance(rows: &Connection) -> Result<StoredInstance, StoreError> {
     Ok(instance)
 }
 
-fn load_jobs(rows: &Connection, restorer: &mut Restorer, since: i64) -> Result<(), StoreError> {
+fn load_jobs(
+    rows: &Connection,
+    seals: &Seals,
+    restorer: &mut Restorer,
+    since: i64,
+) -> Result<(), StoreError> {
     for (sql, values) in [
         (
             "SELECT e.job, e.body FROM job j JOIN event e ON e.job = j.id
@@ -123,7 +138,8 @@ fn load_jobs(rows: &Connection, restorer: &mut Restorer, since: i64) -> Result<(
                 restorer.job(events)?;
             }
             let revisions = |id, number| restorer.known_revision(id, number);
-            let event = decode_event(&body, &Unsealed, &revisions).map_err(damaged)?;
+            let seal = seals.reading(rows, Owner::Job(job_id));
+            let event = decode_event(&body, &seal, &revisions).map_err(damaged)?;
             let (_, events) = current.get_or_insert_with(|| (job_id, Vec::new()));
             events.push(event);
             Ok(())

@@ -81,6 +81,21 @@ pub(super) fn migrate_with(
     Ok(known)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The number of the newest migration that a database has.
+pub(super) fn format(connection: &Connection) -> Result<u32, OpenError> {
+    let found: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if found != APPLICATION_ID {
+        return Err(OpenError::Foreign { found });
+    }
+    let newest = "SELECT max(number) FROM migration";
+    let found: u32 = connection.query_row(newest, [], |row| row.get(0))?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(OpenError::TooNew { found, known });
+    }
+    Ok(found)
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,6 +8,8 @@ mod archive;
 mod error;
 mod load;
 mod migrate;
+mod offline;
+mod seals;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -23,11 +25,17 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::DurableStore;
+use super::{DurableStore, Keyring};
 use archive::{Counts, Readers};
+use seals::Seals;
 use sink::SqliteSink;
 
+use migrate::hex;
+
 pub use error::OpenError;
+pub use offline::{
+    BackupError, Checked, Manifest, RotateError, Rotated, back_up, check, restore, rotate,
+};
 
 /// The database in the data directory.
 const DATABASE: &str = "store.db";
@@ -45,6 +53,8 @@ pub struct Options {
     pub now: SystemTime,
     /// Jobs that ended at this time or later are loaded into the memory.
     pub loaded_since: SystemTime,
+    /// The keys that encrypt secrets. Without them no secret can be stored.
+    pub keyring: Option<Arc<Keyring>>,
 }
 
 /// What was found in a data directory.
@@ -74,9 +84,11 @@ impl DurableStore {
         let lock = directory.lock()?;
         let mut connection = directory.connect()?;
         let format = migrate::migrate(&mut connection, options.now)?;
+        let seals = Seals(options.keyring.clone());
+        check_keys(&connection, &seals)?;
         let counts = Arc::new(Counts::default());
-        let sink = SqliteSink::new(connection, Arc::clone(&counts), lock);
-        let readers = Readers::open(directory, options.loaded_since, counts)?;
+        let sink = SqliteSink::new(connection, seals.clone(), Arc::clone(&counts), lock);
+        let readers = Readers::open(directory, options.loaded_since, seals, counts)?;
         let (active_jobs, ended_jobs) = readers.count()?;
         let opened = Opened {
             format,
@@ -86,6 +98,23 @@ impl DurableStore {
         let store = Self::open(Arc::new(readers), sink)?;
         Ok((store, opened))
     }
+}
+
+/// Refuses to start if there are secrets that could not be read.
+fn check_keys(rows: &Connection, seals: &Seals) -> Result<(), OpenError> {
+    let mut query = rows.prepare("SELECT DISTINCT encryption_key FROM data_key")?;
+    let wanted = query.query_map([], |row| row.get::<_, String>(0))?;
+    let known = seals.0.as_ref().map(|keyring| keyring.ids());
+    for wanted in wanted {
+        let wanted = wanted?;
+        let Some(known) = &known else {
+            return Err(OpenError::KeyRequired { wanted });
+        };
+        if !known.iter().any(|known| known.to_string() == wanted) {
+            return Err(OpenError::OtherKey { wanted });
+        }
+    }
+    Ok(())
 }
 
 impl Directory {

@@ -7,18 +7,21 @@ use std::{
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::{
-    domain::{Change, Event, Job, JobId},
+    domain::{Change, Event, Job, JobId, Pipeline, PipelineId},
     store::{
         RowChange,
         codec::{
-            StoredRecord, Unsealed, encode, encode_event, encode_pipeline, encode_snapshot,
-            job_state_number, time_to_nanos,
+            StoredRecord, encode, encode_event, encode_pipeline, encode_snapshot, job_state_number,
+            time_to_nanos,
         },
         durable::{Sink, SinkError},
     },
 };
 
-use super::archive::Counts;
+use super::{
+    archive::Counts,
+    seals::{self, Owner, Seals},
+};
 
 /// How long idempotency records are valid.
 const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,34 +35,46 @@ const REMOVED_AT_ONCE: i64 = 1_000;
 /// The connection that writes.
 pub(super) struct SqliteSink {
     connection: Connection,
+    seals: Seals,
     counts: Arc<Counts>,
     /// Locks the directory for as long as anything may be written.
     _lock: File,
 }
 
 impl SqliteSink {
-    pub(super) fn new(connection: Connection, counts: Arc<Counts>, lock: File) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        seals: Seals,
+        counts: Arc<Counts>,
+        lock: File,
+    ) -> Self {
         Self {
             connection,
+            seals,
             counts,
             _lock: lock,
         }
     }
+}
 
-    fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
-        self.connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-    }
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 impl Sink for SqliteSink {
     fn write(&mut self, changes: &[RowChange]) -> Result<(), SinkError> {
-        let transaction = self.begin()?;
+        let transaction = begin(&mut self.connection)?;
         let mut ended = 0_i64;
         for change in changes {
             ended += match change {
-                RowChange::AddEvents(job, events) => add_events(&transaction, job, events)?,
+                RowChange::AddEvents(job, events) => {
+                    add_events(&transaction, &self.seals, job, events)?
+                }
                 RowChange::RemoveJob(job) => -remove_job(&transaction, *job)?,
+                RowChange::AddRevision(revision) => {
+                    add_revision(&transaction, &self.seals, revision)?;
+                    0
+                }
                 other => apply(&transaction, other).map(|()| 0)?,
             };
         }
@@ -69,7 +84,7 @@ impl Sink for SqliteSink {
     }
 
     fn maintain(&mut self) -> Result<bool, SinkError> {
-        let transaction = self.begin()?;
+        let transaction = begin(&mut self.connection)?;
         let removed = remove_old(&transaction)?;
         transaction.commit()?;
         Ok(removed >= REMOVED_AT_ONCE as usize)
@@ -81,14 +96,6 @@ fn apply(rows: &Connection, change: &RowChange) -> rusqlite::Result<()> {
         rows.prepare_cached(sql)?.execute(values).map(drop)
     };
     match change {
-        RowChange::AddRevision(revision) => execute(
-            "INSERT INTO revision VALUES (?, ?, ?)",
-            params![
-                id(revision.id.0),
-                revision.revision,
-                encode_pipeline(revision, &Unsealed)
-            ],
-        ),
         RowChange::PutHead(head) => execute(
             "INSERT INTO pipeline (id, oldest_revision, head) VALUES (?, ?, ?) ON CONFLICT DO
              UPDATE SET oldest_revision = excluded.oldest_revision, head = excluded.head",
@@ -101,8 +108,8 @@ fn apply(rows: &Connection, change: &RowChange) -> rusqlite::Result<()> {
         RowChange::RemovePipeline(pipeline) => {
             execute("DELETE FROM pipeline WHERE id = ?", params![id(pipeline.0)])
         }
-        RowChange::AddEvents(..) | RowChange::RemoveJob(_) => {
-            unreachable!("jobs are written by functions of their own")
+        RowChange::AddRevision(_) | RowChange::AddEvents(..) | RowChange::RemoveJob(_) => {
+            unreachable!("these have functions of their own")
         }
         RowChange::AddFacts(facts) => execute(
             "INSERT INTO facts VALUES (?, ?, ?, ?, ?)",
@@ -180,8 +187,24 @@ fn apply(rows: &Connection, change: &RowChange) -> rusqlite::Result<()> {
     }
 }
 
+fn add_revision(rows: &Connection, seals: &Seals, revision: &Pipeline) -> Result<(), SinkError> {
+    let (pipeline, number) = (revision.id, revision.revision);
+    let has_secrets = !revision.spec.secret_variables.is_empty();
+    let seal = seals.writing(rows, Owner::Revision(pipeline, number), has_secrets)?;
+    let body = encode_pipeline(revision, &*seal);
+    let sql = "INSERT INTO revision VALUES (?, ?, ?)";
+    rows.prepare_cached(sql)?
+        .execute(params![id(pipeline.0), number, body])?;
+    Ok(())
+}
+
 /// Answers with how many jobs have ended.
-fn add_events(rows: &Connection, job: &Job, events: &[Event]) -> rusqlite::Result<i64> {
+fn add_events(
+    rows: &Connection,
+    seals: &Seals,
+    job: &Job,
+    events: &[Event],
+) -> Result<i64, SinkError> {
     let is_new = events
         .first()
         .is_some_and(|event| matches!(event.change, Change::Created(_)));
@@ -194,9 +217,12 @@ fn add_events(rows: &Connection, job: &Job, events: &[Event]) -> rusqlite::Resul
             job.pipeline.revision
         ])?;
     }
+    let has_secrets = !job.secret_variables.is_empty();
+    let is_sealed = has_secrets && (is_new || job.end_time.is_some());
+    let seal = seals.writing(rows, Owner::Job(job.id), is_sealed)?;
     let mut insert = rows.prepare_cached("INSERT INTO event VALUES (?, ?, ?)")?;
     for event in events {
-        let body = encode_event(event, &Unsealed);
+        let body = encode_event(event, &*seal);
         insert.execute(params![id(job.id.0), event.sequence, body])?;
     }
     if let Some(end_time) = job.end_time {
@@ -205,7 +231,7 @@ fn add_events(rows: &Connection, job: &Job, events: &[Event]) -> rusqlite::Resul
             time_to_nanos(end_time),
             job_state_number(job.state),
             job.start_time.is_some(),
-            encode_snapshot(job, &Unsealed),
+            encode_snapshot(job, &*seal),
             id(job.id.0)
         ])?;
     }
@@ -217,6 +243,7 @@ fn remove_job(rows: &Connection, job: JobId) -> rusqlite::Result<i64> {
     let values = params![id(job.0)];
     let sql = "DELETE FROM event WHERE job = ?";
     rows.prepare_cached(sql)?.execute(values)?;
+    seals::forget(rows, Owner::Job(job))?;
     let sql = "DELETE FROM job WHERE id = ? AND end_time IS NOT NULL";
     let removed = rows.prepare_cached(sql)?.execute(values)?;
     Ok(i64::try_from(removed).unwrap_or(i64::MAX))
@@ -269,17 +296,30 @@ fn remove_old(rows: &Connection) -> rusqlite::Result<usize> {
             "DELETE FROM batch WHERE position <= (SELECT max(position) FROM batch) - ?",
         )?
         .execute(params![BATCHES_KEPT])?;
-    let revisions = rows
-        .prepare_cached(
-            "DELETE FROM revision WHERE (pipeline, number) IN (
-                 SELECT r.pipeline, r.number FROM revision r
-                 LEFT JOIN pipeline p ON p.id = r.pipeline
-                 WHERE (p.id IS NULL OR r.number < p.oldest_revision) AND NOT EXISTS (
-                     SELECT 1 FROM job j WHERE j.pipeline = r.pipeline AND j.revision = r.number)
-                 LIMIT ?)",
-        )?
-        .execute([REMOVED_AT_ONCE])?;
-    Ok(answers.max(facts).max(batches).max(revisions))
+    let revisions = unneeded_revisions(rows)?;
+    for (pipeline, number) in &revisions {
+        let sql = "DELETE FROM revision WHERE pipeline = ? AND number = ?";
+        rows.prepare_cached(sql)?
+            .execute(params![id(pipeline.0), number])?;
+        seals::forget(rows, Owner::Revision(*pipeline, *number))?;
+    }
+    Ok(answers.max(facts).max(batches).max(revisions.len()))
+}
+
+/// Revisions that are not kept for themselves, and that no job runs.
+fn unneeded_revisions(rows: &Connection) -> rusqlite::Result<Vec<(PipelineId, i64)>> {
+    let mut query = rows.prepare_cached(
+        "SELECT r.pipeline, r.number FROM revision r
+         LEFT JOIN pipeline p ON p.id = r.pipeline
+         WHERE (p.id IS NULL OR r.number < p.oldest_revision) AND NOT EXISTS (
+             SELECT 1 FROM job j WHERE j.pipeline = r.pipeline AND j.revision = r.number)
+         LIMIT ?",
+    )?;
+    let found = query.query_map([REMOVED_AT_ONCE], |row| {
+        let pipeline = uuid::Uuid::from_bytes(row.get(0)?);
+        Ok((PipelineId(pipeline), row.get(1)?))
+    })?;
+    found.collect()
 }
 
 fn id(id: uuid::Uuid) -> [u8; 16] {

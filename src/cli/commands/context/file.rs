@@ -10,8 +10,8 @@ use std::{
 
 use super::model::Contexts;
 use crate::{
-    auth::{Readers, check_private},
     cli::exit::Failure,
+    private_file::{Readers, check_private},
 };
 
 /// The file of contexts.

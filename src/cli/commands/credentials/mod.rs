@@ -21,6 +21,7 @@ pub(crate) use self::{
 use crate::{
     auth::{BadName, CredentialsError, CredentialsFile, check_name},
     cli::exit::Failure,
+    private_file::FileError,
 };
 
 /// Location of the credentials.
@@ -72,12 +73,12 @@ impl From<CredentialsError> for Failure {
             CredentialsError::NameTaken { .. } | CredentialsError::SubjectTaken { .. } => {
                 Self::Conflict(text)
             }
-            CredentialsError::Io { source, .. }
+            CredentialsError::Io(FileError { source, .. })
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Self::NotAllowed(text)
             }
-            CredentialsError::Io { .. } => Self::Local(text),
+            CredentialsError::Io(_) => Self::Local(text),
             CredentialsError::Exposed { .. } | CredentialsError::Wrong { .. } => {
                 Self::Invalid(text)
             }

@@ -8,8 +8,8 @@ use std::{
 use secrecy::SecretString;
 
 use crate::{
-    auth::{PrivateFileError, Readers, open_private},
     cli::{exit::Failure, present::text},
+    private_file::{PrivateFileError, Readers, open_private},
 };
 
 /// Maximum bytes of a secret: more does not fit into a header.

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::options::TlsFiles;
-use crate::auth::{PrivateFileError, Readers, open_private};
+use crate::private_file::{PrivateFileError, Readers, open_private};
 
 /// The endpoint with TLS; an error names its file.
 pub(super) fn encrypt(endpoint: Endpoint, files: &TlsFiles) -> Result<Endpoint, String> {

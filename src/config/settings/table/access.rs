@@ -82,6 +82,19 @@ pub(super) fn tls() -> Section {
     }
 }
 
+pub(super) fn encryption() -> Section {
+    Section {
+        heading: "Encryption at rest",
+        settings: vec![Setting::new(
+            "encryption_key_file",
+            "Keys that encrypt secrets in a durable store, written by `pipewright key generate`; the first one encrypts, the others only decrypt; in the place of a file, PIPEWRIGHT_ENCRYPTION_KEY can have the keys themselves",
+            "encryption.keys",
+            Path("FILE"),
+            |draft| &mut draft.encryption_key_file,
+        )],
+    }
+}
+
 pub(super) fn web() -> Section {
     Section {
         heading: "Browsers",

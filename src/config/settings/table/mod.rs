@@ -13,6 +13,7 @@ static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
     vec![
         access::listening(),
         access::tls(),
+        access::encryption(),
         access::web(),
         stages::embedded_runner(),
         stages::runs(),

@@ -113,6 +113,7 @@ fn every_form_matches_its_golden_file() {
     }
     forms.pin_stored("instance", &samples::instance());
     forms.pin_stored("stage-durations", &samples::durations());
+    forms.pin_stored("data-key", &samples::data_key());
     forms.pin_stored("lost-workspace", &samples::lost_workspace());
 
     let files = fs::read_dir(directory()).unwrap();

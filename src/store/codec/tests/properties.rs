@@ -13,9 +13,10 @@ use crate::{
     store::{
         KeptAnswer, LeaseRow, RunnerRow,
         codec::{
-            PipelineHead, Stored, StoredBinding, StoredDue, StoredDurations, StoredInstance,
-            StoredRecord, Unsealed, decode, decode_event, decode_pipeline, decode_snapshot, encode,
-            encode_event, encode_pipeline, encode_snapshot, envelope::envelope,
+            PipelineHead, Stored, StoredBinding, StoredDataKey, StoredDue, StoredDurations,
+            StoredInstance, StoredRecord, Unsealed, decode, decode_event, decode_pipeline,
+            decode_snapshot, encode, encode_event, encode_pipeline, encode_snapshot,
+            envelope::envelope,
         },
     },
 };
@@ -62,6 +63,7 @@ fn read_as_all(stored: &[u8], pipeline: &Arc<Pipeline>) {
     let _ = decode::<LeaseRow>(stored);
     let _ = decode::<StoredInstance>(stored);
     let _ = decode::<StoredDurations>(stored);
+    let _ = decode::<StoredDataKey>(stored);
 }
 
 proptest! {

@@ -18,10 +18,11 @@ use crate::{
         TriggerSource, Variables, lease::Registration,
     },
     store::{
-        Answer, DeadLetter, Instance, KeptAnswer, LeaseRow, LeaseState, Lifetime, ReadyStage,
-        RunnerRow,
+        Answer, DeadLetter, Instance, KeptAnswer, KeyId, LeaseRow, LeaseState, Lifetime,
+        ReadyStage, RunnerRow,
         codec::{
-            PipelineHead, StoredBinding, StoredDue, StoredDurations, StoredInstance, StoredRecord,
+            PipelineHead, StoredBinding, StoredDataKey, StoredDue, StoredDurations, StoredInstance,
+            StoredRecord,
         },
     },
 };
@@ -450,6 +451,13 @@ pub(super) fn leases() -> [(&'static str, LeaseRow); 5] {
         };
         (name, row)
     })
+}
+
+pub(super) fn data_key() -> StoredDataKey {
+    StoredDataKey {
+        encryption_key: KeyId([1, 2, 3, 4, 5, 6, 7, 8]),
+        wrapped: Bytes::from_static(b"what the cipher wrote"),
+    }
 }
 
 pub(super) fn instance() -> StoredInstance {

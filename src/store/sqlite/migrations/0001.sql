@@ -122,5 +122,9 @@ CREATE TABLE batch (
 -- The keys that seal the secrets of an owner, each encrypted.
 CREATE TABLE data_key (
     owner TEXT PRIMARY KEY,
+    -- The id of the encryption key.
+    encryption_key TEXT NOT NULL,
     wrapped BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX data_key_by_encryption_key ON data_key (encryption_key);

@@ -29,6 +29,7 @@ use super::super::{
     Directory,
     archive::{Counts, Readers},
     migrate,
+    seals::Seals,
     sink::SqliteSink,
 };
 
@@ -91,16 +92,17 @@ impl World {
         let lock = directory.lock().unwrap();
         let mut connection = directory.connect().unwrap();
         migrate::migrate(&mut connection, SystemTime::UNIX_EPOCH).unwrap();
+        let seals = Seals(Some(super::keyring()));
         let counts = Arc::new(Counts::default());
         let (fates, asked) = mpsc::channel();
         let groups = Arc::new(AtomicUsize::new(0));
         let sink = Asking {
-            inner: SqliteSink::new(connection, Arc::clone(&counts), lock),
+            inner: SqliteSink::new(connection, seals.clone(), Arc::clone(&counts), lock),
             fates: asked,
             is_asking: false,
             groups: Arc::clone(&groups),
         };
-        let readers = Readers::open(directory, SystemTime::UNIX_EPOCH, counts).unwrap();
+        let readers = Readers::open(directory, SystemTime::UNIX_EPOCH, seals, counts).unwrap();
         let store = Arc::new(DurableStore::open(Arc::new(readers), sink).unwrap());
         let world = Self {
             store,

@@ -1,11 +1,15 @@
 //! Files that hold secrets, and the identity of the file at a path.
 
+mod locked;
+
 use std::{
     fs::{self, File, Metadata},
     io,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
+
+pub use locked::{FileError, Locked, Replacement};
 
 /// Who may read a file that holds a secret. Only its owner may change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
