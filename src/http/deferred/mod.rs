@@ -83,10 +83,12 @@ impl<S: AsyncWrite + Unpin> Deferred<S> {
             }
             let of_held = sent.min(self.held.len());
             self.held.drain(..of_held);
-            if self.held.is_empty() && (sent > of_held || more.is_empty()) {
+            if self.held.is_empty() {
                 // Idle connections keep no buffer: there may be very many of them.
                 self.held = VecDeque::new();
-                return Poll::Ready(Ok(sent - of_held));
+                if sent > of_held || more.is_empty() {
+                    return Poll::Ready(Ok(sent - of_held));
+                }
             }
         }
     }
