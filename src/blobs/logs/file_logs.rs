@@ -15,6 +15,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task,
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::domain::{JobId, LogLoss, RunKey};
 
@@ -30,7 +31,7 @@ use super::{
 
 /// Concurrent reads. A thousand readers that wake at the same time take turns, instead
 /// of a thread and a buffer each.
-const MAX_CONCURRENT_READS: usize = 16;
+pub(super) const MAX_CONCURRENT_READS: usize = 16;
 
 /// Stores logs as files under one directory: a directory per job, in it one per stage
 /// run, and in that the segments, named after their first offset.
@@ -44,7 +45,7 @@ pub struct FileLogs {
     durability: Durability,
     jobs: DashMap<JobId, HashMap<RunKey, Arc<Log>>>,
     pub(super) total: Arc<Total>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     /// Keeps other services out.
     _lock: File,
 }
@@ -85,7 +86,7 @@ impl FileLogs {
             durability,
             jobs: DashMap::new(),
             total: Arc::new(Total::new(limits.in_total)),
-            reads: Semaphore::new(MAX_CONCURRENT_READS),
+            reads: Arc::new(Semaphore::new(MAX_CONCURRENT_READS)),
         };
         logs.load()?;
         Ok(logs)
@@ -120,6 +121,21 @@ impl FileLogs {
             Arc::new(Log::new(self.run_directory(key), self.layout, total))
         });
         Arc::clone(log)
+    }
+
+    /// Reads, once fewer than [`MAX_CONCURRENT_READS`] others do. In a task of its own: the
+    /// caller may be a response stream, which is not polled while its client does not read.
+    /// It would keep its permit, or its place at the head of the queue, all that time.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let reads = Arc::clone(&self.reads);
+        let task = AbortOnDropHandle::new(task::spawn(async move {
+            let _permit = reads.acquire().await.map_err(io::Error::other)?;
+            blocking(read).await
+        }));
+        task.await.map_err(io::Error::other)?
     }
 
     fn job_directory(&self, job_id: JobId) -> PathBuf {
@@ -166,16 +182,14 @@ impl LogStore for FileLogs {
         let Some(log) = self.known(key) else {
             return Ok(expired(offset, until));
         };
-        let _turn = self.reads.acquire().await.map_err(io::Error::other)?;
-        blocking(move || log.read(offset, until, limit)).await
+        self.in_turn(move || log.read(offset, until, limit)).await
     }
 
     async fn times(&self, key: LogKey, range: Range<u64>) -> io::Result<Vec<WriteTime>> {
         let Some(log) = self.known(key) else {
             return Ok(Vec::new());
         };
-        let _turn = self.reads.acquire().await.map_err(io::Error::other)?;
-        blocking(move || log.times(range)).await
+        self.in_turn(move || log.times(range)).await
     }
 
     fn size(&self, key: LogKey) -> u64 {

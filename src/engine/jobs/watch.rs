@@ -1,13 +1,16 @@
-use std::sync::Arc;
+use std::{panic, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::domain::JobId;
-
-use crate::engine::{
-    Call, Error,
-    signals::{Follow, Watcher},
+use crate::{
+    domain::JobId,
+    engine::{
+        Call, Error,
+        signals::{Follow, Watcher},
+    },
+    store::Store,
 };
 
 use super::{JobView, Jobs};
@@ -105,23 +108,36 @@ impl Watch {
         let _ = self.changes.changed().await;
     }
 
-    /// Extends the encoded events up to one that the store has. Of concurrent calls, the
-    /// first reads the store.
+    /// Extends the encoded events up to one that the store has.
     async fn fill(&self, newest: i64) -> Result<(), Error> {
-        let encoded = self.follow.encoded();
-        if encoded.lock().last_sequence() >= newest {
+        if self.follow.encoded().lock().last_sequence() >= newest {
             return Ok(());
         }
-        let _one_at_a_time = self.follow.filling().await;
-        let known = encoded.lock().last_sequence();
-        if known < newest {
-            let store = self.jobs.journal.store();
-            let mark = store.mark();
-            let events = store.events(self.id, known).await?;
-            let events = events.ok_or_else(|| Error::JobNotFound(self.id.to_string()))?;
-            store.settled(mark).await?;
-            encoded.lock().extend(&events);
-        }
-        Ok(())
+        // In a task of its own: a response stream is not polled while its client does not
+        // read, and would keep the lock, or its place at the head of the queue for it.
+        let follow = self.jobs.signals.follow(self.id);
+        let store = Arc::clone(self.jobs.journal.store());
+        let filled = fill(follow, store, self.id, newest);
+        let filled = AbortOnDropHandle::new(tokio::spawn(filled)).await;
+        filled.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => Err(Error::Stopping),
+        })
     }
+}
+
+/// Of concurrent calls, the first reads the store.
+async fn fill(follow: Follow, store: Arc<dyn Store>, id: JobId, newest: i64) -> Result<(), Error> {
+    let encoded = follow.encoded();
+    let _one_at_a_time = follow.filling().await;
+    let known = encoded.lock().last_sequence();
+    if known < newest {
+        let mark = store.mark();
+        let events = store.events(id, known).await?;
+        let events = events.ok_or_else(|| Error::JobNotFound(id.to_string()))?;
+        store.settled(mark).await?;
+        encoded.lock().extend(&events);
+    }
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! What callers see of a failing store, and that nothing is half done.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use futures_util::poll;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -170,6 +171,24 @@ async fn a_call_that_always_conflicts_fails_as_contended() {
     assert!(matches!(renewed, Err(LeaseError::Failed(_))), "{renewed:?}");
     world.store.conflicts(false);
     runner.renew(lease.proof).await.unwrap();
+}
+
+/// As a response stream, whose client does not read on, leaves its watch.
+#[tokio::test(start_paused = true)]
+async fn watches_that_are_not_polled_block_no_other() {
+    let world = World::new().await;
+    let job = world.start(one_stage()).await;
+    let (call, jobs) = (caller(), world.engine.jobs());
+    let watch = async || jobs.watch(&call, job, Some(0)).await.unwrap().1;
+    let (mut reading, mut queued, mut other) = (watch().await, watch().await, watch().await);
+    world.runner("first", 1).await.started().await;
+    settle().await;
+    world.store.slow(SECOND);
+    let (mut reading, mut queued) = (pin!(reading.take()), pin!(queued.take()));
+    assert!(poll!(&mut reading).is_pending() && poll!(&mut queued).is_pending());
+    let taken = timeout(TTL, other.take()).await.expect("a turn").unwrap();
+    assert!(taken.is_some());
+    assert_eq!(other.cursor(), world.job(job).await.last_sequence);
 }
 
 #[tokio::test(start_paused = true)]

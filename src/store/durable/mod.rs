@@ -1,7 +1,7 @@
 //! A store that outlives the process.
 //!
 //! The *live* store is a memory store that has everything active. Each operation is applied to
-//! it at once, and the row changes that follow go into the *journal*, in the same order. One
+//! it immediately, and the row changes that follow go into the *journal*, in the same order. One
 //! writer takes all that is in the journal, makes it durable by one transaction of the
 //! *backend*, and only then notifies the subscriber and acknowledges the operations (group
 //! commit). So decisions are made on the newest state without waiting for the disk, and nothing

@@ -7,10 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use quick_cache::sync::Cache;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
-use tokio::{sync::Semaphore, task};
+use tokio::task;
 
 use crate::{
     domain::{Event, Job, JobFacts, JobId, JobState, Pipeline, PipelineId},
@@ -29,8 +29,8 @@ use super::{
     seals::{Opener, Owner, Seals},
 };
 
-/// Connections that read. A short queue before them costs less than a long read that holds back
-/// the checkpoint of the WAL.
+/// Connections that read. A read that waits for one costs less than many reads that delay the
+/// checkpoint of the WAL.
 const READERS: usize = 4;
 /// Revisions that are kept decoded.
 const REVISIONS: usize = 256;
@@ -42,14 +42,21 @@ pub(super) struct Readers {
     directory: Directory,
     loaded_since: SystemTime,
     shared: Arc<Shared>,
-    permits: Semaphore,
 }
 
 struct Shared {
-    idle: Mutex<Vec<Connection>>,
+    pool: Mutex<Pool>,
+    returned: Condvar,
     revisions: Cache<(PipelineId, i64), Arc<Pipeline>>,
     seals: Seals,
     counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Connection>,
+    /// Idle and in use.
+    open: usize,
 }
 
 /// How many jobs are stored.
@@ -73,12 +80,15 @@ impl Readers {
             directory,
             loaded_since,
             shared: Arc::new(Shared {
-                idle: Mutex::new(vec![connection]),
+                pool: Mutex::new(Pool {
+                    idle: vec![connection],
+                    open: 1,
+                }),
+                returned: Condvar::new(),
                 revisions: Cache::new(REVISIONS),
                 seals,
                 counts,
             }),
-            permits: Semaphore::new(READERS),
         })
     }
 
@@ -95,21 +105,17 @@ impl Readers {
         &self,
         read: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let permit = self.permits.acquire().await;
-        let _permit = permit.expect("the semaphore is never closed");
-        let idle = self.shared.idle.lock().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.directory.connect_to_read()?,
-        };
-        let shared = Arc::clone(&self.shared);
+        let (directory, shared) = (self.directory.clone(), Arc::clone(&self.shared));
+        // Waits for a connection in the thread, and not in this future: one that is not polled
+        // any more would keep its place in the queue.
         let read = task::spawn_blocking(move || {
+            let connection = shared.take(&directory)?;
             let reader = Reader {
                 connection: &connection,
                 shared: &shared,
             };
             let result = read(&reader);
-            shared.idle.lock().push(connection);
+            shared.put_back(connection);
             result
         });
         read.await
@@ -118,6 +124,27 @@ impl Readers {
 }
 
 impl Shared {
+    /// A connection that nobody else uses.
+    fn take(&self, directory: &Directory) -> Result<Connection, StoreError> {
+        let mut pool = self.pool.lock();
+        loop {
+            if let Some(connection) = pool.idle.pop() {
+                return Ok(connection);
+            }
+            if pool.open < READERS {
+                let connection = directory.connect_to_read()?;
+                pool.open += 1;
+                return Ok(connection);
+            }
+            self.returned.wait(&mut pool);
+        }
+    }
+
+    fn put_back(&self, connection: Connection) {
+        self.pool.lock().idle.push(connection);
+        self.returned.notify_one();
+    }
+
     fn surplus(&self, keep: usize) -> i64 {
         let ended = self.counts.ended.load(Ordering::Relaxed);
         ended - i64::try_from(keep).unwrap_or(i64::MAX)

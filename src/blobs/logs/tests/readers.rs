@@ -1,10 +1,19 @@
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
-use super::log;
-use crate::blobs::logs::{GapReason, LogRead, conformance::bytes};
+use bytes::Bytes;
+use futures_util::poll;
+use tokio::time::timeout;
+
+use super::{Files, UNLIMITED, log};
+use crate::blobs::logs::{
+    Durability, GapReason, LogRead,
+    conformance::{Reopen, bytes, key, stored},
+    file_logs::MAX_CONCURRENT_READS,
+};
 
 /// Readers of the bytes that are removed next.
 #[test]
@@ -46,4 +55,19 @@ fn a_reader_never_gets_the_bytes_of_another_offset() {
     // Unless both occurred, the test has shown nothing.
     let [right, overtaken] = outcomes.map(AtomicU64::into_inner);
     assert!(right > 0 && overtaken > 0, "{right} and {overtaken}");
+}
+
+/// As a response stream, whose client does not read on, leaves its read.
+#[tokio::test(start_paused = true)]
+async fn reads_that_are_not_polled_block_no_other() {
+    let logs = Files::new(Durability::Process).open(UNLIMITED);
+    let (key, data) = (key(1), Bytes::from(bytes(0..10)));
+    logs.append(key, 0, 0, data).await.unwrap();
+    let read = || logs.read(key, 0, 10, 10);
+    let mut stalled: Vec<_> = (0..=MAX_CONCURRENT_READS).map(|_| read()).collect();
+    for read in &mut stalled {
+        assert!(poll!(read).is_pending());
+    }
+    let read = timeout(Duration::from_secs(60), read()).await;
+    assert_eq!(read.expect("a turn").unwrap(), stored(0..10));
 }

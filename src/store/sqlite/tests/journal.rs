@@ -40,7 +40,7 @@ enum Fate {
     Fatal,
 }
 
-/// A sink that asks before each group, once it is told to.
+/// A sink that asks before each group, from a certain moment.
 struct Asking {
     inner: SqliteSink,
     fates: mpsc::Receiver<Option<Fate>>,
@@ -186,7 +186,7 @@ async fn a_full_disk_refuses_and_undoes_what_was_not_written() {
     assert_eq!(world.job().await.state, JobState::Queued);
     assert_eq!(world.notifications(), 0);
 
-    // Something new is refused at once, and what ends is tried.
+    // Something new is refused without an attempt, and what ends is attempted.
     let another = stored_or_refused(&world).await;
     assert!(
         matches!(&another, Err(CommitError::Store(error)) if is_full(error)),
