@@ -37,7 +37,8 @@ COPY --from=build /src/target/release/pipewright /usr/local/bin/pipewright
 
 USER 10001:10001
 WORKDIR /var/lib/pipewright
-# Logs and workspaces are temporary directories, and those go here.
+# With `serve --data-dir /var/lib/pipewright` the volume has everything. Without it, logs are in a
+# temporary directory, as workspaces always are, and that is here, too.
 ENV TMPDIR=/var/lib/pipewright
 VOLUME /var/lib/pipewright
 EXPOSE 50051
