@@ -31,6 +31,7 @@ fn help_texts() {
     insta::assert_snapshot!("help_backup", help(&["backup"]));
     insta::assert_snapshot!("help_backup_create", help(&["backup", "create"]));
     insta::assert_snapshot!("help_backup_restore", help(&["backup", "restore"]));
+    insta::assert_snapshot!("help_store", help(&["store"]));
     insta::assert_snapshot!("help_store_check", help(&["store", "check"]));
     insta::assert_snapshot!("help_health", help(&["health"]));
     insta::assert_snapshot!("help_pipeline", help(&["pipeline"]));

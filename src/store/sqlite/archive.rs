@@ -124,7 +124,7 @@ impl Readers {
 }
 
 impl Shared {
-    /// A connection that nobody else uses.
+    /// A connection that no other read uses.
     fn take(&self, directory: &Directory) -> Result<Connection, StoreError> {
         let mut pool = self.pool.lock();
         loop {
