@@ -20,6 +20,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::PathBuf,
     sync::Arc,
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -87,7 +88,14 @@ impl DurableStore {
         let seals = Seals(options.keyring.clone());
         check_keys(&connection, &seals)?;
         let counts = Arc::new(Counts::default());
-        let sink = SqliteSink::new(connection, seals.clone(), Arc::clone(&counts), lock);
+        let sink = SqliteSink::new(
+            connection,
+            directory.clone(),
+            seals.clone(),
+            Arc::clone(&counts),
+            lock,
+        );
+        check_in_background(directory.clone());
         let readers = Readers::open(directory, options.loaded_since, seals, counts)?;
         let (active_jobs, ended_jobs) = readers.count()?;
         let opened = Opened {
@@ -98,6 +106,29 @@ impl DurableStore {
         let store = Self::open(Arc::new(readers), sink)?;
         Ok((store, opened))
     }
+}
+
+/// Looks for damage in the database while it is in use, and reports what it finds: reading all of
+/// it may take long.
+fn check_in_background(directory: Directory) {
+    let check = move || match quick_check(&directory) {
+        Ok(found) if found == "ok" => tracing::debug!("the database is not damaged"),
+        Ok(found) => tracing::error!(
+            problem = found,
+            "the database is damaged: stop the service and restore a backup"
+        ),
+        Err(error) => tracing::warn!(%error, "the database could not be checked for damage"),
+    };
+    let thread = thread::Builder::new().name("store-check".to_owned());
+    if let Err(error) = thread.spawn(check) {
+        tracing::warn!(%error, "the database could not be checked for damage");
+    }
+}
+
+/// The first problem, or `ok`.
+fn quick_check(directory: &Directory) -> rusqlite::Result<String> {
+    let connection = directory.connect_to_read()?;
+    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
 }
 
 /// Refuses to start if there are secrets that could not be read.
@@ -147,6 +178,12 @@ impl Directory {
         }
     }
 
+    /// Bytes of the write-ahead log; 0 if it does not exist.
+    fn wal_size(&self) -> u64 {
+        let wal = self.0.join(format!("{DATABASE}-wal"));
+        wal.metadata().map_or(0, |metadata| metadata.len())
+    }
+
     fn database(&self) -> PathBuf {
         self.0.join(DATABASE)
     }
@@ -176,7 +213,8 @@ impl Directory {
              PRAGMA foreign_keys = OFF;
              PRAGMA trusted_schema = OFF;
              PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -8192;",
+             PRAGMA cache_size = -8192;
+             PRAGMA journal_size_limit = 67108864;",
         )?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)

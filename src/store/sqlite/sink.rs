@@ -19,6 +19,7 @@ use crate::{
 };
 
 use super::{
+    Directory,
     archive::Counts,
     seals::{self, Owner, Seals},
 };
@@ -29,14 +30,21 @@ const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const FACTS_KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// How many of the newest batches are known.
 const BATCHES_KEPT: i64 = 10_000;
+/// Groups after which the size of the write-ahead log is looked at.
+const CHECK_WAL_AFTER: u32 = 4_096;
+/// Beyond this size of the write-ahead log there is a warning.
+const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Rows that one transaction of maintenance removes of each kind.
 const REMOVED_AT_ONCE: i64 = 1_000;
 
 /// The connection that writes.
 pub(super) struct SqliteSink {
     connection: Connection,
+    directory: Directory,
     seals: Seals,
     counts: Arc<Counts>,
+    /// Groups until the size of the write-ahead log is looked at.
+    unchecked: u32,
     /// Locks the directory for as long as anything may be written.
     _lock: File,
 }
@@ -44,14 +52,17 @@ pub(super) struct SqliteSink {
 impl SqliteSink {
     pub(super) fn new(
         connection: Connection,
+        directory: Directory,
         seals: Seals,
         counts: Arc<Counts>,
         lock: File,
     ) -> Self {
         Self {
             connection,
+            directory,
             seals,
             counts,
+            unchecked: CHECK_WAL_AFTER,
             _lock: lock,
         }
     }
@@ -59,6 +70,25 @@ impl SqliteSink {
 
 fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+impl SqliteSink {
+    /// Warns if the write-ahead log grows: something reads for so long that the database cannot
+    /// take its pages.
+    fn check_wal(&mut self) {
+        self.unchecked -= 1;
+        if self.unchecked > 0 {
+            return;
+        }
+        self.unchecked = CHECK_WAL_AFTER;
+        let bytes = self.directory.wal_size();
+        if bytes > MAX_WAL {
+            tracing::warn!(
+                bytes,
+                "the write-ahead log of the database is large: a backup or another long read delays it"
+            );
+        }
+    }
 }
 
 impl Sink for SqliteSink {
@@ -80,6 +110,7 @@ impl Sink for SqliteSink {
         }
         transaction.commit()?;
         self.counts.ended.fetch_add(ended, Ordering::Relaxed);
+        self.check_wal();
         Ok(())
     }
 

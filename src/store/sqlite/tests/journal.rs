@@ -97,7 +97,13 @@ impl World {
         let (fates, asked) = mpsc::channel();
         let groups = Arc::new(AtomicUsize::new(0));
         let sink = Asking {
-            inner: SqliteSink::new(connection, seals.clone(), Arc::clone(&counts), lock),
+            inner: SqliteSink::new(
+                connection,
+                directory.clone(),
+                seals.clone(),
+                Arc::clone(&counts),
+                lock,
+            ),
             fates: asked,
             is_asking: false,
             groups: Arc::clone(&groups),
