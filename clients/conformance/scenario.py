@@ -10,6 +10,7 @@ from transcript import Transcript
 from world import PASSWORD, USERNAME, World
 
 REQUEST_ID = "6f1f5c1e-6a3e-4c43-8f0a-000000000001"
+OTHER_REQUEST_ID = "6f1f5c1e-6a3e-4c43-8f0a-000000000002"
 ABSENT_ID = "01a1fe35-0b5c-717d-8031-3858a9169e00"
 NO_LOG = {"job_id": ABSENT_ID, "stage_name": "none"}
 GATES = ("one", "two", "three")
@@ -52,7 +53,8 @@ class Story:
         succeeded = await self.triggers_once(gated)
         await self.watches_through_cuts(succeeded)
         await self.connect(token=self.world.token)
-        await self.reads_a_log_through_cuts(written)
+        log_of = await self.reads_a_log_through_cuts(written)
+        await self.survives_a_crash(log_of)
         job_id = await self.triggers_although_the_response_is_lost(held)
         retried = await self.cancels_and_retries(job_id)
         await self.deletes(held, retried)
@@ -191,7 +193,7 @@ class Story:
         assert self.tally.cuts == len(GATES)
         assert sequences == list(range(1, int(job["lastSequence"]) + 1)), sequences
 
-    async def reads_a_log_through_cuts(self, pipeline_id: str) -> None:
+    async def reads_a_log_through_cuts(self, pipeline_id: str) -> str:
         """The whole log, followed; a part of it, and its end."""
         triggered = await self.call("TriggerPipeline", {"pipelineId": pipeline_id})
         log = {"job_id": triggered["job"]["id"], "stage_name": "write"}
@@ -209,6 +211,40 @@ class Story:
             assert self.world.proxy.was_cut(), "the part was read without a cut"
             assert read == LOG[7 : 7 + 3 * MIB], f"{len(read)} bytes of a part"
         await self.log_is_refused("OUT_OF_RANGE", "OFFSET_PAST_END", **log, offset=LOG_SIZE + 1)
+        return log["job_id"]
+
+    async def survives_a_crash(self, log_of: str) -> None:
+        """The service is killed while a watch is open; its stage gets a second attempt."""
+        command = f"echo before; {self.world.gate('restarted')}; echo after"
+        stages = [{"name": "resumed", "type": "TYPE_RUN", "command": command}]
+        pipeline = {"name": "resumed", "stages": stages}
+        created = await self.call("CreatePipeline", {"pipeline": pipeline})
+        request = {"pipelineId": created["pipeline"]["id"], "requestId": OTHER_REQUEST_ID}
+        triggered = await self.call("TriggerPipeline", request)
+        job_id = triggered["job"]["id"]
+        attempts = []
+        sequences = []
+        async for line in self.player.watch(job_id, last_seen_sequence=0):
+            self.transcript.add("watch", line)
+            if "ended" in line:
+                break
+            sequences.append(int(line["event"]["sequence"]))
+            run = line["event"].get("stageRunChanged", {}).get("stageRun", {})
+            if run.get("state") == "STATE_RUNNING":
+                attempts.append(run["attempt"])
+                if attempts == [1]:
+                    await self.world.crash()
+                else:
+                    self.world.open("restarted")
+        job = line["ended"]
+        assert job["state"] == "STATE_SUCCEEDED"
+        assert attempts == [1, 2], attempts
+        assert sequences == list(range(1, int(job["lastSequence"]) + 1)), sequences
+        # What was answered before the crash is answered in the same way after it.
+        again = await self.call("TriggerPipeline", request)
+        assert again["job"]["id"] == job_id
+        assert await self.read(0, job_id=job_id, stage_name="resumed") == b"before\nafter\n"
+        assert await self.read(0, job_id=log_of, stage_name="write") == LOG
 
     async def cancels_and_retries(self, job_id: str) -> str:
         """An ended job can be retried; an active one cannot."""

@@ -33,6 +33,11 @@ class Service:
                 await asyncio.sleep(0.05)
         self.port = int(found[1])
 
+    async def kill(self) -> None:
+        """Ends it as a crash does."""
+        self._process.kill()
+        await self._process.wait()
+
     async def stop(self) -> None:
         """Stops it; it must exit by itself. Does nothing the second time."""
         if self._process.returncode is None:

@@ -35,7 +35,9 @@ class World:
         # The pages of browsers come from another port.
         for_browsers = ["--allowed-origins", "*"]
         self._service = Service(self.binary, self.directory / "service.log")
-        await self._service.start("--workers", "4", *for_browsers, *credentials)
+        data = ["--data-dir", str(self.directory / "data")]
+        self._arguments = ["--workers", "4", *for_browsers, *credentials, *data]
+        await self._service.start(*self._arguments)
         self.proxy = Proxy(self._service.port)
         await self.proxy.start()
 
@@ -52,6 +54,12 @@ class World:
             yield f"https://127.0.0.1:{service.port}"
         finally:
             await service.stop()
+
+    async def crash(self) -> None:
+        """Kills the service, and starts it again on the same data directory."""
+        await self._service.kill()
+        await self._service.start(*self._arguments)
+        self.proxy.service_port = self._service.port
 
     async def stop(self) -> None:
         """Stops both; the service must exit by itself."""
