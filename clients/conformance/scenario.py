@@ -215,7 +215,8 @@ class Story:
 
     async def survives_a_crash(self, log_of: str) -> None:
         """The service is killed while a watch is open; its stage gets a second attempt."""
-        command = f"echo before; {self.world.gate('restarted')}; echo after"
+        # The first attempt writes nothing: how much of it was stored would depend on the moment.
+        command = f"{self.world.gate('restarted')}; echo resumed"
         stages = [{"name": "resumed", "type": "TYPE_RUN", "command": command}]
         pipeline = {"name": "resumed", "stages": stages}
         created = await self.call("CreatePipeline", {"pipeline": pipeline})
@@ -243,7 +244,7 @@ class Story:
         # What was answered before the crash is answered in the same way after it.
         again = await self.call("TriggerPipeline", request)
         assert again["job"]["id"] == job_id
-        assert await self.read(0, job_id=job_id, stage_name="resumed") == b"before\nafter\n"
+        assert await self.read(0, job_id=job_id, stage_name="resumed") == b"resumed\n"
         assert await self.read(0, job_id=log_of, stage_name="write") == LOG
 
     async def cancels_and_retries(self, job_id: str) -> str:

@@ -233,6 +233,7 @@ impl Directory {
     /// Bytes of the file system that are free for this process; `None` if it does not say.
     fn free_space(&self) -> Option<u64> {
         let found = nix::sys::statvfs::statvfs(&self.0).ok()?;
-        Some(u64::from(found.blocks_available()).saturating_mul(u64::from(found.fragment_size())))
+        let blocks: u64 = found.blocks_available();
+        Some(blocks.saturating_mul(found.fragment_size()))
     }
 }
