@@ -1,12 +1,6 @@
 //! Where the service keeps what it stores.
 
-use std::{
-    env, fs,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{env, path::PathBuf, sync::Arc, time::Instant};
 
 use secrecy::ExposeSecret;
 use tokio::task::spawn_blocking;
@@ -124,7 +118,6 @@ fn log_directory(config: &Config) -> Result<(PathBuf, Option<Temporary>), ServeE
         return Ok((directory.clone(), None));
     }
     if let Some(directory) = &config.data_dir {
-        create_private(directory)?;
         return Ok((directory.join(LOGS), None));
     }
     let parent = env::temp_dir();
@@ -133,12 +126,4 @@ fn log_directory(config: &Config) -> Result<(PathBuf, Option<Temporary>), ServeE
     let logs = temporary.path().join(LOGS);
     spawn_blocking(move || scratch::sweep(&parent));
     Ok((logs, Some(temporary)))
-}
-
-fn create_private(directory: &Path) -> Result<(), ServeError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(unusable("data directory", directory))
 }

@@ -18,7 +18,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
     time::{Duration, SystemTime},
@@ -87,6 +87,7 @@ impl DurableStore {
         let format = migrate::migrate(&mut connection, options.now)?;
         let seals = Seals(options.keyring.clone());
         check_keys(&connection, &seals)?;
+        directory.sync_names()?;
         let counts = Arc::new(Counts::default());
         let sink = SqliteSink::new(
             connection,
@@ -156,11 +157,7 @@ impl Directory {
             path: path.to_owned(),
             source,
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(unusable)?;
+        create_durably(path).map_err(unusable)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -182,6 +179,14 @@ impl Directory {
     fn wal_size(&self) -> u64 {
         let wal = self.0.join(format!("{DATABASE}-wal"));
         wal.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    /// Makes the names of the files in it durable; SQLite does so only for those that it creates.
+    fn sync_names(&self) -> Result<(), OpenError> {
+        sync(&self.0).map_err(|source| OpenError::Directory {
+            path: self.0.clone(),
+            source,
+        })
     }
 
     fn database(&self) -> PathBuf {
@@ -236,4 +241,37 @@ impl Directory {
         let blocks: u64 = found.blocks_available();
         Some(blocks.saturating_mul(found.fragment_size()))
     }
+}
+
+/// Creates a directory and the missing ones above it. A loss of power does not undo that: it
+/// would take with it all that is synced inside.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let mut missing: Vec<&Path> = Vec::new();
+    for directory in path.ancestors() {
+        if directory.as_os_str().is_empty() || directory.exists() {
+            break;
+        }
+        missing.push(directory);
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for created in &missing {
+        sync_name(created)?;
+    }
+    if missing.is_empty() {
+        // An earlier start may have been killed between the two. A process that cannot open the
+        // directory above has not created this one.
+        let _ = sync_name(path);
+    }
+    Ok(())
+}
+
+fn sync_name(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    sync(parent.unwrap_or(Path::new(".")))
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }

@@ -53,7 +53,9 @@ async fn what_is_stored_is_private() {
     let store: Arc<dyn Store> = Arc::new(store);
     stored(&store, &pipeline(1, "p")).await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&directory), 0o700);
+    for created in [&*directory, directory.parent().unwrap()] {
+        assert_eq!(mode(created), 0o700, "{}", created.display());
+    }
     for entry in fs::read_dir(&directory).unwrap() {
         let path = entry.unwrap().path();
         assert_eq!(mode(&path), 0o600, "{}", path.display());
