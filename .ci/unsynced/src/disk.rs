@@ -123,11 +123,11 @@ impl Disk {
 impl File {
     pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset + bytes.len();
+        for page in offset.min(self.data.len()) / PAGE..end.div_ceil(PAGE) {
+            self.keep_version(page);
+        }
         if self.data.len() < end {
             self.data.resize(end, 0);
-        }
-        for page in offset / PAGE..end.div_ceil(PAGE) {
-            self.keep_version(page);
         }
         self.data[offset..end].copy_from_slice(bytes);
     }
@@ -168,18 +168,22 @@ impl File {
         if drops_all {
             return;
         }
-        // A size may be stored before the bytes: they are zeros then.
-        if chance.random_bool(0.5) {
-            self.data.resize(newest.len(), 0);
+        if newest.len() < self.data.len() && chance.random_bool(0.5) {
+            self.data.truncate(newest.len());
         }
         for (page, mut versions) in changed {
             versions.push(page_of(&newest, page).to_vec());
             let version = versions.swap_remove(chance.random_range(0..versions.len()));
             let start = page * PAGE;
-            let end = self.data.len().min(start + version.len());
-            if start < end {
-                self.data[start..end].copy_from_slice(&version[..end - start]);
+            let end = start + version.len();
+            if end > self.data.len() {
+                // What was appended is stored in order, and the size after the bytes.
+                if start > self.data.len() {
+                    break;
+                }
+                self.data.resize(end, 0);
             }
+            self.data[start..end].copy_from_slice(&version);
         }
         self.synced = self.data.clone();
     }
@@ -238,6 +242,22 @@ mod tests {
             assert_eq!(data[..2 * PAGE + 7], [1; 2 * PAGE + 7], "seed {seed}");
             disk.crash(seed + 1);
             assert!(disk.file(number).is_some());
+        }
+    }
+
+    #[test]
+    fn nothing_appears_that_was_not_written() {
+        for seed in 0..200 {
+            let mut disk = Disk::default();
+            let number = file(&mut disk);
+            disk.directory(ROOT).unwrap().sync();
+            let file = disk.file(number).unwrap();
+            for position in 0..10 {
+                file.write(position * 1_000, &[1; 1_000]);
+            }
+            disk.crash(seed);
+            let data = &disk.file(number).unwrap().data;
+            assert!(data.iter().all(|byte| *byte == 1), "seed {seed}");
         }
     }
 

@@ -18,6 +18,7 @@ use std::{
 use disk::Disk;
 use fuser::{BackgroundSession, Config, MountOption};
 use mounted::Mounted;
+use nix::mount::{MntFlags, umount2};
 use parking_lot::Mutex;
 
 fn main() -> ExitCode {
@@ -42,7 +43,7 @@ fn check() -> ExitCode {
     let tried = env::temp_dir().join(format!("pipewright-unsynced-{}", std::process::id()));
     let mounted = fs::create_dir(&tried)
         .and_then(|()| mount(&tried, &Arc::default()))
-        .and_then(BackgroundSession::umount_and_join);
+        .and_then(|session| unmount(session, &tried));
     let _ = fs::remove_dir(&tried);
     if let Err(error) = mounted {
         eprintln!("no file system can be mounted (it needs root and /dev/fuse): {error}");
@@ -57,19 +58,27 @@ fn serve(path: &Path) -> io::Result<()> {
     println!("mounted");
     for line in io::stdin().lines() {
         let line = line?;
-        let seed = line.strip_prefix("crash ").and_then(|seed| seed.parse().ok());
+        let seed = line
+            .strip_prefix("crash ")
+            .and_then(|seed| seed.parse().ok());
         let seed = seed.ok_or_else(|| io::Error::other(format!("no command: {line}")))?;
         // Mounted anew, because the kernel caches what it has read.
-        session.umount_and_join()?;
+        unmount(session, path)?;
         disk.lock().crash(seed);
         session = mount(path, &disk)?;
         println!("crashed");
     }
-    session.umount_and_join()
+    unmount(session, path)
 }
 
 fn mount(path: &Path, disk: &Arc<Mutex<Disk>>) -> io::Result<BackgroundSession> {
     let mut config = Config::default();
     config.mount_options = vec![MountOption::FSName("unsynced".to_owned())];
     fuser::spawn_mount(Mounted(Arc::clone(disk)), path, &config)
+}
+
+/// Removes the name first, and waits for those who still have a file open.
+fn unmount(session: BackgroundSession, path: &Path) -> io::Result<()> {
+    umount2(path, MntFlags::MNT_DETACH)?;
+    session.join()
 }

@@ -55,13 +55,7 @@ impl Mounted {
         directory.entries.get(name).copied().ok_or(Errno::ENOENT)
     }
 
-    fn add(
-        &self,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        body: Body,
-    ) -> Result<FileAttr, Errno> {
+    fn add(&self, parent: INodeNo, name: &OsStr, mode: u32, body: Body) -> Result<FileAttr, Errno> {
         let mut disk = self.0.lock();
         if Self::find(&mut disk, parent, name).is_ok() {
             return Err(Errno::EEXIST);

@@ -125,12 +125,18 @@ impl ReadLog {
                 Some(Payload::Chunk(chunk)) => {
                     let end = self.offset + chunk.data.len();
                     let is_next = usize::try_from(chunk.offset) == Ok(self.offset);
-                    if !is_next || written.get(self.offset..end) != Some(&chunk.data[..]) {
+                    let wanted = written.get(self.offset..end).unwrap_or_default();
+                    let differs = chunk.data.iter().zip(wanted).position(|(a, b)| a != b);
+                    if !is_next || wanted.is_empty() || differs.is_some() {
+                        let from = differs.unwrap_or_default();
+                        let shown = &chunk.data[from..chunk.data.len().min(from + 80)];
                         world.fail(format!(
-                            "log of {attempt}: at {} came {} bytes for {}, which it did not write",
-                            self.offset,
+                            "log of {attempt}: {} bytes came for {} at {}, and those from {from} \
+                             on are {:?}",
                             chunk.data.len(),
-                            chunk.offset
+                            chunk.offset,
+                            self.offset,
+                            String::from_utf8_lossy(shown)
                         ));
                     }
                     self.offset = end;

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Jobs that a client starts in a round and that run something.
-const RUN_IN_A_ROUND: usize = 3;
+const RUN_IN_A_ROUND: usize = 1;
 
 pub(crate) struct Client {
     number: usize,

@@ -48,7 +48,7 @@ use stages::{Attempt, Kind, POOL, Pool};
 
 pub(crate) use scenario::kill_among_jobs;
 
-const CLIENTS: usize = 6;
+const CLIENTS: usize = 16;
 const RUNNERS: [&str; 3] = ["one", "two", "three"];
 /// The lifetime of a lease, as the flags of the service have it.
 const TTL: Duration = Duration::from_secs(10);
@@ -268,6 +268,9 @@ pub(crate) async fn run(plan: &Plan) -> Summary {
     while summary.rounds < plan.rounds {
         let rounds = (plan.rounds - summary.rounds).min(ROUNDS_ON_A_DISK);
         run_on_a_disk(plan, rounds, &mut chance, &mut summary).await;
+        if summary.rounds < plan.rounds {
+            println!("so far {summary}");
+        }
     }
     summary
 }
@@ -290,7 +293,7 @@ async fn run_on_a_disk(plan: &Plan, rounds: usize, chance: &mut StdRng, summary:
         for client in clients.drain(..) {
             working.spawn(client.work(Arc::clone(&world)));
         }
-        let load = Duration::from_micros(chance.random_range(20_000..400_000));
+        let load = Duration::from_micros(chance.random_range(20_000..600_000));
         let until = time::Instant::now() + load;
         while time::Instant::now() < until {
             time::sleep(Duration::from_millis(20)).await;

@@ -10,6 +10,7 @@ use pipewright::proto::runner_v1::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tonic::{Code, Status, transport::Channel};
+use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use super::{
@@ -19,6 +20,8 @@ use super::{
     stages::{Attempt, LINES, POOL},
 };
 
+/// Bytes that are appended by one call.
+const CHUNK: usize = 1_000;
 /// How long one call for a lease waits.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -109,62 +112,100 @@ impl RawRunner {
             assert!(is_lost(&status), "{attempt}: {status:?}");
             return;
         }
-        let lines = self.chance.random_range(0..LINES);
-        let mut written = 0_i64;
-        let mut is_cancelled = false;
-        for from in (0..lines).step_by(20) {
-            let data = attempt.lines(from..lines.min(from + 20));
-            let size = i64::try_from(data.len()).expect("a few lines");
-            let request = v1::AppendLogRequest {
-                proof: proof(lease),
-                offset: written,
-                data: data.into(),
-                dropped_bytes: 0,
-            };
-            let appended = world
-                .repeat(|| {
-                    let (mut client, request) = (self.client.clone(), request.clone());
-                    async move { client.append_log(request).await }
-                })
-                .await;
-            match appended {
-                Ok(appended) => {
-                    is_cancelled |= appended.get_ref().directive() == Directive::Cancel;
-                }
-                Err(status) => return world.fail(format!("append of {attempt}: {status:?}")),
-            }
-            written += size;
-            self.accepted(world, lease);
-            match self.renew(world, lease).await {
-                Ok(directive) => is_cancelled |= directive == Directive::Cancel,
-                Err(status) => return world.fail(format!("renewal of {attempt}: {status:?}")),
-            }
-            if is_cancelled {
-                break;
-            }
-        }
-        let outcome = if is_cancelled {
-            Outcome::Cancelled
-        } else {
-            Outcome::Succeeded
-        };
-        let request = v1::CompleteLeaseRequest {
-            proof: proof(lease),
-            outcome: outcome.into(),
-            log_size_bytes: written,
-            ..Default::default()
-        };
-        let complete = || {
-            let (mut client, request) = (self.client.clone(), request.clone());
-            async move { client.complete_lease(request).await }
-        };
-        if let Err(status) = world.repeat(complete).await {
-            return world.fail(format!("completion of {attempt}: {status:?}"));
+        let log = attempt.lines(0..self.chance.random_range(0..LINES));
+        if let Err(violation) = self.write_and_complete(world, lease, &log).await {
+            return world.fail(format!("{attempt}: {violation}"));
         }
         match self.renew(world, lease).await {
             Err(status) if is_lost(&status) => {}
             other => world.fail(format!("I4: {attempt} is over, but {other:?}")),
         }
+    }
+
+    async fn write_and_complete(
+        &self,
+        world: &World,
+        lease: &v1::Lease,
+        log: &[u8],
+    ) -> Result<(), String> {
+        let (mut written, mut is_cancelled) = (0, false);
+        loop {
+            let ended = if written < log.len() && !is_cancelled {
+                let end = log.len().min(written + CHUNK);
+                let appended = self.append(world, lease, written, &log[written..end]).await;
+                appended.map(|directive| {
+                    written = end;
+                    is_cancelled |= directive == Directive::Cancel;
+                    false
+                })
+            } else {
+                let outcome = if is_cancelled {
+                    Outcome::Cancelled
+                } else {
+                    Outcome::Succeeded
+                };
+                self.complete(world, lease, outcome, written)
+                    .await
+                    .map(|()| true)
+            };
+            match ended {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // What was appended and not synced is appended again.
+                Err(status) if world.may_lose_log && committed_offset(&status).is_some() => {
+                    written = committed_offset(&status).unwrap_or_default();
+                }
+                Err(status) => return Err(format!("at {written}: {status:?}")),
+            }
+            self.accepted(world, lease);
+            let renewed = self.renew(world, lease).await;
+            is_cancelled |=
+                renewed.map_err(|status| format!("renewal: {status:?}"))? == Directive::Cancel;
+        }
+    }
+
+    async fn append(
+        &self,
+        world: &World,
+        lease: &v1::Lease,
+        offset: usize,
+        data: &[u8],
+    ) -> Result<Directive, Status> {
+        let request = v1::AppendLogRequest {
+            proof: proof(lease),
+            offset: i64::try_from(offset).expect("a small log"),
+            data: data.to_vec().into(),
+            dropped_bytes: 0,
+        };
+        let appended = world
+            .repeat(|| {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move { client.append_log(request).await }
+            })
+            .await;
+        Ok(appended?.into_inner().directive())
+    }
+
+    async fn complete(
+        &self,
+        world: &World,
+        lease: &v1::Lease,
+        outcome: Outcome,
+        size: usize,
+    ) -> Result<(), Status> {
+        let request = v1::CompleteLeaseRequest {
+            proof: proof(lease),
+            outcome: outcome.into(),
+            log_size_bytes: i64::try_from(size).expect("a small log"),
+            ..Default::default()
+        };
+        let completed = world
+            .repeat(|| {
+                let (mut client, request) = (self.client.clone(), request.clone());
+                async move { client.complete_lease(request).await }
+            })
+            .await;
+        completed.map(drop)
     }
 
     async fn renew(&self, world: &World, lease: &v1::Lease) -> Result<Directive, Status> {
@@ -197,6 +238,12 @@ fn proof(lease: &v1::Lease) -> Option<v1::LeaseProof> {
         lease_id: lease.id.clone(),
         fencing_token: lease.fencing_token,
     })
+}
+
+/// Where the service wants to have the log continued.
+fn committed_offset(status: &Status) -> Option<usize> {
+    let info = status.get_details_error_info()?;
+    info.metadata.get("committed_offset")?.parse().ok()
 }
 
 fn is_lost(status: &Status) -> bool {

@@ -1,6 +1,7 @@
 //! The service, the disk that its data directory is on, and the way to it.
 
 use std::{
+    env,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -169,10 +170,11 @@ pub(crate) struct Process {
     reading: JoinHandle<String>,
 }
 
-/// How a program of ours is started, without settings from the environment.
+/// The binary of this build, or another one to check, without settings from the environment.
 pub(crate) fn pipewright(temporary: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
-    let settings = std::env::vars_os().map(|(name, _)| name);
+    let other = env::var_os("PIPEWRIGHT_BINARY");
+    let mut command = Command::new(other.unwrap_or(env!("CARGO_BIN_EXE_pipewright").into()));
+    let settings = env::vars_os().map(|(name, _)| name);
     for name in settings.filter(|name| name.to_string_lossy().starts_with("PIPEWRIGHT_")) {
         command.env_remove(name);
     }
