@@ -47,10 +47,14 @@ async fn resolve(world: &World, channel: &Channel, summary: &mut Summary) -> usi
             Err(status) => world.fail(format!("without an answer: {call:?}: {status:?}")),
         }
     }
-    let known = summary.acknowledged;
+    count_acknowledged(world, summary)
+}
+
+/// Returns how many were counted already.
+fn count_acknowledged(world: &World, summary: &mut Summary) -> usize {
     let total = world.ledger.lock().acknowledged.len();
     let earlier = world.audited(total);
-    summary.acknowledged = known + (total - earlier);
+    summary.acknowledged += total - earlier;
     earlier
 }
 
@@ -221,6 +225,7 @@ pub(super) async fn at_the_end(world: &Arc<World>, summary: &mut Summary) {
     let channel = world.gateway.channel();
     let jobs: Vec<_> = world.ledger.lock().jobs.clone().into_iter().collect();
     summary.jobs += jobs.len();
+    count_acknowledged(world, summary);
     let ended = jobs.into_iter().map(async |(id, known)| {
         if known.kind == Kind::Idle && !known.is_over {
             let cancel = v1::CancelJobRequest {

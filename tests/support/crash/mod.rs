@@ -51,11 +51,11 @@ pub(crate) use scenario::kill_among_jobs;
 const CLIENTS: usize = 16;
 const RUNNERS: [&str; 3] = ["one", "two", "three"];
 /// The lifetime of a lease, as the flags of the service have it.
-const TTL: Duration = Duration::from_secs(10);
+const TTL: Duration = Duration::from_secs(30);
 /// Rounds on one data directory.
 const ROUNDS_ON_A_DISK: usize = 25;
 /// After this time, something that has to happen never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A generous bound for a start; the summary has the longest one.
 const MAX_RECOVERY: Duration = Duration::from_secs(20);
 
@@ -163,8 +163,11 @@ impl World {
         }
     }
 
-    fn check(&self, seed: u64, round: usize) {
+    fn check(&self, seed: u64, round: usize, runners: &[Process]) {
         if let Some(failure) = self.failure.lock().take() {
+            for runner in runners {
+                eprintln!("--- a runner\n{}", runner.output());
+            }
             panic!("seed {seed}, round {round}: {failure}");
         }
     }
@@ -315,17 +318,18 @@ async fn run_on_a_disk(plan: &Plan, rounds: usize, chance: &mut StdRng, summary:
         summary.worst_recovery = summary.worst_recovery.max(service.recovery);
         audit::after_restart(&world, chance, summary).await;
         summary.rounds += 1;
-        world.check(plan.seed, summary.rounds);
+        world.check(plan.seed, summary.rounds, &runners);
     }
     audit::at_the_end(&world, summary).await;
     followers.end(&world).await;
+    world.check(plan.seed, summary.rounds, &runners);
     world.is_done.store(true, Ordering::Relaxed);
     time::timeout(PATIENCE, raw)
         .await
         .expect("in time")
         .unwrap();
     world.close(service, runners, disk).await;
-    world.check(plan.seed, summary.rounds);
+    world.check(plan.seed, summary.rounds, &[]);
 }
 
 /// Watchers and readers that outlive the service.

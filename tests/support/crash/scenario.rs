@@ -46,11 +46,11 @@ pub(crate) async fn kill_among_jobs(seed: u64) -> Summary {
     summary.worst_recovery = service.recovery;
     summary.rounds = 1;
     audit::at_the_end(&world, &mut summary).await;
-    world.check(seed, 1);
+    world.check(seed, 1, &runners);
     assert_eq!(summary.attempts, 2 * JOBS);
     assert_eq!(world.ran().len(), 2 * JOBS);
     world.close(service, runners, disk).await;
-    world.check(seed, 1);
+    world.check(seed, 1, &[]);
     summary
 }
 

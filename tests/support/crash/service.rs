@@ -167,7 +167,8 @@ async fn forward(mut client: TcpStream, address: SocketAddr) {
 /// A process of `pipewright`, with what it wrote to standard error.
 pub(crate) struct Process {
     child: Child,
-    reading: JoinHandle<String>,
+    output: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
 }
 
 /// The binary of this build, or another one to check, without settings from the environment.
@@ -227,14 +228,26 @@ impl Process {
             let _ = child.wait().await;
             return Started::Ended(output);
         };
-        let reading = tokio::spawn(read(lines, output));
-        Started::Runs(Self { child, reading }, line)
+        let output = Arc::new(Mutex::new(output));
+        let reading = tokio::spawn(read(lines, Arc::clone(&output)));
+        let process = Self {
+            child,
+            output,
+            reading,
+        };
+        Started::Runs(process, line)
     }
 
     /// Ends it as a crash does, and returns its output.
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
-        self.reading.await.unwrap()
+        (&mut self.reading).await.unwrap();
+        self.output()
+    }
+
+    /// What it has written so far.
+    pub(crate) fn output(&self) -> String {
+        self.output.lock().clone()
     }
 
     /// Asks it to end, and returns its output.
@@ -243,7 +256,8 @@ impl Process {
         let pid = pid.and_then(Pid::from_raw).expect("it runs");
         kill_process(pid, Signal::TERM).unwrap();
         let status = self.child.wait().await.unwrap();
-        (status, self.reading.await.unwrap())
+        (&mut self.reading).await.unwrap();
+        (status, self.output())
     }
 }
 
@@ -253,12 +267,12 @@ pub(crate) enum Started {
     Ended(String),
 }
 
-async fn read(mut lines: Lines<BufReader<ChildStderr>>, mut output: String) -> String {
+async fn read(mut lines: Lines<BufReader<ChildStderr>>, output: Arc<Mutex<String>>) {
     while let Ok(Some(line)) = lines.next_line().await {
+        let mut output = output.lock();
         output.push_str(&line);
         output.push('\n');
     }
-    output
 }
 
 /// A service that has answered a call.
@@ -309,7 +323,7 @@ impl Service {
 /// No limit is reached, and nothing is removed because of its age.
 const FLAGS: [&str; 26] = [
     "--lease-ttl",
-    "10s",
+    "30s",
     "--kill-grace",
     "1s",
     "--workers",
