@@ -15,7 +15,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src benches \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee build.rs benches/faults.rs benches/service.rs > src/main.rs \
+    && echo 'fn main() {}' | tee build.rs benches/crashes.rs benches/faults.rs benches/service.rs > src/main.rs \
     && cargo build --release --locked
 COPY build.rs ./
 COPY proto proto

@@ -29,7 +29,7 @@ impl Watch {
     }
 
     /// Watches until the job is over, over all restarts.
-    pub(crate) async fn to_the_end(mut self, world: Arc<World>, channel: Channel) {
+    pub(crate) async fn follow(mut self, world: Arc<World>, channel: Channel) {
         loop {
             world.until_up().await;
             match self.events(&world, &channel, i64::MAX).await {
@@ -159,12 +159,7 @@ impl ReadLog {
     }
 
     /// Follows the log until its end, over all restarts.
-    pub(crate) async fn to_the_end(
-        mut self,
-        world: Arc<World>,
-        channel: Channel,
-        attempt: Attempt,
-    ) {
+    pub(crate) async fn follow(mut self, world: Arc<World>, channel: Channel, attempt: Attempt) {
         loop {
             world.until_up().await;
             match self.read(&world, &channel, &attempt, true).await {

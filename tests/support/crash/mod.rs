@@ -219,7 +219,7 @@ impl World {
             command.arg("--workspace-dir");
             command.arg(self.temporary().join(name));
             match Process::start(&mut command, "registered", None).await {
-                Started::Runs(runner, _) => runners.push(runner),
+                Started::Runs(runner, _) => runners.push(*runner),
                 Started::Killed => unreachable!("it is not killed"),
                 Started::Ended(output) => panic!("runner {name} ended:\n{output}"),
             }
@@ -370,7 +370,7 @@ impl Followers {
         for _ in 0..2 {
             let watch = Watch::new(world, number, id.clone());
             self.tasks
-                .spawn(watch.to_the_end(Arc::clone(world), self.channel.clone()));
+                .spawn(watch.follow(Arc::clone(world), self.channel.clone()));
         }
         let stages = kind.pipeline(String::new(), "", Path::new("")).stages;
         for stage in stages {
@@ -382,7 +382,7 @@ impl Followers {
                 };
                 let log = ReadLog::default();
                 self.tasks
-                    .spawn(log.to_the_end(Arc::clone(world), self.channel.clone(), attempt));
+                    .spawn(log.follow(Arc::clone(world), self.channel.clone(), attempt));
             }
         }
     }

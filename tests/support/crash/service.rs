@@ -26,7 +26,7 @@ pub(crate) enum Disk {
     /// A directory; what was written outlives the process.
     Directory(TempDir),
     /// A file system that loses what was not synced.
-    Unsynced(Unsynced),
+    Unsynced(Box<Unsynced>),
 }
 
 /// The process of a file system in memory, which drops unsynced writes when it crashes.
@@ -64,7 +64,7 @@ impl Disk {
             _parent: parent,
         };
         disk.expect("mounted").await;
-        Self::Unsynced(disk)
+        Self::Unsynced(Box::new(disk))
     }
 
     /// A directory that does not exist before the first start.
@@ -235,7 +235,7 @@ impl Process {
             output,
             reading,
         };
-        Started::Runs(process, line)
+        Started::Runs(Box::new(process), line)
     }
 
     /// Ends it as a crash does, and returns its output.
@@ -262,7 +262,7 @@ impl Process {
 }
 
 pub(crate) enum Started {
-    Runs(Process, String),
+    Runs(Box<Process>, String),
     Killed,
     Ended(String),
 }
@@ -295,7 +295,7 @@ impl Service {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
         command.arg(data).args(FLAGS);
         let (process, line) = match Process::start(&mut command, "address=", kill_after).await {
-            Started::Runs(process, line) => (process, line),
+            Started::Runs(process, line) => (*process, line),
             Started::Killed => return None,
             Started::Ended(output) => panic!("the service did not start:\n{output}"),
         };
