@@ -30,7 +30,7 @@ const ANSWERS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const FACTS_KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// How many of the newest batches are known.
 const BATCHES_KEPT: i64 = 10_000;
-/// Groups after which the size of the write-ahead log is looked at.
+/// Groups after which the size of the write-ahead log is checked.
 const CHECK_WAL_AFTER: u32 = 4_096;
 /// Beyond this size of the write-ahead log there is a warning.
 const MAX_WAL: u64 = 256 * 1024 * 1024;
@@ -43,7 +43,7 @@ pub(super) struct SqliteSink {
     directory: Directory,
     seals: Seals,
     counts: Arc<Counts>,
-    /// Groups until the size of the write-ahead log is looked at.
+    /// Groups until the size of the write-ahead log is checked.
     unchecked: u32,
     /// Locks the directory for as long as anything may be written.
     _lock: File,
