@@ -196,8 +196,9 @@ class Story:
     async def reads_a_log_through_cuts(self, pipeline_id: str) -> str:
         """The whole log, followed; a part of it, and its end."""
         triggered = await self.call("TriggerPipeline", {"pipelineId": pipeline_id})
-        log = {"job_id": triggered["job"]["id"], "stage_name": "write"}
-        ended = await self.until_ended(log["job_id"])
+        job_id: str = triggered["job"]["id"]
+        log = {"job_id": job_id, "stage_name": "write"}
+        ended = await self.until_ended(job_id)
         assert ended["stageRuns"][0]["logSizeBytes"] == str(LOG_SIZE)
         self.world.proxy.cut_after(2 * MIB)
         read = await self.read(0, **log, follow=True)
@@ -211,7 +212,7 @@ class Story:
             assert self.world.proxy.was_cut(), "the part was read without a cut"
             assert read == LOG[7 : 7 + 3 * MIB], f"{len(read)} bytes of a part"
         await self.log_is_refused("OUT_OF_RANGE", "OFFSET_PAST_END", **log, offset=LOG_SIZE + 1)
-        return log["job_id"]
+        return job_id
 
     async def survives_a_crash(self, log_of: str) -> None:
         """The service is killed while a watch is open; its stage gets a second attempt."""
