@@ -74,6 +74,23 @@ impl Evictable {
         oldest.take(surplus).map(|job| job.id).collect()
     }
 
+    /// Jobs that ended before a time. It is asked at every end of a job, so it does not look at
+    /// the others.
+    pub(super) fn ended_before(&self, time: SystemTime) -> Vec<JobId> {
+        let Some(Candidates { jobs, .. }) = self.by_account.get(&Account::Store) else {
+            return Vec::new();
+        };
+        let ended = [false, true].into_iter().flat_map(|has_run| {
+            let first_at = |end_time| EndedJob {
+                has_run,
+                end_time,
+                id: JobId(Uuid::nil()),
+            };
+            jobs.range(first_at(time.min(SystemTime::UNIX_EPOCH))..first_at(time))
+        });
+        ended.map(|job| job.id).collect()
+    }
+
     /// Ended jobs of an account behind `after`.
     pub(super) fn ended_jobs(
         &self,

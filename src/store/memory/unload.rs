@@ -2,18 +2,12 @@
 
 use std::time::SystemTime;
 
-use crate::{
-    domain::JobId,
-    store::{Account, MemoryStore},
-};
+use crate::{domain::JobId, store::MemoryStore};
 
 impl MemoryStore {
     /// Jobs that ended before a time.
     pub(in crate::store) fn ended_before(&self, time: SystemTime) -> Vec<JobId> {
-        let evictable = self.evictable.read();
-        let ended = evictable.ended_jobs(&Account::Store, None, usize::MAX);
-        let ended = ended.into_iter().filter(|job| job.end_time < time);
-        ended.map(|job| job.id).collect()
+        self.evictable.read().ended_before(time)
     }
 
     /// Forgets an ended job without removing its rows. False if it is not there.
