@@ -73,7 +73,7 @@ impl Readers {
         counts: Arc<Counts>,
     ) -> Result<Self, OpenError> {
         let connection = directory.connect_to_read()?;
-        let count = "SELECT count(*) FROM job WHERE end_time IS NOT NULL";
+        let count = "SELECT count(*) FROM ended_job";
         let ended: i64 = connection.query_row(count, [], |row| row.get(0))?;
         counts.ended.store(ended, Ordering::Relaxed);
         Ok(Self {
@@ -95,7 +95,7 @@ impl Readers {
     /// Jobs that have not ended, and jobs that have.
     pub(super) fn count(&self) -> Result<(u64, u64), OpenError> {
         let connection = self.directory.connect_to_read()?;
-        let count = "SELECT count(*) FROM job WHERE end_time IS NULL";
+        let count = "SELECT count(*) FROM active_job";
         let active: i64 = connection.query_row(count, [], |row| row.get(0))?;
         let ended = self.shared.counts.ended.load(Ordering::Relaxed);
         Ok((active.cast_unsigned(), ended.cast_unsigned()))
@@ -181,8 +181,7 @@ impl Reader<'_> {
 
     /// A job that has ended.
     fn ended_job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
-        let sql =
-            "SELECT snapshot, pipeline, revision FROM job WHERE id = ? AND end_time IS NOT NULL";
+        let sql = "SELECT snapshot, pipeline, revision FROM ended_job WHERE id = ?";
         let mut query = self.connection.prepare_cached(sql)?;
         let row: Option<(Vec<u8>, uuid::Uuid, i64)> = query
             .query_row([id.0.into_bytes()], |row| {
@@ -205,7 +204,7 @@ impl Reader<'_> {
 
     /// The events of a job that has ended.
     fn events(&self, id: JobId, after: i64) -> Result<Option<Vec<Event>>, StoreError> {
-        let sql = "SELECT pipeline, revision FROM job WHERE id = ? AND end_time IS NOT NULL";
+        let sql = "SELECT pipeline, revision FROM ended_job WHERE id = ?";
         let mut query = self.connection.prepare_cached(sql)?;
         let row: Option<(uuid::Uuid, i64)> = query
             .query_row([id.0.into_bytes()], |row| {
@@ -244,21 +243,21 @@ impl Reader<'_> {
                 continue;
             }
             let state = job_state_number(state);
-            let rest = "state = ? AND id < ? AND end_time IS NOT NULL ORDER BY id DESC LIMIT ?";
+            let rest = "state = ? AND id < ? ORDER BY id DESC LIMIT ?";
             match (&filter.pipeline_id, &filter.projects) {
                 (Some(pipeline), _) => {
-                    let sql = format!("SELECT id FROM job WHERE pipeline = ? AND {rest}");
+                    let sql = format!("SELECT id FROM ended_job WHERE pipeline = ? AND {rest}");
                     let pipeline = pipeline.0.into_bytes();
                     self.add_ids(&mut ids, &sql, params![pipeline, state, before, limit])?;
                 }
                 (None, Some(projects)) => {
-                    let sql = format!("SELECT id FROM job WHERE project = ? AND {rest}");
+                    let sql = format!("SELECT id FROM ended_job WHERE project = ? AND {rest}");
                     for project in projects {
                         self.add_ids(&mut ids, &sql, params![project, state, before, limit])?;
                     }
                 }
                 (None, None) => {
-                    let sql = format!("SELECT id FROM job WHERE {rest}");
+                    let sql = format!("SELECT id FROM ended_job WHERE {rest}");
                     self.add_ids(&mut ids, &sql, params![state, before, limit])?;
                 }
             }
@@ -293,11 +292,11 @@ impl Reader<'_> {
         let surplus = self.shared.surplus(keep).max(0);
         let before = time_to_nanos(before);
         let mut ids = Vec::new();
-        let old = "SELECT id FROM job WHERE end_time IS NOT NULL AND end_time < ?
+        let old = "SELECT id FROM ended_job WHERE end_time < ?
                    ORDER BY end_time, id LIMIT ?";
         self.add_ids(&mut ids, old, params![before, surplus])?;
         let rest = surplus - i64::try_from(ids.len()).unwrap_or(i64::MAX);
-        let never_ran = "SELECT id FROM job WHERE end_time IS NOT NULL AND has_run = 0
+        let never_ran = "SELECT id FROM ended_job WHERE has_run = 0
                          AND end_time >= ? ORDER BY end_time, id LIMIT ?";
         self.add_ids(&mut ids, never_ran, params![before, rest])?;
         Ok(ids)
@@ -379,7 +378,7 @@ impl Archive for Readers {
     async fn has_ended_jobs(&self, project: &str) -> Result<bool, StoreError> {
         let project = project.to_owned();
         let sql = "SELECT EXISTS (
-                       SELECT 1 FROM job WHERE project = ? AND end_time IS NOT NULL)";
+                       SELECT 1 FROM ended_job WHERE project = ?)";
         self.read(move |reader| {
             let mut query = reader.connection.prepare_cached(sql)?;
             Ok(query.query_row([project], |row| row.get(0))?)
@@ -399,7 +398,8 @@ impl Archive for Readers {
     ) -> Result<Option<Arc<Pipeline>>, StoreError> {
         // One that is too old to be kept stays only with jobs that run it.
         let sql = "SELECT EXISTS (SELECT 1 FROM pipeline WHERE id = ?1 AND oldest_revision <= ?2)
-                       OR EXISTS (SELECT 1 FROM job WHERE pipeline = ?1 AND revision = ?2)";
+                       OR EXISTS (SELECT 1 FROM ended_job WHERE pipeline = ?1 AND revision = ?2)
+                       OR EXISTS (SELECT 1 FROM active_job WHERE pipeline = ?1 AND revision = ?2)";
         self.read(move |reader| {
             let mut query = reader.connection.prepare_cached(sql)?;
             let is_kept =

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use uuid::Uuid;
 
 use crate::{
-    domain::{Event, FencingToken, JobId, PipelineId},
+    domain::{FencingToken, JobId, PipelineId},
     store::{
         BatchId, MemoryStore, RequestKey, Restorer, StoreError,
         codec::{
@@ -34,10 +34,10 @@ pub(super) fn load(
     // Those of pipelines that exist, and those that jobs run which are loaded.
     let revisions = "SELECT pipeline, number, body FROM revision r
          WHERE EXISTS (SELECT 1 FROM pipeline p WHERE p.id = r.pipeline)
-            OR EXISTS (SELECT 1 FROM job j WHERE j.end_time IS NULL
-                       AND j.pipeline = r.pipeline AND j.revision = r.number)
-            OR EXISTS (SELECT 1 FROM job j WHERE j.end_time IS NOT NULL AND j.end_time >= ?
-                       AND j.pipeline = r.pipeline AND j.revision = r.number)
+            OR EXISTS (SELECT 1 FROM active_job j
+                       WHERE j.pipeline = r.pipeline AND j.revision = r.number)
+            OR (pipeline, number) IN (SELECT pipeline, revision FROM ended_job
+                                      WHERE end_time >= ?)
          ORDER BY pipeline, number";
     let mut query = rows.prepare(revisions)?;
     let mut found = query.query([since])?;
@@ -120,35 +120,31 @@ fn load_jobs(
     restorer: &mut Restorer,
     since: i64,
 ) -> Result<(), StoreError> {
-    for (sql, values) in [
-        (
-            "SELECT e.job, e.body FROM job j JOIN event e ON e.job = j.id
-             WHERE j.end_time IS NULL ORDER BY j.id, e.sequence",
-            params![],
-        ),
-        (
-            "SELECT e.job, e.body FROM job j JOIN event e ON e.job = j.id
-             WHERE j.end_time IS NOT NULL AND j.end_time >= ? ORDER BY j.end_time, j.id, e.sequence",
-            params![since],
-        ),
-    ] {
-        let mut current: Option<(JobId, Vec<Event>)> = None;
-        each_of_job(rows, sql, values, |job_id, body| {
-            if let Some((_, events)) = current.take_if(|(id, _)| *id != job_id) {
-                restorer.job(events)?;
-            }
-            let revisions = |id, number| restorer.known_revision(id, number);
-            let seal = seals.reading(rows, Owner::Job(job_id));
-            let event = decode_event(&body, &seal, &revisions).map_err(damaged)?;
-            let (_, events) = current.get_or_insert_with(|| (job_id, Vec::new()));
-            events.push(event);
-            Ok(())
-        })?;
-        if let Some((_, events)) = current {
-            restorer.job(events)?;
+    let active = "SELECT id FROM active_job ORDER BY id";
+    let ended = "SELECT id FROM ended_job WHERE end_time >= ? ORDER BY end_time, id";
+    let mut ids = job_ids(rows, active, params![])?;
+    ids.extend(job_ids(rows, ended, params![since])?);
+    let mut query = rows.prepare("SELECT body FROM event WHERE job = ? ORDER BY sequence")?;
+    for job_id in ids {
+        let revisions = |id, number| restorer.known_revision(id, number);
+        let seal = seals.reading(rows, Owner::Job(job_id));
+        let mut found = query.query([job_id.0.into_bytes()])?;
+        let mut events = Vec::new();
+        while let Some(row) = found.next()? {
+            let body: Vec<u8> = row.get(0)?;
+            events.push(decode_event(&body, &seal, &revisions).map_err(damaged)?);
         }
+        // There may be very many that wait, to which nothing comes for long.
+        events.shrink_to_fit();
+        restorer.job(events)?;
     }
     Ok(())
+}
+
+fn job_ids(rows: &Connection, sql: &str, values: impl Params) -> Result<Vec<JobId>, StoreError> {
+    let mut query = rows.prepare(sql)?;
+    let ids = query.query_map(values, |row| row.get(0))?;
+    ids.map(|id| Ok(JobId(Uuid::from_bytes(id?)))).collect()
 }
 
 fn load_answers(rows: &Connection, restorer: &mut Restorer, since: i64) -> Result<(), StoreError> {

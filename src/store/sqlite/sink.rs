@@ -240,12 +240,11 @@ fn add_events(
         .first()
         .is_some_and(|event| matches!(event.change, Change::Created(_)));
     if is_new {
-        let sql = "INSERT INTO job (id, project, pipeline, revision) VALUES (?, ?, ?, ?)";
+        let sql = "INSERT INTO active_job (pipeline, revision, id) VALUES (?, ?, ?)";
         rows.prepare_cached(sql)?.execute(params![
-            id(job.id.0),
-            job.pipeline.project,
             id(job.pipeline.id.0),
-            job.pipeline.revision
+            job.pipeline.revision,
+            id(job.id.0)
         ])?;
     }
     let has_secrets = !job.secret_variables.is_empty();
@@ -256,17 +255,30 @@ fn add_events(
         let body = encode_event(event, &*seal);
         insert.execute(params![id(job.id.0), event.sequence, body])?;
     }
-    if let Some(end_time) = job.end_time {
-        let sql = "UPDATE job SET end_time = ?, state = ?, has_run = ?, snapshot = ? WHERE id = ?";
-        rows.prepare_cached(sql)?.execute(params![
-            time_to_nanos(end_time),
-            job_state_number(job.state),
-            job.start_time.is_some(),
-            encode_snapshot(job, &*seal),
-            id(job.id.0)
-        ])?;
-    }
-    Ok(i64::from(job.end_time.is_some()))
+    let Some(end_time) = job.end_time else {
+        return Ok(0);
+    };
+    let sql = "DELETE FROM active_job WHERE pipeline = ? AND revision = ? AND id = ?";
+    let ended = rows.prepare_cached(sql)?.execute(params![
+        id(job.pipeline.id.0),
+        job.pipeline.revision,
+        id(job.id.0)
+    ])?;
+    // Replaced if something happens to it after its end.
+    let sql = "INSERT OR REPLACE INTO ended_job (id, project, pipeline, revision, end_time, state,
+                                                 has_run, snapshot)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    rows.prepare_cached(sql)?.execute(params![
+        id(job.id.0),
+        job.pipeline.project,
+        id(job.pipeline.id.0),
+        job.pipeline.revision,
+        time_to_nanos(end_time),
+        job_state_number(job.state),
+        job.start_time.is_some(),
+        encode_snapshot(job, &*seal)
+    ])?;
+    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }
 
 /// Answers with how many jobs were removed.
@@ -275,7 +287,7 @@ fn remove_job(rows: &Connection, job: JobId) -> rusqlite::Result<i64> {
     let sql = "DELETE FROM event WHERE job = ?";
     rows.prepare_cached(sql)?.execute(values)?;
     seals::forget(rows, Owner::Job(job))?;
-    let sql = "DELETE FROM job WHERE id = ? AND end_time IS NOT NULL";
+    let sql = "DELETE FROM ended_job WHERE id = ?";
     let removed = rows.prepare_cached(sql)?.execute(values)?;
     Ok(i64::try_from(removed).unwrap_or(i64::MAX))
 }
@@ -342,8 +354,11 @@ fn unneeded_revisions(rows: &Connection) -> rusqlite::Result<Vec<(PipelineId, i6
     let mut query = rows.prepare_cached(
         "SELECT r.pipeline, r.number FROM revision r
          LEFT JOIN pipeline p ON p.id = r.pipeline
-         WHERE (p.id IS NULL OR r.number < p.oldest_revision) AND NOT EXISTS (
-             SELECT 1 FROM job j WHERE j.pipeline = r.pipeline AND j.revision = r.number)
+         WHERE (p.id IS NULL OR r.number < p.oldest_revision)
+           AND NOT EXISTS (SELECT 1 FROM active_job j
+                           WHERE j.pipeline = r.pipeline AND j.revision = r.number)
+           AND NOT EXISTS (SELECT 1 FROM ended_job j
+                           WHERE j.pipeline = r.pipeline AND j.revision = r.number)
          LIMIT ?",
     )?;
     let found = query.query_map([REMOVED_AT_ONCE], |row| {

@@ -23,25 +23,31 @@ CREATE TABLE revision (
     PRIMARY KEY (pipeline, number)
 ) STRICT, WITHOUT ROWID;
 
--- The columns behind revision are set when the job ends.
-CREATE TABLE job (
+-- Jobs that have not ended. Each trigger adds one, so there is no other index.
+CREATE TABLE active_job (
+    pipeline BLOB NOT NULL,
+    revision INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    PRIMARY KEY (pipeline, revision, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ended_job (
     id BLOB PRIMARY KEY,
     project TEXT NOT NULL,
     pipeline BLOB NOT NULL,
     revision INTEGER NOT NULL,
-    end_time INTEGER,
-    state INTEGER,
-    has_run INTEGER,
-    snapshot BLOB
+    end_time INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    has_run INTEGER NOT NULL,
+    snapshot BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX job_active ON job (id) WHERE end_time IS NULL;
-CREATE INDEX job_ended ON job (end_time, id) WHERE end_time IS NOT NULL;
-CREATE INDEX job_never_ran ON job (end_time, id) WHERE end_time IS NOT NULL AND has_run = 0;
-CREATE INDEX job_by_state ON job (state, id) WHERE end_time IS NOT NULL;
-CREATE INDEX job_by_project ON job (project, state, id) WHERE end_time IS NOT NULL;
-CREATE INDEX job_by_pipeline ON job (pipeline, state, id) WHERE end_time IS NOT NULL;
-CREATE INDEX job_by_revision ON job (pipeline, revision);
+CREATE INDEX ended_job_by_time ON ended_job (end_time, id);
+CREATE INDEX ended_job_never_ran ON ended_job (end_time, id) WHERE has_run = 0;
+CREATE INDEX ended_job_by_state ON ended_job (state, id);
+CREATE INDEX ended_job_by_project ON ended_job (project, state, id);
+CREATE INDEX ended_job_by_pipeline ON ended_job (pipeline, state, id);
+CREATE INDEX ended_job_by_revision ON ended_job (pipeline, revision);
 
 CREATE TABLE event (
     job BLOB NOT NULL,

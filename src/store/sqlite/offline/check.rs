@@ -151,9 +151,10 @@ impl Checker<'_> {
     }
 
     fn jobs(&mut self) -> Result<(), OpenError> {
-        let mut query = self
-            .rows
-            .prepare("SELECT id, pipeline, revision, end_time IS NULL, snapshot FROM job")?;
+        let mut query = self.rows.prepare(
+            "SELECT id, pipeline, revision, TRUE, NULL FROM active_job
+             UNION ALL SELECT id, pipeline, revision, FALSE, snapshot FROM ended_job",
+        )?;
         let mut found = query.query([])?;
         while let Some(row) = found.next()? {
             let id = JobId(Uuid::from_bytes(row.get(0)?));
@@ -168,8 +169,8 @@ impl Checker<'_> {
                 self.note(format!("job {id}: {problem}"));
             }
         }
-        let stray = "SELECT count(*) FROM event e WHERE NOT EXISTS (
-                         SELECT 1 FROM job j WHERE j.id = e.job)";
+        let stray = "SELECT count(*) FROM event WHERE job NOT IN (
+                         SELECT id FROM active_job UNION ALL SELECT id FROM ended_job)";
         let stray: i64 = self.rows.query_row(stray, [], |row| row.get(0))?;
         if stray > 0 {
             self.note(format!("{stray} events belong to no job"));
