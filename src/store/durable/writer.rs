@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::{HashMap, hash_map},
+    time::{Duration, Instant},
+};
 
 use parking_lot::MutexGuard;
 
@@ -162,7 +165,7 @@ impl Group {
         let rows = entries
             .iter_mut()
             .flat_map(|entry| std::mem::take(&mut entry.rows));
-        let rows = rows.collect();
+        let rows = coalesce(rows);
         Self { entries, rows }
     }
 
@@ -171,5 +174,69 @@ impl Group {
             entries: Vec::new(),
             rows: journal.take_lazy(),
         }
+    }
+}
+
+/// Every trigger of a pipeline puts its head: only the last one of a group is written, where the
+/// first one was.
+fn coalesce(changes: impl Iterator<Item = RowChange>) -> Vec<RowChange> {
+    let mut rows = Vec::new();
+    let mut heads = HashMap::new();
+    for change in changes {
+        if let RowChange::PutHead(head) = &change {
+            match heads.entry(head.id) {
+                hash_map::Entry::Occupied(position) => {
+                    rows[*position.get()] = change;
+                    continue;
+                }
+                hash_map::Entry::Vacant(position) => {
+                    position.insert(rows.len());
+                }
+            }
+        }
+        rows.push(change);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use crate::{
+        domain::PipelineId,
+        store::{BatchId, codec::PipelineHead},
+    };
+
+    use super::*;
+
+    fn head(pipeline: u128, version: u64) -> RowChange {
+        RowChange::PutHead(PipelineHead {
+            id: PipelineId(Uuid::from_u128(pipeline)),
+            newest_revision: 1,
+            version,
+            jobs_created: 0,
+            deleted: false,
+            oldest_revision: 1,
+        })
+    }
+
+    fn batch(id: u128) -> RowChange {
+        RowChange::AddBatch(BatchId(id))
+    }
+
+    #[test]
+    fn the_last_head_of_each_pipeline_is_written_in_the_place_of_its_first() {
+        let changes = [
+            head(1, 1),
+            batch(1),
+            head(2, 1),
+            head(1, 2),
+            batch(2),
+            head(1, 3),
+        ];
+        let written = coalesce(changes.into_iter());
+        let expected = [head(1, 3), batch(1), head(2, 1), batch(2)];
+        assert_eq!(format!("{written:?}"), format!("{expected:?}"));
     }
 }
