@@ -24,10 +24,14 @@ mod connection;
 #[allow(dead_code, reason = "tests and another bench need more of it")]
 #[path = "../tests/support/crowds.rs"]
 mod crowds;
+#[path = "service/durable.rs"]
+mod durable;
 #[path = "service/events.rs"]
 mod events;
 #[path = "service/fanout.rs"]
 mod fanout;
+#[path = "service/filled.rs"]
+mod filled;
 #[path = "service/generator.rs"]
 mod generator;
 #[path = "service/growth/mod.rs"]
@@ -75,9 +79,9 @@ use mode::Mode;
 use report::Row;
 
 /// The names that `--rows` accepts.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "get", "create", "update", "trigger", "latency", "fanout", "watchers", "start", "stored",
-    "stages", "command", "logs",
+    "stages", "command", "logs", "durable",
 ];
 
 fn names() -> &'static [&'static str] {
@@ -102,6 +106,7 @@ async fn rows(name: &str, mode: Mode) -> Vec<Row> {
         "stages" => stages::rows(mode).await,
         "command" => command::rows(mode).await,
         "logs" => logs::rows(mode).await,
+        "durable" => durable::rows(mode).await,
         _ => unreachable!("{NAMES:?} are all"),
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn start(mode: Mode) -> Vec<Row> {
 }
 
 /// The time until a server responds to its first call, and its memory then, in KiB.
-fn answered(server: &Server, plan: &Plan, begin: Instant) -> (Duration, f64) {
+pub(crate) fn answered(server: &Server, plan: &Plan, begin: Instant) -> (Duration, f64) {
     let one_call = Plan {
         connections: 1,
         pace: Pace::Closed {
