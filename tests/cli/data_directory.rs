@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -297,4 +298,67 @@ fn a_rotation_replaces_the_key_in_the_file_and_in_the_directory() {
     let newest = jobs(&served)[0]["id"].as_str().unwrap().to_owned();
     served.run(&["job", "watch", &newest]).ok();
     served.ends_well();
+}
+
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// The directory was written by the first version that had one; see CONTRIBUTING.md.
+#[test]
+fn a_data_directory_of_the_first_format_is_opened() {
+    let place = Place::new();
+    copy(Path::new("tests/fixtures/data-directory-1"), place.0.path());
+    let key = place.text("encryption.keys");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    place.check().ok();
+    let served = place.serve(&["--encryption-key-file", &key]);
+    assert!(
+        served.said.contains("active_jobs=1 ended_jobs=3"),
+        "{}",
+        served.said
+    );
+    let states = |jobs: &[Value]| -> Vec<String> {
+        let state = |job: &Value| job["state"].as_str().unwrap().to_owned();
+        jobs.iter().map(state).collect()
+    };
+    let before = jobs(&served);
+    let expected = [
+        "STATE_QUEUED",
+        "STATE_CANCELLED",
+        "STATE_FAILED",
+        "STATE_SUCCEEDED",
+    ];
+    assert_eq!(states(&before), expected);
+    let succeeded = before[3]["id"].as_str().unwrap();
+    assert_eq!(
+        served.run(&["job", "log", succeeded, "s"]).ok(),
+        "the password is ***\n"
+    );
+    let waiting = before[0]["id"].as_str().unwrap();
+    served.run(&["job", "cancel", waiting]).ok();
+    let projects = served.run(&["project", "list", "-o", "json"]).json();
+    let names: Vec<&str> = projects["projects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|project| project["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["default", "shop"]);
+    let pipeline = served.run(&["pipeline", "get", "old", "-o", "json"]).json();
+    assert_eq!(pipeline["revision"], "2");
+    let next = served.trigger("old");
+    served.run(&["job", "watch", &next]).ok();
+    served.ends_well();
+    place.check().ok();
 }
