@@ -37,6 +37,8 @@ pub use batch::{Batch, BatchId, JobWrite, LeaseWrite, PipelineWrite, Preconditio
 pub use collections::DeadLetter;
 pub use due::{ClaimedWork, DueStore, DueWork, DueWrite, WorkKey};
 pub use durable::DurableStore;
+#[cfg(test)]
+pub(crate) use durable::simulated::{DiskBug, Faults, SimulatedDisk};
 pub use error::{CommitError, StoreError, StoreErrorKind};
 pub use instance::{Instance, Lifetime};
 pub use jobs::{FactsFilter, JobFilter, JobStore};

@@ -94,21 +94,14 @@ impl Store for DurableStore {
     }
 
     fn mark(&self) -> Mark {
-        Mark(self.shared.progress.borrow().failures)
+        Mark(self.shared.progress.now().failures)
     }
 
     async fn settled(&self, since: Mark) -> Result<(), StoreError> {
         // Locked: an operation that a read has seen a part of is in the journal once it ends.
         let submitted = self.shared.journal.lock().submitted;
-        let mut progress = *self.shared.progress.borrow();
-        if progress.settled < submitted {
-            let mut changes = self.shared.progress.subscribe();
-            let reached = changes.wait_for(|progress| progress.settled >= submitted);
-            progress = *reached
-                .await
-                .map_err(|_| StoreError::transient("it was closed"))?;
-        }
-        if progress.failures == since.0 {
+        let reached = self.shared.progress.until(submitted).await;
+        if reached.failures == since.0 {
             return Ok(());
         }
         let closed = self.shared.journal.lock().closed.clone();

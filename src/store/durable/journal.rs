@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::{
     domain::{LeaseId, RunnerId},
@@ -33,13 +33,44 @@ enum LazyKey {
     Lease(LeaseId),
 }
 
-/// How far the writer is.
-#[derive(Clone, Copy, Default)]
+/// How far the writer is, for those who wait for it. They are woken in the order in which they
+/// came.
+#[derive(Default)]
 pub(super) struct Progress {
+    reached: Mutex<Reached>,
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Reached {
     /// How many of the entries are durable or have failed.
     pub(super) settled: u64,
     /// Increases when entries have failed.
     pub(super) failures: u64,
+}
+
+impl Progress {
+    pub(super) fn now(&self) -> Reached {
+        *self.reached.lock()
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Reached)) {
+        change(&mut self.reached.lock());
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves once so many entries are settled.
+    pub(super) async fn until(&self, settled: u64) -> Reached {
+        loop {
+            // Registered before the look, so that no change in between is missed.
+            let changed = self.changed.notified();
+            let now = self.now();
+            if now.settled >= settled {
+                return now;
+            }
+            changed.await;
+        }
+    }
 }
 
 impl Journal {
@@ -80,10 +111,6 @@ impl Journal {
 
     pub(super) fn take_lazy(&mut self) -> Vec<RowChange> {
         std::mem::take(&mut self.lazy).into_values().collect()
-    }
-
-    pub(super) fn has_lazy(&self) -> bool {
-        !self.lazy.is_empty()
     }
 
     pub(super) fn close(&mut self) {

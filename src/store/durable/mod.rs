@@ -16,24 +16,27 @@
 mod backend;
 mod delegate;
 mod journal;
+mod more;
 mod operation;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod writer;
 
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
 use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex, RwLock};
-use tokio::sync::watch;
+use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommitSubscriber, Committed, Instance, MemoryStore, Store, StoreError};
 
 pub(in crate::store) use backend::{Archive, Sink, SinkError};
 use journal::{Heard, Journal, Progress};
+use more::More;
 
 /// A store on a backend.
 pub struct DurableStore {
@@ -48,10 +51,10 @@ struct Shared {
     /// operations in the order in which they were applied.
     journal: Mutex<Journal>,
     /// There is something for the writer.
-    more: Condvar,
+    more: More,
     /// What the live store notified in the current operation.
     heard: Arc<Heard>,
-    progress: watch::Sender<Progress>,
+    progress: Progress,
     archive: Arc<dyn Archive>,
     subscriber: RwLock<Option<Arc<dyn CommitSubscriber>>>,
     /// When a write found the disk full last.
@@ -94,7 +97,7 @@ impl DurableStore {
     /// Writes everything, and closes the backend. Later operations fail.
     pub fn close(&self) {
         self.shared.journal.lock().close();
-        self.shared.more.notify_all();
+        self.shared.more.notify();
         if let Some(writer) = self.writer.lock().take() {
             // A panic of the writer has failed the store, which is known by now.
             let _ = writer.join();
@@ -112,14 +115,13 @@ impl Shared {
     fn open(archive: Arc<dyn Archive>) -> Result<Self, StoreError> {
         let heard = Arc::new(Heard::default());
         let live = load(&*archive, &heard)?;
-        let (progress, _) = watch::channel(Progress::default());
         Ok(Self {
             instance: live.instance().clone(),
             live: ArcSwap::from_pointee(live),
             journal: Mutex::default(),
-            more: Condvar::new(),
+            more: More::default(),
             heard,
-            progress,
+            progress: Progress::default(),
             archive,
             subscriber: RwLock::default(),
             full_since: Mutex::default(),

@@ -43,7 +43,7 @@ impl Operation<'_> {
             return Ticket(None);
         }
         let is_done = self.journal.push(rows, committed);
-        self.shared.more.notify_one();
+        self.shared.more.notify();
         Ticket(Some(is_done))
     }
 

@@ -1,9 +1,10 @@
 use std::{
     collections::{HashMap, hash_map},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::MutexGuard;
+use tokio::time::Instant;
 
 use crate::store::{RowChange, StoreError, StoreErrorKind};
 
@@ -16,14 +17,14 @@ use super::{
 /// Entries in one transaction.
 const MAX_GROUP: usize = 512;
 /// How long lazy changes wait for an entry to be written with.
-const LAZY: Duration = Duration::from_secs(5);
+pub(super) const LAZY: Duration = Duration::from_secs(5);
 /// Time between two rounds of maintenance.
 const MAINTENANCE: Duration = Duration::from_secs(10 * 60);
 
 /// What is written by one transaction.
-struct Group {
-    entries: Vec<Entry>,
-    rows: Vec<RowChange>,
+pub(super) struct Group {
+    pub(super) entries: Vec<Entry>,
+    pub(super) rows: Vec<RowChange>,
 }
 
 impl Shared {
@@ -31,7 +32,8 @@ impl Shared {
     pub(super) fn write_until_closed(&self, sink: &mut dyn Sink) {
         let mut maintenance = Instant::now() + MAINTENANCE;
         while let Some(group) = self.next_group(sink, &mut maintenance) {
-            if !self.write(sink, group) {
+            let written = sink.write(&group.rows);
+            if !self.conclude(group.entries, written) {
                 return;
             }
         }
@@ -41,18 +43,17 @@ impl Shared {
     fn next_group(&self, sink: &mut dyn Sink, maintenance: &mut Instant) -> Option<Group> {
         let mut journal = self.journal.lock();
         loop {
-            if !journal.entries.is_empty() {
-                return Some(Group::of_entries(&mut journal));
+            match Next::of(&mut journal) {
+                Next::Group(group) => return Some(group),
+                Next::End => return None,
+                Next::Wait => {}
             }
-            if journal.closed.is_some() {
-                return Some(Group::of_lazy(&mut journal)).filter(|group| !group.rows.is_empty());
-            }
-            let timed_out = self.more.wait_for(&mut journal, LAZY).timed_out();
+            let timed_out = self.more.wait_for(&mut journal, LAZY);
             if !timed_out {
                 continue;
             }
-            if journal.has_lazy() {
-                return Some(Group::of_lazy(&mut journal));
+            if let Some(group) = Group::of_lazy(&mut journal) {
+                return Some(group);
             }
             if *maintenance <= Instant::now() {
                 let more = MutexGuard::unlocked(&mut journal, || sink.maintain());
@@ -69,17 +70,17 @@ impl Shared {
         }
     }
 
-    /// False if the store has failed.
-    fn write(&self, sink: &mut dyn Sink, group: Group) -> bool {
-        match sink.write(&group.rows) {
+    /// Settles the entries of a group as its write ended. False if the store has failed.
+    pub(super) fn conclude(&self, entries: Vec<Entry>, written: Result<(), SinkError>) -> bool {
+        match written {
             Ok(()) => {
-                self.settle(group.entries);
+                self.settle(entries);
                 true
             }
             Err(SinkError::Full(message)) => {
                 tracing::error!(%message, "the disk is full: writes are refused");
                 *self.full_since.lock() = Some(Instant::now());
-                self.roll_back(group.entries, StoreError::full(message))
+                self.roll_back(entries, StoreError::full(message))
             }
             Err(SinkError::Fatal(source)) => {
                 tracing::error!(error = %source, "a write failed: the service must end");
@@ -88,7 +89,7 @@ impl Shared {
                     kind: StoreErrorKind::Permanent,
                     source: Some(source.into()),
                 };
-                self.fail(group.entries, error);
+                self.fail(entries, error);
                 false
             }
         }
@@ -100,8 +101,7 @@ impl Shared {
         for entry in &entries {
             self.notify(&entry.committed);
         }
-        self.progress
-            .send_modify(|progress| progress.settled += count);
+        self.progress.change(|reached| reached.settled += count);
         for entry in entries {
             // The caller may have gone.
             let _ = entry.done.send(Ok(()));
@@ -148,13 +148,34 @@ impl Shared {
 
     fn refuse(&self, entries: Vec<Entry>, error: &StoreError) {
         let count = entries.len() as u64;
-        self.progress.send_modify(|progress| {
-            progress.settled += count;
-            progress.failures += 1;
+        self.progress.change(|reached| {
+            reached.settled += count;
+            reached.failures += 1;
         });
         for entry in entries {
             let _ = entry.done.send(Err(error.clone()));
         }
+    }
+}
+
+/// What the writer does next.
+pub(super) enum Next {
+    Group(Group),
+    /// There is nothing to write yet.
+    Wait,
+    /// The store is closed, and everything is written.
+    End,
+}
+
+impl Next {
+    pub(super) fn of(journal: &mut Journal) -> Self {
+        if !journal.entries.is_empty() {
+            return Self::Group(Group::of_entries(journal));
+        }
+        if journal.closed.is_none() {
+            return Self::Wait;
+        }
+        Group::of_lazy(journal).map_or(Self::End, Self::Group)
     }
 }
 
@@ -169,11 +190,13 @@ impl Group {
         Self { entries, rows }
     }
 
-    fn of_lazy(journal: &mut Journal) -> Self {
-        Self {
+    /// The lazy changes, if there are any.
+    pub(super) fn of_lazy(journal: &mut Journal) -> Option<Self> {
+        let rows = journal.take_lazy();
+        (!rows.is_empty()).then(|| Self {
             entries: Vec::new(),
-            rows: journal.take_lazy(),
-        }
+            rows,
+        })
     }
 }
 

@@ -84,7 +84,9 @@ impl PipelineStore for MemoryStore {
             oldest.is_some_and(|job| job.last_sequence == 1)
         };
         let held = entries.into_iter().filter(|(_, entry)| is_held(entry));
-        Ok(held.map(|(id, _)| id).collect())
+        let mut held: Vec<PipelineId> = held.map(|(id, _)| id).collect();
+        held.sort_unstable();
+        Ok(held)
     }
 }
 
