@@ -94,15 +94,16 @@ const INSIDE: [(&str, &[Submodule]); 2] = [
         "engine",
         &[
             ("settings", &[]),
+            ("jitter", &[]),
             ("environment", &[]),
             ("call", &[]),
             ("error", &[]),
             ("access", &["call", "error"]),
             ("durability", &["error"]),
-            ("tasks", &["environment"]),
+            ("tasks", &["jitter", "environment"]),
             (
                 "journal",
-                &["call", "error", "access", "environment", "tasks"],
+                &["jitter", "call", "error", "access", "environment", "tasks"],
             ),
             ("lifecycle", &["journal"]),
             ("signals", &["journal"]),
@@ -153,7 +154,7 @@ const INSIDE: [(&str, &[Submodule]); 2] = [
                 "stats",
                 &["error", "environment", "journal", "signals", "runners"],
             ),
-            ("tests", &[]),
+            ("tests", &["jitter"]),
         ],
     ),
     (

@@ -10,6 +10,7 @@ mod call;
 mod durability;
 mod environment;
 mod error;
+mod jitter;
 mod jobs;
 mod journal;
 mod lifecycle;

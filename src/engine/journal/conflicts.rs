@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use tokio::{task, time};
 
-use crate::{engine::Error, store::CommitError};
+use crate::{
+    engine::{Error, jitter::jitter},
+    store::CommitError,
+};
 
 /// How often a call may decide again before it fails.
 const MAX_CONFLICTS: u32 = 8;
@@ -49,7 +52,7 @@ impl Conflicts {
             1 => task::yield_now().await,
             tries => {
                 let longest = FIRST_PAUSE * 2u32.pow(tries - 2);
-                time::sleep(longest.mul_f64(rand::random())).await;
+                time::sleep(longest.mul_f64(jitter())).await;
             }
         }
         Ok(())

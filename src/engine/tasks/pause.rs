@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::engine::jitter::jitter;
+
 use super::Ran;
 
 const SHORTEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -28,7 +30,7 @@ impl Pause {
     /// `failures` in a row, this one included.
     pub(super) fn after_failure(failures: u32, period: Duration, now: Instant) -> Self {
         let delay = longest_delay(failures)
-            .mul_f64(rand::random_range(0.5..=1.0))
+            .mul_f64(1.0 - jitter() / 2.0)
             .min(period);
         Self {
             earliest: Some(now + SHORTEST_BACKOFF.min(delay)),

@@ -9,4 +9,5 @@ mod planted;
 mod reopen;
 mod runner;
 mod sealing;
+mod simulation;
 mod world;

@@ -36,9 +36,9 @@ pub(super) struct Runner {
 
 impl Runner {
     /// A runner that has not registered yet.
-    pub(super) fn new(world: &World, owner: &str, name: &str, capacity: usize) -> Self {
+    pub(super) fn new(engine: &Arc<Engine>, owner: &str, name: &str, capacity: usize) -> Self {
         Self {
-            engine: Arc::downgrade(&world.engine),
+            engine: Arc::downgrade(engine),
             id: None,
             session_id: SessionId(Uuid::new_v4()),
             name: name.to_owned(),
@@ -92,8 +92,12 @@ impl Runner {
 
     /// The same process, connected to another engine.
     pub(super) fn at(&self, world: &World) -> Self {
+        self.of(&world.engine)
+    }
+
+    pub(super) fn of(&self, engine: &Arc<Engine>) -> Self {
         Self {
-            engine: Arc::downgrade(&world.engine),
+            engine: Arc::downgrade(engine),
             ..self.clone()
         }
     }

@@ -173,7 +173,7 @@ impl World {
 
     /// A runner with this owner; empty for a runner of the service itself.
     pub(super) async fn runner_of(&self, owner: &str, name: &str, capacity: usize) -> Runner {
-        let mut runner = Runner::new(self, owner, name, capacity);
+        let mut runner = Runner::new(&self.engine, owner, name, capacity);
         runner.id = Some(runner.register().await.unwrap());
         runner
     }

@@ -207,6 +207,9 @@ impl Store for Double {
     }
 
     async fn settled(&self, since: Mark) -> Result<(), StoreError> {
+        if self.planted.shows_early() {
+            return Ok(());
+        }
         self.inner.settled(since).await
     }
 

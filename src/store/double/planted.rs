@@ -26,6 +26,8 @@ const SKEW: Duration = Duration::from_secs(60 * 60);
 pub(crate) enum Bug {
     /// A void lease passes for a live one.
     SkippedFence,
+    /// What reads see passes for durable.
+    ShownEarly,
     /// The subscriber is not notified of commits.
     LostNotification,
     /// The subscriber is notified only after the caller got its response: never, if the
@@ -61,6 +63,10 @@ impl Planted {
 
     fn is(&self, bug: Bug) -> bool {
         *self.bug.lock() == Some(bug)
+    }
+
+    pub(super) fn shows_early(&self) -> bool {
+        self.is(Bug::ShownEarly)
     }
 
     pub(super) fn hides_failure(&self, method: &str) -> bool {

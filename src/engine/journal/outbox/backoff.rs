@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::engine::jitter::jitter;
+
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
@@ -9,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 pub(super) fn pause(attempts: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     let longest = (FIRST * 2u32.pow(doublings)).min(LONGEST);
-    longest.mul_f64(1.0 - rand::random::<f64>() / 2.0)
+    longest.mul_f64(1.0 - jitter() / 2.0)
 }
 
 #[cfg(test)]
