@@ -47,7 +47,7 @@ use record::Record;
 use runners::{Process, Worker};
 use watchers::Watcher;
 
-/// A debug build plays about ten of them in a second.
+/// A debug build plays about eight of them in a second.
 const SEEDS: u64 = 50;
 const CLIENTS: u64 = 2;
 pub(super) const WATCHERS: u32 = 2;
