@@ -101,7 +101,8 @@ impl Store for DurableStore {
         // Locked: an operation that a read has seen a part of is in the journal once it ends.
         let submitted = self.shared.journal.lock().submitted;
         let reached = self.shared.progress.until(submitted).await;
-        if reached.failures == since.0 {
+        // After a failure for good, reads see what is lost, also those that begin after it.
+        if reached.failures == since.0 && !self.shared.failed.is_cancelled() {
             return Ok(());
         }
         let closed = self.shared.journal.lock().closed.clone();

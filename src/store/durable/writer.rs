@@ -128,8 +128,8 @@ impl Shared {
             Err(failed) => {
                 journal.closed = Some(failed.clone());
                 drop(journal);
-                self.refuse(refused, &failed);
                 self.failed.cancel();
+                self.refuse(refused, &failed);
                 false
             }
         }
@@ -142,8 +142,8 @@ impl Shared {
         refused.append(&mut journal.entries);
         journal.closed = Some(error.clone());
         drop(journal);
-        self.refuse(refused, &error);
         self.failed.cancel();
+        self.refuse(refused, &error);
     }
 
     fn refuse(&self, entries: Vec<Entry>, error: &StoreError) {

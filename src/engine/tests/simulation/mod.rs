@@ -408,6 +408,12 @@ fn what_the_service_says_stays_true() {
     }
 }
 
+/// A read that began after a write had failed for good showed what was lost.
+#[test]
+fn no_state_is_shown_after_a_failure_for_good() {
+    assert_eq!(play(729, None).result, Ok(()));
+}
+
 #[test]
 fn a_seed_plays_the_same_each_time() {
     for seed in 0..10 {
