@@ -51,7 +51,10 @@ struct Asking {
 impl Sink for Asking {
     fn write(&mut self, changes: &[RowChange]) -> Result<(), SinkError> {
         self.groups.fetch_add(1, Ordering::SeqCst);
-        if let Ok(None) = self.fates.try_recv() {
+        // Once it asks, what comes is the fate of a group.
+        if !self.is_asking
+            && let Ok(None) = self.fates.try_recv()
+        {
             self.is_asking = true;
         }
         let fate = if self.is_asking {
