@@ -74,8 +74,8 @@ impl Evictable {
         oldest.take(surplus).map(|job| job.id).collect()
     }
 
-    /// Jobs that ended before a time. It is asked at every end of a job, so it does not look at
-    /// the others.
+    /// Jobs that ended before a time. It is called at every end of a job, so it does not visit the
+    /// others.
     pub(super) fn ended_before(&self, time: SystemTime) -> Vec<JobId> {
         let Some(Candidates { jobs, .. }) = self.by_account.get(&Account::Store) else {
             return Vec::new();
