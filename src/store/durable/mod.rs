@@ -23,8 +23,10 @@ pub(crate) mod simulated;
 mod writer;
 
 use std::{
+    panic::{self, AssertUnwindSafe},
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -37,6 +39,7 @@ use super::{CommitSubscriber, Committed, Instance, MemoryStore, Store, StoreErro
 pub(in crate::store) use backend::{Archive, Sink, SinkError};
 use journal::{Heard, Journal, Progress};
 use more::More;
+use writer::MAINTENANCE;
 
 /// A store on a backend.
 pub struct DurableStore {
@@ -70,7 +73,16 @@ impl DurableStore {
     /// If the rows of the backend cannot be read.
     pub(in crate::store) fn open(
         archive: Arc<dyn Archive>,
+        sink: impl Sink,
+    ) -> Result<Self, StoreError> {
+        Self::open_with(archive, sink, MAINTENANCE)
+    }
+
+    /// The same with another time between two rounds of maintenance.
+    pub(in crate::store) fn open_with(
+        archive: Arc<dyn Archive>,
         mut sink: impl Sink,
+        maintenance: Duration,
     ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared::open(archive)?);
         let runtime = tokio::runtime::Handle::current();
@@ -78,7 +90,10 @@ impl DurableStore {
         let writer = thread::Builder::new().name("store-writer".to_owned());
         let writer = writer.spawn(move || {
             let _context = runtime.enter();
-            writing.write_until_closed(&mut sink);
+            let write = || writing.write_until_closed(&mut sink, maintenance);
+            if panic::catch_unwind(AssertUnwindSafe(write)).is_err() {
+                writing.fail_after_panic();
+            }
         });
         let writer = writer
             .map_err(|error| StoreError::permanent("the writer could not be started", error))?;
@@ -99,7 +114,7 @@ impl DurableStore {
         self.shared.journal.lock().close();
         self.shared.more.notify();
         if let Some(writer) = self.writer.lock().take() {
-            // A panic of the writer has failed the store, which is known by now.
+            // It has caught a panic of its own, and failed the store.
             let _ = writer.join();
         }
     }

@@ -3,7 +3,6 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
 use crate::store::{RowChange, StoreError, StoreErrorKind};
@@ -19,7 +18,7 @@ const MAX_GROUP: usize = 512;
 /// How long lazy changes wait for an entry to be written with.
 pub(super) const LAZY: Duration = Duration::from_secs(5);
 /// Time between two rounds of maintenance.
-const MAINTENANCE: Duration = Duration::from_secs(10 * 60);
+pub(super) const MAINTENANCE: Duration = Duration::from_secs(10 * 60);
 
 /// What is written by one transaction.
 pub(super) struct Group {
@@ -28,46 +27,71 @@ pub(super) struct Group {
 }
 
 impl Shared {
-    /// Writes groups until the store is closed and everything is written.
-    pub(super) fn write_until_closed(&self, sink: &mut dyn Sink) {
-        let mut maintenance = Instant::now() + MAINTENANCE;
-        while let Some(group) = self.next_group(sink, &mut maintenance) {
-            let written = sink.write(&group.rows);
-            if !self.conclude(group.entries, written) {
-                return;
+    /// Writes groups until the store is closed and everything is written, with a round of
+    /// maintenance between two of them when it is time, however busy the store is.
+    pub(super) fn write_until_closed(&self, sink: &mut dyn Sink, maintenance: Duration) {
+        let mut due = Instant::now() + maintenance;
+        loop {
+            if due <= Instant::now() {
+                let Some(has_more) = self.maintain(sink) else {
+                    return;
+                };
+                let pause = if has_more {
+                    Duration::ZERO
+                } else {
+                    maintenance
+                };
+                due = Instant::now() + pause;
+            }
+            match self.next() {
+                Next::Group(group) => {
+                    let written = sink.write(&group.rows);
+                    if !self.conclude(group.entries, written) {
+                        return;
+                    }
+                }
+                Next::Wait => {}
+                Next::End => return,
             }
         }
     }
 
-    /// Waits for something to write; none if the store is closed.
-    fn next_group(&self, sink: &mut dyn Sink, maintenance: &mut Instant) -> Option<Group> {
+    /// Waits a while for something to write.
+    fn next(&self) -> Next {
         let mut journal = self.journal.lock();
-        loop {
-            match Next::of(&mut journal) {
-                Next::Group(group) => return Some(group),
-                Next::End => return None,
-                Next::Wait => {}
-            }
-            let timed_out = self.more.wait_for(&mut journal, LAZY);
-            if !timed_out {
-                continue;
-            }
-            if let Some(group) = Group::of_lazy(&mut journal) {
-                return Some(group);
-            }
-            if *maintenance <= Instant::now() {
-                let more = MutexGuard::unlocked(&mut journal, || sink.maintain());
-                let pause = match more {
-                    Ok(true) => Duration::ZERO,
-                    Ok(false) => MAINTENANCE,
-                    Err(error) => {
-                        tracing::warn!(%error, "old rows could not be removed");
-                        MAINTENANCE
-                    }
-                };
-                *maintenance = Instant::now() + pause;
-            }
+        let next = Next::of(&mut journal);
+        if !matches!(next, Next::Wait) {
+            return next;
         }
+        let timed_out = self.more.wait_for(&mut journal, LAZY);
+        if timed_out && let Some(group) = Group::of_lazy(&mut journal) {
+            return Next::Group(group);
+        }
+        Next::of(&mut journal)
+    }
+
+    /// Whether there is more to maintain; none if the store has failed.
+    fn maintain(&self, sink: &mut dyn Sink) -> Option<bool> {
+        match sink.maintain() {
+            Ok(has_more) => Some(has_more),
+            Err(error @ SinkError::Full(_)) => {
+                tracing::warn!(%error, "old rows could not be removed");
+                Some(false)
+            }
+            // As after any write: a later one could succeed although this one is lost.
+            error => self.conclude(Vec::new(), error.map(drop)).then_some(false),
+        }
+    }
+
+    /// Fails the store after a panic of its writer: no operation would ever be acknowledged.
+    pub(super) fn fail_after_panic(&self) {
+        tracing::error!("the writer of the store panicked: the service must end");
+        let error = StoreError {
+            message: "the writer panicked".to_owned(),
+            kind: StoreErrorKind::Permanent,
+            source: None,
+        };
+        self.fail(Vec::new(), error);
     }
 
     /// Settles the entries of a group as its write ended. False if the store has failed.
@@ -122,14 +146,12 @@ impl Shared {
                 live.take_changes();
                 self.live.store(live.into());
                 drop(lazy);
-                self.refuse(refused, &error);
+                self.refuse(refused, &error, journal.submitted);
                 true
             }
             Err(failed) => {
-                journal.closed = Some(failed.clone());
                 drop(journal);
-                self.failed.cancel();
-                self.refuse(refused, &failed);
+                self.fail(refused, failed);
                 false
             }
         }
@@ -141,15 +163,17 @@ impl Shared {
         let mut refused = entries;
         refused.append(&mut journal.entries);
         journal.closed = Some(error.clone());
+        let submitted = journal.submitted;
         drop(journal);
         self.failed.cancel();
-        self.refuse(refused, &error);
+        self.refuse(refused, &error, submitted);
     }
 
-    fn refuse(&self, entries: Vec<Entry>, error: &StoreError) {
-        let count = entries.len() as u64;
+    /// Refuses these entries, after which all that were submitted are settled: also those that a
+    /// panic of the writer has taken with it.
+    fn refuse(&self, entries: Vec<Entry>, error: &StoreError, submitted: u64) {
         self.progress.change(|reached| {
-            reached.settled += count;
+            reached.settled = submitted;
             reached.failures += 1;
         });
         for entry in entries {

@@ -66,13 +66,7 @@ impl SqliteSink {
             _lock: lock,
         }
     }
-}
 
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-impl SqliteSink {
     /// Warns if the write-ahead log grows: something reads for so long that the database cannot
     /// take its pages.
     fn check_wal(&mut self) {
@@ -120,6 +114,10 @@ impl Sink for SqliteSink {
         transaction.commit()?;
         Ok(removed >= REMOVED_AT_ONCE as usize)
     }
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 fn apply(rows: &Connection, change: &RowChange) -> rusqlite::Result<()> {

@@ -3,10 +3,10 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::FutureExt;
@@ -38,6 +38,7 @@ enum Fate {
     Written,
     Full,
     Fatal,
+    Panic,
 }
 
 /// A sink that asks before each group, from a certain moment.
@@ -46,6 +47,9 @@ struct Asking {
     fates: mpsc::Receiver<Option<Fate>>,
     is_asking: bool,
     groups: Arc<AtomicUsize>,
+    /// Rounds of maintenance.
+    rounds: Arc<AtomicUsize>,
+    fails_maintenance: Arc<AtomicBool>,
 }
 
 impl Sink for Asking {
@@ -66,7 +70,16 @@ impl Sink for Asking {
             Fate::Written => self.inner.write(changes),
             Fate::Full => Err(SinkError::Full("no space".to_owned())),
             Fate::Fatal => Err(SinkError::Fatal("the cable is out".into())),
+            Fate::Panic => panic!("planted"),
         }
+    }
+
+    fn maintain(&mut self) -> Result<bool, SinkError> {
+        self.rounds.fetch_add(1, Ordering::SeqCst);
+        if self.fails_maintenance.load(Ordering::SeqCst) {
+            return Err(SinkError::Fatal("the cable is out".into()));
+        }
+        self.inner.maintain()
     }
 }
 
@@ -84,12 +97,18 @@ struct World {
     store: Arc<DurableStore>,
     fates: mpsc::Sender<Option<Fate>>,
     groups: Arc<AtomicUsize>,
+    rounds: Arc<AtomicUsize>,
+    fails_maintenance: Arc<AtomicBool>,
     notified: Arc<Count>,
     _directory: TempDir,
 }
 
 impl World {
     async fn new() -> Self {
+        Self::with_maintenance(Duration::from_secs(60 * 60)).await
+    }
+
+    async fn with_maintenance(pause: Duration) -> Self {
         let temporary = TempDir::new().unwrap();
         let directory = Directory(temporary.path().to_owned());
         let lock = directory.lock().unwrap();
@@ -99,6 +118,7 @@ impl World {
         let counts = Arc::new(Counts::default());
         let (fates, asked) = mpsc::channel();
         let groups = Arc::new(AtomicUsize::new(0));
+        let (rounds, fails_maintenance) = <(Arc<AtomicUsize>, Arc<AtomicBool>)>::default();
         let sink = Asking {
             inner: SqliteSink::new(
                 connection,
@@ -110,13 +130,18 @@ impl World {
             fates: asked,
             is_asking: false,
             groups: Arc::clone(&groups),
+            rounds: Arc::clone(&rounds),
+            fails_maintenance: Arc::clone(&fails_maintenance),
         };
         let readers = Readers::open(directory, SystemTime::UNIX_EPOCH, seals, counts).unwrap();
-        let store = Arc::new(DurableStore::open(Arc::new(readers), sink).unwrap());
+        let store = DurableStore::open_with(Arc::new(readers), sink, pause);
+        let store = Arc::new(store.unwrap());
         let world = Self {
             store,
             fates,
             groups,
+            rounds,
+            fails_maintenance,
             notified: Arc::default(),
             _directory: temporary,
         };
@@ -287,6 +312,48 @@ async fn what_was_submitted_is_written_before_a_close() {
         .await
         .unwrap();
     committing.await.unwrap().unwrap();
+    let refused = stored_or_refused(&world).await;
+    assert!(matches!(refused, Err(CommitError::Store(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_of_the_writer_fails_the_store_and_leaves_no_one_waiting() {
+    let world = World::new().await;
+    let mark = world.store.mark();
+    let committing = world.cancel().await;
+    world.decide(Fate::Panic);
+    let refused = committing.await.unwrap();
+    assert!(
+        matches!(&refused, Err(CommitError::Store(_))),
+        "{refused:?}"
+    );
+    world.store.failed().await;
+    assert!(world.store.settled(mark).await.is_err());
+    let refused = stored_or_refused(&world).await;
+    assert!(matches!(refused, Err(CommitError::Store(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_store_is_maintained_between_two_groups() {
+    let world = World::with_maintenance(Duration::ZERO).await;
+    let before = world.rounds.load(Ordering::SeqCst);
+    let committing = world.cancel().await;
+    world.decide(Fate::Written);
+    committing.await.unwrap().unwrap();
+    world.decide(Fate::Written);
+    stored_or_refused(&world).await.unwrap();
+    assert!(world.rounds.load(Ordering::SeqCst) > before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn maintenance_that_cannot_be_written_fails_the_store() {
+    let world = World::with_maintenance(Duration::ZERO).await;
+    world.fails_maintenance.store(true, Ordering::SeqCst);
+    let committing = world.cancel().await;
+    world.decide(Fate::Written);
+    // Written before the round of maintenance, or refused after it.
+    let _ = committing.await.unwrap();
+    world.store.failed().await;
     let refused = stored_or_refused(&world).await;
     assert!(matches!(refused, Err(CommitError::Store(_))), "{refused:?}");
 }
