@@ -27,4 +27,5 @@ mod service;
 mod service_life;
 mod stages;
 mod tasks;
+mod validation;
 mod watching;
